@@ -1,0 +1,51 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+export PYTHONPYCACHEPREFIX ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo test check lint crds e2e conformance screenshots bench-judges bench-orchestrator bench-apiserver bench-operator bench-rollout clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group lint --group test --group e2e -e '.[local]'
+	@touch $@
+
+setup: $(READY) ## make the virtual environment with everything in it
+
+system: $(READY) ## install the Debian packages that are missing (Prometheus), when root
+	@$(BIN)/python -m localcluster.programs --install
+
+demo: setup system ## the main job: a real canary promoted, two bad models rolled back
+	$(BIN)/seldon-rollouts demo
+
+test: check ## all checks and all tests
+	$(BIN)/pytest e2e
+
+check: setup system lint ## ruff, mypy, import-linter and the tests
+	$(BIN)/pytest tests
+
+lint: setup ## ruff, mypy --strict, import-linter, codespell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+crds: setup ## render crds/*.yaml from the models
+	$(BIN)/python -m controller.api.schema crds
+
+e2e: setup system ## the demo's stories as tests, on the local cluster or --kubeconfig
+	$(BIN)/pytest e2e
+
+conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
+	$(BIN)/pytest tests/conformance
+
+clean: ## remove the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

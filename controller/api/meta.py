@@ -1,0 +1,97 @@
+"""What every kind shares: the model's settings, durations, conditions, names of our labels and annotations."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+ROLLOUTS_GROUP = "rollouts.seldon.io"
+MACHINELEARNING_GROUP = "machinelearning.seldon.io"
+
+ROLLOUT_LABEL = f"{ROLLOUTS_GROUP}/rollout"
+"""On every object of a rollout: the SeldonRollout's name."""
+REVISION_LABEL = f"{ROLLOUTS_GROUP}/revision-hash"
+"""On every object of a revision: the hash of its template."""
+ROLE_LABEL = f"{ROLLOUTS_GROUP}/role"
+"""On a child SeldonDeployment: stable, canary or retired. The operator drops the preview URL of a stable one."""
+INTENT_ANNOTATION = f"{ROLLOUTS_GROUP}/intent"
+"""On a SeldonRollout: what a person wants done, as JSON `{id, verb, by, reason}`."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
+
+
+class ApiModel(BaseModel):
+    """A frozen Kubernetes-shaped value: camelCase outside, snake_case inside, unknown fields refused by name."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class StatusModel(ApiModel):
+    """A part of a status: what an older or newer version of ourselves wrote there is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def parse_duration(value: Any) -> Any:
+    """Read `1h30m`, `90s`, `250ms` or a whole number of seconds; leave a timedelta as it is.
+
+    Raises:
+        ValueError: the text is not such a duration.
+    """
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    if match is None:
+        raise ValueError("expected a duration such as 30s, 5m or 1h30m")
+    hours, minutes, seconds, millis = (float(part) if part else 0.0 for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as Kubernetes does: `1h30m`, `45s`, `0s`."""
+    seconds = value.total_seconds()
+    hours, seconds = divmod(seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    parts = [
+        f"{int(hours)}h" if hours else "",
+        f"{int(minutes)}m" if minutes else "",
+        f"{seconds:g}s" if seconds else "",
+    ]
+    return "".join(parts) or "0s"
+
+
+def format_instant(value: datetime) -> str:
+    """Write an instant as RFC 3339 in UTC, with microseconds only where there are some."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(format_instant, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Condition(StatusModel):
+    """A `metav1.Condition`: one observed truth about an object."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str = ""
+    message: str = ""
+    last_transition_time: Instant | None = None
+    observed_generation: int | None = None

@@ -1,0 +1,325 @@
+"""SeldonRollout (`rollouts.seldon.io/v1alpha1`): what a person writes, and what the controller answers in its status."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+Phase = Literal["Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Invalid"]
+Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "rollback"]
+Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
+
+
+class TemplateMetadata(ApiModel):
+    """Labels and annotations for the child SeldonDeployments."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class Template(ApiModel):
+    """A SeldonDeployment as it would stand alone. A change of it, but for replicas and traffic, is a new revision."""
+
+    metadata: TemplateMetadata = TemplateMetadata()
+    spec: dict[str, Any]
+    """The spec of the SeldonDeployment."""
+
+
+class Pause(ApiModel):
+    """Wait: for a duration, or without one for a person."""
+
+    duration: Duration | None = None
+
+
+class AnalysisStep(ApiModel):
+    """Wait here for the judge."""
+
+    min_duration: Duration | None = None
+    """Stay at least this long, however soon the judge is satisfied."""
+    max_duration: Duration | None = None
+    """Without enough evidence by then, the rollout pauses for a person: it is never promoted silently."""
+
+
+class SetMirror(ApiModel):
+    """Copy a share of live requests to the canary; users get the stable revision's answers."""
+
+    percentage: Percent = 100
+
+
+class Step(ApiModel):
+    """One step of a canary: exactly one of its fields."""
+
+    set_weight: Percent | None = None
+    """Percent of live traffic for the canary."""
+    pause: Pause | None = None
+    analysis: AnalysisStep | None = None
+    set_mirror: SetMirror | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Step":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a step has exactly one of setWeight, pause, analysis, setMirror; found {len(given)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The name of the one field that is set, in camelCase."""
+        names = {"set_weight": "setWeight", "pause": "pause", "analysis": "analysis", "set_mirror": "setMirror"}
+        return next(alias for name, alias in names.items() if getattr(self, name) is not None)
+
+
+class CanaryStrategy(ApiModel):
+    """Move live traffic to the new revision step by step."""
+
+    steps: tuple[Step, ...] = Field(
+        default=(
+            Step(set_weight=5),
+            Step(analysis=AnalysisStep()),
+            Step(set_weight=25),
+            Step(analysis=AnalysisStep()),
+            Step(set_weight=50),
+            Step(analysis=AnalysisStep()),
+        ),
+        max_length=100,
+    )
+
+
+class Strategy(ApiModel):
+    """How a new revision takes over."""
+
+    canary: CanaryStrategy = CanaryStrategy()
+
+
+class ErrorRateCheck(ApiModel):
+    """Requests that fail (5xx, time-outs, refused connections), canary against stable."""
+
+    max: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A ceiling of one's own, as a share of requests such as 0.02; judged beside the comparison."""
+
+
+class LatencyCheck(ApiModel):
+    """Prediction latency, canary against stable, at every histogram edge that can tell them apart."""
+
+    slower_than: Duration | None = None
+    """With `max`: requests slower than this count as slow."""
+    max: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A ceiling of one's own for the share of requests slower than `slowerThan`."""
+
+
+class MetricCheck(ApiModel):
+    """One typed check on the orchestrator's and the gateway's own metrics: exactly one of its fields."""
+
+    error_rate: ErrorRateCheck | None = None
+    latency: LatencyCheck | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "MetricCheck":
+        if (self.error_rate is None) == (self.latency is None):
+            raise ValueError("a metric has exactly one of errorRate, latency")
+        return self
+
+
+class Analysis(ApiModel):
+    """How the canary is judged, through the whole rollout."""
+
+    judge: Literal["sequential", "threshold"] = "sequential"
+    """sequential: compared with stable at the same moment, valid however often it is looked at. threshold: against `max`."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Probability that a good revision is rolled back, over the whole rollout."""
+    beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Probability, for each metric, that a revision beyond the promote line is found good."""
+    warmup: Duration = Field(default="60s", validate_default=True)
+    """Measurements this soon after the canary's pods became ready are dropped."""
+    min_samples: Annotated[int, Field(ge=1)] = 100
+    """Canary requests that a good verdict needs at least."""
+    metrics: Annotated[tuple[MetricCheck, ...], Field(min_length=1)] = (
+        MetricCheck(error_rate=ErrorRateCheck()),
+        MetricCheck(latency=LatencyCheck()),
+    )
+
+
+class Routing(ApiModel):
+    """The VirtualService that splits the traffic."""
+
+    hosts: tuple[str, ...] = ()
+    """Hosts it answers for; the controller's setting when empty."""
+    gateways: tuple[str, ...] = ()
+    """Istio gateways, or `mesh`; the controller's setting when empty."""
+
+
+class RolloutSpec(ApiModel):
+    """What a person wants: a model, and how its new versions take over."""
+
+    template: Template
+    strategy: Strategy = Strategy()
+    analysis: Analysis = Field(default_factory=Analysis)
+    routing: Routing = Routing()
+    progress_deadline: Duration = Field(default="10m", validate_default=True)
+    """How long one step may wait for pods or for the mesh before the rollout is rolled back."""
+    scale_down_delay: Duration = Field(default="30s", validate_default=True)
+    """How long a revision without traffic is kept for its connections to drain."""
+    revision_history_limit: Annotated[int, Field(ge=0)] = 10
+    adopt: bool = False
+    """Take over a VirtualService or SeldonDeployment of the same name that is not ours."""
+
+
+class Intent(StatusModel):
+    """What a person asked for, by annotation, and what became of it."""
+
+    id: str
+    verb: Verb
+    by: str = ""
+    reason: str = ""
+    revision: int | None = None
+    """For `rollback`: the number of the revision to go back to."""
+    outcome: Literal["done", "refused"] | None = None
+    message: str = ""
+    at: Instant | None = None
+
+
+class RevisionStatus(StatusModel):
+    """One revision of the template, as it stands in the cluster."""
+
+    hash: str
+    number: int
+    name: str = ""
+    """The child SeldonDeployment, and the ControllerRevision."""
+    role: Literal["stable", "canary", "retired"] = "canary"
+    replicas: int = 0
+    ready_replicas: int = 0
+    message: str = ""
+    """Why it is not ready, in the pod's own words."""
+
+
+class ObservedTraffic(StatusModel):
+    """What the gateway served in the last window, counted."""
+
+    canary_percent: float | None = None
+    stable_requests: int = 0
+    canary_requests: int = 0
+    at: Instant | None = None
+
+
+class Weights(StatusModel):
+    """Where traffic goes."""
+
+    stable: int = 100
+    canary: int = 0
+    mirror: int = 0
+    changed_at: Instant | None = None
+    verified: bool = False
+    """The observed share of requests agrees with the weight."""
+    observed: ObservedTraffic = ObservedTraffic()
+
+
+class MetricStatus(StatusModel):
+    """What one metric says of the canary."""
+
+    name: str
+    verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"]
+    message: str = ""
+    canary: float | None = None
+    """The canary's rate: of failed requests, or of requests slower than the edge."""
+    stable: float | None = None
+    evidence: float = 1.0
+    """Evidence that the canary is worse: how many to one."""
+    needed: float = 100.0
+    """Evidence at which the canary is rolled back."""
+    promote_evidence: float = 1.0
+    promote_needed: float = 20.0
+    canary_requests: int = 0
+    stable_requests: int = 0
+
+
+class Reason(StatusModel):
+    """Why a revision was rolled back, in figures."""
+
+    metric: str
+    canary: float | None = None
+    stable: float | None = None
+    evidence: float | None = None
+    needed: float | None = None
+    samples: int = 0
+    """Canary requests that were judged."""
+    window: Duration = Field(default="0s", validate_default=True)
+    """How long the canary had been judged."""
+    message: str = ""
+
+
+class AnalysisStatus(StatusModel):
+    """The judge's opinion of the running canary; it can be replayed from the metrics with what stands here."""
+
+    started_at: Instant | None = None
+    restarts: tuple[Instant, ...] = ()
+    """When steps changed: the judge looks for late regressions from each of them."""
+    verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] = "NoData"
+    message: str = ""
+    updated_at: Instant | None = None
+    metrics: tuple[MetricStatus, ...] = ()
+
+
+class Rejected(StatusModel):
+    """A revision that was rolled back, and is not tried again unless retried or changed."""
+
+    hash: str
+    number: int = 0
+    at: Instant
+    by: str = ""
+    """The verb's author, or `judge` or `deadline`."""
+    message: str = ""
+    reason: Reason | None = None
+
+
+class BlockedOn(StatusModel):
+    """What the rollout waits for."""
+
+    kind: Blocker
+    message: str = ""
+
+
+class HistoryEntry(StatusModel):
+    """One thing that happened, newest last; at most 50 are kept."""
+
+    at: Instant
+    type: str
+    """Such as RevisionCreated, WeightSet, StepCompleted, Paused, Promoted, RolledBack."""
+    message: str = ""
+    revision: int = 0
+
+
+class RolloutStatus(StatusModel):
+    """What the controller observed and decided. Written by it alone, never by a person."""
+
+    observed_generation: int = 0
+    phase: Phase = "Pending"
+    message: str = ""
+    blocked_on: BlockedOn | None = None
+    stable_revision: RevisionStatus | None = None
+    canary_revision: RevisionStatus | None = None
+    retired_revisions: tuple[RevisionStatus, ...] = ()
+    current_step_index: int = 0
+    step_count: int = 0
+    step_started_at: Instant | None = None
+    step_progress_at: Instant | None = None
+    """When the step last got nearer to its end: the progress deadline counts from here."""
+    paused_at: Instant | None = None
+    paused_by: str = ""
+    canary_ready_at: Instant | None = None
+    weights: Weights = Weights()
+    analysis: AnalysisStatus = AnalysisStatus()
+    rejected: tuple[Rejected, ...] = ()
+    last_intent: Intent | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    replicas: int = 0
+    selector: str = ""
+
+
+class SeldonRollout(ApiModel):
+    """A model whose new versions take over step by step."""
+
+    spec: RolloutSpec
+    status: RolloutStatus = RolloutStatus()

@@ -1,0 +1,1 @@
+"""The edge out: calls to graph nodes."""

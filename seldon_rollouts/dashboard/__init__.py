@@ -1,0 +1,1 @@
+"""The dashboard: pure view models, and a FastAPI application that streams them to a page."""
