@@ -1,0 +1,165 @@
+"""What is judged: the arms, the comparison of two of them, and the plan of the judge with its defaults."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+Key = tuple[str, str]
+"""Namespace and name of the rollout that a comparison belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The border `canary = ratio * stable + offset` between two bad-request shares (both within 0..1)."""
+
+    ratio: float
+    offset: float
+
+    def __post_init__(self) -> None:
+        if self.ratio < 0 or not 0 <= self.offset < 1:
+            raise ValueError(
+                f"a line needs ratio >= 0 and 0 <= offset < 1, got ratio {self.ratio}, offset {self.offset}"
+            )
+
+    def at(self, stable: float) -> float:
+        """The canary's share on the line where stable's is `stable`."""
+        return self.ratio * stable + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Above `rollback` a canary is bad, below `promote` it is good; between them nobody minds."""
+
+    rollback: Line
+    promote: Line
+
+
+ERROR_LINES = Lines(rollback=Line(1.1, 0.0005), promote=Line(1.5, 0.005))
+SLOW_LINES = Lines(rollback=Line(1.1, 0.001), promote=Line(1.25, 0.01))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRate:
+    """Requests that fail, canary against stable, and against a ceiling of one's own when `max` (a share) is given."""
+
+    max: float | None = None
+    lines: Lines = ERROR_LINES
+
+    def __post_init__(self) -> None:
+        _check_share("errorRate.max", self.max)
+
+    @property
+    def name(self) -> str:
+        """The name that findings carry."""
+        return "errorRate"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Requests slower than a histogram edge, canary against stable, at every edge that can tell them apart.
+
+    With `slower_than` and `max`, the share of requests slower than `slower_than` is also held against the ceiling `max`.
+    """
+
+    slower_than: timedelta | None = None
+    max: float | None = None
+    lines: Lines = SLOW_LINES
+
+    def __post_init__(self) -> None:
+        _check_share("latency.max", self.max)
+        if (self.slower_than is None) != (self.max is None):
+            raise ValueError("latency.slowerThan and latency.max belong together: give both or neither")
+        if self.slower_than is not None and self.slower_than <= timedelta(0):
+            raise ValueError(f"latency.slowerThan must be longer than 0, got {self.slower_than}")
+
+    @property
+    def name(self) -> str:
+        """The name that findings carry."""
+        return "latency"
+
+
+Metric = ErrorRate | Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a canary is judged. The defaults are meant to be right for most."""
+
+    judge: Literal["sequential", "threshold"] = "sequential"
+    alpha: float = 0.01
+    """Probability that a good revision is rolled back, over the whole rollout and all metrics."""
+    beta: float = 0.05
+    """Probability, for each metric, that a revision beyond the promote line is found good."""
+    warmup: timedelta = timedelta(seconds=60)
+    """What is measured this soon after `Comparison.started_at` is dropped."""
+    min_samples: int = 100
+    """Canary requests that a good verdict needs at least, counted since the last step change."""
+    metrics: tuple[Metric, ...] = field(default=(ErrorRate(), Latency()))
+    window: timedelta = timedelta(minutes=5)
+    """The threshold judge looks at this much of the past."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if not 0 < value <= 0.5:
+                raise ValueError(f"{name} must be within 0 < {name} <= 0.5, got {value}")
+        if self.min_samples < 1:
+            raise ValueError(f"minSamples must be at least 1, got {self.min_samples}")
+        if self.warmup < timedelta(0):
+            raise ValueError(f"warmup must not be negative, got {self.warmup}")
+        if not self.metrics:
+            raise ValueError("metrics must name at least one check, such as errorRate or latency")
+        if self.judge == "threshold" and all(metric.max is None for metric in self.metrics):
+            raise ValueError("the threshold judge needs `max` in at least one metric")
+
+    @property
+    def needed(self) -> float:
+        """Evidence at which the canary is rolled back: 1/alpha to one."""
+        return 1 / self.alpha
+
+    @property
+    def promote_needed(self) -> float:
+        """Evidence at which a metric is found good: 1/beta to one."""
+        return 1 / self.beta
+
+    @property
+    def cap(self) -> float:
+        """The most evidence, in nats, that one tick may add: no single burst decides."""
+        return math.log(1 / self.alpha) / 4
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One revision, as the metrics name it."""
+
+    namespace: str
+    deployment: str
+    """The label `deployment_name` of the orchestrator's metrics."""
+    services: tuple[str, ...] = ()
+    """The labels `destination_service_name` at the gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A canary and the stable revision that serves beside it."""
+
+    key: Key
+    stable: Arm
+    canary: Arm
+    plan: Plan
+    started_at: datetime
+    """When the canary's pods became ready. Timezone-aware."""
+    restarts: tuple[datetime, ...] = ()
+    """When steps changed: the judge looks for late regressions from each of them."""
+    mirrored: bool = False
+    """The canary gets copies of requests, which the gateway does not count."""
+
+    def __post_init__(self) -> None:
+        for at in (self.started_at, *self.restarts):
+            if at.tzinfo is None:
+                raise ValueError(f"{self.key[0]}/{self.key[1]}: times must carry a timezone, got {at.isoformat()}")
+
+
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < 1:
+        raise ValueError(f"{name} is a share of requests and must lie between 0 and 1, such as 0.02; got {value}")

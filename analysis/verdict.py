@@ -1,0 +1,51 @@
+"""What the judge answers: a closed set of verdicts, each with its reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Good and Bad are statements about the canary; the others say why there is none."""
+
+    GOOD = "Good"
+    BAD = "Bad"
+    INCONCLUSIVE = "Inconclusive"
+    """Measured, and not enough yet to say more."""
+    NO_DATA = "NoData"
+    """There is nothing to measure: no series of an arm. Never a pass."""
+    ERROR = "Error"
+    """Measuring failed. Never a failure of the canary, and never a pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one metric says of the canary."""
+
+    metric: str
+    verdict: Verdict
+    message: str
+    canary: float | None = None
+    """The canary's share of bad requests, 0..1."""
+    stable: float | None = None
+    """Stable's share of bad requests, 0..1."""
+    evidence: float = 1.0
+    """This metric's part of the joint evidence that the canary is worse: how many to one."""
+    needed: float = 100.0
+    """Joint evidence at which the canary is rolled back."""
+    promote_evidence: float = 1.0
+    """Evidence that the canary is good enough: how many to one."""
+    promote_needed: float = 20.0
+    canary_requests: int = 0
+    stable_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The judge's opinion of one comparison."""
+
+    verdict: Verdict
+    message: str
+    findings: tuple[Finding, ...] = ()
+    updated_at: datetime | None = None
+    """The instant up to which metrics were read; None before the first reading."""
