@@ -1,0 +1,257 @@
+"""The five CustomResourceDefinitions, out of the models: versions, columns, subresources, rules over several fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from controller.api.analysis import (
+    AnalysisRun,
+    AnalysisTemplate,
+    ArgumentSource,
+    ClusterAnalysisTemplate,
+    MetricProvider,
+)
+from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
+from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
+from controller.api.rollout import MetricCheck, SeldonRollout, Step
+from controller.api.structural import Extras, Rule, exactly_one, structural
+
+MAX_CRD_BYTES = 150_000
+
+_LIVE = "self.predictors.filter(p, !has(p.shadow) || !p.shadow)"
+
+EXTRAS = Extras(
+    rules={
+        "SeldonDeploymentSpec": (
+            Rule(
+                f"{_LIVE}.size() < 2 || {_LIVE}.map(p, has(p.traffic) ? p.traffic : 0).sum() == 100",
+                "the traffic of several predictors that are not shadows adds up to 100",
+            ),
+            Rule(f"{_LIVE}.size() >= self.predictors.size() - 1", "at most one predictor is a shadow"),
+            Rule(f"{_LIVE}.size() > 0", "at least one predictor is not a shadow"),
+        ),
+        "SeldonRollout": (
+            Rule(
+                "self.metadata.name.size() <= 52",
+                "a rollout's name has at most 52 characters: its revisions' names add 11",
+            ),
+        ),
+        "Step": (exactly_one(Step, "a step"),),
+        "MetricCheck": (exactly_one(MetricCheck, "a metric"),),
+        "MetricProvider": (exactly_one(MetricProvider, "a provider"),),
+        "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
+        "Argument": (
+            Rule("!(has(self.value) && has(self.valueFrom))", "an argument has value or valueFrom, not both"),
+        ),
+        "AnalysisTemplateSpec": (
+            Rule(
+                "(has(self.metrics) && self.metrics.size() > 0) || (has(self.templates) && self.templates.size() > 0)",
+                "a template has metrics or templates",
+            ),
+        ),
+    },
+    list_keys={
+        ("SeldonDeploymentSpec", "predictors"): ("name",),
+        ("SeldonDeploymentStatus", "conditions"): ("type",),
+        ("RolloutStatus", "conditions"): ("type",),
+        ("AnalysisRunStatus", "conditions"): ("type",),
+        ("AnalysisTemplateSpec", "metrics"): ("name",),
+        ("AnalysisTemplateSpec", "args"): ("name",),
+        ("AnalysisRunSpec", "metrics"): ("name",),
+        ("AnalysisRunSpec", "args"): ("name",),
+    },
+    defaults=frozenset(
+        {
+            ("RolloutSpec", "progressDeadline"),
+            ("RolloutSpec", "scaleDownDelay"),
+            ("RolloutSpec", "revisionHistoryLimit"),
+            ("SetMirror", "percentage"),
+            ("Analysis", "judge"),
+            ("Analysis", "alpha"),
+            ("Analysis", "beta"),
+            ("Analysis", "warmup"),
+            ("Analysis", "minSamples"),
+        }
+    ),
+    bounds={
+        ("SeldonDeploymentSpec", "predictors"): {"maxItems": 100},
+        ("Analysis", "metrics"): {"maxItems": 100},
+    },
+    embedded={("Template", "spec"): SeldonDeploymentSpec},
+)
+"""Defaults stand only where they are scalars of a SeldonRollout. A SeldonDeployment gets none: its template is hashed into
+revisions, and a new default must not make a new revision."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of `kubectl get`; a wide one is shown by `-o wide` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    wide: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Where `kubectl scale` and autoscalers read and write."""
+
+    spec: str
+    status: str
+    selector: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind and how the API serves it. The first version is stored; the older ones have the same fields."""
+
+    model: type[BaseModel]
+    group: str
+    plural: str
+    short: tuple[str, ...]
+    versions: tuple[str, ...] = ("v1alpha1",)
+    namespaced: bool = True
+    columns: tuple[Column, ...] = ()
+    scale: Scale | None = None
+
+    @property
+    def name(self) -> str:
+        """The kind, such as SeldonRollout."""
+        return self.model.__name__
+
+    @property
+    def file(self) -> str:
+        """The name of its file in `crds/`."""
+        return f"{self.group}_{self.plural}.yaml"
+
+
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+KINDS = (
+    Kind(
+        model=SeldonDeployment,
+        group=MACHINELEARNING_GROUP,
+        plural="seldondeployments",
+        short=("sdep",),
+        versions=("v1", "v1alpha3", "v1alpha2"),
+        columns=(
+            Column("State", ".status.state"),
+            Column("Ready", ".status.readyPredictors", description="Predictors that are ready, of all"),
+            Column("Replicas", ".status.replicas", "integer"),
+            Column("Description", ".status.description", wide=True),
+            Column("URL", ".status.address.url", wide=True),
+            _AGE,
+        ),
+        scale=Scale(spec=".spec.replicas", status=".status.replicas", selector=".status.selector"),
+    ),
+    Kind(
+        model=SeldonRollout,
+        group=ROLLOUTS_GROUP,
+        plural="seldonrollouts",
+        short=("srollout",),
+        columns=(
+            Column("Phase", ".status.phase"),
+            Column("Step", ".status.currentStepIndex", "integer", description="The current step, from 0"),
+            Column("Steps", ".status.stepCount", "integer"),
+            Column("Weight", ".status.weights.canary", "integer", description="Percent of live traffic for the canary"),
+            Column("Stable", ".status.stableRevision.number", "integer"),
+            Column("Canary", ".status.canaryRevision.number", "integer"),
+            Column("Verdict", ".status.analysis.verdict"),
+            Column("Message", ".status.message", wide=True),
+            _AGE,
+        ),
+        scale=Scale(spec=".spec.template.spec.replicas", status=".status.replicas", selector=".status.selector"),
+    ),
+    Kind(
+        model=AnalysisTemplate,
+        group=ROLLOUTS_GROUP,
+        plural="analysistemplates",
+        short=("at",),
+        columns=(_AGE,),
+    ),
+    Kind(
+        model=ClusterAnalysisTemplate,
+        group=ROLLOUTS_GROUP,
+        plural="clusteranalysistemplates",
+        short=("cat",),
+        namespaced=False,
+        columns=(_AGE,),
+    ),
+    Kind(
+        model=AnalysisRun,
+        group=ROLLOUTS_GROUP,
+        plural="analysisruns",
+        short=("ar",),
+        columns=(
+            Column("Phase", ".status.phase"),
+            Column("Message", ".status.message", wide=True),
+            _AGE,
+        ),
+    ),
+)
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """Return the CustomResourceDefinition of one kind, as an object for the API."""
+    names = {
+        "kind": kind.name,
+        "listKind": f"{kind.name}List",
+        "plural": kind.plural,
+        "singular": kind.name.lower(),
+        "shortNames": list(kind.short),
+        "categories": ["seldon"],
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{kind.group}",
+            "labels": {"app.kubernetes.io/name": "seldon-rollouts", "app.kubernetes.io/part-of": "seldon-rollouts"},
+        },
+        "spec": {
+            "group": kind.group,
+            "names": names,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "versions": [_version(kind, version) for version in kind.versions],
+        },
+    }
+
+
+def _version(kind: Kind, version: str) -> dict[str, Any]:
+    stored = version == kind.versions[0]
+    has_status = "status" in kind.model.model_fields
+    result: dict[str, Any] = {"name": version, "served": True, "storage": stored}
+    if columns := [_column(column) for column in kind.columns]:
+        result["additionalPrinterColumns"] = columns
+    subresources: dict[str, Any] = {"status": {}} if has_status else {}
+    if kind.scale is not None:
+        subresources["scale"] = {
+            "specReplicasPath": kind.scale.spec,
+            "statusReplicasPath": kind.scale.status,
+            "labelSelectorPath": kind.scale.selector,
+        }
+    if subresources:
+        result["subresources"] = subresources
+    result["schema"] = {"openAPIV3Schema": object_schema(kind, describe=stored)}
+    return result
+
+
+def _column(column: Column) -> Mapping[str, Any]:
+    result: dict[str, Any] = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    if column.description:
+        result["description"] = column.description
+    if column.wide:
+        result["priority"] = 1
+    return result
+
+
+def object_schema(kind: Kind, *, describe: bool = True) -> dict[str, Any]:
+    """Return the structural schema of a whole object: the model's, with apiVersion, kind and metadata."""
+    schema = structural(kind.model, EXTRAS, describe=describe)
+    head = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    schema["properties"] = head | schema["properties"]
+    return schema
