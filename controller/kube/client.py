@@ -1,0 +1,5 @@
+"""Sends requests to the API server."""
+
+
+class Client:
+    """Requests and answers."""

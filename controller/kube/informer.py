@@ -1,0 +1,5 @@
+"""Keeps the cache of one kind."""
+
+
+class Informer:
+    """List, then watch."""

@@ -1,0 +1,64 @@
+"""What a controller gives to the manager, and what an informer tells: the protocol between the rooms."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from controller.kube.resources import Resource
+from controller.queue import Key
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one object in a cache.
+
+    Args:
+        type: what happened.
+        object: the object as it is now; for `DELETED`, as it was last seen.
+        previous: what the cache held before, if anything.
+    """
+
+    type: ChangeType
+    object: dict[str, Any]
+    previous: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One kind that a controller watches, and whom a change of it wakes.
+
+    Args:
+        resource: the kind.
+        keys: the keys to reconcile when this object changes; called for the object and for what it was before.
+        optional: the kind may not be served (Istio); then the cache is empty and readiness does not wait for it.
+        labels: a label selector, as the API's `labelSelector`.
+        indexed: labels by which `Cluster.selected` finds objects without reading all of them.
+    """
+
+    resource: Resource
+    keys: Callable[[dict[str, Any]], Iterable[Key]]
+    optional: bool = False
+    labels: str = ""
+    indexed: tuple[str, ...] = ()
+
+
+class Controller(Protocol):
+    """A reconciler with its watches; constructed as `Controller(cluster, settings)`."""
+
+    name: str
+    watches: tuple[Watch, ...]
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """Make the cluster match one object; return when to come back, if time alone can change the answer.
+
+        An exception means back-off; one with `retry = False` waits until something changes.
+        """
+
+    def start(self, requeue: Callable[[Key], None]) -> None:
+        """Take the function that wakes a key; called once, before the first reconcile."""
+
+    async def run(self) -> None:
+        """Do work of its own while we lead; cancelled when we do not. Returns at once if there is none."""
