@@ -8,7 +8,7 @@ from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusMo
 
 Percent = Annotated[int, Field(ge=0, le=100)]
 Phase = Literal["Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Invalid"]
-Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "rollback"]
+Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry"]
 Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
 
 
@@ -83,6 +83,7 @@ class CanaryStrategy(ApiModel):
             Step(set_weight=50),
             Step(analysis=AnalysisStep()),
         ),
+        min_length=1,
         max_length=100,
     )
 
@@ -173,8 +174,6 @@ class Intent(StatusModel):
     verb: Verb
     by: str = ""
     reason: str = ""
-    revision: int | None = None
-    """For `rollback`: the number of the revision to go back to."""
     outcome: Literal["done", "refused"] | None = None
     message: str = ""
     at: Instant | None = None
@@ -192,6 +191,8 @@ class RevisionStatus(StatusModel):
     ready_replicas: int = 0
     message: str = ""
     """Why it is not ready, in the pod's own words."""
+    retired_at: Instant | None = None
+    """When it lost its last traffic; its pods go after the scale-down delay."""
 
 
 class ObservedTraffic(StatusModel):
@@ -307,6 +308,9 @@ class RolloutStatus(StatusModel):
     """When the step last got nearer to its end: the progress deadline counts from here."""
     paused_at: Instant | None = None
     paused_by: str = ""
+    pause_reason: str = ""
+    forced_by: str = ""
+    """Who had it promoted without the judge's consent."""
     canary_ready_at: Instant | None = None
     weights: Weights = Weights()
     analysis: AnalysisStatus = AnalysisStatus()

@@ -1,0 +1,66 @@
+"""The closed set of things that the shell can be told to do for a rollout, in order. Each is idempotent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from controller.api.rollout import RolloutStatus
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRevision:
+    """Store a revision's template as a ControllerRevision."""
+
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyDeployment:
+    """Write a revision's SeldonDeployment."""
+
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRoute:
+    """Write the VirtualService. It holds the resourceVersion that was decided on, so that a stale leader is refused."""
+
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDeployment:
+    """Take down a revision's SeldonDeployment: it has had no traffic for the scale-down delay."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRevision:
+    """Drop a ControllerRevision beyond the history limit."""
+
+    name: str
+
+
+Action = KeepRevision | ApplyDeployment | ApplyRoute | DeleteDeployment | ForgetRevision
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A Kubernetes Event, emitted once the status that tells of it is written."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do, in order; what to say; and when to look again if nothing happens."""
+
+    actions: tuple[Action, ...]
+    status: RolloutStatus
+    announcements: tuple[Announcement, ...] = ()
+    requeue_after: timedelta | None = None

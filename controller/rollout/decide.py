@@ -1,0 +1,261 @@
+"""decide: the one entrance. A frozen snapshot and an instant in; actions, status and the next look out."""
+
+from datetime import datetime, timedelta
+
+from controller.api import names
+from controller.api.rollout import HistoryEntry, Intent, RevisionStatus, RolloutStatus
+from controller.rollout import actions, effects, intents, revisions, traffic
+from controller.rollout import status as words
+from controller.rollout.actions import Action, Announcement, Decision
+from controller.rollout.canary import Outlook, outlook
+from controller.rollout.ground import Ground, survey, without_traffic
+from controller.rollout.observed import Observed
+from controller.rollout.phases import TRANSITIONS, Event, Phase
+
+_JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
+_WARNINGS = frozenset({"RolledBack", "Refused"})
+RESTARTS_LIMIT = 40
+
+
+def decide(obs: Observed, *, now: datetime) -> Decision:
+    """Say what to do for a rollout.
+
+    Total and deterministic. On a world where its actions took effect and nothing else changed it asks for nothing more.
+    """
+    before = obs.status.history[-1:] if obs.status.history else ()
+    status = _adopt_orphans(obs, words.refresh(obs, now=now), now)
+    view, ground = Outlook(), survey(obs, status, now=now)
+    # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
+    for _ in range(3 * (status.step_count + len(Phase)) + 2):
+        ground = survey(obs, status, now=now)
+        intent = intents.pending(obs.intent, status)
+        if intent is not None:
+            status = _answer(obs, status, intent, now)
+            continue
+        status = _start_judging(status, ground, now)
+        view = _next(obs, status, ground, now)
+        if view.event is None:
+            break
+        status = effects.apply_event(view.event, obs, status, now=now, reason=view.reason)
+    else:
+        raise RuntimeError(f"{obs.namespace}/{obs.name} did not settle in phase {status.phase}")
+    return _decision(obs, status, ground, view, now=now, before=before)
+
+
+def _next(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
+    """Return the next event that has an effect, or what is waited for."""
+    phase = Phase(status.phase)
+    for event in _world(obs, status, phase):
+        if isinstance(TRANSITIONS[phase][event], Phase):
+            return Outlook(event=event)
+    view = outlook(obs, status, ground, now=now)
+    if view.event is not None and not isinstance(TRANSITIONS[phase][view.event], Phase):
+        return Outlook(blocked=view.blocked, wake=view.wake)
+    return view
+
+
+def _world(obs: Observed, status: RolloutStatus, phase: Phase) -> list[Event]:
+    """Return what the spec and the judge say, most urgent first."""
+    events: list[Event] = []
+    bad = status.analysis.verdict == "Bad" and status.canary_revision is not None and not status.forced_by
+    if bad and phase in _JUDGED:
+        events.append(Event.VERDICT_BAD)
+    if obs.spec is None or obs.target is None:
+        return [*events, *([Event.SPEC_INVALID] if phase is not Phase.INVALID else [])]
+    if phase is Phase.INVALID:
+        return [*events, Event.SPEC_VALID]
+    return [*_template(obs, status, phase, obs.target.hash), *events]
+
+
+def _template(obs: Observed, status: RolloutStatus, phase: Phase, target: str) -> list[Event]:
+    stable, canary = status.stable_revision, status.canary_revision
+    if stable is None:
+        return [Event.NEW_REVISION] if canary is None or canary.hash != target else []
+    if target == stable.hash:
+        leaving = canary is not None and phase is not Phase.ROLLING_BACK
+        return [Event.STABLE_AGAIN] if leaving or phase is Phase.DEGRADED else []
+    if any(rejected.hash == target for rejected in status.rejected):
+        return [Event.REJECTED_AGAIN] if phase is not Phase.DEGRADED else []
+    return [Event.NEW_REVISION] if canary is None or canary.hash != target else []
+
+
+def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime) -> RolloutStatus:
+    """Do what a person asks for, or say why not; either way it is answered once."""
+    event, refused = intents.verdict_on(intent, status)
+    if event is Event.RETRY and not refused and not _can_retry(obs):
+        refused = "the spec is invalid; correct it first"
+    if refused:
+        answered = intent.model_copy(update={"outcome": "refused", "message": refused, "at": now})
+        status = status.model_copy(update={"last_intent": answered})
+        return effects.record(status, now, "Refused", f"{intent.verb} by {intent.by or 'a person'}: {refused}")
+    answered = intent.model_copy(update={"outcome": "done", "message": "", "at": now})
+    status = status.model_copy(update={"last_intent": answered})
+    return effects.apply_event(event, obs, status, now=now, intent=intent)
+
+
+def _can_retry(obs: Observed) -> bool:
+    return obs.target is not None
+
+
+def _start_judging(status: RolloutStatus, ground: Ground, now: datetime) -> RolloutStatus:
+    """The comparison starts with the canary's first request."""
+    exposed = ground.in_effect and ground.split is not None and (ground.split.weight > 0 or ground.split.mirror > 0)
+    if status.canary_revision is None or not exposed or status.analysis.started_at is not None:
+        return status
+    return status.model_copy(update={"analysis": status.analysis.model_copy(update={"started_at": now})})
+
+
+def _adopt_orphans(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
+    """A child that the status does not know, left by a crash or a lost status, goes the way of a retired one."""
+    for digest in sorted(obs.children):
+        if digest not in _live_hashes(status) and all(r.hash != digest for r in status.retired_revisions):
+            if obs.target is not None and digest == obs.target.hash:
+                continue
+            number = obs.revisions[digest].number if digest in obs.revisions else 0
+            orphan = RevisionStatus(hash=digest, number=number, name=obs.children[digest].name, role="retired")
+            status = effects.retire(status, orphan, now)
+    return status
+
+
+def _live_hashes(status: RolloutStatus) -> frozenset[str]:
+    return frozenset(r.hash for r in (status.stable_revision, status.canary_revision) if r is not None)
+
+
+def _decision(
+    obs: Observed,
+    status: RolloutStatus,
+    ground: Ground,
+    view: Outlook,
+    *,
+    now: datetime,
+    before: tuple[HistoryEntry, ...],
+) -> Decision:
+    route = _route(obs, ground)
+    if route is not None:
+        status = _moved(status, now)
+    todo: list[Action] = [*_keep(obs, status), *_deploy(obs, status), *([route] if route else [])]
+    status, removals, due = _remove(obs, status, ground, now)
+    blocked = view.blocked
+    status = status.model_copy(
+        update={
+            "weights": status.weights.model_copy(update={"verified": ground.verified and route is None}),
+            "blocked_on": blocked,
+            "replicas": sum(words.pods(child)[0] for child in obs.children.values()),
+            "selector": f"rollouts.seldon.io/rollout={obs.name}",
+        }
+    )
+    status = status.model_copy(update={"message": words.describe(status, obs, blocked)})
+    status = words.conditions(status, obs, ground, now=now)
+    wakes = [instant for instant in (view.wake, due) if instant is not None]
+    return Decision(
+        actions=(*todo, *removals, *_forget(obs, status)),
+        status=status,
+        announcements=_announce(status, before),
+        requeue_after=max(min(wakes) - now, timedelta()) if wakes else None,
+    )
+
+
+def _moved(status: RolloutStatus, now: datetime) -> RolloutStatus:
+    """Note that the weights change now; the judge looks for late regressions from here."""
+    weights = status.weights.model_copy(update={"changed_at": now})
+    analysis = status.analysis
+    if analysis.started_at is not None and status.canary_revision is not None:
+        analysis = analysis.model_copy(update={"restarts": (*analysis.restarts, now)[-RESTARTS_LIMIT:]})
+    return status.model_copy(update={"weights": weights, "analysis": analysis, "step_progress_at": now})
+
+
+def _keep(obs: Observed, status: RolloutStatus) -> list[Action]:
+    owner = _owner(obs)
+    return [
+        actions.KeepRevision(revisions.history_object(owner, obs.revisions[digest]))
+        for digest in sorted(_live_hashes(status))
+        if digest not in obs.stored and digest in obs.revisions
+    ]
+
+
+def _owner(obs: Observed) -> dict[str, str]:
+    return {
+        "apiVersion": "rollouts.seldon.io/v1alpha1",
+        "kind": "SeldonRollout",
+        "name": obs.name,
+        "namespace": obs.namespace,
+        "uid": obs.uid,
+    }
+
+
+def _deploy(obs: Observed, status: RolloutStatus) -> list[Action]:
+    """Write the children that differ: stable first, then the canary, then what is retired (its role only)."""
+    if obs.in_the_way and status.stable_revision is None:
+        return []
+    wanted = [(r.hash, r.role) for r in (status.stable_revision, status.canary_revision) if r is not None]
+    wanted += [(r.hash, "retired") for r in status.retired_revisions if r.hash in obs.children]
+    todo: list[Action] = []
+    for digest, role in wanted:
+        revision = obs.revisions.get(digest)
+        if revision is None:
+            continue
+        scale = obs.target if role != "retired" else None
+        desired = revisions.child_object(_owner(obs), revision, role=role, replicas_from=scale)
+        child = obs.children.get(digest)
+        if child is None or not traffic.covers(_compared(desired), child.live):
+            todo.append(actions.ApplyDeployment(desired))
+    return todo
+
+
+def _compared(desired: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in desired.items() if key != "apiVersion"}
+
+
+def _route(obs: Observed, ground: Ground) -> actions.ApplyRoute | None:
+    if ground.split is None or ground.applied or not obs.mesh or obs.in_the_way:
+        return None
+    desired = traffic.virtual_service(obs, ground.split)
+    if obs.route is not None:
+        version = (obs.route.live.get("metadata") or {}).get("resourceVersion")
+        desired["metadata"]["resourceVersion"] = version
+    return actions.ApplyRoute(desired)
+
+
+def _remove(
+    obs: Observed, status: RolloutStatus, ground: Ground, now: datetime
+) -> tuple[RolloutStatus, list[Action], datetime | None]:
+    """Take down retired children that had no traffic for the scale-down delay; say when the next is due."""
+    delay = obs.spec.scale_down_delay if obs.spec else timedelta(seconds=30)
+    kept, removals, due = [], [], None
+    for retired in status.retired_revisions:
+        child = obs.children.get(retired.hash)
+        if child is None:
+            continue
+        since = max(retired.retired_at or now, status.weights.changed_at or now)
+        if not without_traffic(obs, retired.hash, ground):
+            kept.append(retired)
+            due = min(filter(None, (due, ground.settles_at)), default=None)
+        elif now >= since + delay:
+            uid = (child.live.get("metadata") or {}).get("uid", "")
+            removals.append(actions.DeleteDeployment(child.name, uid))
+            kept.append(retired)
+        else:
+            kept.append(retired)
+            due = min(filter(None, (due, since + delay)))
+    return status.model_copy(update={"retired_revisions": tuple(kept)}), list(removals), due
+
+
+def _forget(obs: Observed, status: RolloutStatus) -> list[Action]:
+    if obs.spec is None:
+        return []
+    used = (
+        _live_hashes(status) | {r.hash for r in status.retired_revisions} | ({obs.target.hash} if obs.target else set())
+    )
+    kept = {digest: revision for digest, revision in obs.revisions.items() if digest in obs.stored}
+    gone = revisions.surplus(kept, frozenset(used), obs.spec.revision_history_limit)
+    return [actions.ForgetRevision(names.revision_name(obs.name, digest)) for digest in gone]
+
+
+def _announce(status: RolloutStatus, before: tuple[HistoryEntry, ...]) -> tuple[Announcement, ...]:
+    """Say what was added to the history in this decision."""
+    fresh = list(status.history)
+    if before and before[0] in fresh:
+        fresh = fresh[fresh.index(before[0]) + 1 :]
+    return tuple(
+        Announcement("Warning" if entry.type in _WARNINGS else "Normal", entry.type, entry.message) for entry in fresh
+    )

@@ -1,0 +1,138 @@
+"""Ground: how the wanted split meets the world. What may be routed now, what blocks the rest, what is in effect."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.api.rollout import BlockedOn, RolloutStatus
+from controller.rollout import traffic
+from controller.rollout.observed import Child, Observed
+from controller.rollout.phases import Phase
+from controller.rollout.traffic import Split
+
+# Istio answers no acceptance by default: its proxies have taken a change well within this.
+MESH_GRACE = timedelta(seconds=5)
+VERIFY_PATIENCE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """The split that may be routed now, and how far the world agrees."""
+
+    split: Split | None
+    blocked: BlockedOn | None = None
+    """Why the split is not the one that is wanted."""
+    applied: bool = False
+    """The live VirtualService says so."""
+    in_effect: bool = False
+    """And the mesh took it."""
+    verified: bool = False
+    """And the observed share of requests agrees, or there is too little traffic to tell."""
+    settles_at: datetime | None = None
+    """When time alone may change `in_effect` or `verified`."""
+    trouble: str = ""
+    """What the mesh says against it."""
+
+
+def survey(obs: Observed, status: RolloutStatus, *, now: datetime) -> Ground:
+    """Hold the split that the status wants against the pods and the mesh."""
+    split, blocked = _allowed(obs, status)
+    if split is None:
+        return Ground(split=None, blocked=blocked)
+    if obs.in_the_way:
+        return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obs.in_the_way))
+    if not obs.mesh:
+        return Ground(
+            split=split, blocked=BlockedOn(kind="mesh", message="the cluster has no VirtualService: install Istio")
+        )
+    applied = obs.route is not None and traffic.covers(
+        traffic.virtual_service(obs, split)["spec"], obs.route.live.get("spec")
+    )
+    if not applied or obs.route is None:
+        return Ground(split=split, blocked=blocked)
+    since = status.weights.changed_at or now
+    if obs.route.accepted is False:
+        return Ground(
+            split=split, blocked=blocked, applied=True, trouble=obs.route.message or "the mesh refused the route"
+        )
+    if obs.route.accepted is None and now < since + MESH_GRACE:
+        return Ground(split=split, blocked=blocked, applied=True, settles_at=since + MESH_GRACE)
+    verified, settles_at = _verified(obs, split, since, now)
+    return Ground(split=split, blocked=blocked, applied=True, in_effect=True, verified=verified, settles_at=settles_at)
+
+
+def _verified(obs: Observed, split: Split, since: datetime, now: datetime) -> tuple[bool, datetime | None]:
+    if split.canary is None or split.stable is None:
+        return True, None
+    window = obs.traffic
+    opinion = traffic.agrees(window, split.weight) if window is not None and window.since >= since else None
+    if opinion is not None:
+        return opinion, None
+    patient_until = since + VERIFY_PATIENCE
+    return (True, None) if now >= patient_until else (False, patient_until)
+
+
+def _allowed(obs: Observed, status: RolloutStatus) -> tuple[Split | None, BlockedOn | None]:
+    """Return the split that the pods allow: nothing is routed to a revision that has no ready pod."""
+    stable, canary = status.stable_revision, status.canary_revision
+    if stable is None:
+        return _first(obs, status)
+    child = obs.children.get(canary.hash) if canary else None
+    base = obs.children.get(stable.hash)
+    weight, mirror = (status.weights.canary, status.weights.mirror) if canary else (0, 0)
+    live = _live_weight(obs, canary.hash) if canary else 0
+    blocked = None
+    if (weight or mirror) and (child is None or not child.serving):
+        blocked = _waiting("canary", child)
+        weight, mirror = 0, 0
+    elif child is not None and not child.available and (weight > live or mirror):
+        blocked = _waiting("canary", child)
+        weight, mirror = min(weight, live), 0
+    if weight < live and child is not None and child.serving and not (base and base.serving):
+        return Split(stable=stable.hash, canary=child.hash, weight=live), _waiting("stable", base)
+    if canary is None or not (weight or mirror):
+        return Split(stable=stable.hash), blocked
+    return Split(stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror), blocked
+
+
+def _first(obs: Observed, status: RolloutStatus) -> tuple[Split | None, BlockedOn | None]:
+    first = status.canary_revision
+    child = obs.children.get(first.hash) if first else None
+    if first is None or child is None or not child.available or not child.serving:
+        return None, _waiting("first", child) if first else None
+    return Split(stable=first.hash), None
+
+
+def _waiting(which: str, child: Child | None) -> BlockedOn:
+    if child is None:
+        return BlockedOn(kind="pods", message=f"the {which} revision's SeldonDeployment is not there yet")
+    why = f": {child.message}" if child.message else ""
+    return BlockedOn(
+        kind="pods", message=f"the {which} revision has {child.ready_replicas} of {child.replicas} pods ready{why}"
+    )
+
+
+def _live_weight(obs: Observed, digest: str) -> int:
+    revision = obs.revisions.get(digest)
+    if obs.route is None or revision is None:
+        return 0
+    return traffic.live_weight(obs.route.live, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
+
+
+def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:
+    """Say whether no request reaches a revision: the route in effect does not name it."""
+    revision = obs.revisions.get(digest)
+    if obs.route is None:
+        return True
+    if revision is None or not ground.in_effect:
+        return False
+    return not traffic.mentions(obs.route.live, (part.host for part in traffic.routed(obs, revision)))
+
+
+def deadline(obs: Observed, status: RolloutStatus) -> datetime | None:
+    """Return when the present step must have made progress."""
+    if obs.spec is None or status.step_progress_at is None:
+        return None
+    return status.step_progress_at + obs.spec.progress_deadline
+
+
+IN_PROGRESS = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING})

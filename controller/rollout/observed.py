@@ -1,0 +1,95 @@
+"""Observed: all that a decision may look at, frozen. The shell fills it; `decide` reads nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from controller.api.rollout import AnalysisStatus, Intent, RolloutSpec, RolloutStatus
+from controller.rollout.revisions import Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A revision's SeldonDeployment as it stands in the cluster."""
+
+    hash: str
+    name: str
+    live: Mapping[str, Any]
+    """The object itself."""
+    replicas: int = 0
+    """Pods that it should have in each of its Deployments, summed."""
+    ready_replicas: int = 0
+    available: bool = False
+    """Everything that its current spec asks for is ready, and its routes' destinations exist."""
+    message: str = ""
+    """Why it is not available, in the pod's own words."""
+    role: str = ""
+
+    @property
+    def serving(self) -> bool:
+        """Say whether at least one pod can take requests."""
+        return self.ready_replicas > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Our VirtualService as it stands in the cluster."""
+
+    live: Mapping[str, Any]
+    ours: bool
+    accepted: bool | None
+    """Whether the mesh took its present generation; None when the mesh does not say."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficWindow:
+    """Requests that the gateway counted in the last window, by revision."""
+
+    since: datetime
+    until: datetime
+    stable: int
+    canary: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingDefaults:
+    """Where routes are attached when the rollout does not say."""
+
+    hosts: tuple[str, ...] = ("*",)
+    gateways: tuple[str, ...] = ("istio-system/seldon-gateway",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """One rollout and everything that its decision depends on, but the present instant."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    spec: RolloutSpec | None
+    """None when it is not valid; `invalid` says why."""
+    invalid: str = ""
+    target: Revision | None = None
+    """The revision that the template asks for; None when the spec is not valid."""
+    status: RolloutStatus = field(default_factory=RolloutStatus)
+    intent: Intent | None = None
+    intent_problem: str = ""
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    """By hash: from the history, the children and the template."""
+    stored: frozenset[str] = frozenset()
+    """Hashes that have a ControllerRevision."""
+    children: Mapping[str, Child] = field(default_factory=dict)
+    """By hash."""
+    route: Route | None = None
+    mesh: bool = True
+    """The cluster serves Istio's VirtualService."""
+    analysis: AnalysisStatus | None = None
+    """What the judge says of the comparison that `status.analysis.startedAt` names."""
+    traffic: TrafficWindow | None = None
+    in_the_way: str = ""
+    """An object of the same name that is not ours, and how to go on."""
+    defaults: RoutingDefaults = field(default_factory=RoutingDefaults)

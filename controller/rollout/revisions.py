@@ -1,0 +1,212 @@
+"""Revisions: what makes one, how it is numbered and kept, and where its requests go."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.api import names
+from controller.api.meta import REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
+from controller.errors import InvalidSpecError
+
+ENGINE_HTTP_PORT, ENGINE_GRPC_PORT = 8000, 5001
+NODE_HTTP_PORT, NODE_GRPC_PORT = 9000, 9500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One state of the template."""
+
+    hash: str
+    number: int
+    template: Mapping[str, Any]
+    """`{metadata, spec}` of the SeldonDeployment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A predictor that takes a share of its revision's requests."""
+
+    service: str
+    host: str
+    subset: str
+    http_port: int
+    grpc_port: int
+    share: int
+    """Percent of the revision's live requests; for a shadow, percent that it gets copied."""
+    shadow: bool = False
+
+
+def template_hash(template: Mapping[str, Any]) -> str:
+    """Hash what makes a revision: the template without replicas and traffic, which never start a rollout."""
+    spec = copy.deepcopy(dict(template.get("spec") or {}))
+    spec.pop("replicas", None)
+    for predictor in _predictors(spec):
+        predictor.pop("replicas", None)
+        predictor.pop("traffic", None)
+        for part in predictor.get("componentSpecs") or []:
+            if isinstance(part, dict):
+                part.pop("replicas", None)
+        if isinstance(predictor.get("svcOrchSpec"), dict):
+            predictor["svcOrchSpec"].pop("replicas", None)
+    metadata = template.get("metadata") or {}
+    kept = {key: metadata[key] for key in ("annotations", "labels") if metadata.get(key)}
+    return names.stable_hash({"metadata": kept, "spec": spec})
+
+
+def _predictors(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [predictor for predictor in spec.get("predictors") or [] if isinstance(predictor, dict)]
+
+
+def check_template(template: Mapping[str, Any]) -> None:
+    """Refuse a template that no rollout could serve.
+
+    Raises:
+        InvalidSpecError: it has no predictor, a predictor has no name, or two predictors would share a Service.
+    """
+    predictors = (template.get("spec") or {}).get("predictors")
+    if not isinstance(predictors, list) or not predictors:
+        raise InvalidSpecError("spec.template.spec.predictors", predictors, "a list of at least one predictor")
+    for index, predictor in enumerate(predictors):
+        where = f"spec.template.spec.predictors[{index}]"
+        if not isinstance(predictor, dict) or not predictor.get("name"):
+            raise InvalidSpecError(f"{where}.name", None, "a name")
+        pinned = (predictor.get("annotations") or {}).get(names.SVC_NAME_ANNOTATION)
+        if pinned:
+            field = f"{where}.annotations[{names.SVC_NAME_ANNOTATION}]"
+            raise InvalidSpecError(field, pinned, "no fixed Service name: each revision needs a Service of its own")
+    live = [predictor for predictor in predictors if not predictor.get("shadow")]
+    if not live:
+        raise InvalidSpecError(
+            "spec.template.spec.predictors", "only shadows", "at least one predictor that is no shadow"
+        )
+
+
+def destinations(rollout: str, namespace: str, revision: Revision) -> tuple[Destination, ...]:
+    """Return where a revision's requests go: its live predictors by their traffic, and its shadows."""
+    spec = revision.template.get("spec") or {}
+    predictors = _predictors(spec)
+    live = [predictor for predictor in predictors if not predictor.get("shadow")]
+    weights = [int(predictor.get("traffic") or 0) for predictor in live]
+    if sum(weights) == 0:
+        weights = [1] * len(live)
+    shares = dict(zip((predictor["name"] for predictor in live), apportion(100, weights), strict=True))
+    return tuple(_destination(names.revision_name(rollout, revision.hash), namespace, p, shares) for p in predictors)
+
+
+def _destination(child: str, namespace: str, predictor: Mapping[str, Any], shares: Mapping[str, int]) -> Destination:
+    annotations = predictor.get("annotations") or {}
+    bare = annotations.get(names.NO_ENGINE_ANNOTATION) == "true"
+    service = names.predictor_service(child, predictor["name"], annotations)
+    shadow = bool(predictor.get("shadow"))
+    return Destination(
+        service=service,
+        host=names.service_host(service, namespace),
+        subset=predictor["name"],
+        http_port=NODE_HTTP_PORT if bare else ENGINE_HTTP_PORT,
+        grpc_port=NODE_GRPC_PORT if bare else ENGINE_GRPC_PORT,
+        share=int(predictor.get("traffic") or 100) if shadow else shares[predictor["name"]],
+        shadow=shadow,
+    )
+
+
+def apportion(total: int, weights: Iterable[int]) -> list[int]:
+    """Split a whole number in proportion to weights, exactly (largest remainder; ties go to the first).
+
+    Raises:
+        ValueError: a weight is negative, or all are zero.
+    """
+    parts = list(weights)
+    whole = sum(parts)
+    if whole <= 0 or min(parts) < 0:
+        raise ValueError(f"weights must be positive in sum and none negative, found {parts}")
+    floors = [total * part // whole for part in parts]
+    order = sorted(range(len(parts)), key=lambda i: (-(total * parts[i] % whole), i))
+    for index in order[: total - sum(floors)]:
+        floors[index] += 1
+    return floors
+
+
+def child_object(
+    owner: Mapping[str, Any], revision: Revision, *, role: str, replicas_from: Revision | None = None
+) -> dict[str, Any]:
+    """Render a revision's SeldonDeployment.
+
+    Args:
+        owner: the rollout's `{apiVersion, kind, name, namespace, uid}`.
+        revision: what it serves.
+        role: stable, canary or retired.
+        replicas_from: the template whose replicas count; scaling is not a new revision and holds for all of them.
+    """
+    metadata = revision.template.get("metadata") or {}
+    labels = {
+        **(metadata.get("labels") or {}),
+        ROLLOUT_LABEL: owner["name"],
+        REVISION_LABEL: revision.hash,
+        ROLE_LABEL: role,
+    }
+    spec = copy.deepcopy(dict(revision.template.get("spec") or {}))
+    if replicas_from is not None:
+        spec = _with_replicas(spec, replicas_from.template.get("spec") or {})
+    return {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {
+            "name": names.revision_name(owner["name"], revision.hash),
+            "namespace": owner["namespace"],
+            "labels": labels,
+            **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "spec": spec,
+    }
+
+
+def owner_reference(owner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reference that makes an object ours, for garbage collection and for watches."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["name"],
+        "uid": owner["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _with_replicas(spec: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    _copy_key(spec, source, "replicas")
+    by_name = {predictor.get("name"): predictor for predictor in _predictors(source)}
+    for predictor in _predictors(spec):
+        if predictor.get("name") in by_name:
+            _copy_key(predictor, by_name[predictor["name"]], "replicas")
+    return spec
+
+
+def _copy_key(into: dict[str, Any], source: Mapping[str, Any], key: str) -> None:
+    if key in source:
+        into[key] = source[key]
+    else:
+        into.pop(key, None)
+
+
+def history_object(owner: Mapping[str, Any], revision: Revision) -> dict[str, Any]:
+    """Render a revision's ControllerRevision, which keeps its template after the child is gone."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": names.revision_name(owner["name"], revision.hash),
+            "namespace": owner["namespace"],
+            "labels": {ROLLOUT_LABEL: owner["name"], REVISION_LABEL: revision.hash},
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "data": {"template": copy.deepcopy(dict(revision.template))},
+        "revision": revision.number,
+    }
+
+
+def surplus(revisions: Mapping[str, Revision], keep: frozenset[str], limit: int) -> tuple[str, ...]:
+    """Return the hashes to drop from history: the oldest beyond the limit, never one that is in use."""
+    idle = sorted((r for r in revisions.values() if r.hash not in keep), key=lambda r: r.number)
+    return tuple(revision.hash for revision in idle[: max(0, len(idle) - limit)])

@@ -1,0 +1,154 @@
+"""Status: what was observed, in the words that people read: sentence, blockedOn, conditions."""
+
+from datetime import datetime
+from typing import Literal
+
+from controller.api.meta import Condition
+from controller.api.rollout import AnalysisStatus, BlockedOn, ObservedTraffic, RevisionStatus, RolloutStatus
+from controller.rollout.ground import IN_PROGRESS, Ground
+from controller.rollout.observed import Child, Observed
+from controller.rollout.phases import Phase
+
+
+def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
+    """Return the last status with what is observed now: pods, traffic, and the judge's opinion."""
+    status = obs.status
+    if status.stable_revision is None and status.canary_revision is None:
+        status = _recovered(obs, status)
+    stable, canary = _seen(obs, status.stable_revision), _seen(obs, status.canary_revision)
+    changes: dict[str, object] = {
+        "stable_revision": stable,
+        "canary_revision": canary,
+        "retired_revisions": tuple(_known(obs, revision) for revision in status.retired_revisions),
+        "observed_generation": obs.generation,
+    }
+    before = status.canary_revision
+    if canary is not None and before is not None and canary.ready_replicas > before.ready_replicas:
+        changes["step_progress_at"] = now
+    if canary is not None and status.canary_ready_at is None and _available(obs, canary):
+        changes["canary_ready_at"] = now
+    if obs.spec is not None:
+        changes["step_count"] = len(obs.spec.strategy.canary.steps)
+    changes["weights"] = status.weights.model_copy(update={"observed": _traffic(obs, status)})
+    if _current(obs, status):
+        changes["analysis"] = _opinion(obs.analysis, status.analysis)
+    return status.model_copy(update=changes)
+
+
+def _recovered(obs: Observed, status: RolloutStatus) -> RolloutStatus:
+    """Without a status, the children's roles tell who was stable: it goes on serving."""
+    for child in obs.children.values():
+        if child.role == "stable" and child.hash in obs.revisions:
+            revision = RevisionStatus(
+                hash=child.hash, number=obs.revisions[child.hash].number, name=child.name, role="stable"
+            )
+            return status.model_copy(update={"stable_revision": revision, "phase": Phase.HEALTHY.value})
+    return status
+
+
+def _seen(obs: Observed, revision: RevisionStatus | None) -> RevisionStatus | None:
+    return _known(obs, revision) if revision is not None else None
+
+
+def _known(obs: Observed, revision: RevisionStatus) -> RevisionStatus:
+    child = obs.children.get(revision.hash)
+    if child is None:
+        return revision.model_copy(update={"replicas": 0, "ready_replicas": 0, "message": ""})
+    return revision.model_copy(
+        update={"replicas": child.replicas, "ready_replicas": child.ready_replicas, "message": child.message}
+    )
+
+
+def _available(obs: Observed, revision: RevisionStatus) -> bool:
+    child = obs.children.get(revision.hash)
+    return child is not None and child.available
+
+
+def _traffic(obs: Observed, status: RolloutStatus) -> ObservedTraffic:
+    window = obs.traffic
+    if window is None:
+        return status.weights.observed if status.canary_revision is not None else ObservedTraffic()
+    total = window.stable + window.canary
+    return ObservedTraffic(
+        canary_percent=round(100 * window.canary / total, 2) if total else None,
+        stable_requests=window.stable,
+        canary_requests=window.canary,
+        at=window.until,
+    )
+
+
+def _current(obs: Observed, status: RolloutStatus) -> bool:
+    """Say whether the judge speaks of the comparison that is under way."""
+    started = status.analysis.started_at
+    return obs.analysis is not None and started is not None and obs.analysis.started_at == started
+
+
+def _opinion(seen: AnalysisStatus | None, last: AnalysisStatus) -> AnalysisStatus:
+    if seen is None:
+        return last
+    return seen.model_copy(update={"started_at": last.started_at, "restarts": last.restarts})
+
+
+def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:
+    """Say in one sentence where the rollout is, and what it waits for."""
+    waits = f"; {blocked.message}" if blocked else ""
+    canary, stable = status.canary_revision, status.stable_revision
+    match Phase(status.phase):
+        case Phase.INVALID:
+            return obs.invalid or "the spec is not valid"
+        case Phase.PENDING:
+            return f"the first revision is starting{waits}"
+        case Phase.HEALTHY:
+            return f"revision {stable.number if stable else '?'} serves all traffic{waits}"
+        case Phase.PROGRESSING | Phase.PAUSED:
+            index, count = status.current_step_index, status.step_count
+            step = f"step {index + 1} of {count}" if index < count else f"all {count} steps are done"
+            verb = "paused" if Phase(status.phase) is Phase.PAUSED else "progressing"
+            return f"revision {canary.number if canary else '?'} is {verb}: {step}{waits}"
+        case Phase.PROMOTING:
+            return f"revision {canary.number if canary else '?'} takes over all traffic{waits}"
+        case Phase.ROLLING_BACK:
+            return f"going back to revision {stable.number if stable else '?'}{waits}"
+        case Phase.DEGRADED:
+            last = status.rejected[-1].message if status.rejected else "the revision was rejected"
+            return f"rolled back to revision {stable.number if stable else '?'}: {last}"
+
+
+def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime) -> RolloutStatus:
+    """Return the status with its conditions; a transition time moves only with its condition."""
+    phase = Phase(status.phase)
+    stable = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
+    truths = {
+        "Available": (stable is not None and stable.serving and ground.split is not None, "StableServing"),
+        "Healthy": (phase is Phase.HEALTHY, phase.value),
+        "Progressing": (phase in IN_PROGRESS or phase in (Phase.PENDING, Phase.ROLLING_BACK), phase.value),
+        "Paused": (phase is Phase.PAUSED, phase.value),
+        "Degraded": (phase in (Phase.DEGRADED, Phase.INVALID), phase.value),
+    }
+    old = {condition.type: condition for condition in status.conditions}
+    fresh = tuple(
+        _condition(old.get(kind), kind, truth, reason if truth else f"Not{kind}", status, obs.generation, now)
+        for kind, (truth, reason) in truths.items()
+    )
+    return status.model_copy(update={"conditions": fresh})
+
+
+def _condition(
+    old: Condition | None, kind: str, truth: bool, reason: str, status: RolloutStatus, generation: int, now: datetime
+) -> Condition:
+    text: Literal["True", "False"] = "True" if truth else "False"
+    message = status.message if truth else ""
+    moved = old.last_transition_time if old is not None and old.status == text else now
+    return Condition(
+        type=kind,
+        status=text,
+        reason=reason,
+        message=message,
+        last_transition_time=moved,
+        observed_generation=generation,
+    )
+
+
+def pods(child: Child | None) -> tuple[int, int]:
+    """Return (replicas, ready) of a child that may not be there."""
+    return (child.replicas, child.ready_replicas) if child else (0, 0)
