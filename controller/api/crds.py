@@ -81,8 +81,8 @@ EXTRAS = Extras(
     },
     embedded={("Template", "spec"): SeldonDeploymentSpec},
 )
-"""Defaults stand only where they are scalars of a SeldonRollout. A SeldonDeployment gets none: its template is hashed into
-revisions, and a new default must not make a new revision."""
+"""Defaults stand only where they are scalars of a SeldonRollout. A SeldonDeployment gets none: a rollout's template is
+hashed into revisions, and a new default must not make a new revision."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ INTENT_ANNOTATION = f"{ROLLOUTS_GROUP}/intent"
 """On a SeldonRollout: what a person wants done, as JSON `{id, verb, by, reason}`."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
 
 
@@ -46,24 +46,27 @@ def parse_duration(value: Any) -> Any:
     """
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return timedelta(seconds=value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = f"{value}s"
     match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
     if match is None:
         raise ValueError("expected a duration such as 30s, 5m or 1h30m")
     hours, minutes, seconds, millis = (float(part) if part else 0.0 for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
+    try:
+        return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
+    except OverflowError:
+        raise ValueError("expected a duration of less than 2,700,000 years") from None
 
 
 def format_duration(value: timedelta) -> str:
     """Write a duration as Kubernetes does: `1h30m`, `45s`, `0s`."""
-    seconds = value.total_seconds()
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
+    minutes, rest = divmod(value, timedelta(minutes=1))
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest / timedelta(seconds=1):.6f}".rstrip("0").rstrip(".")
     parts = [
-        f"{int(hours)}h" if hours else "",
-        f"{int(minutes)}m" if minutes else "",
-        f"{seconds:g}s" if seconds else "",
+        f"{hours}h" if hours else "",
+        f"{minutes}m" if minutes else "",
+        f"{seconds}s" if rest else "",
     ]
     return "".join(parts) or "0s"
 
@@ -77,7 +80,9 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1, "pattern": DURATION_PATTERN}]}
+    ),
 ]
 Instant = Annotated[
     datetime,

@@ -10,8 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controller.api.meta import DURATION_PATTERN
-
 Schema = dict[str, Any]
 Place = tuple[str, str]
 """A model's name and one of its properties, in camelCase."""
@@ -149,8 +147,6 @@ class _Renderer:
                 if not isinstance(values, dict):
                     return dict(_PRESERVED)
                 return {"type": "object", "additionalProperties": self.node(values, path, place)}
-            case "string" if schema.get("pattern") == DURATION_PATTERN:
-                return _INT_OR_STRING | {"pattern": DURATION_PATTERN, "minLength": 1, "minimum": 0}
             case "string" | "integer" | "number" | "boolean" as kind:
                 return {"type": kind} | _constraints(schema)
             case None if not set(schema) - {"title", "description", "default"}:
