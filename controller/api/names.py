@@ -19,7 +19,7 @@ def shorten(name: str) -> str:
 
 
 def predictor_service(deployment: str, predictor: str, annotations: Mapping[str, str] | None = None) -> str:
-    """Return the name of a predictor's Service and DestinationRule: `<sdep>-<predictor>`, or what its annotation says."""
+    """Return the name of a predictor's Service and DestinationRule: `<sdep>-<predictor>`, or its annotation."""
     return (annotations or {}).get(SVC_NAME_ANNOTATION) or shorten(f"{deployment}-{predictor}")
 
 

@@ -1,4 +1,4 @@
-"""SeldonRollout (`rollouts.seldon.io/v1alpha1`): what a person writes, and what the controller answers in its status."""
+"""SeldonRollout (`rollouts.seldon.io/v1alpha1`): what a person writes, and what we answer in its status."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,9 @@ class TemplateMetadata(ApiModel):
     """Labels and annotations for the child SeldonDeployments."""
 
     labels: dict[str, str] = {}
+    """Labels for the child SeldonDeployments."""
     annotations: dict[str, str] = {}
+    """Annotations for the child SeldonDeployments."""
 
 
 class Template(ApiModel):
@@ -31,6 +33,7 @@ class Pause(ApiModel):
     """Wait: for a duration, or without one for a person."""
 
     duration: Duration | None = None
+    """How long; without it until a person resumes."""
 
 
 class AnalysisStep(ApiModel):
@@ -46,6 +49,7 @@ class SetMirror(ApiModel):
     """Copy a share of live requests to the canary; users get the stable revision's answers."""
 
     percentage: Percent = 100
+    """Percent of live requests that are copied."""
 
 
 class Step(ApiModel):
@@ -86,6 +90,7 @@ class CanaryStrategy(ApiModel):
         min_length=1,
         max_length=100,
     )
+    """Taken in order. Without them: 5, 25 and 50 percent, each until the judge is satisfied."""
 
 
 class Strategy(ApiModel):
@@ -127,7 +132,7 @@ class Analysis(ApiModel):
     """How the canary is judged, through the whole rollout."""
 
     judge: Literal["sequential", "threshold"] = "sequential"
-    """sequential: compared with stable at the same moment, valid however often it is looked at. threshold: against `max`."""
+    """sequential: against stable at the same moment, valid however often one looks. threshold: against `max`."""
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Probability that a good revision is rolled back, over the whole rollout."""
     beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
@@ -140,6 +145,7 @@ class Analysis(ApiModel):
         MetricCheck(error_rate=ErrorRateCheck()),
         MetricCheck(latency=LatencyCheck()),
     )
+    """What is judged: failed requests and latency when absent."""
 
 
 class Routing(ApiModel):
@@ -163,6 +169,7 @@ class RolloutSpec(ApiModel):
     scale_down_delay: Duration = Field(default="30s", validate_default=True)
     """How long a revision without traffic is kept for its connections to drain."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
+    """How many old revisions can be gone back to."""
     adopt: bool = False
     """Take over a VirtualService or SeldonDeployment of the same name that is not ours."""
 
@@ -183,12 +190,17 @@ class RevisionStatus(StatusModel):
     """One revision of the template, as it stands in the cluster."""
 
     hash: str
+    """The hash of its template."""
     number: int
+    """Counts up with every new template."""
     name: str = ""
     """The child SeldonDeployment, and the ControllerRevision."""
     role: Literal["stable", "canary", "retired"] = "canary"
+    """What it is to the rollout now."""
     replicas: int = 0
+    """Pods wanted."""
     ready_replicas: int = 0
+    """Pods that are ready."""
     message: str = ""
     """Why it is not ready, in the pod's own words."""
     retired_at: Instant | None = None
@@ -199,18 +211,26 @@ class ObservedTraffic(StatusModel):
     """What the gateway served in the last window, counted."""
 
     canary_percent: float | None = None
+    """The canary's share of the requests."""
     stable_requests: int = 0
+    """Requests that stable served."""
     canary_requests: int = 0
+    """Requests that the canary served."""
     at: Instant | None = None
+    """When it was counted."""
 
 
 class Weights(StatusModel):
     """Where traffic goes."""
 
     stable: int = 100
+    """Percent of live traffic for stable."""
     canary: int = 0
+    """Percent of live traffic for the canary."""
     mirror: int = 0
+    """Percent of live requests that are copied to the canary."""
     changed_at: Instant | None = None
+    """When the weights were last written."""
     verified: bool = False
     """The observed share of requests agrees with the weight."""
     observed: ObservedTraffic = ObservedTraffic()
@@ -220,19 +240,25 @@ class MetricStatus(StatusModel):
     """What one metric says of the canary."""
 
     name: str
+    """The check, such as errorRate."""
     verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"]
     message: str = ""
     canary: float | None = None
     """The canary's rate: of failed requests, or of requests slower than the edge."""
     stable: float | None = None
+    """Stable's rate in the same time."""
     evidence: float = 1.0
     """Evidence that the canary is worse: how many to one."""
     needed: float = 100.0
     """Evidence at which the canary is rolled back."""
     promote_evidence: float = 1.0
+    """Evidence that the canary is not worse than allowed: how many to one."""
     promote_needed: float = 20.0
+    """Evidence at which the metric is Good."""
     canary_requests: int = 0
+    """The canary's requests that were judged."""
     stable_requests: int = 0
+    """Stable's requests that were judged."""
 
 
 class Reason(StatusModel):
@@ -295,14 +321,20 @@ class RolloutStatus(StatusModel):
     """What the controller observed and decided. Written by it alone, never by a person."""
 
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     phase: Phase = "Pending"
+    """Where the rollout stands."""
     message: str = ""
+    """Why, in one sentence."""
     blocked_on: BlockedOn | None = None
     stable_revision: RevisionStatus | None = None
     canary_revision: RevisionStatus | None = None
     retired_revisions: tuple[RevisionStatus, ...] = ()
+    """Revisions without traffic whose connections drain."""
     current_step_index: int = 0
+    """The step that is under way, counted from 0."""
     step_count: int = 0
+    """How many steps there are."""
     step_started_at: Instant | None = None
     step_progress_at: Instant | None = None
     """When the step last got nearer to its end: the progress deadline counts from here."""
@@ -315,11 +347,15 @@ class RolloutStatus(StatusModel):
     weights: Weights = Weights()
     analysis: AnalysisStatus = AnalysisStatus()
     rejected: tuple[Rejected, ...] = ()
+    """Revisions that were rolled back."""
     last_intent: Intent | None = None
     history: tuple[HistoryEntry, ...] = ()
+    """What happened, newest last."""
     conditions: tuple[Condition, ...] = ()
     replicas: int = 0
+    """Pods of the stable revision."""
     selector: str = ""
+    """The labels of those pods, for the scale subresource."""
 
 
 class SeldonRollout(ApiModel):
