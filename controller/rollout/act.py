@@ -1,0 +1,38 @@
+"""Act: actions to effects, one match, in order; the first failure stops the pass."""
+
+from typing import Any, assert_never
+
+from controller.kube import resources
+from controller.kube.cluster import Cluster
+from controller.rollout import actions
+from controller.rollout.actions import Action
+
+
+async def act(cluster: Cluster, namespace: str, todo: tuple[Action, ...]) -> None:
+    """Carry out a decision's actions.
+
+    Raises:
+        ApiError: one of them failed; those after it were not tried.
+    """
+    for action in todo:
+        await _one(cluster, namespace, action)
+
+
+async def _one(cluster: Cluster, namespace: str, action: Action) -> None:
+    match action:
+        case actions.KeepRevision():
+            await cluster.apply(resources.CONTROLLER_REVISION, _copy(action.object))
+        case actions.ApplyDeployment():
+            await cluster.apply(resources.SELDON_DEPLOYMENT, _copy(action.object))
+        case actions.ApplyRoute():
+            await cluster.apply(resources.VIRTUAL_SERVICE, _copy(action.object))
+        case actions.DeleteDeployment():
+            await cluster.delete(resources.SELDON_DEPLOYMENT, namespace, action.name, uid=action.uid or None)
+        case actions.ForgetRevision():
+            await cluster.delete(resources.CONTROLLER_REVISION, namespace, action.name)
+        case _:
+            assert_never(action)
+
+
+def _copy(obj: Any) -> dict[str, Any]:
+    return dict(obj)

@@ -1,0 +1,99 @@
+"""Judging: between a rollout's status and the judge. What is compared, and what the judge says in the API's words."""
+
+from datetime import timedelta
+
+from analysis import spec as judge
+from analysis.samples import Traffic
+from analysis.spec import Arm, Comparison
+from analysis.verdict import Judgement
+from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RevisionStatus, RolloutStatus
+from controller.rollout import traffic
+from controller.rollout.ground import IN_PROGRESS
+from controller.rollout.observed import Observed, TrafficWindow
+from controller.rollout.phases import Phase
+
+
+def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
+    """Return what the judge should watch for a rollout, if anything."""
+    stable, canary, started = status.stable_revision, status.canary_revision, status.analysis.started_at
+    watched = Phase(status.phase) in IN_PROGRESS
+    if obs.spec is None or stable is None or canary is None or started is None or not watched:
+        return None
+    if stable.hash not in obs.revisions or canary.hash not in obs.revisions:
+        return None
+    return Comparison(
+        key=(obs.namespace, obs.name),
+        stable=_arm(obs, stable),
+        canary=_arm(obs, canary),
+        plan=plan(obs.spec.analysis),
+        started_at=started,
+        restarts=status.analysis.restarts,
+        mirrored=status.weights.mirror > 0,
+    )
+
+
+def _arm(obs: Observed, revision: RevisionStatus) -> Arm:
+    services = traffic.services(obs, obs.revisions[revision.hash])
+    return Arm(namespace=obs.namespace, deployment=revision.name, services=services)
+
+
+def plan(analysis: Analysis) -> judge.Plan:
+    """Return the judge's plan for what a person asked for."""
+    metrics: list[judge.Metric] = []
+    for metric in analysis.metrics:
+        if metric.error_rate is not None:
+            metrics.append(judge.ErrorRate(max=metric.error_rate.max))
+        elif metric.latency is not None:
+            metrics.append(judge.Latency(slower_than=metric.latency.slower_than, max=metric.latency.max))
+    return judge.Plan(
+        judge=analysis.judge,
+        alpha=analysis.alpha,
+        beta=analysis.beta,
+        warmup=analysis.warmup,
+        min_samples=analysis.min_samples,
+        metrics=tuple(metrics),
+    )
+
+
+def opinion(judgement: Judgement | None, tracked: Comparison | None) -> AnalysisStatus | None:
+    """Return a judgement as status, stamped with the comparison that it is about."""
+    if judgement is None or tracked is None:
+        return None
+    return AnalysisStatus(
+        started_at=tracked.started_at,
+        verdict=judgement.verdict.value,
+        message=judgement.message,
+        updated_at=judgement.updated_at,
+        metrics=tuple(
+            MetricStatus(
+                name=finding.metric,
+                verdict=finding.verdict.value,
+                message=finding.message,
+                canary=_rounded(finding.canary),
+                stable=_rounded(finding.stable),
+                evidence=_evidence(finding.evidence),
+                needed=finding.needed,
+                promote_evidence=_evidence(finding.promote_evidence),
+                promote_needed=finding.promote_needed,
+                canary_requests=finding.canary_requests,
+                stable_requests=finding.stable_requests,
+            )
+            for finding in judgement.findings
+        ),
+    )
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 6)
+
+
+def _evidence(value: float) -> float:
+    """Evidence grows without bound; four digits tell all that a reader needs, within what JSON can hold."""
+    return float(f"{min(max(value, 1e-12), 1e12):.4g}")
+
+
+def window(seen: Traffic | None, tick: timedelta) -> TrafficWindow | None:
+    """Return the last window of counted requests."""
+    if seen is None:
+        return None
+    return TrafficWindow(since=seen.at - tick, until=seen.at, stable=seen.stable_requests, canary=seen.canary_requests)

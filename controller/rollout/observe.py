@@ -1,0 +1,191 @@
+"""Observe: every read of a pass, in one place. The cluster's objects become Observed; nothing is decided here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from controller.api import names
+from controller.api.meta import INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
+from controller.api.rollout import AnalysisStatus, RolloutSpec, RolloutStatus
+from controller.errors import InvalidSpecError
+from controller.kube import resources
+from controller.kube.cluster import Cluster
+from controller.rollout import intents, revisions
+from controller.rollout.observed import Child, Observed, Route, RoutingDefaults, TrafficWindow
+from controller.rollout.revisions import Revision
+
+_ACCEPTANCE = ("Accepted", "Reconciled")
+
+
+def observe(
+    cluster: Cluster,
+    rollout: dict[str, Any],
+    *,
+    analysis: AnalysisStatus | None,
+    traffic: TrafficWindow | None,
+    defaults: RoutingDefaults,
+) -> Observed:
+    """Read from the caches everything that a decision about this rollout depends on."""
+    meta = rollout["metadata"]
+    namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
+    spec, invalid = _spec(rollout)
+    intent, problem = intents.parse_intent((meta.get("annotations") or {}).get(INTENT_ANNOTATION))
+    stored = _stored(cluster, uid)
+    objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
+    known = {**_from_children(objects), **stored}
+    target = _target(rollout, known) if spec is not None else None
+    if target is not None:
+        known = {**known, target.hash: target}
+    return Observed(
+        namespace=namespace,
+        name=name,
+        uid=uid,
+        generation=meta.get("generation", 0),
+        resource_version=meta["resourceVersion"],
+        spec=spec,
+        invalid=invalid,
+        target=target,
+        status=_status(rollout),
+        intent=intent,
+        intent_problem=problem,
+        revisions=known,
+        stored=frozenset(stored),
+        children={child.hash: child for child in (_child(cluster, obj) for obj in objects)},
+        route=_route(cluster, namespace, name, uid),
+        mesh=cluster.available(resources.VIRTUAL_SERVICE),
+        analysis=analysis,
+        traffic=traffic,
+        in_the_way=_in_the_way(cluster, namespace, name, uid, adopt=spec.adopt if spec else False),
+        defaults=defaults,
+    )
+
+
+def _leaving(obj: dict[str, Any]) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def _spec(rollout: dict[str, Any]) -> tuple[RolloutSpec | None, str]:
+    """Parse the spec; on failure say the field, the value and what would be right."""
+    try:
+        spec = RolloutSpec.model_validate(rollout.get("spec") or {})
+        revisions.check_template((rollout.get("spec") or {}).get("template") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(("spec", *(str(part) for part in first["loc"])))
+        return None, f"{path}: {first['msg']}, found {first['input']!r}"[:1000]
+    except InvalidSpecError as error:
+        return None, str(error)
+    return spec, ""
+
+
+def _status(rollout: dict[str, Any]) -> RolloutStatus:
+    try:
+        return RolloutStatus.model_validate(rollout.get("status") or {})
+    except ValidationError:
+        # Written by somebody else; the children's roles tell where we were.
+        return RolloutStatus()
+
+
+def _stored(cluster: Cluster, uid: str) -> dict[str, Revision]:
+    found = {}
+    for obj in cluster.owned(resources.CONTROLLER_REVISION, uid):
+        digest = (obj["metadata"].get("labels") or {}).get(REVISION_LABEL)
+        template = (obj.get("data") or {}).get("template")
+        if digest and isinstance(template, dict):
+            found[digest] = Revision(hash=digest, number=int(obj.get("revision", 0)), template=template)
+    return found
+
+
+def _from_children(objects: list[dict[str, Any]]) -> dict[str, Revision]:
+    """What the children say of their revisions, for those whose ControllerRevision is missing."""
+    found = {}
+    for obj in objects:
+        labels = obj["metadata"].get("labels") or {}
+        if digest := labels.get(REVISION_LABEL):
+            own = {key: value for key, value in labels.items() if not key.startswith("rollouts.seldon.io/")}
+            template = {"metadata": {"labels": own} if own else {}, "spec": obj.get("spec") or {}}
+            found[digest] = Revision(hash=digest, number=0, template=template)
+    return found
+
+
+def _target(rollout: dict[str, Any], known: Mapping[str, Revision]) -> Revision:
+    template = rollout["spec"]["template"]
+    digest = revisions.template_hash(template)
+    if digest in known and known[digest].number:
+        return Revision(hash=digest, number=known[digest].number, template=template)
+    newest = max((revision.number for revision in known.values()), default=0)
+    return Revision(hash=digest, number=newest + 1, template=template)
+
+
+def _child(cluster: Cluster, obj: dict[str, Any]) -> Child:
+    meta, status = obj["metadata"], obj.get("status") or {}
+    labels = meta.get("labels") or {}
+    replicas, ready = _pods(cluster, meta["namespace"], meta["name"])
+    seen = status.get("observedGeneration", meta.get("generation"))
+    current = seen == meta.get("generation")
+    available = current and status.get("state") == "Available" and ready >= replicas
+    return Child(
+        hash=labels.get(REVISION_LABEL, ""),
+        name=meta["name"],
+        live=obj,
+        replicas=replicas,
+        ready_replicas=ready,
+        available=available,
+        message="" if available else str(status.get("description") or ""),
+        role=labels.get(ROLE_LABEL, ""),
+    )
+
+
+def _pods(cluster: Cluster, namespace: str, child: str) -> tuple[int, int]:
+    """Return pods wanted and ready over all Deployments; none is ready while one Deployment has none ready."""
+    found = cluster.selected(resources.DEPLOYMENT, namespace, {"seldon-deployment-id": child})
+    wanted = [int((obj.get("spec") or {}).get("replicas", 1)) for obj in found]
+    ready = [int((obj.get("status") or {}).get("readyReplicas", 0)) for obj in found]
+    starved = any(want > 0 and have == 0 for want, have in zip(wanted, ready, strict=True))
+    return sum(wanted), 0 if starved else sum(min(pair) for pair in zip(wanted, ready, strict=True))
+
+
+def _route(cluster: Cluster, namespace: str, name: str, uid: str) -> Route | None:
+    obj = cluster.get(resources.VIRTUAL_SERVICE, namespace, name)
+    if obj is None:
+        return None
+    accepted, message = _accepted(obj)
+    return Route(live=obj, ours=resources.owned_by(obj) == uid, accepted=accepted, message=message)
+
+
+def _accepted(obj: dict[str, Any]) -> tuple[bool | None, str]:
+    generation = obj["metadata"].get("generation")
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if condition.get("type") in _ACCEPTANCE:
+            observed = condition.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
+            if observed is not None and str(observed) != str(generation):
+                return False, "waiting for the mesh to take the route"
+            return condition.get("status") == "True", str(condition.get("message") or "")
+    return None, ""
+
+
+def _in_the_way(cluster: Cluster, namespace: str, name: str, uid: str, *, adopt: bool) -> str:
+    if adopt:
+        return ""
+    for resource in (resources.VIRTUAL_SERVICE, resources.SELDON_DEPLOYMENT):
+        obj = cluster.get(resource, namespace, name)
+        ours = obj is None or resources.owned_by(obj) == uid
+        if not ours and not _leaving(obj or {}):
+            return (
+                f"{resource.kind} {namespace}/{name} is not this rollout's: delete it, rename the rollout, "
+                "or set spec.adopt to take it over"
+            )
+    return ""
+
+
+def key_of_owned(obj: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rollout that an object of ours belongs to."""
+    meta = obj["metadata"]
+    name = (meta.get("labels") or {}).get(ROLLOUT_LABEL)
+    return [(meta["namespace"], name)] if name else []
+
+
+def predictor_prefix(rollout: str, digest: str) -> str:
+    """Return the child's name, which starts the names of all its objects."""
+    return names.revision_name(rollout, digest)

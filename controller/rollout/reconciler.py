@@ -1,0 +1,129 @@
+"""One pass for one rollout: observe, decide, act, write the status; and the judge's tick for all of them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from analysis.measure import Measurer
+from analysis.monitor import Monitor
+from analysis.spec import Comparison
+from controller import clock
+from controller.api.rollout import RolloutStatus
+from controller.kube import resources
+from controller.kube.cluster import Cluster
+from controller.kube.watches import Watch
+from controller.queue import Key
+from controller.rollout import judging
+from controller.rollout.act import act
+from controller.rollout.decide import decide
+from controller.rollout.observe import key_of_owned, observe
+from controller.rollout.observed import RoutingDefaults
+from controller.rollout.provider import provider
+from controller.settings import Settings
+
+log = logging.getLogger("seldon_rollouts.rollout")
+
+
+def _key(obj: dict[str, Any]) -> list[Key]:
+    return [(obj["metadata"]["namespace"], obj["metadata"]["name"])]
+
+
+def _route_keys(obj: dict[str, Any]) -> list[Key]:
+    """A VirtualService concerns the rollout of its name, whosever it is: it may stand in the way."""
+    return [*_key(obj), *key_of_owned(obj)]
+
+
+class RolloutController:
+    """Moves traffic from stable to canary, step by step, as decided."""
+
+    name = "rollout"
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._tick = settings.tick
+        self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
+        self._monitor = Monitor(Measurer(provider(settings)), step=settings.tick) if settings.prometheus_url else None
+        self._tracked: dict[Key, Comparison] = {}
+        self._requeue: Callable[[Key], None] = lambda _key: None
+        self.watches = (
+            Watch(resources.SELDON_ROLLOUT, _key),
+            Watch(resources.SELDON_DEPLOYMENT, _route_keys),
+            Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
+            Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
+            Watch(resources.VIRTUAL_SERVICE, _route_keys, optional=True),
+        )
+
+    def _deployment_keys(self, obj: dict[str, Any]) -> list[Key]:
+        """A Deployment concerns the rollout whose child it belongs to."""
+        child_name = (obj["metadata"].get("labels") or {}).get("seldon-deployment-id")
+        if not child_name:
+            return []
+        child = self._cluster.get(resources.SELDON_DEPLOYMENT, obj["metadata"]["namespace"], child_name)
+        return key_of_owned(child) if child else []
+
+    def start(self, requeue: Callable[[Key], None]) -> None:
+        """Take the function that wakes a rollout."""
+        self._requeue = requeue
+
+    async def run(self) -> None:
+        """Read all running comparisons once a tick, and wake the rollouts whose judgement changed."""
+        if self._monitor is None:
+            log.warning("no Prometheus: rollouts cannot be judged and wait for a person; give --prometheus-url")
+            return
+        while True:
+            now = clock.now()
+            seconds = self._tick.total_seconds()
+            await asyncio.sleep(seconds - now.timestamp() % seconds)
+            changed = await self._monitor.tick(clock.now())
+            for key in changed:
+                self._requeue(key)
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """Make one rollout's objects what they should be; return when to look again.
+
+        Raises:
+            ApiError: a write failed; nothing after it was done, and the next pass goes on from there.
+        """
+        rollout = self._cluster.get(resources.SELDON_ROLLOUT, *key)
+        if rollout is None or "deletionTimestamp" in rollout["metadata"]:
+            self._track(key, None)
+            return None
+        obs = observe(
+            self._cluster,
+            rollout,
+            analysis=judging.opinion(self._monitor.judgement(key), self._tracked.get(key)) if self._monitor else None,
+            traffic=judging.window(self._monitor.traffic(key), self._tick) if self._monitor else None,
+            defaults=self._defaults,
+        )
+        decision = decide(obs, now=clock.now())
+        await act(self._cluster, obs.namespace, decision.actions)
+        await self._write(rollout, decision.status)
+        self._track(key, judging.comparison(obs, decision.status))
+        for said in decision.announcements:
+            log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)
+            await self._cluster.event(rollout, type=said.type, reason=said.reason, message=said.message)
+        return decision.requeue_after
+
+    async def _write(self, rollout: dict[str, Any], status: RolloutStatus) -> None:
+        fresh = status.model_dump(by_alias=True, mode="json", exclude_none=True)
+        if fresh != (rollout.get("status") or {}):
+            meta = rollout["metadata"]
+            await self._cluster.patch_status(
+                resources.SELDON_ROLLOUT,
+                meta["namespace"],
+                meta["name"],
+                fresh,
+                resource_version=meta["resourceVersion"],
+            )
+
+    def _track(self, key: Key, wanted: Comparison | None) -> None:
+        if self._monitor is None or self._tracked.get(key) == wanted:
+            return
+        if wanted is None:
+            self._monitor.untrack(key)
+            self._tracked.pop(key, None)
+        else:
+            self._monitor.track(wanted)
+            self._tracked[key] = wanted
