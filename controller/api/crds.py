@@ -11,10 +11,10 @@ from controller.api.analysis import (
     AnalysisTemplate,
     ArgumentSource,
     ClusterAnalysisTemplate,
-    MetricProvider,
 )
 from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
+from controller.api.metric import MetricProvider
 from controller.api.rollout import MetricCheck, SeldonRollout, Step
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
