@@ -155,6 +155,9 @@ def _enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> R
             weights = weights.model_copy(update={"stable": 100 - weight, "canary": weight, "mirror": 0})
         elif step.set_mirror is not None:
             weights = weights.model_copy(update={"mirror": step.set_mirror.percentage})
+    if (weights.mirror > 0) != (status.weights.mirror > 0):
+        # Copies are counted by the orchestrators alone, live requests by the gateway too: a comparison of its own.
+        status = _set(status, analysis=AnalysisStatus())
     return _set(
         status,
         current_step_index=min(index, len(steps)),

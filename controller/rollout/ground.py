@@ -36,14 +36,11 @@ class Ground:
 def survey(obs: Observed, status: RolloutStatus, *, now: datetime) -> Ground:
     """Hold the split that the status wants against the pods and the mesh."""
     split, blocked = _allowed(obs, status)
+    obstacle = obs.in_the_way or ("" if obs.mesh else "the cluster has no VirtualService: install Istio")
+    if obstacle:
+        return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle))
     if split is None:
         return Ground(split=None, blocked=blocked)
-    if obs.in_the_way:
-        return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obs.in_the_way))
-    if not obs.mesh:
-        return Ground(
-            split=split, blocked=BlockedOn(kind="mesh", message="the cluster has no VirtualService: install Istio")
-        )
     applied = obs.route is not None and traffic.covers(
         traffic.virtual_service(obs, split)["spec"], obs.route.live.get("spec")
     )

@@ -1,0 +1,238 @@
+"""A small world for decisions: it does what a decision asks, and refuses what no cluster would hold."""
+
+import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.api.rollout import AnalysisStatus, Intent, MetricStatus, RolloutSpec, RolloutStatus
+from controller.rollout import actions, revisions, traffic
+from controller.rollout.actions import Announcement, Decision
+from controller.rollout.decide import decide
+from controller.rollout.observed import Child, Observed, Route, TrafficWindow
+from controller.rollout.revisions import Revision
+
+START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+def template(image: str, **spec: Any) -> dict[str, Any]:
+    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": image}
+    return {"spec": {"predictors": [{"name": "default", "replicas": 2, "graph": graph}], **spec}}
+
+
+@dataclass
+class World:
+    """One rollout, its objects, its pods, its mesh, and the clock."""
+
+    steps: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}]
+    )
+    now: datetime = START
+    image: str = "m/v1"
+    generation: int = 1
+    status: RolloutStatus = field(default_factory=RolloutStatus)
+    spec_extra: dict[str, Any] = field(default_factory=dict)
+    children: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, Revision] = field(default_factory=dict)
+    ready: dict[str, int] = field(default_factory=dict)
+    route: dict[str, Any] | None = None
+    accepted: bool | None = True
+    starts: bool = True
+    """New pods become ready at once."""
+    verdict: AnalysisStatus | None = None
+    share: float | None = None
+    """The observed share of the canary, when it is not what the route says."""
+    requests: int = 1000
+    intent: Intent | None = None
+    invalid: str = ""
+    said: list[Announcement] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    version: int = 1
+    mesh: bool = True
+    in_the_way: str = ""
+
+    def template(self) -> dict[str, Any]:
+        return template(self.image)
+
+    def raw_spec(self) -> dict[str, Any]:
+        strategy = {"canary": {"steps": self.steps}}
+        return {"template": self.template(), "strategy": strategy, **self.spec_extra}
+
+    def target(self) -> Revision:
+        digest = revisions.template_hash(self.template())
+        if digest in self.stored:
+            return Revision(hash=digest, number=self.stored[digest].number, template=self.template())
+        number = max((r.number for r in self.stored.values()), default=0) + 1
+        return Revision(hash=digest, number=number, template=self.template())
+
+    def observe(self) -> Observed:
+        spec = None if self.invalid else RolloutSpec.model_validate(self.raw_spec())
+        target = None if self.invalid else self.target()
+        known = {**self.stored, **({target.hash: target} if target else {})}
+        obs = Observed(
+            namespace="ml", name="iris", uid="u1", generation=self.generation, resource_version="1", spec=spec,
+            invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
+            stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
+            route=Route(live=self.route, ours=True, accepted=self.accepted) if self.route else None,
+            in_the_way=self.in_the_way,
+        )  # fmt: skip
+        return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
+
+    def _child(self, digest: str) -> Child:
+        have = self.ready.get(digest, 0)
+        live = self.children[digest]
+        return Child(
+            hash=digest, name=live["metadata"]["name"], live=live, replicas=2, ready_replicas=have,
+            available=have >= 2, message="" if have >= 2 else "container classifier: CrashLoopBackOff",
+            role=live["metadata"]["labels"]["rollouts.seldon.io/role"],
+        )  # fmt: skip
+
+    def _analysis(self) -> AnalysisStatus | None:
+        started = self.status.analysis.started_at
+        if self.verdict is None or started is None:
+            return None
+        return self.verdict.model_copy(update={"started_at": started})
+
+    def _traffic(self, obs: Observed) -> TrafficWindow | None:
+        changed = self.status.weights.changed_at
+        canary = self.status.canary_revision
+        if self.route is None or changed is None or canary is None or self.now < changed + timedelta(seconds=2):
+            return None
+        share = self.share if self.share is not None else self.live_weight(canary.hash) / 100
+        count = round(self.requests * share)
+        return TrafficWindow(since=changed, until=self.now, stable=self.requests - count, canary=count)
+
+    def live_weight(self, digest: str) -> int:
+        if self.route is None or digest not in self.observed_revisions():
+            return 0
+        parts = revisions.destinations("iris", "ml", self.observed_revisions()[digest])
+        return traffic.live_weight(self.route, [part.host for part in parts])
+
+    def observed_revisions(self) -> dict[str, Revision]:
+        return {**self.stored, self.target().hash: self.target()}
+
+    def decide(self) -> Decision:
+        return decide(self.observe(), now=self.now)
+
+    def act(self, decision: Decision) -> None:
+        for action in decision.actions:
+            self._one(action)
+        if decision.status.phase != self.status.phase:
+            self.log.append(decision.status.phase)
+        self.status = RolloutStatus.model_validate(
+            decision.status.model_dump(by_alias=True, mode="json", exclude_none=True)
+        )
+        self.said += decision.announcements
+
+    def _one(self, action: actions.Action) -> None:
+        match action:
+            case actions.KeepRevision():
+                digest = action.object["metadata"]["labels"]["rollouts.seldon.io/revision-hash"]
+                self.stored[digest] = Revision(
+                    hash=digest, number=action.object["revision"], template=action.object["data"]["template"]
+                )
+            case actions.ApplyDeployment():
+                digest = action.object["metadata"]["labels"]["rollouts.seldon.io/revision-hash"]
+                fresh = digest not in self.children
+                self.children[digest] = copy.deepcopy(dict(action.object))
+                self.children[digest]["metadata"]["uid"] = f"uid-{digest}"
+                if fresh:
+                    self.ready[digest] = 2 if self.starts else 0
+            case actions.ApplyRoute():
+                self._apply_route(action)
+            case actions.DeleteDeployment():
+                digest = action.name.removeprefix("iris-")
+                assert self.live_weight(digest) == 0, f"{action.name} goes while it has traffic"
+                assert not traffic.mentions(self.route or {}, [self.host(digest)])
+                self.children.pop(digest, None)
+                self.ready.pop(digest, None)
+            case actions.ForgetRevision():
+                self.stored.pop(action.name.removeprefix("iris-"), None)
+
+    def _apply_route(self, action: actions.ApplyRoute) -> None:
+        desired = copy.deepcopy(dict(action.object))
+        for http in desired["spec"]["http"]:
+            assert sum(part["weight"] for part in http["route"]) == 100
+            for part in http["route"]:
+                digest = part["destination"]["host"].split(".")[0].split("-")[1]
+                was = self.live_weight(digest)
+                assert self.ready.get(digest, 0) > 0 or was >= part["weight"], f"weight for {digest} without ready pods"
+        self.version += 1
+        desired["metadata"]["resourceVersion"] = str(self.version)
+        self.route = desired
+
+    def host(self, digest: str) -> str:
+        return f"iris-{digest}-default.ml.svc.cluster.local"
+
+    def step(self, seconds: float = 0) -> Decision:
+        """Let time pass, decide and act once."""
+        self.now += timedelta(seconds=seconds)
+        decision = self.decide()
+        self.act(decision)
+        return decision
+
+    def settle(self, limit: int = 400) -> Decision:
+        """Go on until nothing happens without time or a person; small waits pass by themselves."""
+        quiet = 0
+        decision = self.step()
+        for _ in range(limit):
+            before = (self.status, self.route)
+            decision = self.step(1)
+            quiet = quiet + 1 if (self.status, self.route) == before else 0
+            if quiet > 3:
+                return decision
+        return decision
+
+    def run(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.step(1)
+
+    def good(self) -> "World":
+        self.verdict = AnalysisStatus(verdict="Good", message="errors: 0.1 % against 0.1 %")
+        return self
+
+    def bad(self) -> "World":
+        metric = MetricStatus(
+            name="errorRate", verdict="Bad", message="failed requests: 5 % against 0.1 %", canary=0.05, stable=0.001,
+            evidence=312.0, needed=100.0, canary_requests=4310,
+        )  # fmt: skip
+        self.verdict = AnalysisStatus(verdict="Bad", message=metric.message, metrics=(metric,))
+        return self
+
+    def ask(self, verb: str, by: str = "ada", reason: str = "because") -> Decision:
+        number = int(self.intent.id) + 1 if self.intent else 1
+        self.intent = Intent.model_validate({"id": str(number), "verb": verb, "by": by, "reason": reason})
+        return self.step()
+
+    def hash_of(self, image: str) -> str:
+        return revisions.template_hash(template(image))
+
+    def serving(self) -> "World":
+        """Bring the first revision up."""
+        self.settle()
+        assert self.status.phase == "Healthy", self.status.message
+        return self
+
+    def upgrade(self, image: str = "m/v2") -> "World":
+        self.image = image
+        self.generation += 1
+        self.verdict = None
+        return self
+
+
+def copy_with(obs: Observed, **changes: Any) -> Observed:
+    from dataclasses import replace
+
+    return replace(obs, **changes)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def make_world() -> type[World]:
+    return World

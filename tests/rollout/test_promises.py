@@ -1,0 +1,141 @@
+"""What `decide` promises, held over random histories: the world's assertions fail where a promise is broken."""
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.api.rollout import AnalysisStatus
+from controller.rollout.phases import INTENTS
+
+IMAGES = st.sampled_from(["m/v1", "m/v2", "m/v3"])
+VERDICTS = st.sampled_from(["Good", "Bad", "Inconclusive", "NoData", "Error"])
+EVENTS = st.one_of(
+    st.tuples(st.just("image"), IMAGES),
+    st.tuples(st.just("verdict"), VERDICTS),
+    st.tuples(st.just("ask"), st.sampled_from(sorted(INTENTS))),
+    st.tuples(st.just("ready"), st.integers(0, 2)),
+    st.tuples(st.just("accepted"), st.sampled_from([True, None, False])),
+    st.tuples(st.just("invalid"), st.booleans()),
+    st.tuples(st.just("share"), st.sampled_from([None, 0.0, 0.9])),
+    st.tuples(st.just("drift"), st.just(True)),
+    st.tuples(st.just("crash"), st.integers(0, 4)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 5, 40, 700])),
+)
+STEPS = st.lists(
+    st.one_of(
+        st.integers(0, 100).map(lambda w: {"setWeight": w}),
+        st.sampled_from(
+            [{"pause": {}}, {"pause": {"duration": "10s"}}, {"analysis": {}}, {"setMirror": {"percentage": 50}}]
+        ),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def play(world, event) -> None:
+    kind, value = event
+    match kind:
+        case "image":
+            world.image, world.generation = value, world.generation + 1
+        case "verdict":
+            world.verdict = AnalysisStatus(verdict=value, message=f"the judge says {value}")
+        case "ask":
+            world.ask(value)
+        case "ready":
+            # Pods of every revision but one: a world without any is a world without requests.
+            for digest in sorted(world.ready)[1:]:
+                world.ready[digest] = value
+        case "drift" if world.route is not None and world.route["spec"]["http"]:
+            world.route["spec"]["http"].pop()
+        case "crash":
+            crash(world, after=value)
+        case "wait":
+            world.now += timedelta(seconds=value)
+        case "accepted" | "share":
+            setattr(world, kind, value)
+        case "invalid":
+            world.invalid = "spec.x: no" if value else ""
+        case _:
+            pass
+
+
+def crash(world, after: int) -> None:
+    """Do only the first writes of a decision, and lose the rest."""
+    for action in world.decide().actions[:after]:
+        world._one(action)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, events=st.lists(EVENTS, max_size=25))
+def test_whatever_happens_the_promises_hold(make_world, steps, events) -> None:
+    world = make_world(steps=steps)
+    for event in events:
+        play(world, event)
+        first, second = world.decide(), world.decide()
+        assert first == second
+        world.act(first)
+        weights = world.status.weights
+        assert weights.stable + weights.canary == 100
+        assert world.status.message
+        if world.status.phase in ("RollingBack", "Degraded") and world.status.stable_revision:
+            assert (weights.canary, weights.mirror) == (0, 0)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, events=st.lists(EVENTS, max_size=15))
+def test_a_decision_whose_actions_took_effect_asks_for_nothing_more(make_world, steps, events) -> None:
+    world = make_world(steps=steps)
+    for event in events:
+        play(world, event)
+    for _ in range(12):
+        world.step()
+    again = world.decide()
+    assert again.actions == ()
+    assert again.status == world.status
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, events=st.lists(EVENTS, max_size=15), verdict=st.sampled_from(["NoData", "Error", "Inconclusive"]))
+def test_no_missing_evidence_ever_promotes(make_world, steps, events, verdict: str) -> None:
+    world = make_world(steps=steps).serving()
+    stable = world.status.stable_revision.hash
+    for event in events:
+        if event[0] in ("verdict", "ask", "invalid"):
+            continue
+        play(world, event)
+        world.verdict = AnalysisStatus(verdict=verdict, message="nothing to say")
+        world.step()
+    assert world.status.stable_revision.hash == stable
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, events=st.lists(EVENTS, max_size=15))
+def test_any_history_ends_at_rest_once_the_world_is_well(make_world, steps, events) -> None:
+    world = make_world(steps=steps)
+    for event in events:
+        play(world, event)
+    world.accepted, world.invalid, world.share, world.steps = True, "", None, [{"setWeight": 50}]
+    world.ready = dict.fromkeys(world.ready, 2)
+    world.good()
+    for _ in range(80):
+        if world.status.phase == "Paused":
+            world.ask("resume")
+        world.step(20)
+    assert world.status.phase in ("Healthy", "Degraded"), world.status.message
+    assert len(world.children) == 1
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_requeue_is_set_when_time_alone_changes_the_answer(make_world, steps) -> None:
+    world = make_world(steps=steps).serving().upgrade().good()
+    for _ in range(200):
+        decision = world.step()
+        if decision.requeue_after is None:
+            later = world.decide()
+            world.now += timedelta(hours=2)
+            assert world.decide().actions == later.actions
+            break
+        world.now += max(decision.requeue_after, timedelta(milliseconds=1))
