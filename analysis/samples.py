@@ -1,23 +1,111 @@
-"""What was measured between two instants: requests by outcome and by latency, for each arm."""
+"""What was measured: raw counters at one instant, and requests by outcome and latency between two instants."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """Requests of one arm, and how many of them were bad."""
 
     requests: int = 0
     bad: int = 0
 
-    def __add__(self, other: "Count") -> "Count":
+    def plus(self, other: "Count") -> "Count":
+        """Both together."""
         return Count(self.requests + other.requests, self.bad + other.bad)
 
     @property
     def share(self) -> float | None:
         """The share that was bad; None without requests."""
         return self.bad / self.requests if self.requests else None
+
+
+NOTHING = Count()
+
+
+class Pair(NamedTuple):
+    """What one question counted in one tick: canary's and stable's requests, and the bad ones among them."""
+
+    canary_requests: int = 0
+    canary_bad: int = 0
+    stable_requests: int = 0
+    stable_bad: int = 0
+
+    def plus(self, other: "Pair") -> "Pair":
+        """Both together."""
+        return Pair(self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3])
+
+
+@dataclass(frozen=True, slots=True)
+class PodReading:
+    """Raw counters of one orchestrator: requests by code, and successful requests by `le` (seconds, cumulative)."""
+
+    codes: Mapping[str, float] = field(default_factory=dict)
+    buckets: Mapping[float, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReading:
+    """Raw counters of one arm: by pod, and by gateway and (code, flags, gRPC status)."""
+
+    pods: Mapping[str, PodReading] = field(default_factory=dict)
+    gateways: Mapping[str, Mapping[tuple[str, str, str], float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Raw counters of both arms at one instant, in whole seconds since 1970."""
+
+    at: int
+    stable: ArmReading = ArmReading()
+    canary: ArmReading = ArmReading()
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Successful requests, and how many of them took at most each edge (seconds)."""
+
+    total: int = 0
+    within: Mapping[float, int] = field(default_factory=dict)
+
+    def slower(self, edge: float) -> Count:
+        """Requests, with those slower than the edge as bad ones; no requests where the edge is unknown."""
+        within = self.within.get(edge)
+        return Count() if within is None else Count(self.total, max(0, self.total - within))
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One half of an arm's pods: two halves of stable show how noisy equal pods are."""
+
+    served: Count = NOTHING
+    latencies: Latencies = Latencies()
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTick:
+    """What one arm did in one tick."""
+
+    present: bool = True
+    """Some series of the arm exists; without any there is no data, which is not the same as no requests."""
+    gateway: Count | None = None
+    """Outcomes at the gateway; None when the gateway has no series of the arm."""
+    served: Count = NOTHING
+    """Outcomes at the orchestrators."""
+    latencies: Latencies = Latencies()
+    halves: tuple[Half, Half] = (Half(), Half())
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What both arms did in the `seconds` up to `at` (whole seconds since 1970)."""
+
+    at: int
+    seconds: int
+    stable: ArmTick
+    canary: ArmTick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

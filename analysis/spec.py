@@ -39,6 +39,11 @@ ERROR_LINES = Lines(rollback=Line(1.1, 0.0005), promote=Line(1.5, 0.005))
 SLOW_LINES = Lines(rollback=Line(1.1, 0.001), promote=Line(1.25, 0.01))
 
 
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < 1:
+        raise ValueError(f"{name} is a share of requests and must lie between 0 and 1, such as 0.02; got {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
     """Requests that fail, canary against stable, and against a ceiling of one's own when `max` (a share) is given."""
@@ -59,7 +64,8 @@ class ErrorRate:
 class Latency:
     """Requests slower than a histogram edge, canary against stable, at every edge that can tell them apart.
 
-    With `slower_than` and `max`, the share of requests slower than `slower_than` is also held against the ceiling `max`.
+    With `slower_than` and `max`, the share of requests slower than `slower_than` is also held against the ceiling
+    `max`.
     """
 
     slower_than: timedelta | None = None
@@ -158,8 +164,3 @@ class Comparison:
         for at in (self.started_at, *self.restarts):
             if at.tzinfo is None:
                 raise ValueError(f"{self.key[0]}/{self.key[1]}: times must carry a timezone, got {at.isoformat()}")
-
-
-def _check_share(name: str, value: float | None) -> None:
-    if value is not None and not 0 < value < 1:
-        raise ValueError(f"{name} is a share of requests and must lie between 0 and 1, such as 0.02; got {value}")
