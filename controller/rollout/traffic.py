@@ -13,6 +13,8 @@ from controller.rollout.revisions import Destination, Revision, apportion, desti
 GRPC_PATHS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
 # Only what was never processed is retried: a retry that hides a canary's fault would falsify its error rate.
 RETRIES = {"attempts": 2, "retryOn": "connect-failure,refused-stream,reset-before-request"}
+REVISION_HEADER = "seldon-revision"
+"""On every answer: the hash of the revision that gave it."""
 MIN_REQUESTS_TO_VERIFY = 30
 _TOLERANCE = 0.02
 
@@ -83,9 +85,9 @@ def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
     }
 
 
-def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int]], list[tuple[Destination, float]]]:
+def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, str]], list[tuple[Destination, float]]]:
     shares = [(split.stable, 100 - split.weight), (split.canary, split.weight)]
-    weighted: list[tuple[Destination, int]] = []
+    weighted: list[tuple[Destination, int, str]] = []
     mirrors: list[tuple[Destination, float]] = []
     for digest, share in shares:
         if digest is None:
@@ -94,7 +96,7 @@ def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int]], 
         live = [part for part in parts if not part.shadow]
         if share:
             weights = apportion(share, [part.share for part in live])
-            weighted += [(part, weight) for part, weight in zip(live, weights, strict=True) if weight]
+            weighted += [(part, weight, digest) for part, weight in zip(live, weights, strict=True) if weight]
             mirrors += [(part, float(part.share)) for part in parts if part.shadow]
         if digest == split.canary and split.mirror:
             mirrors += [(part, split.mirror * part.share / 100) for part in live]
@@ -102,14 +104,17 @@ def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int]], 
 
 
 def _routes(
-    weighted: Iterable[tuple[Destination, int]], mirrors: Iterable[tuple[Destination, float]], port: str
+    weighted: Iterable[tuple[Destination, int, str]], mirrors: Iterable[tuple[Destination, float]], port: str
 ) -> dict[str, Any]:
     def target(part: Destination) -> dict[str, Any]:
         return {"host": part.host, "subset": part.subset, "port": {"number": getattr(part, port)}}
 
     copies = [{"destination": target(part), "percentage": {"value": share}} for part, share in mirrors]
     return {
-        "route": [{"destination": target(part), "weight": weight} for part, weight in weighted],
+        "route": [
+            {"destination": target(part), "weight": weight, "headers": {"response": {"set": {REVISION_HEADER: digest}}}}
+            for part, weight, digest in weighted
+        ],
         "retries": dict(RETRIES),
         **({"mirrors": copies} if copies else {}),
     }
