@@ -1,0 +1,226 @@
+"""The Seldon protocol over JSON: only what a graph needs is read, all else stays the bytes it was."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from orchestrator.errors import BadPayloadError, BadRouteError
+from orchestrator.protocols.payload import Payload
+
+_WIDE = re.compile(rb"[0-9]{19}")  # orjson reads integers beyond 64 bits as floats
+
+_SIMPLE_MODEL = orjson.dumps(
+    {
+        "meta": {},
+        "data": {
+            "names": ["class0", "class1", "class2"],
+            "tensor": {"shape": [1, 3], "values": [0.9, 0.05, 0.05]},
+        },
+    }
+)
+
+
+def read(body: bytes) -> Any:
+    """JSON, also with the NaN, Infinity and wide integers that Python models write.
+
+    Raises:
+        BadPayloadError: it is none.
+    """
+    if not _WIDE.search(body):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadPayloadError(f"the body is no JSON: {error}") from None
+
+
+def write(value: Any) -> bytes:
+    """JSON, with NaN as Python models write it. Raises TypeError for what is no JSON."""
+    try:
+        text = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        pass
+    else:
+        if b"null" not in text:  # orjson writes NaN as null
+            return text
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def failure(status: int, info: str, reason: str = "") -> bytes:
+    """A SeldonMessage that says what went wrong."""
+    body = {"code": status, "info": info, "reason": reason, "status": "FAILURE"}
+    if not reason:
+        del body["reason"]
+    return orjson.dumps({"status": body})
+
+
+def escaped(body: bytes) -> bytes:
+    """JSON that a browser cannot take for HTML, meaning the same: `<`, `>`, `&`, U+2028 and U+2029 as escapes."""
+    if b"<" in body:
+        body = body.replace(b"<", b"\\u003c")
+    if b">" in body:
+        body = body.replace(b">", b"\\u003e")
+    if b"&" in body:
+        body = body.replace(b"&", b"\\u0026")
+    if b"\xe2\x80" in body:
+        body = body.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return body
+
+
+def route(body: bytes) -> int:
+    """The route in a router's reply: the first number of its data, however it is put; -1 where data has another form.
+
+    Raises:
+        BadRouteError: there is no route in it.
+    """
+    try:
+        reply = read(body)
+    except BadPayloadError as error:
+        raise BadRouteError(f"a router answered what is no JSON: {error}") from error
+    if isinstance(reply, list):
+        return _first_number(reply, reply)
+    data = reply.get("data") if isinstance(reply, dict) else None
+    if not isinstance(data, dict):
+        raise BadRouteError(f"a router answered without data: {body[:200]!r}; expected {{'data': {{'ndarray': [n]}}}}")
+    if "ndarray" in data:
+        return _first_number(data["ndarray"], reply)
+    if isinstance(data.get("tensor"), dict):
+        return _first_number(data["tensor"].get("values"), reply)
+    if isinstance(data.get("tftensor"), dict):
+        for key in ("intVal", "int64Val", "int_val", "int64_val"):
+            if data["tftensor"].get(key):
+                return _first_number(data["tftensor"][key], reply)
+    return -1
+
+
+def _first_number(value: Any, reply: Any) -> int:
+    for _ in range(8):
+        if not isinstance(value, list):
+            break
+        if not value:
+            raise BadRouteError(f"a router answered with no number: {reply!r}")
+        value = value[0]
+    try:
+        number = float(value)
+        if number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise BadRouteError(f"a router answered {value!r}; expected a whole number")
+
+
+def routing_of_feedback(body: bytes) -> dict[str, int]:
+    """The way that the request took, node by node, as the client gives it back in `response.meta.routing`.
+
+    Raises:
+        BadPayloadError: the body is no feedback.
+    """
+    feedback = read(body)
+    if not isinstance(feedback, dict):
+        raise BadPayloadError("feedback must be a JSON object with request, response, reward or truth")
+    found: Any = feedback
+    for key in ("response", "meta", "routing"):
+        found = found.get(key)
+        if not isinstance(found, dict):
+            return {}
+    return {str(name): int(taken) for name, taken in found.items() if isinstance(taken, int | float)}
+
+
+def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
+    """The message with the way it took in `meta.routing`. What is no JSON object is left alone."""
+    try:
+        message = read(body)
+    except BadPayloadError:
+        return body
+    if not isinstance(message, dict):
+        return body
+    meta = message.get("meta")
+    if not isinstance(meta, dict):
+        meta = {}
+        message["meta"] = meta
+    known = meta.get("routing")
+    meta["routing"] = {**known, **routing} if isinstance(known, dict) else dict(routing)
+    return write(message)
+
+
+def joined(payloads: Sequence[Payload]) -> Payload:
+    """The children's answers as a combiner takes them: one JSON array."""
+    return Payload(b"[" + b",".join([payload.plain() for payload in payloads]) + b"]")
+
+
+def simple_model() -> Payload:
+    """What SIMPLE_MODEL always answers."""
+    return Payload(_SIMPLE_MODEL)
+
+
+def averaged(payloads: Sequence[Payload]) -> Payload:
+    """What AVERAGE_COMBINER answers: the element-wise mean, in the form of the first answer, with all their meta.
+
+    Raises:
+        BadPayloadError: an answer has no numbers, or another shape than the first.
+    """
+    messages = [read(payload.plain()) for payload in payloads]
+    first = _data(messages[0])
+    sums: Any = None
+    for message in messages:
+        data = _data(message)
+        values = data["tensor"] if "tensor" in data else data["ndarray"]
+        if "tensor" in data and "tensor" in first and data["tensor"].get("shape") != first["tensor"].get("shape"):
+            raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes")
+        numbers = values.get("values") if isinstance(values, dict) else values
+        sums = numbers if sums is None else _added(sums, numbers)
+    mean = _scaled(sums, 1 / len(messages))
+    names = {"names": first["names"]} if "names" in first else {}
+    if "tensor" in first:
+        data = {**names, "tensor": {"shape": first["tensor"].get("shape"), "values": mean}}
+    else:
+        data = {**names, "ndarray": mean}
+    return Payload(write({"meta": _merged(messages), "data": data}))
+
+
+def _data(message: Any) -> dict[str, Any]:
+    data = message.get("data") if isinstance(message, dict) else None
+    if isinstance(data, dict) and (isinstance(data.get("tensor"), dict) or isinstance(data.get("ndarray"), list)):
+        return data
+    raise BadPayloadError("AVERAGE_COMBINER: a child's answer has neither data.tensor nor data.ndarray")
+
+
+def _added(left: Any, right: Any) -> Any:
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        return [_added(a, b) for a, b in zip(left, right, strict=True)]
+    if _is_number(left) and _is_number(right):
+        return left + right
+    raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes or are not numbers")
+
+
+def _scaled(value: Any, by: float) -> Any:
+    if isinstance(value, list):
+        return [_scaled(item, by) for item in value]
+    if _is_number(value):
+        return value * by
+    raise BadPayloadError(f"AVERAGE_COMBINER: {value!r} is no number")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _merged(messages: Sequence[Any]) -> dict[str, Any]:
+    """All children's meta in one: tags and requestPath side by side (the later wins), metrics one after the other."""
+    merged: dict[str, Any] = {}
+    for message in messages:
+        meta = message.get("meta")
+        for key, value in meta.items() if isinstance(meta, dict) else ():
+            if isinstance(value, dict) and isinstance(merged.get(key, {}), dict):
+                merged[key] = {**merged.get(key, {}), **value}
+            elif isinstance(value, list) and isinstance(merged.get(key, []), list):
+                merged[key] = [*merged.get(key, []), *value]
+            else:
+                merged[key] = value
+    return merged

@@ -1,0 +1,48 @@
+"""Whether every node of the graph can be reached."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.clients.hosts import Hosts
+from orchestrator.clients.node import Call, Context
+from orchestrator.errors import OrchestratorError
+from orchestrator.graph.node import Node
+
+_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Asks all nodes at the same time.
+
+    `status` makes the call of a node's health page; without it a connection is enough, as upstream has it.
+    """
+
+    nodes: tuple[Node, ...]
+    hosts: Hosts
+    status: Callable[[Node], Call] | None
+
+    async def failures(self) -> list[str]:
+        """What is wrong, node by node; nothing when all is well."""
+        found = await asyncio.gather(*[self._ask(node) for node in self.nodes])
+        return [failure for failure in found if failure]
+
+    async def _ask(self, node: Node) -> str:
+        where = f"node {node.name!r} at {node.host}:{node.port}"
+        try:
+            async with asyncio.timeout(_SECONDS):
+                if self.status is None:
+                    await self._connect(node)
+                else:
+                    await self.status(node)(None, Context(b""))
+        except TimeoutError:
+            return f"{where}: no answer within {_SECONDS:g} s"
+        except (OSError, OrchestratorError) as error:
+            return f"{where}: {error}"
+        return ""
+
+    async def _connect(self, node: Node) -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, self.hosts.address(node.host), node.port)
+        transport.close()

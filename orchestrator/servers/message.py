@@ -1,0 +1,89 @@
+"""A request as it came in, and what is answered."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_REASONS: Mapping[int, bytes] = MappingProxyType(
+    {
+        200: b"OK",
+        204: b"No Content",
+        400: b"Bad Request",
+        404: b"Not Found",
+        405: b"Method Not Allowed",
+        408: b"Request Timeout",
+        413: b"Content Too Large",
+        415: b"Unsupported Media Type",
+        429: b"Too Many Requests",
+        431: b"Request Header Fields Too Large",
+        500: b"Internal Server Error",
+        501: b"Not Implemented",
+        502: b"Bad Gateway",
+        503: b"Service Unavailable",
+        504: b"Gateway Timeout",
+    }
+)
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+class Request:
+    """One whole request. Header names are lower case, in the order they came, and may repeat."""
+
+    __slots__ = ("asks_keep_alive", "body", "headers", "keep_alive", "method", "path", "query")
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.path = b""
+        self.query = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.keep_alive = True
+        self.asks_keep_alive = False  # an HTTP/1.0 client that asks for it must be told
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header by its lower-case name, or nothing."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+
+class Response:
+    """What is answered. `headers` are whole lines, each with its line end."""
+
+    __slots__ = ("body", "close", "content_type", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", content_type: bytes = JSON, *, headers: bytes = b"", close: bool = False
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+        self.close = close
+
+
+_heads: dict[tuple[int, bytes], bytes] = {}
+_CONNECTION = {True: b"Connection: keep-alive\r\n\r\n", False: b"Connection: close\r\n\r\n"}
+_HEADS_KEPT = 1024  # content types come from models: a model that invents them must not fill our memory
+
+
+def head(response: Response, *, keep_alive: bool, said: bool = False) -> bytes:
+    """The status line and headers of a response, up to and with the empty line.
+
+    `said`: the client asked to keep the connection in so many words, as HTTP/1.0 has it, and waits for the same words.
+    """
+    key = (response.status, response.content_type)
+    start = _heads.get(key)
+    if start is None:
+        start = b"HTTP/1.1 %d %b\r\nX-Content-Type-Options: nosniff\r\n" % (
+            response.status,
+            _REASONS.get(response.status, b"Unknown"),
+        )
+        if response.content_type:
+            start += b"Content-Type: %b\r\n" % response.content_type
+        if len(_heads) < _HEADS_KEPT:
+            _heads[key] = start
+    end = b"\r\n" if keep_alive and not said else _CONNECTION[keep_alive]
+    return b"%bContent-Length: %d\r\n%b%b" % (start, len(response.body), response.headers, end)

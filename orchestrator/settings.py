@@ -1,0 +1,179 @@
+"""Flags and environment, by upstream's names."""
+
+import argparse
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from orchestrator.errors import SettingsError
+from orchestrator.podinfo import load, rest_timeout
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TRUE = frozenset({"1", "t", "true"})
+_FALSE = frozenset({"0", "f", "false"})
+
+# Flags of upstream that are taken so that its manifests work, and that have nothing to set here.
+_WITHOUT_EFFECT = (
+    "transport", "config", "logger_workers", "log_work_buffer_size", "log_write_timeout_ms", "log_kafka_broker",
+    "log_kafka_topic", "kafka_broker", "kafka_input_topic", "kafka_output_topic", "kafka_full_graph", "kafka_workers",
+    "kafka_auto_commit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the orchestrator is told at its start. Times in seconds, sizes in bytes."""
+
+    deployment: str
+    namespace: str
+    predictor_name: str
+    predictor: Mapping[str, Any]
+    from_file: bool
+    protocol: str
+    bind: str
+    http_port: int
+    prometheus_path: str
+    full_health_checks: bool
+    graceful_timeout: float
+    shutdown_delay: float
+    node_timeout: float | None
+    request_timeout: float
+    max_requests: int
+    max_body: int
+    routing: bool | None  # None: on for graphs that route
+    hosts_file: Path | None
+    certificates: Path | None
+    origins: str
+    allowed_headers: str
+    log_level: str
+
+
+def duration(text: str) -> float:
+    """Seconds from a Go duration: `15s`, `1m30s`, `500ms`, `0`."""
+    parts = re.findall(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)", text)
+    if text in {"0", "0s"}:
+        return 0.0
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; expected such as 15s, 1m30s or 500ms")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def boolean(text: str) -> bool:
+    """A Go boolean."""
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise argparse.ArgumentTypeError(f"{text!r} is no boolean; expected true or false")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator", allow_abbrev=False, description="Serves the inference graph of one predictor."
+    )
+
+    def flag(name: str, **options: Any) -> None:
+        parser.add_argument(f"--{name}", f"-{name}", **options)
+
+    def switch(name: str, **options: Any) -> None:
+        flag(name, type=boolean, nargs="?", const=True, default=False, **options)
+
+    flag("sdep", required=True, help="name of the SeldonDeployment")
+    flag("namespace", required=True, help="its namespace")
+    flag("predictor", required=True, help="name of the predictor to serve")
+    flag("http_port", type=int, default=8080, help="REST port (0 picks one)")
+    flag("grpc_port", type=int, default=5000, help="taken for upstream's manifests: REST alone is served so far")
+    flag("protocol", default="seldon", help="seldon, v2, kfserving or tensorflow")
+    flag("file", type=Path, help="YAML or JSON of a SeldonDeployment, instead of ENGINE_PREDICTOR")
+    flag("hostname", default="", help="name of this host")
+    flag("prometheus_path", default="/metrics", help="path of the metrics page")
+    flag("server_type", default="rpc", help="rpc (kafka is not served)")
+    switch("full_health_checks", help="ask nodes over HTTP for readiness, instead of connecting only")
+    flag("graceful_timeout", type=duration, default=15.0, help="longest time for requests to finish after SIGTERM")
+    flag("shutdown_delay", type=duration, default=0.0, help="time between SIGTERM and taking no more connections")
+    flag("request_timeout", type=duration, default=300.0, help="longest time of a whole request (0: no limit)")
+    flag("max_requests", type=int, default=1024, help="requests at a time; further ones get 503 with Retry-After")
+    flag("max_body", type=int, default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
+    flag("log_level", default="", help="DEBUG, INFO, WARN or ERROR (SELDON_LOG_LEVEL)")
+    switch("debug", help="the same as --log_level DEBUG")
+    for name in _WITHOUT_EFFECT:
+        flag(name, nargs="?", help=argparse.SUPPRESS)
+    return parser
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings from the command line and the environment.
+
+    Raises:
+        SettingsError: something is missing or cannot be used; the message names it.
+        SystemExit: from argparse, for flags that it refuses.
+    """
+    flags = _parser().parse_args(arguments)
+    if flags.server_type != "rpc":
+        raise SettingsError(f"--server_type: {flags.server_type!r} is not served; expected rpc")
+    annotations = load(Path(environment.get("SELDON_PODINFO_PATH") or "/etc/podinfo/annotations"))
+    hosts = environment.get("SELDON_HOSTS_FILE")
+    certificates = environment.get("SELDON_CERT_MOUNT_PATH")
+    injection = environment.get("SELDON_ENABLE_ROUTING_INJECTION")
+    level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in _TRUE else flags.log_level
+    return Settings(
+        deployment=flags.sdep,
+        namespace=flags.namespace,
+        predictor_name=flags.predictor,
+        predictor=_from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment),
+        from_file=flags.file is not None,
+        protocol="v2" if flags.protocol == "kfserving" else flags.protocol or "seldon",
+        bind=environment.get("SELDON_BIND_ADDRESS") or "127.0.0.1",
+        http_port=flags.http_port,
+        prometheus_path=flags.prometheus_path,
+        full_health_checks=flags.full_health_checks,
+        graceful_timeout=flags.graceful_timeout,
+        shutdown_delay=flags.shutdown_delay,
+        node_timeout=rest_timeout(annotations),
+        request_timeout=flags.request_timeout or float("inf"),
+        max_requests=flags.max_requests,
+        max_body=flags.max_body,
+        routing=None if not injection else injection.lower() not in _FALSE,
+        hosts_file=Path(hosts) if hosts else None,
+        certificates=Path(certificates) if certificates else None,
+        origins=environment.get("CORS_ALLOWED_ORIGINS") or "*",
+        allowed_headers=environment.get("CORS_ALLOWED_HEADERS") or "",
+        log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
+    )
+
+
+def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    text = environment.get("ENGINE_PREDICTOR")
+    if not text:
+        raise SettingsError("ENGINE_PREDICTOR is not set and no --file is given: there is no graph to serve")
+    try:
+        predictor = orjson.loads(base64.b64decode(text, validate=True))
+    except (binascii.Error, orjson.JSONDecodeError) as error:
+        raise SettingsError(
+            f"ENGINE_PREDICTOR: not valid; expected the base64 of a predictor's JSON: {error}"
+        ) from None
+    if not isinstance(predictor, dict):
+        raise SettingsError("ENGINE_PREDICTOR: not valid; expected the base64 of a JSON object")
+    return predictor
+
+
+def _from_file(path: Path, name: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--file: {str(path)!r} cannot be read: {error}") from error
+    names: list[str] = []
+    for document in documents:
+        spec = document.get("spec") if isinstance(document, dict) else None
+        for predictor in (spec.get("predictors") or []) if isinstance(spec, dict) else []:
+            if isinstance(predictor, dict):
+                if predictor.get("name") == name:
+                    return predictor
+                names.append(str(predictor.get("name")))
+    raise SettingsError(f"--predictor: {name!r} is not in {str(path)!r}; it has {', '.join(names) or 'no predictor'}")
