@@ -1,5 +1,331 @@
-"""Sends requests to the API server."""
+"""Sends requests to the API server and turns answers into objects, or into our own errors."""
+
+import asyncio
+import dataclasses
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from controller import clock
+from controller.health import Metrics
+from controller.kube import requests
+from controller.kube.connection import Connect, Connection, CredentialsError
+from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError, UnavailableError, error_from_status
+from controller.kube.patience import ATTEMPTS, parse_retry_after, pause_before_retry
+from controller.kube.requests import Object, Propagation, Request
+from controller.kube.resources import Resource
+
+Listing = tuple[list[Any], str]
+"""Items as they came, and the list's resourceVersion."""
+
+log = logging.getLogger("seldon_rollouts.kube")
+
+PAGE = 500
+REQUEST_TIMEOUT = timedelta(seconds=30)
+CONNECT_TIMEOUT = timedelta(seconds=10)
+REREAD_AGAIN = timedelta(seconds=10)
+RETIREMENT = timedelta(seconds=60)
+"""How long requests on old credentials may go on after new ones came."""
 
 
 class Client:
-    """Requests and answers."""
+    """Requests and answers; give it `close()` at the end, or use it as an async context manager.
+
+    Args:
+        connect: reads the configuration, each time anew.
+        metrics: where requests are counted.
+        user_agent: how we call ourselves.
+        chance: draws a number in [0, 1), for jitter.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        metrics: Metrics | None = None,
+        user_agent: str = "seldon-rollouts",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.metrics = metrics or Metrics()
+        self._connect = connect
+        self._user_agent = user_agent
+        self._chance = chance
+        self._connection: Connection | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._connecting = asyncio.Lock()
+        self._warned: dict[str, None] = {}
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._retired:
+            task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # verbs
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """Read one object from the server."""
+        return await self.send(requests.get(resource, namespace, name))
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Listing:
+        """Read all objects, page by page; return them with the list's resourceVersion.
+
+        Raises:
+            GoneError: the list grew too old between two pages; begin again.
+        """
+        items: list[Any] = []
+        token, limit = "", PAGE
+        while True:
+            page = await self.send(
+                requests.list_page(resource, namespace, labels=labels, fields=fields, limit=limit, continue_token=token)
+            )
+            items.extend(page.get("items") or ())
+            metadata = page.get("metadata") or {}
+            token = metadata.get("continue") or ""
+            if not token:
+                return items, str(metadata.get("resourceVersion") or "")
+
+    async def create(self, resource: Resource, obj: Object) -> Object:
+        """Create an object; for reviews, ask and get the answer."""
+        return await self.send(requests.create(resource, obj))
+
+    async def replace(self, resource: Resource, obj: Object) -> Object:
+        """Put an object in the place of the one it was read from."""
+        return await self.send(requests.replace(resource, obj))
+
+    async def apply(self, resource: Resource, obj: Object, *, force: bool = True) -> Object:
+        """Server-side apply with our field manager."""
+        return await self.send(requests.apply(resource, obj, force=force))
+
+    async def merge_patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        patch: Object,
+        *,
+        resource_version: str | None = None,
+    ) -> Object:
+        """Change the fields that `patch` names."""
+        return await self.send(
+            requests.merge_patch(resource, namespace, name, patch, resource_version=resource_version)
+        )
+
+    async def patch_status(
+        self, resource: Resource, namespace: str | None, name: str, status: Object, *, resource_version: str
+    ) -> Object:
+        """Put `status` in the place of the whole status."""
+        return await self.send(
+            requests.patch_status(resource, namespace, name, status, resource_version=resource_version)
+        )
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        propagation: Propagation = "Background",
+    ) -> Object:
+        """Delete an object; return it as it is while it ends, or a Status."""
+        return await self.send(requests.delete(resource, namespace, name, uid=uid, propagation=propagation))
+
+    async def served(self, resource: Resource) -> Resource | None:
+        """Ask discovery for the newest version of a kind that is served, among those we can read."""
+        for version in (resource.version, *resource.older):
+            candidate = resource.at(version)
+            try:
+                found = await self.send(requests.discover(candidate.root))
+            except NotFoundError:
+                continue
+            if any(entry.get("name") == resource.plural for entry in found.get("resources") or ()):
+                return candidate
+        return None
+
+    # sending
+
+    async def send(self, request: Request, *, timeout: timedelta = REQUEST_TIMEOUT) -> Object:  # noqa: ASYNC109 - handed on
+        """Send a request and return the parsed answer; wait and repeat when the server asks for patience.
+
+        Raises:
+            ApiError: the class says why; `UnavailableError` with status 0 when there was no answer.
+        """
+        waited = timedelta(0)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._send_once(request, timeout)
+            except UnauthorizedError:
+                if attempt > 1 or not await self._renewed():
+                    raise
+            except ApiError as error:
+                wait = pause_before_retry(error, request, attempt=attempt, waited=waited, draw=self._chance())
+                if wait is None:
+                    raise
+                waited += wait
+                await asyncio.sleep(wait.total_seconds())
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send_once(self, request: Request, timeout: timedelta) -> Object:  # noqa: ASYNC109 - handed on
+        began = time.monotonic()
+        code = "0"
+        try:
+            limits = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
+            async with self._open(request, limits) as response:
+                code = str(response.status)
+                data = await response.read()
+                self._warn(response)
+                return _answer(request, response, data)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _no_answer(request, error) from error
+        finally:
+            self.metrics.api_requests.labels(request.verb, code).inc()
+            self.metrics.api_seconds.labels(request.verb).observe(time.monotonic() - began)
+
+    @asynccontextmanager
+    async def stream(self, request: Request, *, quiet: timedelta) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch and give its chunks of bytes.
+
+        Args:
+            request: the watch.
+            quiet: the longest silence; then the stream raises.
+
+        Raises:
+            ApiError: the server refuses, or the stream breaks or falls silent (`UnavailableError`).
+        """
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT.total_seconds(), sock_read=quiet.total_seconds()
+        )
+        code = "0"
+        try:
+            async with self._open(request, limits) as response:
+                code = str(response.status)
+                self.metrics.api_requests.labels(request.verb, code).inc()
+                if response.status != 200:
+                    _answer(request, response, await response.read())
+                yield response.content.iter_any()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if code == "0":
+                self.metrics.api_requests.labels(request.verb, code).inc()
+            raise _no_answer(request, error) from error
+
+    @asynccontextmanager
+    async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        connection, session = await self._connected()
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        if connection.authorization.value:
+            headers["Authorization"] = connection.authorization.value
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        async with session.request(
+            request.method,
+            URL(connection.url + request.target, encoded=True),
+            data=request.body,
+            headers=headers,
+            timeout=limits,
+            ssl=connection.tls if connection.tls is not None else True,
+            server_hostname=connection.server_name,
+            proxy=connection.proxy,
+            allow_redirects=False,
+        ) as response:
+            yield response
+
+    async def _connected(self) -> tuple[Connection, aiohttp.ClientSession]:
+        connection = self._connection
+        if connection is None or self._session is None or _stale(connection, clock.now()):
+            async with self._connecting:
+                connection = self._connection
+                if connection is None or self._session is None or _stale(connection, clock.now()):
+                    await self._reconnect()
+        assert self._connection is not None
+        assert self._session is not None
+        return self._connection, self._session
+
+    async def _renewed(self) -> bool:
+        """Read the credentials again after a 401; say whether they changed."""
+        async with self._connecting:
+            before = self._connection
+            await self._reconnect()
+            return before is None or self._connection is None or before.authorization != self._connection.authorization
+
+    async def _reconnect(self) -> None:
+        before = self._connection
+        try:
+            after = await self._connect()
+        except CredentialsError as error:
+            if before is None:
+                raise
+            log.warning("credentials cannot be read again, the old ones go on error=%s", error)
+            after = dataclasses.replace(before, reread_at=clock.now() + REREAD_AGAIN)
+        self._connection = after
+        if self._session is not None and before is not None and before.material == after.material:
+            return
+        if self._session is not None:
+            log.info("credentials changed server=%s", after.url)
+            task = asyncio.create_task(_retire(self._session))
+            self._retired.add(task)
+            task.add_done_callback(self._retired.discard)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, trust_env=True, auto_decompress=True
+        )
+
+    def _warn(self, response: aiohttp.ClientResponse) -> None:
+        """Tell once what the API server warns of: a deprecated version, an unknown field."""
+        for warning in response.headers.getall("Warning", ()):
+            if warning in self._warned:
+                continue
+            if len(self._warned) >= 1000:
+                self._warned.pop(next(iter(self._warned)))
+            self._warned[warning] = None
+            log.warning("the API server warns path=%s warning=%s", response.url.path, warning)
+
+
+def _answer(request: Request, response: aiohttp.ClientResponse, data: bytes) -> Object:
+    try:
+        body = orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError:
+        body = None
+    if response.status >= 300:
+        retry_after = parse_retry_after(response.headers.get("Retry-After"), clock.now())
+        text = data[:200].decode(errors="replace")
+        raise error_from_status(response.status, body, about=request.about, retry_after=retry_after, text=text)
+    if not isinstance(body, dict):
+        raise UnavailableError(response.status, "NotJson", "the answer is no JSON object", about=request.about)
+    return body
+
+
+def _no_answer(request: Request, error: Exception) -> UnavailableError:
+    lost = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
+    reason = "Timeout" if isinstance(error, TimeoutError) else "ConnectionLost" if lost else "NoAnswer"
+    return UnavailableError(0, reason, f"{type(error).__name__}: {error}", about=request.about)
+
+
+def _stale(connection: Connection, now: datetime) -> bool:
+    return connection.reread_at is not None and now >= connection.reread_at
+
+
+async def _retire(session: aiohttp.ClientSession) -> None:
+    try:
+        await asyncio.sleep(RETIREMENT.total_seconds())
+    finally:
+        await session.close()
