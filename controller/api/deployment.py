@@ -44,10 +44,10 @@ class Parameter(SpecModel):
 
 
 class Endpoint(SpecModel):
-    """Where the orchestrator reaches a node. Filled in by the operator; what is set here wins."""
+    """Where the orchestrator reaches a node. Filled in by the operator; ports and type that are set here win."""
 
     service_host: str = Field(default="", alias="service_host")
-    """The host: localhost when the node shares the orchestrator's pod, else its Service."""
+    """The host: localhost beside the orchestrator, else the Service of the container. Always set by the operator."""
     service_port: Port = Field(default=0, alias="service_port")
     """The port of the transport in use."""
     type: Literal["", "REST", "GRPC"] = ""
@@ -312,7 +312,7 @@ class SeldonDeploymentStatus(StatusModel):
     address: Address | None = None
     """Where it is served."""
     conditions: tuple[Condition, ...] = ()
-    """DeploymentsReady, ServicesReady, HpasReady, PdbsReady, KedaReady, istioVirtualServicesReady; Ready is all of them."""
+    """DeploymentsReady, ServicesReady, HpasReady, PdbsReady, KedaReady, istioVirtualServicesReady; Ready is all."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Unused; kept for Seldon Core v1."""
 

@@ -1,0 +1,260 @@
+"""What to write, in which order: make before break. Pure.
+
+1. Services, Deployments, autoscalers and budgets, as soon as they differ.
+2. A DestinationRule when its predictor's pods are ready and its Service leads to them.
+3. The VirtualService when every predictor that it sends requests to is ready, and the DestinationRules stand.
+4. When all of that is in effect, what is no longer wanted is retired.
+
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.deployment.actions import Action, Apply, Delete, Mark
+from controller.deployment.drift import differs, signed
+from controller.deployment.observed import (
+    Object,
+    Observed,
+    identity,
+    is_ending,
+    is_reachable,
+    is_rolled_out,
+    is_serving,
+    retired_at,
+)
+from controller.deployment.render import Desired, PredictorObjects
+from controller.deployment.retirement import dismiss, retire
+
+ENDPOINTS_POLL = timedelta(seconds=1)
+"""How soon to look again for what no watch tells us of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do now.
+
+    Args:
+        actions: writes, in order.
+        waits: what stands in the way of going on, in words; empty when all is in effect.
+        obstacles: what only a person can take out of the way: objects of others under our names.
+        routed: the routes are in effect.
+        settled: everything desired is in effect.
+        requeue_after: when to look again, when time alone can change the answer.
+    """
+
+    actions: tuple[Action, ...] = ()
+    waits: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    routed: bool = False
+    settled: bool = False
+    requeue_after: timedelta | None = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan while it is made."""
+
+    observed: Observed
+    actions: list[Action] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+
+    def want(self, desired: Mapping[str, Any]) -> bool:
+        """Ask for an object; return whether it already is as desired."""
+        live = self.observed.live(desired)
+        kind, name = identity(desired)
+        if live is None:
+            self.actions.append(Apply(signed(desired), creates=True))
+            return False
+        if not self.observed.owns(live):
+            self.obstacles.append(_stranger(live))
+            return False
+        if is_ending(live):
+            self.waits.append(f"{kind} {name} is being deleted")
+            return False
+        if retired_at(live):
+            self.actions.append(Mark(kind, name, live["metadata"]["resourceVersion"], None))
+        if _must_be_recreated(desired, live):
+            self.actions.append(Delete(kind, name, live["metadata"]["uid"]))
+            self.actions.append(Apply(signed(desired), creates=True))
+            return False
+        if differs(desired, live):
+            self.actions.append(Apply(_careful(desired, live), creates=False))
+            return False
+        return True
+
+
+def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelta) -> Plan:
+    """Return what to write now, so that the cluster comes to what is desired without a request that fails."""
+    draft = _Draft(observed)
+    for predictor in desired.predictors:
+        for service in (*predictor.services, predictor.service):
+            draft.want(service)
+    for predictor in desired.predictors:
+        _loosen(draft, predictor)
+        for workload in (*predictor.deployments, *predictor.autoscalers, *predictor.budgets):
+            draft.want(workload)
+    ready = {each.name: _is_ready(draft, each) for each in desired.predictors}
+    routed = not observed.mesh or _route(draft, desired, ready)
+    settled = routed and all(ready.values()) and not draft.actions and not draft.obstacles and not draft.waits
+    draft.actions += dismiss(desired, observed, routed=settled)
+    requeue = None
+    if settled:
+        retiring, requeue = retire(desired, observed, now=now, drain=drain)
+        draft.actions += retiring
+    elif any(_is_rolled_out(observed, each) and not ready[each.name] for each in desired.predictors):
+        requeue = ENDPOINTS_POLL
+    return Plan(
+        actions=tuple(draft.actions),
+        waits=tuple(draft.waits),
+        obstacles=tuple(draft.obstacles),
+        routed=routed,
+        settled=settled,
+        requeue_after=requeue,
+    )
+
+
+def _stranger(live: Object) -> str:
+    kind, name = identity(live)
+    owner = next((each for each in live["metadata"].get("ownerReferences") or () if each.get("controller")), None)
+    whose = f"belongs to {owner['kind']} {owner['name']}" if owner else "is not this SeldonDeployment's"
+    return f"{kind} {name} exists and {whose}; delete or rename it"
+
+
+def _must_be_recreated(desired: Mapping[str, Any], live: Object) -> bool:
+    """A Service cannot become headless, or stop being so."""
+    if desired["kind"] != "Service":
+        return False
+    return bool((desired["spec"].get("clusterIP") == "None") != (live["spec"].get("clusterIP") == "None"))
+
+
+def _careful(desired: Mapping[str, Any], live: Object) -> dict[str, Any]:
+    """Return what is applied to a live object.
+
+    Where nobody asks for a number of pods, or an autoscaler sets it, we have none to give. But the number may be ours
+    from before, and leaving it out would reset it to 1: so it is given as it stands, for this very version.
+    """
+    done = signed(desired)
+    replicas = live.get("spec", {}).get("replicas")
+    if desired["kind"] == "Deployment" and "replicas" not in desired["spec"] and replicas is not None:
+        version = live["metadata"]["resourceVersion"]
+        done["spec"] = {**desired["spec"], "replicas": replicas}
+        done["metadata"] = {**done["metadata"], "resourceVersion": version}
+    return done
+
+
+def _loosen(draft: _Draft, predictor: PredictorObjects) -> None:
+    """While a predictor's version label changes pod by pod, let its subset be all pods of its Service."""
+    rule = predictor.destination
+    live = draft.observed.live(rule) if rule else None
+    if rule is None or live is None or not draft.observed.mesh or not draft.observed.owns(live) or is_ending(live):
+        return
+    if _subset_labels(live) == _subset_labels(rule) or is_ready_as_desired(draft.observed, predictor):
+        return
+    loose = _without_labels(rule)
+    if differs(loose, live):
+        draft.actions.append(Apply(signed(loose), creates=False))
+
+
+def _subset_labels(rule: Mapping[str, Any]) -> dict[str, str]:
+    subsets = rule["spec"].get("subsets") or [{}]
+    return dict(subsets[0].get("labels") or {})
+
+
+def _without_labels(rule: Mapping[str, Any]) -> dict[str, Any]:
+    subsets = [{"name": each["name"]} for each in rule["spec"]["subsets"]]
+    return {**rule, "spec": {**rule["spec"], "subsets": subsets}}
+
+
+def _is_rolled_out(observed: Observed, predictor: PredictorObjects) -> bool:
+    found = [observed.live(each) for each in predictor.deployments]
+    return all(live is not None and is_rolled_out(live) for live in found)
+
+
+def is_ready_as_desired(observed: Observed, predictor: PredictorObjects) -> bool:
+    """Return whether a predictor's pods are all of the desired template, ready, and reached by its Service."""
+    for desired in predictor.deployments:
+        live = observed.live(desired)
+        if live is None or not observed.owns(live) or is_ending(live) or differs(desired, live):
+            return False
+        if not (is_rolled_out(live) and is_reachable(observed, live)):
+            return False
+    return True
+
+
+def _is_ready(draft: _Draft, predictor: PredictorObjects) -> bool:
+    done = is_ready_as_desired(draft.observed, predictor)
+    if not done:
+        draft.waits.append(f"the pods of predictor {predictor.name} are not all ready")
+    return done
+
+
+def _is_serving(observed: Observed, predictor: PredictorObjects) -> bool:
+    found = [observed.live(each) for each in predictor.deployments]
+    return all(live is not None and is_serving(live) for live in found)
+
+
+def _route(draft: _Draft, desired: Desired, ready: Mapping[str, bool]) -> bool:
+    """Ask for DestinationRules, then for the VirtualService; return whether all of them are in effect."""
+    in_effect = True
+    weights = _weights(desired.route) if desired.route else {}
+    standing: set[str] = set()
+    for predictor in desired.predictors:
+        rule = predictor.destination
+        if rule is None:
+            continue
+        live = draft.observed.live(rule)
+        unchanged = live is not None and _subset_labels(live) == _subset_labels(rule)
+        idle = desired.route is not None and not weights.get(rule["spec"]["host"])
+        if ready[predictor.name] or unchanged or idle:
+            in_effect &= draft.want(rule)
+            standing.add(predictor.name)
+        else:
+            in_effect = False
+            standing |= {predictor.name} if live is not None else set()
+    if desired.route is None:
+        return in_effect
+    missing = [each.name for each in desired.predictors if each.destination and each.name not in standing]
+    return _virtual_service(draft, desired, desired.route, ready, missing) and in_effect
+
+
+def _virtual_service(
+    draft: _Draft, desired: Desired, route: Mapping[str, Any], ready: Mapping[str, bool], missing: list[str]
+) -> bool:
+    live = draft.observed.live(route)
+    before = _weights(live) if live is not None else {}
+    after = _weights(route)
+    for predictor in desired.predictors:
+        host = predictor.destination["spec"]["host"] if predictor.destination else ""
+        known = before.get(host, 0) > 0 and _is_serving(draft.observed, predictor)
+        if after.get(host, 0) > 0 and not known and not ready[predictor.name]:
+            missing.append(predictor.name)
+    if missing:
+        draft.waits.append(f"no route yet to predictor {', '.join(sorted(set(missing)))}")
+        return False
+    if not draft.want(route) or live is None:
+        return False
+    if not is_accepted(live):
+        draft.waits.append("the mesh has not taken over the VirtualService yet")
+        return False
+    return True
+
+
+def is_accepted(route: Object) -> bool:
+    """Return whether the mesh has this generation of an object; a mesh that writes no status is believed."""
+    status = route.get("status") or {}
+    generation = status.get("observedGeneration")
+    return generation is None or int(generation) >= int(route["metadata"].get("generation") or 0)
+
+
+def _weights(route: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a VirtualService sends to each host, mirrors included, by its first route."""
+    first = (route["spec"].get("http") or [{}])[0]
+    done = {each["destination"]["host"]: int(each.get("weight") or 0) for each in first.get("route") or ()}
+    if len(done) == 1:
+        done = dict.fromkeys(done, 100)
+    mirror = first.get("mirror")
+    done |= {mirror["host"]: 100} if mirror else {}
+    return done | {each["destination"]["host"]: 100 for each in first.get("mirrors") or ()}

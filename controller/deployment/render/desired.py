@@ -1,0 +1,94 @@
+"""All that should exist for a SeldonDeployment, and what of it makes up each predictor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from controller.api.deployment import PredictorSpec
+from controller.deployment.configuration import Configuration
+from controller.deployment.names import service_of
+from controller.deployment.render.autoscalers import render_autoscaler
+from controller.deployment.render.budgets import render_budget
+from controller.deployment.render.deployments import engine_apart, is_autoscaled, render_component, render_engine
+from controller.deployment.render.destinations import render_destination
+from controller.deployment.render.routes import render_route
+from controller.deployment.render.services import render_containers, render_predictor
+from controller.deployment.subject import Subject
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictorObjects:
+    """What is rendered for one predictor."""
+
+    name: str
+    shadow: bool
+    service: Object
+    """By which it is reached from the mesh."""
+    services: tuple[Object, ...]
+    """By which its nodes are reached."""
+    deployments: tuple[Object, ...]
+    autoscalers: tuple[Object, ...]
+    budgets: tuple[Object, ...]
+    destination: Object | None
+    """Its DestinationRule, when there is a mesh."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What is rendered for a SeldonDeployment."""
+
+    predictors: tuple[PredictorObjects, ...]
+    route: Object | None
+    """The VirtualService, when it has one."""
+
+    @property
+    def deployments(self) -> tuple[Object, ...]:
+        """All Deployments, in the order of the spec."""
+        return tuple(each for predictor in self.predictors for each in predictor.deployments)
+
+    def objects(self) -> tuple[Object, ...]:
+        """All objects, in the order in which they may be created."""
+        done: list[Object] = []
+        for predictor in self.predictors:
+            done += [*predictor.services, predictor.service]
+        for predictor in self.predictors:
+            done += [*predictor.deployments, *predictor.autoscalers, *predictor.budgets]
+        done += [predictor.destination for predictor in self.predictors if predictor.destination]
+        return (*done, self.route) if self.route else tuple(done)
+
+
+def render(subject: Subject, configuration: Configuration) -> Desired:
+    """Return everything that should exist for a SeldonDeployment that `defaults.complete` has completed."""
+    return Desired(
+        predictors=tuple(_predictor(subject, each, configuration) for each in subject.spec.predictors),
+        route=render_route(subject, configuration) if configuration.istio else None,
+    )
+
+
+def _predictor(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> PredictorObjects:
+    components = [
+        (component, render_component(subject, predictor, index, configuration))
+        for index, component in enumerate(predictor.component_specs)
+    ]
+    deployments = [deployment for _, deployment in components]
+    if engine_apart(subject, predictor):
+        deployments.append(render_engine(subject, predictor, configuration))
+    autoscalers, budgets = [], []
+    for component, deployment in components:
+        name = deployment["metadata"]["name"]
+        if is_autoscaled(subject, predictor, component):
+            autoscalers.append(render_autoscaler(subject, component, name))
+        budgets.append(render_budget(subject, component, name, deployment["spec"]["selector"]["matchLabels"]))
+    services = render_containers(subject, predictor)
+    service = render_predictor(subject, predictor)
+    return PredictorObjects(
+        name=predictor.name,
+        shadow=predictor.shadow,
+        service=service,
+        services=tuple(each for each in services if each["metadata"]["name"] != service_of(subject.name, predictor)),
+        deployments=tuple(deployments),
+        autoscalers=tuple(each for each in autoscalers if each),
+        budgets=tuple(each for each in budgets if each),
+        destination=render_destination(subject, predictor, configuration) if configuration.istio else None,
+    )

@@ -1,0 +1,32 @@
+"""DestinationRules: one for each predictor, shadows too (reference, section 2.7)."""
+
+from typing import Any
+
+from controller.api.deployment import PredictorSpec
+from controller.api.names import service_host
+from controller.deployment.configuration import Configuration
+from controller.deployment.names import service_of
+from controller.deployment.render import labels
+from controller.deployment.subject import Subject
+
+NETWORKING = "networking.istio.io/v1"
+IDLE_TIMEOUT = "60s"
+"""Below the orchestrator's own 65 seconds, so that Envoy never uses a connection that the pod is closing."""
+
+
+def render_destination(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
+    """Return a predictor's DestinationRule. TLS is added beside the idle time-out, and does not replace it."""
+    name = service_of(subject.name, predictor)
+    policy: dict[str, Any] = {"connectionPool": {"http": {"idleTimeout": IDLE_TIMEOUT}}}
+    if configuration.istio_tls_mode:
+        policy["tls"] = {"mode": configuration.istio_tls_mode}
+    return {
+        "apiVersion": NETWORKING,
+        "kind": "DestinationRule",
+        "metadata": labels.metadata(subject, name, {}),
+        "spec": {
+            "host": service_host(name, subject.namespace),
+            "subsets": [{"name": predictor.name, "labels": {"version": predictor.labels["version"]}}],
+            "trafficPolicy": policy,
+        },
+    }

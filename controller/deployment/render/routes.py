@@ -1,0 +1,73 @@
+"""The VirtualService: REST and gRPC routes to predictors by weight, and copies to shadows (reference, section 2.7)."""
+
+from typing import Any
+
+from controller.api.deployment import PredictorSpec
+from controller.api.names import prediction_prefix, service_host
+from controller.deployment.configuration import Configuration
+from controller.deployment.names import service_of
+from controller.deployment.render import labels
+from controller.deployment.render.destinations import NETWORKING
+from controller.deployment.render.services import serving_ports
+from controller.deployment.subject import Subject
+
+GRPC_METHODS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
+RETRY_ON = "gateway-error,connect-failure,refused-stream"
+
+
+def render_route(subject: Subject, configuration: Configuration) -> dict[str, Any] | None:
+    """Return the VirtualService; None for the stable revision of a rollout, which the rollout's own route serves."""
+    if subject.routed_by_rollout:
+        return None
+    rest = {
+        "match": [{"uri": {"prefix": prediction_prefix(subject.namespace, subject.name)}}],
+        "rewrite": {"uri": "/"},
+        **_destinations(subject, 0),
+    }
+    headers = {"seldon": {"exact": subject.name}, "namespace": {"exact": subject.namespace}}
+    grpc = {"match": [{"uri": {"regex": GRPC_METHODS}, "headers": headers}], **_destinations(subject, 1)}
+    hosts = [host.strip() for host in subject.annotation("seldon.io/istio-host", "*").split(",") if host.strip()]
+    return {
+        "apiVersion": NETWORKING,
+        "kind": "VirtualService",
+        "metadata": labels.metadata(subject, subject.name, {}),
+        "spec": {
+            "hosts": hosts,
+            "gateways": [subject.annotation("seldon.io/istio-gateway", configuration.istio_gateway)],
+            "http": [rest, grpc],
+        },
+    }
+
+
+def _destinations(subject: Subject, kind: int) -> dict[str, Any]:
+    """Return the destinations of one route; `kind` is 0 for HTTP and 1 for gRPC."""
+    live = [each for each in subject.spec.predictors if not each.shadow]
+    shadows = [each for each in subject.spec.predictors if each.shadow]
+    done: dict[str, Any] = {
+        "route": [
+            {
+                "destination": _destination(subject, predictor, kind),
+                "weight": 100 if len(live) == 1 else predictor.traffic or 0,
+            }
+            for predictor in live
+        ]
+    }
+    if len(shadows) == 1:
+        done["mirror"] = _destination(subject, shadows[0], kind)
+        if shadows[0].traffic:
+            done["mirrorPercentage"] = {"value": shadows[0].traffic}
+    elif shadows:
+        done["mirrors"] = [
+            {"destination": _destination(subject, each, kind), "percentage": {"value": each.traffic or 100}}
+            for each in shadows
+        ]
+    attempts = int(subject.annotation("seldon.io/istio-retries", "0"))
+    if attempts > 0:
+        seconds = subject.annotation("seldon.io/istio-retries-timeout", "1")
+        done["retries"] = {"attempts": attempts, "perTryTimeout": f"{seconds}s", "retryOn": RETRY_ON}
+    return done
+
+
+def _destination(subject: Subject, predictor: PredictorSpec, kind: int) -> dict[str, Any]:
+    host = service_host(service_of(subject.name, predictor), subject.namespace)
+    return {"host": host, "subset": predictor.name, "port": {"number": serving_ports(predictor)[kind]}}

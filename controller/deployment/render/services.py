@@ -1,0 +1,68 @@
+"""Services: one for each node's container, and one for each predictor (reference, section 2.5)."""
+
+from typing import Any
+
+from controller.api.deployment import PredictorSpec
+from controller.deployment.defaults import find, port_of
+from controller.deployment.names import container_service, service_of
+from controller.deployment.render import labels
+from controller.deployment.render.engine import GRPC_PORT, HTTP_PORT
+from controller.deployment.render.servers import without_engine
+from controller.deployment.subject import Subject, nodes
+
+HEADLESS_ANNOTATION = "seldon.io/headless-svc"
+
+
+def serving_ports(predictor: PredictorSpec) -> tuple[int, int]:
+    """Return the predictor Service's HTTP and gRPC ports: the orchestrator's, or without one those of the model."""
+    if not without_engine(predictor):
+        return HTTP_PORT, GRPC_PORT
+    container, _ = find(predictor, predictor.graph.name)
+    return port_of(container or {}, "http"), port_of(container or {}, "grpc")
+
+
+def render_containers(subject: Subject, predictor: PredictorSpec) -> list[dict[str, Any]]:
+    """Return the Services by which the nodes' containers are reached."""
+    done = []
+    for unit in nodes(predictor.graph):
+        container, _ = find(predictor, unit.name)
+        if container is None:
+            continue
+        name = container_service(subject.name, predictor.name, unit.name)
+        selector = labels.of_container(unit.name, name)
+        own = {**selector, labels.APP: service_of(subject.name, predictor), **labels.of_kinds([unit])}
+        ports = _ports(port_of(container, "http"), port_of(container, "grpc"))
+        done.append(_service(subject, name, own, selector, ports))
+    return done
+
+
+def render_predictor(subject: Subject, predictor: PredictorSpec) -> dict[str, Any]:
+    """Return the Service by which a predictor is reached."""
+    name = service_of(subject.name, predictor)
+    selector = {labels.APP: name}
+    service = _service(subject, name, selector, selector, _ports(*serving_ports(predictor)))
+    if predictor.annotations:
+        service["metadata"]["annotations"] = dict(predictor.annotations)
+    if subject.annotation(HEADLESS_ANNOTATION, "false") != "false":
+        service["spec"]["clusterIP"] = "None"
+    return service
+
+
+def _ports(http: int, grpc: int) -> list[dict[str, Any]]:
+    numbers = {"http": http, "grpc": grpc}
+    return [
+        {"name": name, "port": number, "targetPort": number, "protocol": "TCP"}
+        for name, number in numbers.items()
+        if number
+    ]
+
+
+def _service(
+    subject: Subject, name: str, own: dict[str, str], selector: dict[str, str], ports: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": labels.metadata(subject, name, own),
+        "spec": {"type": "ClusterIP", "selector": dict(selector), "ports": ports},
+    }

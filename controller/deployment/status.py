@@ -1,0 +1,233 @@
+"""The status of a SeldonDeployment, from what is desired and what stands. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from controller.api.deployment import Address, SeldonDeploymentStatus, ServiceStatus, State, WorkloadStatus
+from controller.api.meta import Condition
+from controller.api.names import service_host
+from controller.deployment.drift import differs
+from controller.deployment.names import service_of
+from controller.deployment.observed import (
+    Object,
+    Observed,
+    available_replicas,
+    failure,
+    is_ending,
+    is_rolled_out,
+    retired_at,
+    wanted_replicas,
+)
+from controller.deployment.plan import Plan, is_ready_as_desired
+from controller.deployment.render import Desired
+from controller.deployment.render.services import serving_ports
+from controller.deployment.subject import Subject, protocol_of
+from controller.deployment.troubles import trouble
+
+_PATHS = {"seldon": "/api/v1.0/predictions", "tensorflow": "/v1/models/{}:predict", "v2": "/v2/models/{}/infer"}
+
+
+def summarize(
+    subject: Subject,
+    desired: Desired,
+    observed: Observed,
+    plan: Plan,
+    *,
+    previous: SeldonDeploymentStatus,
+    now: datetime,
+) -> SeldonDeploymentStatus:
+    """Return the status of a SeldonDeployment whose spec can be done."""
+    workloads = _workloads(desired, observed)
+    ready = sum(is_ready_as_desired(observed, each) for each in desired.predictors)
+    conditions = _conditions(subject, desired, observed, plan, ready)
+    state, description = _state(desired, observed, plan, workloads)
+    first = desired.deployments[0] if desired.deployments else None
+    live = observed.live(first) if first else None
+    return SeldonDeploymentStatus(
+        state=state,
+        description=description,
+        observed_generation=subject.generation,
+        replicas=int(((live or {}).get("status") or {}).get("replicas") or 0),
+        selector=_selector(live),
+        ready_predictors=f"{ready}/{len(desired.predictors)}",
+        deployment_status=workloads,
+        service_status=_services(subject, desired),
+        address=Address(url=address(subject)),
+        conditions=_moved(conditions, previous.conditions, now),
+    )
+
+
+def rejected(
+    problems: Iterable[object], *, generation: int, previous: SeldonDeploymentStatus, now: datetime
+) -> SeldonDeploymentStatus:
+    """Return the status of a SeldonDeployment whose spec cannot be done: what runs is left as it is, and said so."""
+    found = "; ".join(str(each) for each in problems)
+    serving = any(each.available_replicas for each in previous.deployment_status.values())
+    description = f"{found}; what runs is left as it is" if serving else found
+    others = [each for each in previous.conditions if each.type != "Ready"]
+    refusal = Condition(type="Ready", status="False", reason="InvalidSpec", message=found)
+    return previous.model_copy(
+        update={
+            "state": "Failed",
+            "description": description,
+            "observed_generation": generation,
+            "conditions": _moved([*others, refusal], previous.conditions, now),
+        }
+    )
+
+
+def address(subject: Subject) -> str:
+    """Return the prediction URL of the first predictor inside the cluster."""
+    predictor = subject.spec.predictors[0]
+    host = service_host(service_of(subject.name, predictor), subject.namespace)
+    path = _PATHS[protocol_of(subject.spec)].format(predictor.graph.name)
+    return f"http://{host}:{serving_ports(predictor)[0]}{path}"
+
+
+def _state(
+    desired: Desired, observed: Observed, plan: Plan, workloads: Mapping[str, WorkloadStatus]
+) -> tuple[State, str]:
+    if plan.obstacles:
+        return "Failed", "; ".join(plan.obstacles)
+    names = [each["metadata"]["name"] for each in desired.deployments]
+    failed = [name for name in names if name in workloads and workloads[name].status == "Failed"]
+    if failed:
+        text = "; ".join(f"Deployment {name}: {workloads[name].description}" for name in failed)
+        live = [each for each in observed.owned() if each["kind"] == "Deployment"]
+        serving = any(available_replicas(each) for each in live)
+        return "Failed", f"{text}; the previous version still serves" if serving else text
+    if plan.settled:
+        return "Available", ""
+    told = [f"Deployment {name}: {workloads[name].description}" for name in names if _tells(workloads.get(name))]
+    return "Creating", "; ".join(told or dict.fromkeys(plan.waits))
+
+
+def _tells(workload: WorkloadStatus | None) -> bool:
+    return workload is not None and bool(workload.description)
+
+
+def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus]:
+    """Describe every Deployment that is owned, also those that only drain."""
+    predictors = {
+        deployment["metadata"]["name"]: (predictor.name, deployment)
+        for predictor in desired.predictors
+        for deployment in predictor.deployments
+    }
+    done = {}
+    for live in sorted(observed.owned(), key=lambda each: str(each["metadata"]["name"])):
+        name = live["metadata"]["name"]
+        if live["kind"] != "Deployment" or is_ending(live):
+            continue
+        predictor, wanted = predictors.get(name, ("", None))
+        status, description = _workload(observed, live, wanted)
+        done[name] = WorkloadStatus(
+            name=predictor,
+            status=status,
+            description=description,
+            replicas=wanted_replicas(live),
+            available_replicas=available_replicas(live),
+        )
+    return done
+
+
+def _workload(observed: Observed, live: Object, wanted: Object | None) -> tuple[str, str]:
+    if wanted is None:
+        return "Retiring", f"replaced; drains since {retired_at(live)}" if retired_at(live) else "to be replaced"
+    name = live["metadata"]["name"]
+    if is_rolled_out(live) and not differs(wanted, live):
+        return "Available", ""
+    words = trouble(observed, name)
+    reason = failure(live)
+    if reason:
+        return "Failed", f"{reason}: {words}" if words else reason
+    counted = f"{available_replicas(live)} of {wanted_replicas(live)} pods available"
+    return "Creating", f"{counted}: {words}" if words else counted
+
+
+def _services(subject: Subject, desired: Desired) -> dict[str, ServiceStatus]:
+    done = {}
+    for predictor in desired.predictors:
+        for service in (predictor.service, *predictor.services):
+            name = service["metadata"]["name"]
+            ports = {each["name"]: each["port"] for each in service["spec"]["ports"]}
+            points = {kind: f"{name}.{subject.namespace}:{port}" for kind, port in ports.items()}
+            done[name] = ServiceStatus(
+                svc_name=name, http_endpoint=points.get("http", ""), grpc_endpoint=points.get("grpc", "")
+            )
+    return done
+
+
+def _selector(live: Object | None) -> str:
+    labels = live["spec"]["selector"].get("matchLabels") or {} if live else {}
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _conditions(subject: Subject, desired: Desired, observed: Observed, plan: Plan, ready: int) -> list[Condition]:
+    services = [each for one in desired.predictors for each in (*one.services, one.service)]
+    done = [
+        _condition("DeploymentsReady", ready == len(desired.predictors), "PodsNotReady", "; ".join(plan.waits)),
+        _condition("ServicesReady", _stand(observed, services), "NotApplied", "a Service is not as it should be"),
+        _condition(
+            "HpasReady",
+            _stand(observed, [each for one in desired.predictors for each in one.autoscalers]),
+            "NotApplied",
+            "an autoscaler is not as it should be",
+        ),
+        _condition(
+            "PdbsReady",
+            _stand(observed, [each for one in desired.predictors for each in one.budgets]),
+            "NotApplied",
+            "a disruption budget is not as it should be",
+        ),
+        _mesh_condition(subject, observed, plan),
+    ]
+    good = plan.settled and all(each.status != "False" for each in done)
+    lacking = ", ".join(each.type for each in done if each.status == "False") or "; ".join(plan.waits or plan.obstacles)
+    return [*done, _condition("Ready", good, "NotReady", lacking)]
+
+
+def _mesh_condition(subject: Subject, observed: Observed, plan: Plan) -> Condition:
+    kind = "istioVirtualServicesReady"
+    if not observed.mesh:
+        message = "no mesh: Istio's kinds are not served, or its use is switched off; reached by Services alone"
+        return Condition(type=kind, status="Unknown", reason="NoMesh", message=message)
+    if subject.routed_by_rollout and plan.routed:
+        return Condition(type=kind, status="True", reason="RoutedByRollout", message="the rollout's route serves it")
+    return _condition(kind, plan.routed, "RoutesNotReady", "; ".join(plan.waits))
+
+
+def _condition(kind: str, good: bool, reason: str, message: str) -> Condition:
+    if good:
+        return Condition(type=kind, status="True", reason="Ready")
+    return Condition(type=kind, status="False", reason=reason, message=message)
+
+
+def _stand(observed: Observed, wanted: Iterable[Object]) -> bool:
+    found = [(each, observed.live(each)) for each in wanted]
+    return all(live is not None and observed.owns(live) and not differs(each, live) for each, live in found)
+
+
+def _moved(conditions: Iterable[Condition], before: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:
+    """Give each condition the time of its last change; a new message is no change."""
+    known = {each.type: each for each in before}
+    done = []
+    for condition in conditions:
+        old = known.get(condition.type)
+        same = old is not None and old.status == condition.status and old.last_transition_time is not None
+        at = old.last_transition_time if same and old is not None else now.replace(microsecond=0)
+        done.append(condition.model_copy(update={"last_transition_time": at}))
+    return tuple(done)
+
+
+def as_json(status: SeldonDeploymentStatus) -> dict[str, Any]:
+    """Return a status as it is written: counts always, empty parts not."""
+    full = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    always = {"state", "replicas", "observedGeneration"}
+    return {name: _pruned(value) for name, value in full.items() if name in always or value not in ("", {}, [])}
+
+
+def _pruned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _pruned(each) for name, each in value.items() if each != ""}
+    return [_pruned(each) for each in value] if isinstance(value, list) else value
