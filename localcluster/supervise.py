@@ -1,8 +1,8 @@
 """Keep a program running: start it, wait until it is ready, start it again when it dies, end it and its children.
 
-A supervised program has its own session (its process group can be signalled as a whole), a log file, a mark in its
-environment by which `localcluster.sweep` finds it and all that it started, and it is ended by the kernel when the
-supervisor dies (`PR_SET_PDEATHSIG`, on Linux).
+A supervised program has its own session (its process group can be signalled as a whole), and beside its log file a
+file with its process id (`.pid`). While a file `.hold` is there it is not started again (`localcluster.faults` makes
+it). The kernel ends it when the supervisor dies (`PR_SET_PDEATHSIG`, on Linux).
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Supervised:
 
     def __init__(self, program: Program, log_file: Path) -> None:
         self.program, self.log_file = program, log_file
+        self.pid_file, self.hold_file = log_file.with_suffix(".pid"), log_file.with_suffix(".hold")
         self.restarts = 0
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._wanted = asyncio.Event()
         self._log_start = 0
 
     @property
@@ -68,7 +68,7 @@ class Supervised:
     async def start(self) -> None:
         """Start it and keep it running. Raises ProgramError if it cannot be executed at all."""
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
-        self._wanted.set()
+        self.hold_file.unlink(missing_ok=True)
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.program.name}")
 
@@ -88,7 +88,6 @@ class Supervised:
 
     async def stop(self) -> None:
         """End it: SIGTERM to the program, SIGKILL to what is left of its session after `stop_timeout`."""
-        self._wanted.clear()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -105,25 +104,7 @@ class Supervised:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the program. It is started again if that ends it. Raises ProgramError if it does not run."""
-        if self.pid is None:
-            raise ProgramError(f"{self.program.name} is not running")
-        os.kill(self.pid, number)
-
-    async def halt(self) -> None:
-        """End it at once (SIGKILL to its session) and do not start it again before `resume()`."""
-        self._wanted.clear()
-        process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-    def resume(self) -> None:
-        """Let a halted program run again."""
-        self._wanted.set()
+        self.pid_file.unlink(missing_ok=True)
 
     def tail(self, lines: int = TAIL) -> str:
         """The last lines that this run wrote, as the end of an error message."""
@@ -157,6 +138,7 @@ class Supervised:
                 )
             except OSError as error:
                 raise ProgramError(f"{program.name}: cannot run {program.argv[0]}: {error}") from error
+        self.pid_file.write_text(f"{self._process.pid}\n", "utf-8")
 
     async def _keep(self) -> None:
         while True:
@@ -166,16 +148,19 @@ class Supervised:
             code = await process.wait()
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it leaves behind in its session would hold its ports
-            if self._wanted.is_set():
-                self.restarts = 1 if time.monotonic() - began > HEALTHY else self.restarts + 1
-                log.warning("%s ended with code %s: starting it again", self.program.name, code)
-                await asyncio.sleep(RESTART_DELAYS[min(self.restarts, len(RESTART_DELAYS)) - 1])
-            await self._wanted.wait()
+            self.restarts = 1 if time.monotonic() - began > HEALTHY else self.restarts + 1
+            log.warning("%s ended with code %s: starting it again", self.program.name, code)
+            await asyncio.sleep(RESTART_DELAYS[min(self.restarts, len(RESTART_DELAYS)) - 1])
+            await self._unheld()
             try:
                 await self._spawn()
             except ProgramError:
                 log.exception("%s cannot be started again", self.program.name)
                 await asyncio.sleep(RESTART_DELAYS[-1])
+
+    async def _unheld(self) -> None:
+        while self.hold_file.exists():  # noqa: ASYNC110 - another process makes and removes the file
+            await asyncio.sleep(0.05)
 
 
 def log_tail(log_file: Path, lines: int = TAIL, start: int = 0) -> str:

@@ -21,7 +21,17 @@ def envoy_program(binary: str, config: Path, *, admin_port: int, concurrency: in
     argv = (binary, "-c", str(config), "--concurrency", str(concurrency), "--disable-hot-restart")
     return Program(
         name="envoy",
-        argv=(*argv, "--log-level", "warning", "--drain-time-s", "1", "--file-flush-interval-msec", "1000"),
+        argv=(
+            *argv,
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "misc:error",
+            "--drain-time-s",
+            "1",
+            "--file-flush-interval-msec",
+            "1000",
+        ),
         ready_url=f"http://127.0.0.1:{admin_port}/ready",
         stop_timeout=5.0,
     )

@@ -51,13 +51,14 @@ def statistics() -> dict[str, Any]:
 
 def _logger(protocol: str, source: str, wanted: dict[str, Any]) -> dict[str, Any]:
     tags = [{"name": name, "value_format": value} for name, value in _labels(protocol, source).items()]
-    duration = {"name": "istio.request_duration_milliseconds", "tags": tags}
+    duration = {"name": "request_duration_milliseconds", "tags": tags}
     return {
         "name": "envoy.access_loggers.stats",
         "filter": wanted,
         "typed_config": {
             "@type": f"{ENVOY}.extensions.access_loggers.stats.v3.Config",
-            "counters": [{"stat": {"name": "istio.requests_total", "tags": tags}, "value_fixed": 1}],
+            "stat_prefix": "istio",  # `stats_scope` would follow it, and older Envoys do not know that
+            "counters": [{"stat": {"name": "requests_total", "tags": tags}, "value_fixed": 1}],
             "histograms": [{"stat": duration, "unit": "Milliseconds", "value_format": "%DURATION%"}],
         },
     }

@@ -1,0 +1,112 @@
+"""A real API server in place of ours: etcd and kube-apiserver out of the folder that `KUBEBUILDER_ASSETS` names."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from localcluster.programs import MissingProgramError
+from localcluster.supervise import Program
+
+ASSETS = "KUBEBUILDER_ASSETS"
+SERVICE_RANGE = "10.96.0.0/16"
+
+
+def find(name: str) -> str:
+    """The path of a program of the assets folder. Raises MissingProgramError."""
+    folder = os.environ.get(ASSETS, "")
+    path = Path(folder) / name
+    if not folder or not os.access(path, os.X_OK):
+        raise MissingProgramError(
+            f"a real API server needs {ASSETS} to name a folder with etcd and kube-apiserver "
+            f"(as `setup-envtest use -p path` prints it); there is no {path if folder else name} to run"
+        )
+    return str(path)
+
+
+def programs(folder: Path, *, port: int, etcd_port: int, etcd_peer_port: int) -> list[Program]:
+    """etcd and kube-apiserver, on loopback, in the order to start them; their data lies in `folder`.
+
+    Authentication is by the token that `write_kubeconfig` writes. Raises MissingProgramError.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = _signing_key(folder / "service-accounts.key")
+    etcd_url = f"http://127.0.0.1:{etcd_port}"
+    peer_url = f"http://127.0.0.1:{etcd_peer_port}"
+    etcd = Program(
+        name="etcd",
+        argv=(
+            find("etcd"),
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls={etcd_url}",
+            f"--advertise-client-urls={etcd_url}",
+            f"--listen-peer-urls={peer_url}",
+            f"--initial-advertise-peer-urls={peer_url}",
+            f"--initial-cluster=default={peer_url}",
+            "--unsafe-no-fsync",
+        ),
+        ready_url=f"{etcd_url}/health",
+    )
+    server = Program(
+        name="apiserver",
+        argv=(
+            find("kube-apiserver"),
+            f"--etcd-servers={etcd_url}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={folder / 'certificates'}",
+            f"--token-auth-file={_tokens(folder)}",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--authorization-mode=RBAC",
+            "--allow-privileged=true",
+            "--disable-admission-plugins=ServiceAccount",
+        ),
+        ready_url=f"https://127.0.0.1:{port}/readyz",
+        ready_timeout=90.0,
+    )
+    return [etcd, server]
+
+
+def write_kubeconfig(folder: Path, port: int, path: Path) -> None:
+    """Write the kubeconfig of an administrator; readable by us alone. The certificate is the server's own."""
+    token = _tokens(folder).read_text("utf-8").split(",", 1)[0]
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "local",
+        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
+        "clusters": [
+            {"name": "local", "cluster": {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}}
+        ],
+        "users": [{"name": "admin", "user": {"token": token}}],
+    }
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+
+
+def _tokens(folder: Path) -> Path:
+    path = folder / "tokens.csv"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f'{secrets.token_hex(24)},admin,admin,"system:masters"\n', "utf-8")
+    return path
+
+
+def _signing_key(path: Path) -> Path:
+    if path.exists():
+        return path
+    openssl = shutil.which("openssl")
+    if not openssl:
+        raise MissingProgramError(
+            "a real API server needs `openssl` on PATH to make the key that signs service accounts"
+        )
+    subprocess.run([openssl, "genrsa", "-out", str(path), "2048"], check=True, capture_output=True)
+    path.chmod(0o600)
+    return path
