@@ -1,0 +1,102 @@
+"""`seldon-rollouts local`: a Kubernetes to try things on, made of processes on this machine."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from localcluster import state
+from localcluster.cluster import ClusterError
+from seldon_rollouts import local
+
+app = typer.Typer(
+    help="A local cluster: API server, node, Envoy and Prometheus as processes on this machine.", no_args_is_help=True
+)
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Where the cluster keeps its files.")]
+_console = Console()
+
+
+@app.command()
+def up(
+    folder: DataDir = local.DEFAULT_DIR,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep objects and metrics over a restart.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` ends it.")] = False,
+    controller: Annotated[bool, typer.Option(help="Run our controller in it.")] = True,
+) -> None:
+    """Start the cluster, and print where it is."""
+    if detach:
+        _detach(folder, keep_data=keep_data, controller=controller)
+        return
+    asyncio.run(_up(folder, keep_data=keep_data, controller=controller))
+
+
+async def _up(folder: Path, *, keep_data: bool, controller: bool) -> None:
+    cluster = local.cluster(folder, keep_data=keep_data, with_controller=controller)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with cluster:
+        _say(cluster.addresses)
+        await ended.wait()
+
+
+def _detach(folder: Path, *, keep_data: bool, controller: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "seldon_rollouts", "local", "up", "--data-dir", str(folder)]
+    argv += ["--keep-data"] if keep_data else []
+    argv += [] if controller else ["--no-controller"]
+    log = folder / "up.out"
+    with log.open("wb") as out:
+        process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None:
+        found = state.read(folder)
+        if found is not None and found.phase == "Ready" and found.pid == process.pid:
+            _say(found.addresses)
+            return
+        time.sleep(0.1)
+    raise ClusterError(f"the local cluster did not start:\n{log.read_text(errors='replace')}")
+
+
+def _say(at: state.Addresses) -> None:
+    for line in (
+        f"export KUBECONFIG={at.kubeconfig}",
+        f"gateway     {at.gateway_url}",
+        f"prometheus  {at.prometheus_url}",
+        f"API server  {at.api_url}",
+    ):
+        _console.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def status(folder: DataDir = local.DEFAULT_DIR) -> None:
+    """Say whether the cluster runs, and where; ends with 1 when it does not."""
+    found = state.read(folder)
+    if found is None or not state.runs(folder):
+        _console.print(f"no local cluster runs in {folder}", soft_wrap=True)
+        raise typer.Exit(1)
+    _console.print(f"{found.phase}, process {found.pid}")
+    _say(found.addresses)
+
+
+@app.command()
+def down(folder: DataDir = local.DEFAULT_DIR) -> None:
+    """End the cluster; what it kept with `--keep-data` stays."""
+    found = state.read(folder)
+    if found is None or not state.runs(folder):
+        _console.print(f"no local cluster runs in {folder}", soft_wrap=True)
+        return
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while state.runs(folder):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"process {found.pid} does not end; look at {folder / 'logs'}")
+        time.sleep(0.1)
+    _console.print("ended")

@@ -1,0 +1,1 @@
+"""The main job as a story on real parts: a model served, a better one promoted, two bad ones rolled back."""

@@ -1,0 +1,58 @@
+"""The local cluster with our controller in it: where the rooms are put together."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from localcluster.cluster import LocalCluster, Options
+from localcluster.ports import free_ports
+from localcluster.state import Addresses
+from localcluster.supervise import Program
+from seldon_rollouts import data
+
+DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
+
+
+def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operator,rollout") -> Program:
+    """Return the controller as a program of the local cluster."""
+    port = free_ports(("controller",), {})["controller"]
+    argv = (
+        sys.executable, "-m", "controller",
+        "--kubeconfig", at.kubeconfig,
+        "--prometheus-url", at.prometheus_url,
+        "--tick", f"{tick_seconds:g}s",
+        "--controllers", controllers,
+        "--leader-elect",
+        "--listen", f"127.0.0.1:{port}",
+    )  # fmt: skip
+    return Program(name="controller", argv=argv, ready_url=f"http://127.0.0.1:{port}/readyz", ready_timeout=60)
+
+
+def cluster(
+    folder: Path,
+    *,
+    keep_data: bool = False,
+    tick_seconds: float = 2.0,
+    with_controller: bool = True,
+    real_api_server: bool = False,
+) -> LocalCluster:
+    """Return a local cluster with our definitions installed and the controller running in it.
+
+    Args:
+        folder: where it keeps its files.
+        keep_data: whether they survive `down`.
+        tick_seconds: how often the judge looks.
+        with_controller: whether the controller runs as part of it.
+        real_api_server: use the kube-apiserver and etcd that KUBEBUILDER_ASSETS names.
+    """
+
+    def extra(at: Addresses) -> Iterable[Program]:
+        return [controller(at, tick_seconds=tick_seconds)] if with_controller else []
+
+    options = Options(
+        crds=(data.folder("crds"),),
+        extra=extra,
+        keep_data=keep_data,
+        api_server="real" if real_api_server else "embedded",
+    )
+    return LocalCluster(folder, options)
