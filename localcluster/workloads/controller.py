@@ -52,6 +52,7 @@ class Workloads:
     async def stop(self) -> None:
         """End all watches and workers."""
         await self._work.stop()
+        await self._events.close()
         await asyncio.gather(*(cache.stop() for cache in self.caches.values()))
 
     def _handler(self, plural: str) -> Callable[[Object | None, Object | None], None]:
@@ -171,7 +172,7 @@ class Workloads:
                 await self._client.delete(version, plural, name, namespace=namespace, uid=uid)
                 await self._read_back(version, plural, target)
             case Tell(about=about, reason=reason, message=message, warning=warning):
-                await self._events.tell(about, reason, message, warning=warning)
+                self._events.tell(about, reason, message, warning=warning)
 
     async def _read_back(self, version: str, plural: str, target: Object) -> None:
         """After a delete: gone, or still there with a deletionTimestamp (pods that end gracefully, finalizers)."""
@@ -196,7 +197,7 @@ class Workloads:
         except ApiError as error:
             if action.plural == "pods" and owner is not None:
                 self._failures[uid] = error.message
-                await self._events.tell(owner, "FailedCreate", f"Error creating: {error.message}", warning=True)
+                self._events.tell(owner, "FailedCreate", f"Error creating: {error.message}", warning=True)
                 await self._act_on_status(owner)
             raise
         if action.plural == "pods":
