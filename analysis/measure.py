@@ -1,10 +1,143 @@
-"""Reads what all comparisons need in a few grouped queries."""
+"""Reads what all comparisons need in a few grouped queries, each at explicit instants."""
 
-from analysis.providers.prometheus import PrometheusProvider
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import TypeVar
+
+from analysis.providers.provider import Provider, Series
+from analysis.samples import ArmReading, PodReading, Reading
+from analysis.spec import Arm, Comparison, Key
+
+K = TypeVar("K")
+
+_SERVED = "seldon_api_executor_server_requests_seconds"
+_GATEWAY = "istio_requests_total"
+_NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live).*"
+_COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
+"""What tells two scrapes of the same target apart."""
+_SUCCESS = "2..|OK|ok|Ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The names that this Prometheus gives to what its scrape configuration adds."""
+
+    namespace: str = "namespace"
+    pod: str = "pod"
 
 
 class Measurer:
-    """Turns what a provider answers into readings, for all comparisons at once."""
+    """Turns what a provider answers into readings, for all comparisons at once.
 
-    def __init__(self, provider: PrometheusProvider) -> None:
+    `chunk` is the most names in one query: a query travels in a URL, and those have limits.
+    """
+
+    def __init__(self, provider: Provider, *, labels: Labels | None = None, chunk: int = 100) -> None:
         self._provider = provider
+        self._labels = labels or Labels()
+        self._chunk = chunk
+
+    async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
+        """The raw counters of all comparisons at one instant. Raises ProviderError when any part is missing."""
+        queries = [self._queries(part) for part in self._chunks(comparisons)]
+        answers = await asyncio.gather(*[self._provider.instant(query, at) for three in queries for query in three])
+        table = _Table(self._labels)
+        for answer in answers:
+            table.add(answer)
+        moment = int(at.timestamp())
+        return {one.key: table.reading(one, moment) for one in comparisons}
+
+    async def replay(
+        self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int
+    ) -> dict[Key, tuple[Reading, ...]]:
+        """The raw counters at start, start + step, ..., end: the same as `read` would have given at each of them."""
+        queries = [query for part in self._chunks(comparisons) for query in self._queries(part)]
+        table = _Table(self._labels)
+        for query in queries:
+            table.add(await self._provider.between(query, start, end, step))
+        moments = range(int(start.timestamp()), int(end.timestamp()) + 1, step)
+        return {one.key: tuple([table.reading(one, moment) for moment in moments]) for one in comparisons}
+
+    def _chunks(self, comparisons: Sequence[Comparison]) -> Iterator[Sequence[Comparison]]:
+        size = max(1, self._chunk // 2)
+        for start in range(0, len(comparisons), size):
+            yield comparisons[start : start + size]
+
+    def _queries(self, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+        """Requests by code, successful requests by latency, and outcomes at the gateway."""
+        arms = [arm for one in comparisons for arm in (one.stable, one.canary)]
+        names = self._labels
+        deployments = _any(arm.deployment for arm in arms)
+        services = _any(service for arm in arms for service in arm.services)
+        spaces = _any(arm.namespace for arm in arms)
+        where = f'deployment_name=~"{deployments}",{names.namespace}=~"{spaces}",service!~"{_NO_PREDICTION}"'
+        source = f"{names.namespace},{names.pod},instance,deployment_name"
+        # The inner max takes one of several scrapes of the same target (two jobs, two Prometheus replicas).
+        each = f"{source},predictor_name,predictor_version,service,method,code"
+        codes = f"sum by ({source},code) (max by ({each}) ({_SERVED}_count{{{where}}}))"
+        success = f'{where},code=~"{_SUCCESS}"'
+        buckets = f"sum by ({source},le) (max by ({each},le) ({_SERVED}_bucket{{{success}}}))"
+        hosts = "destination_service_namespace,destination_service_name"
+        outcome = "response_code,response_flags,grpc_response_status"
+        at_gateway = (
+            f'reporter="source",destination_service_name=~"{services}",destination_service_namespace=~"{spaces}"'
+        )
+        counted = f"max without ({_COPIES}) ({_GATEWAY}{{{at_gateway}}})"
+        gateway = f"sum by ({names.pod},instance,{hosts},{outcome}) ({counted})"
+        return (codes, buckets, gateway) if services else (codes, buckets)
+
+
+class _Table:
+    """Answers, sorted by arm and instant."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._codes: dict[tuple[str, str], dict[int, dict[str, dict[str, float]]]] = {}
+        self._buckets: dict[tuple[str, str], dict[int, dict[str, dict[float, float]]]] = {}
+        self._gateways: dict[tuple[str, str], dict[int, dict[str, dict[tuple[str, str, str], float]]]] = {}
+
+    def add(self, answer: Iterable[Series]) -> None:
+        for labels, samples in answer:
+            source = labels.get(self._labels.pod, "") + "/" + labels.get("instance", "")
+            if "deployment_name" in labels:
+                arm = (labels.get(self._labels.namespace, ""), labels["deployment_name"])
+                if "le" in labels:
+                    _put(self._buckets.setdefault(arm, {}), source, float(labels["le"]), samples)
+                else:
+                    _put(self._codes.setdefault(arm, {}), source, labels.get("code", ""), samples)
+            else:
+                arm = (labels.get("destination_service_namespace", ""), labels.get("destination_service_name", ""))
+                outcome = (
+                    labels.get("response_code", ""),
+                    labels.get("response_flags", ""),
+                    labels.get("grpc_response_status", ""),
+                )
+                _put(self._gateways.setdefault(arm, {}), source, outcome, samples)
+
+    def reading(self, comparison: Comparison, at: int) -> Reading:
+        return Reading(at, self._arm(comparison.stable, at), self._arm(comparison.canary, at))
+
+    def _arm(self, arm: Arm, at: int) -> ArmReading:
+        name = (arm.namespace, arm.deployment)
+        codes, buckets = self._codes.get(name, {}).get(at, {}), self._buckets.get(name, {}).get(at, {})
+        pods = {pod: PodReading(codes.get(pod, {}), buckets.get(pod, {})) for pod in codes.keys() | buckets.keys()}
+        gateways: dict[str, Mapping[tuple[str, str, str], float]] = {}
+        for service in arm.services:
+            for source, outcomes in self._gateways.get((arm.namespace, service), {}).get(at, {}).items():
+                gateways[f"{source}/{service}"] = outcomes
+        return ArmReading(pods, gateways)
+
+
+def _put(at: dict[int, dict[str, dict[K, float]]], source: str, key: K, samples: tuple[tuple[int, float], ...]) -> None:
+    for moment, value in samples:
+        if isfinite(value):
+            at.setdefault(moment, {}).setdefault(source, {})[key] = value
+
+
+def _any(names: Iterable[str]) -> str:
+    """A regular expression for any of the names, ready to stand in a double-quoted PromQL string."""
+    return "|".join(sorted({re.escape(name).replace("\\", "\\\\").replace('"', '\\"') for name in names}))

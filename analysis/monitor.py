@@ -1,40 +1,155 @@
-"""All running comparisons, one tick for all of them."""
+"""All running comparisons, one tick for all of them.
 
-from datetime import datetime, timedelta
+The judgement of a comparison is a function of the comparison and of what Prometheus holds: each session is fed at
+instants that are multiples of `step`, from ten minutes before its start. Whatever lies behind (a comparison that is
+tracked again after a restart of the program, ticks that Prometheus could not answer) is read with range queries at
+the same instants.
+"""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from analysis import counters, session
+from analysis.counters import Counters
 from analysis.measure import Measurer
-from analysis.samples import Traffic
+from analysis.providers.provider import ProviderError
+from analysis.samples import Reading, Traffic
+from analysis.session import Session
 from analysis.spec import Comparison, Key
 from analysis.verdict import Judgement, Verdict
 
+_GROUP = 20
+"""Comparisons that are replayed together."""
+_WINDOW = 300
+"""Instants that one range query reads."""
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """A comparison, how far it has been read, what that says, and why the last reading failed if it did."""
+
+    comparison: Comparison
+    session: Session
+    judgement: Judgement
+    counters: Counters = field(default_factory=Counters)
+    failure: str = ""
+
 
 class Monitor:
-    """Holds a session for each tracked comparison and feeds it at instants that are multiples of `step`."""
+    """Holds a session for each tracked comparison and feeds it at instants that are multiples of `step`.
+
+    `step` is a whole number of seconds, at least the scrape interval. An instant is read once it is `settle` old:
+    until then a scrape that began before it may not have been stored.
+    """
 
     def __init__(
         self, measurer: Measurer, *, step: timedelta = timedelta(seconds=10), settle: timedelta = timedelta(seconds=2)
     ) -> None:
+        self._step = int(step.total_seconds())
+        if self._step < 1 or timedelta(seconds=self._step) != step:
+            raise ValueError(f"step must be a whole number of seconds, got {step}")
+        self._settle = settle
         self._measurer = measurer
-        self._comparisons: dict[Key, Comparison] = {}
+        self._tracked: dict[Key, _Tracked] = {}
+        self._lock = asyncio.Lock()
 
     def track(self, comparison: Comparison) -> None:
-        """Judge this comparison from now on; tracking it again with new restarts keeps its evidence."""
-        self._comparisons[comparison.key] = comparison
+        """Judge this comparison from now on.
+
+        Tracking it again with a new step change keeps its evidence; with anything else changed, it is replayed.
+        """
+        known = self._tracked.get(comparison.key)
+        if known is not None:
+            same = replace(comparison, restarts=(), mirrored=False)
+            kept = session.with_restarts(known.session, comparison)
+            if same == replace(known.comparison, restarts=(), mirrored=False) and kept is not None:
+                known.comparison, known.session = comparison, kept
+                return
+        begun = session.begin(comparison)
+        self._tracked[comparison.key] = _Tracked(comparison, begun, session.judge(begun))
 
     def untrack(self, key: Key) -> None:
-        """Forget a comparison; unknown keys are ignored."""
-        self._comparisons.pop(key, None)
-
-    async def tick(self, at: datetime) -> frozenset[Key]:
-        """Read and judge everything up to `at`; the keys whose judgement changed."""
-        return frozenset()
+        """Forget a comparison; an unknown key is ignored."""
+        self._tracked.pop(key, None)
 
     def judgement(self, key: Key) -> Judgement | None:
         """What is known of a comparison; None when it is not tracked."""
-        if key not in self._comparisons:
-            return None
-        return Judgement(verdict=Verdict.NO_DATA, message="nothing was measured yet")
+        tracked = self._tracked.get(key)
+        return None if tracked is None else tracked.judgement
 
     def traffic(self, key: Key) -> Traffic | None:
         """Requests by arm in the last window; None before the first reading."""
-        return None
+        tracked = self._tracked.get(key)
+        return None if tracked is None else session.traffic(tracked.session, mirrored=tracked.comparison.mirrored)
+
+    async def tick(self, at: datetime) -> frozenset[Key]:
+        """Read and judge everything up to `at`; the keys whose judgement changed, be it only in its figures."""
+        async with self._lock:
+            end = int((at - self._settle).timestamp()) // self._step * self._step
+            before = {key: tracked.judgement for key, tracked in self._tracked.items()}
+            due = [tracked for tracked in self._tracked.values() if self._next(tracked) <= end]
+            live = [tracked for tracked in due if self._next(tracked) == end]
+            behind = sorted((tracked for tracked in due if self._next(tracked) < end), key=self._next)
+            try:
+                await self._read(live, end)
+                for first in range(0, len(behind), _GROUP):
+                    await self._catch_up(behind[first : first + _GROUP], end)
+            except ProviderError as error:
+                for tracked in due:
+                    if self._next(tracked) <= end:
+                        tracked.failure = str(error)
+                        tracked.judgement = _judge(tracked)
+            after = {key: tracked.judgement for key, tracked in self._tracked.items() if key in before}
+            return frozenset(key for key, judgement in after.items() if _differ(before[key], judgement))
+
+    def _next(self, tracked: _Tracked) -> int:
+        """The next instant that a comparison is to be read at."""
+        if tracked.counters.at is not None:
+            return tracked.counters.at + self._step
+        started = int(tracked.comparison.started_at.timestamp())
+        return (started - session.HISTORY) // self._step * self._step
+
+    async def _read(self, live: Sequence[_Tracked], end: int) -> None:
+        if live:
+            readings = await self._measurer.read([tracked.comparison for tracked in live], _moment(end))
+            await self._feed(live, {key: (reading,) for key, reading in readings.items()})
+
+    async def _catch_up(self, group: Sequence[_Tracked], end: int) -> None:
+        start = min(self._next(tracked) for tracked in group)
+        while start <= end:
+            last = min(end, start + (_WINDOW - 1) * self._step)
+            comparisons = [tracked.comparison for tracked in group]
+            await self._feed(group, await self._measurer.replay(comparisons, _moment(start), _moment(last), self._step))
+            start = last + self._step
+
+    async def _feed(self, group: Sequence[_Tracked], readings: dict[Key, tuple[Reading, ...]]) -> None:
+        for tracked in group:
+            for reading in readings[tracked.comparison.key]:
+                if reading.at >= self._next(tracked):
+                    _advance(tracked, reading)
+            tracked.failure = ""
+            tracked.judgement = _judge(tracked)
+            await asyncio.sleep(0)  # others want the loop, too
+
+
+def _advance(tracked: _Tracked, reading: Reading) -> None:
+    tracked.counters, tick = counters.advance(tracked.counters, reading)
+    if tick is not None:
+        tracked.session = session.step(tracked.session, tick)
+
+
+def _judge(tracked: _Tracked) -> Judgement:
+    judgement = session.judge(tracked.session)
+    if not tracked.failure or judgement.verdict is Verdict.BAD:
+        return judgement
+    return replace(judgement, verdict=Verdict.ERROR, message=f"metrics could not be read: {tracked.failure}")
+
+
+def _differ(before: Judgement, after: Judgement) -> bool:
+    return replace(before, updated_at=None) != replace(after, updated_at=None)
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

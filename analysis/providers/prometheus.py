@@ -1,19 +1,129 @@
 """Prometheus and what speaks its API (Thanos, VictoriaMetrics): queries at explicit instants, in a thread."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from requests.adapters import HTTPAdapter
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from urllib3.util import Retry
+
+from analysis.providers.provider import ProviderError, Series
+
+_WHOLE_ANSWERS = {"partial_response": "false", "deny_partial_response": "1", "nocache": "1"}
+"""Thanos and VictoriaMetrics answer with what they have unless told that a part is not an answer. Prometheus
+ignores these.
+"""
+_FRESH = {"latency_offset": "0s"}
+"""VictoriaMetrics hides the newest 30 s of instant queries by default."""
 
 
 class PrometheusProvider:
-    """Reads series at one instant, or at evenly spaced instants, over the HTTP API at `url`."""
+    """Reads series over the HTTP API at `url`.
+
+    `token` is a bearer token or a function that gives the current one, `basic` a user name and password, `headers`
+    are sent along (such as `X-Scope-OrgID`), `verify` is False or the path of a CA bundle, `client_cert` the paths
+    of certificate and key, `timeout` in seconds for each try.
+    """
 
     def __init__(
         self,
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        token: str | None = None,
+        token: str | Callable[[], str] | None = None,
         basic: tuple[str, str] | None = None,
         verify: bool | str = True,
+        client_cert: tuple[str, str] | None = None,
         timeout: float = 10.0,
+        attempts: int = 3,
     ) -> None:
-        self.url = url
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ValueError(f"the Prometheus URL must look like http://host:9090, got {_redacted(url)}")
+        if token is not None and basic is not None:
+            raise ValueError("give a bearer token or a basic login for Prometheus, not both")
+        self._shown = _redacted(url)
+        self._token = token
+        self._headers = dict(headers or {})
+        self._attempts = attempts
+        session = requests.Session()
+        session.verify = verify
+        session.cert = client_cert
+        session.trust_env = False
+        # Tries are counted here, by tenacity; the client library's own would multiply with them.
+        self._connect = PrometheusConnect(
+            url.rstrip("/"), auth=basic, session=session, timeout=timeout, retry=Retry(total=0, status_forcelist=())
+        )
+        session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=4))
+
+    async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
+        """The series that `query` gives at one instant."""
+        params = {"time": str(int(at.timestamp())), **_WHOLE_ANSWERS, **_FRESH}
+        found = await self._read(lambda: self._connect.custom_query(query, params=params))
+        return tuple([Series(one["metric"], (_sample(one["value"]),)) for one in found])
+
+    async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
+        """The series that `query` gives at start, start + step seconds, ..., end."""
+        params = dict(_WHOLE_ANSWERS)
+        found = await self._read(
+            lambda: self._connect.custom_query_range(
+                query, start_time=start, end_time=end, step=str(step), params=params
+            )
+        )
+        return tuple([Series(one["metric"], tuple([_sample(value) for value in one["values"]])) for one in found])
+
+    async def _read(self, request: Callable[[], Any]) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self._try, request)
+
+    def _try(self, request: Callable[[], Any]) -> list[dict[str, Any]]:
+        token = self._token() if callable(self._token) else self._token
+        self._connect.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_exponential_jitter(initial=0.1, max=1.0, jitter=0.1),
+            retry=retry_if_exception_type((requests.ConnectionError, requests.Timeout, _UnavailableError)),
+            reraise=True,
+        )
+        try:
+            found = retrying(self._once, request)
+        except (requests.RequestException, PrometheusApiClientException, RetryError, ValueError, KeyError) as error:
+            raise ProviderError(f"{self._shown} did not answer: {_reason(error)}") from error
+        if not isinstance(found, list):
+            raise ProviderError(
+                f"{self._shown} answered with {type(found).__name__} where a list of series was expected"
+            )
+        return found
+
+    def _once(self, request: Callable[[], Any]) -> Any:
+        try:
+            return request()
+        except PrometheusApiClientException as error:
+            if str(error).startswith(("HTTP Status Code 5", "HTTP Status Code 429")):
+                raise _UnavailableError(str(error)) from error
+            raise
+
+
+class _UnavailableError(PrometheusApiClientException):
+    """An answer that may be another one soon."""
+
+
+def _sample(value: list[Any]) -> tuple[int, float]:
+    return round(value[0]), float(value[1])
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _redacted(url: str) -> str:
+    """The URL without a password that may stand in it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return urlunsplit((parts.scheme, host + (f":{parts.port}" if parts.port else ""), parts.path, "", ""))

@@ -1,0 +1,56 @@
+"""How much noisier than chance the traffic is: φ, learned from the past, for tempering.
+
+Take two neighbouring ticks, and of each the bad requests of both arms (or of two halves of stable's pods). Given the
+row and column sums of this 2x2 table the first cell is hypergeometric if each request fails by itself, however
+different the arms are, as long as n_C/n_S stays the same: its squared deviation X² has the expectation V, the
+hypergeometric variance. So Σ w·X²/V / Σ w estimates φ without a bias from a real difference, a common incident or
+the diurnal wave. The weight w = min(1, V) lets ticks with hardly any bad request count as little as they know.
+
+Any φ ≥ 1 from the past keeps a bet valid: E[s^(1/φ)] ≤ E[s]^(1/φ) ≤ 1 (Jensen).
+"""
+
+from math import sqrt
+from typing import NamedTuple
+
+from analysis.samples import Pair
+
+PRIOR = 1.5
+"""φ before anything is known."""
+PRIOR_WEIGHT = 6.0
+"""How many ticks the prior is worth."""
+
+
+class Dispersion(NamedTuple):
+    """The sums behind one estimate of φ, and the tick that the next one is compared with."""
+
+    excess: float = 0.0
+    weight: float = 0.0
+    last: Pair = Pair()
+
+
+def observe(seen: Dispersion, pair: Pair) -> Dispersion:
+    """Learn from one more tick."""
+    last = seen.last
+    canary, stable = pair.canary_bad + last.canary_bad, pair.stable_bad + last.stable_bad
+    total = canary + stable
+    here = pair.canary_bad + pair.stable_bad
+    if not (canary and stable and here and here != total):
+        return Dispersion(seen.excess, seen.weight, pair)
+    cross = pair.canary_requests * last.stable_requests
+    across = last.canary_requests * pair.stable_requests
+    if not (0.75 * across < cross < across / 0.75):
+        return Dispersion(seen.excess, seen.weight, pair)
+    variance = here * (total - here) * canary * stable / (total * total * (total - 1))
+    # The same share is expected in both ticks; a slightly different n_C/n_S moves the expectation.
+    odds = (cross / across) ** (stable / total)
+    expected = canary * here * odds / (here * odds + total - here)
+    weight = min(1.0, variance)
+    deviation = pair.canary_bad - expected
+    return Dispersion(seen.excess + weight * deviation * deviation / variance, seen.weight + weight, pair)
+
+
+def estimate(history: Dispersion, run: Dispersion) -> float:
+    """φ from the past, at least 1: the history (stable against itself) shifts the prior, the run overrules it."""
+    prior = (PRIOR_WEIGHT * PRIOR + history.excess) / (PRIOR_WEIGHT + history.weight)
+    mean = (PRIOR_WEIGHT * prior + run.excess) / (PRIOR_WEIGHT + run.weight)
+    return max(1.0, mean) * (1 + 1 / sqrt(PRIOR_WEIGHT + history.weight + run.weight))

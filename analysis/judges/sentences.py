@@ -1,0 +1,110 @@
+"""The judge's sentences, such as "requests slower than 250 ms: 2.1 % against 0.9 % on stable, 4,310 requests, ..."."""
+
+from math import inf, log, sqrt
+
+from analysis.judges import statement
+from analysis.judges.parts import Judged, Part
+from analysis.samples import Pair
+from analysis.spec import Latency, Plan
+from analysis.verdict import Verdict
+
+
+def share(value: float) -> str:
+    """A share as percent with two telling digits, such as `2.1 %`, `0.034 %`, `43 %`."""
+    percent = 100 * value
+    if percent == 0:
+        return "0 %"
+    if percent >= 9.95:
+        return f"{percent:.0f} %"
+    digits = 1
+    while digits < 6 and percent < 10 ** (1 - digits) * 0.995:
+        digits += 1
+    return f"{percent:.{digits}f} %"
+
+
+def odds(value: float) -> str:
+    """Evidence, such as `312:1`, `0.4:1`, `more than a million:1`."""
+    if value > 1e6:
+        return "more than a million:1"
+    if value >= 9.95:
+        return f"{value:,.0f}:1"
+    return f"{value:.1f}:1" if value >= 0.05 else "0:1"
+
+
+def edge(seconds: float) -> str:
+    """A histogram edge, such as `250 ms` or `2.5 s`."""
+    return f"{seconds:g} s" if seconds >= 1 else f"{1000 * seconds:g} ms"
+
+
+def shown_part(judged: Judged, verdict: Verdict) -> Part | None:
+    """The part that a verdict is explained with: what speaks loudest against, or what is still missing most."""
+    if not judged.parts:
+        return None
+    if verdict is Verdict.BAD:
+        return max(judged.parts, key=lambda part: part.weight * part.statement.worse.evidence)
+    clearing = [part for part in judged.parts if part.clears]
+    return min(clearing or judged.parts, key=lambda part: part.statement.better.evidence)
+
+
+def shown_pair(part: Part, verdict: Verdict) -> Pair:
+    """The counts that a verdict is explained with: since the last step change when the difference is clearer there."""
+    total, recent = part.statement.total, part.statement.recent
+    return recent if verdict is Verdict.BAD and _clarity(recent) > _clarity(total) else total
+
+
+def _clarity(pair: Pair) -> float:
+    """How many standard deviations apart the arms are, roughly."""
+    requests, bad = pair.canary_requests + pair.stable_requests, pair.canary_bad + pair.stable_bad
+    if not pair.canary_requests or not pair.stable_requests or not bad or bad == requests:
+        return 0.0
+    part = pair.canary_requests / requests
+    return (pair.canary_bad - part * bad) / sqrt(bad * part * (1 - part) * (1 - bad / requests))
+
+
+def finding(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
+    """One metric's sentence."""
+    if part is None:
+        return "latency: stable's histogram has too few requests yet, or no edge that 60 % of them stay under"
+    pair = shown_pair(part, verdict)
+    words = [f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"]
+    if verdict is Verdict.BAD:
+        words.append(f"evidence {odds(evidence)} (needs {odds(plan.needed)})")
+    elif verdict is Verdict.GOOD:
+        words.append(f"good enough, evidence {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})")
+    else:
+        words.append(_missing(judged, part, plan))
+    return ", ".join(words)
+
+
+def _subject(part: Part) -> str:
+    if part.edge is None:
+        return "failed requests"
+    return "latency" if part.edge == -inf else f"requests slower than {edge(part.edge)}"
+
+
+def _against(part: Part, pair: Pair) -> str:
+    if not pair.canary_requests:
+        return "none on the canary"
+    canary = share(pair.canary_bad / pair.canary_requests)
+    if part.ceiling:
+        return f"{canary} against at most {share(part.statement.question.lines.rollback.offset)}"
+    if not pair.stable_requests:
+        return f"{canary}, and no requests on stable to compare with"
+    return f"{canary} against {share(pair.stable_bad / pair.stable_requests)} on stable"
+
+
+def _missing(judged: Judged, part: Part, plan: Plan) -> str:
+    if isinstance(judged.metric, Latency) and part.edge == -inf:
+        return "no histogram edge is as short as slowerThan, so it cannot be found good"
+    short = plan.min_samples - judged.requests.canary_requests
+    nats = log(plan.promote_needed) - log(max(1e-300, judged.promote_evidence))
+    more = statement.needed_requests(part.statement, nats) if nats > 0 else None
+    estimate = max(short, more or 0)
+    sentence = f"evidence that it is good enough {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})"
+    return f"{sentence}, about {_rounded(estimate):,} more requests" if estimate > 0 else sentence
+
+
+def _rounded(number: int) -> int:
+    """Two telling digits: an estimate does not know more."""
+    step = int(10 ** max(0, len(str(number)) - 2))
+    return -(-number // step) * step

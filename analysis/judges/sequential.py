@@ -1,0 +1,104 @@
+"""The sequential judge: canary against the stable that serves beside it, valid however often one looks.
+
+The joint evidence that the canary is worse is the weighted mean of all metrics' evidence and the emergency's, so one
+alpha holds for the whole rollout: P(a good canary is ever rolled back) ≤ alpha. That the canary is good enough is
+asked of each metric by itself.
+"""
+
+from dataclasses import dataclass, replace
+
+from analysis.judges import emergency, parts, sentences
+from analysis.judges.emergency import Emergency
+from analysis.judges.parts import Judged
+from analysis.judges.view import View
+from analysis.samples import Pair
+from analysis.spec import ErrorRate, Plan
+from analysis.verdict import Finding, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """The state of the judge. `bad` is final: once the evidence sufficed, nothing that comes later takes it back."""
+
+    plan: Plan
+    metrics: tuple[Judged, ...]
+    emergency: Emergency | None = None
+    restarts: int = 0
+    bad: bool = False
+
+    @property
+    def evidence(self) -> float:
+        """That the canary is worse in any metric, how many to one."""
+        return sum(self.shares) + (emergency.SHARE * self.emergency.evidence if self.emergency else 0.0)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each metric contributes to the joint evidence."""
+        each = (1 - emergency.SHARE if self.emergency else 1.0) / len(self.metrics)
+        return tuple([each * judged.evidence for judged in self.metrics])
+
+
+def begin(plan: Plan) -> Sequential:
+    """The judge before the first tick."""
+    metrics = tuple(parts.begin(metric) for metric in plan.metrics)
+    has_errors = any(isinstance(metric, ErrorRate) for metric in plan.metrics)
+    return Sequential(plan, metrics, Emergency() if has_errors else None)
+
+
+def step(judge: Sequential, view: View) -> Sequential:
+    """One tick."""
+    if judge.bad:
+        return judge
+    judge = _restart(judge, view.restarts)
+    watch = judge.emergency
+    if watch is not None and view.judged:
+        errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).parts[0].statement
+        base = errors.past.share(errors.question.expected)
+        watch = emergency.step(watch, view.errors, line=errors.question.lines.rollback, base=base, phi=errors.past.phi)
+    stepped = tuple([parts.step(judged, view, cap=judge.plan.cap) for judged in judge.metrics])
+    judge = Sequential(judge.plan, stepped, watch, judge.restarts)
+    return replace(judge, bad=True) if judge.evidence >= judge.plan.needed else judge
+
+
+def _restart(judge: Sequential, restarts: int) -> Sequential:
+    for number in range(judge.restarts + 1, restarts + 1):
+        metrics = tuple([parts.restart(judged, number) for judged in judge.metrics])
+        judge = Sequential(judge.plan, metrics, judge.emergency, number)
+    return judge
+
+
+def findings(judge: Sequential) -> tuple[Finding, ...]:
+    """What each metric says."""
+    contributions = judge.shares
+    most = max(contributions)
+    return tuple(
+        _finding(judge, judged, share, guilty=judge.bad and share == most)
+        for judged, share in zip(judge.metrics, contributions, strict=True)
+    )
+
+
+def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool) -> Finding:
+    plan = judge.plan
+    evidence = judge.evidence if guilty else share
+    enough = judged.requests.canary_requests >= plan.min_samples
+    if guilty:
+        verdict = Verdict.BAD
+    elif enough and judged.promote_evidence >= plan.promote_needed:
+        verdict = Verdict.GOOD
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    shown = sentences.shown_part(judged, verdict)
+    pair = sentences.shown_pair(shown, verdict) if shown else Pair()
+    return Finding(
+        metric=judged.metric.name,
+        verdict=verdict,
+        message=sentences.finding(judged, shown, verdict, evidence=evidence, plan=plan),
+        canary=pair.canary_bad / pair.canary_requests if pair.canary_requests else None,
+        stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
+        evidence=evidence,
+        needed=plan.needed,
+        promote_evidence=judged.promote_evidence,
+        promote_needed=plan.promote_needed,
+        canary_requests=pair.canary_requests,
+        stable_requests=pair.stable_requests,
+    )

@@ -1,0 +1,35 @@
+"""What a judge sees of one tick."""
+
+from dataclasses import dataclass
+
+from analysis.samples import ArmTick, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One tick, with the source of the error counts already chosen."""
+
+    at: int
+    seconds: int
+    judged: bool
+    """False before the warm-up is over: such a tick teaches what stable is like, and judges nobody."""
+    restarts: int
+    """How many step changes lie before this tick."""
+    errors: Pair
+    stable: ArmTick
+    canary: ArmTick
+
+    @property
+    def error_halves(self) -> Pair:
+        """Failed requests of two halves of stable's pods."""
+        first, second = self.stable.halves
+        return Pair(*first.served, *second.served)
+
+    def slower(self, edge: float) -> Pair:
+        """Requests slower than `edge` seconds, of both arms."""
+        return Pair(*self.canary.latencies.slower(edge), *self.stable.latencies.slower(edge))
+
+    def slower_halves(self, edge: float) -> Pair:
+        """Requests slower than `edge` seconds, of two halves of stable's pods."""
+        first, second = self.stable.halves
+        return Pair(*first.latencies.slower(edge), *second.latencies.slower(edge))

@@ -1,0 +1,181 @@
+"""One comparison while it is judged: `step(session, tick)` is pure, so the same ticks give the same evidence."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from analysis.judges import sequential, threshold
+from analysis.judges.sequential import Sequential
+from analysis.judges.threshold import Threshold
+from analysis.judges.view import View
+from analysis.samples import ArmTick, Count, Pair, Tick, Traffic
+from analysis.spec import Comparison, Plan
+from analysis.verdict import Finding, Judgement, Verdict
+
+HISTORY = 600
+"""Seconds before the start in which stable's habits are learned."""
+_MISSING = 3
+"""This many ticks in a row without a series of an arm are no data; fewer may be a missed scrape."""
+_MEMORY = 0.8
+_WINDOW = 3
+"""Ticks that `traffic` looks back on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which metrics tell outcomes. The gateway's see crashed pods and refused connections, but not mirrored copies.
+
+    They are used while the gateway counts at least half of what the canary's orchestrators serve, in a fading sum.
+    The choice looks at requests and never at outcomes.
+    """
+
+    gateway: float = 0.0
+    orchestrator: float = 0.0
+    known: bool = False
+
+
+class Served(NamedTuple):
+    """Requests of one tick: at the gateway, and at the orchestrators (mirrored copies among them)."""
+
+    gateway_stable: int
+    gateway_canary: int
+    stable: int
+    canary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything that the judgement rests on."""
+
+    plan: Plan
+    judged_from: int
+    restarts: tuple[int, ...]
+    judge: Sequential | Threshold
+    at: int | None = None
+    source: Source = Source()
+    absent: tuple[int, int] = (_MISSING, _MISSING)
+    """Ticks since stable and canary were last present."""
+    recent: tuple[Served, ...] = ()
+    """Requests of the last ticks."""
+    judged_ticks: int = 0
+
+
+def begin(comparison: Comparison) -> Session:
+    """A session before its first tick."""
+    plan = comparison.plan
+    started = int(comparison.started_at.timestamp())
+    return Session(
+        plan,
+        judged_from=started + int(plan.warmup.total_seconds()),
+        restarts=tuple(sorted(int(at.timestamp()) for at in comparison.restarts)),
+        judge=threshold.begin(plan) if plan.judge == "threshold" else sequential.begin(plan),
+    )
+
+
+def step(session: Session, tick: Tick) -> Session:
+    """One tick. Raises ValueError when it is not later than the last."""
+    if session.at is not None and tick.at <= session.at:
+        raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
+    source, errors = _errors(session.source, tick)
+    judged = tick.at - tick.seconds >= session.judged_from
+    view = View(
+        at=tick.at,
+        seconds=tick.seconds,
+        judged=judged,
+        restarts=sum(1 for at in session.restarts if at < tick.at),
+        errors=errors,
+        stable=tick.stable,
+        canary=tick.canary,
+    )
+    judge = session.judge
+    return Session(
+        session.plan,
+        session.judged_from,
+        session.restarts,
+        sequential.step(judge, view) if isinstance(judge, Sequential) else threshold.step(judge, view),
+        tick.at,
+        source,
+        (_absent(session.absent[0], tick.stable), _absent(session.absent[1], tick.canary)),
+        (*session.recent[1 - _WINDOW :], _served(tick)),
+        session.judged_ticks + judged,
+    )
+
+
+def with_restarts(session: Session, comparison: Comparison) -> Session | None:
+    """The session with the comparison's restarts; None when they change the past, so that it must be replayed."""
+    restarts = begin(comparison).restarts
+    if restarts == session.restarts:
+        return session
+    kept = session.restarts
+    late = restarts[len(kept) :]
+    if restarts[: len(kept)] != kept or (session.at is not None and any(at < session.at for at in late)):
+        return None
+    return replace(session, restarts=restarts)
+
+
+def judge(session: Session) -> Judgement:
+    """The opinion, with its sentence."""
+    updated_at = None if session.at is None else datetime.fromtimestamp(session.at, UTC)
+    found = _findings(session)
+    verdict, message = _opinion(session, found)
+    return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at)
+
+
+def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
+    """Requests by arm in the last ticks; mirrored copies are only seen by the orchestrators."""
+    if session.at is None:
+        return None
+    gateway = not mirrored and any(served.gateway_stable or served.gateway_canary for served in session.recent)
+    pairs = [(served[0], served[1]) if gateway else (served[2], served[3]) for served in session.recent]
+    return Traffic(
+        stable_requests=sum(stable for stable, _ in pairs),
+        canary_requests=sum(canary for _, canary in pairs),
+        at=datetime.fromtimestamp(session.at, UTC),
+    )
+
+
+def _findings(session: Session) -> tuple[Finding, ...]:
+    if isinstance(session.judge, Sequential):
+        return sequential.findings(session.judge)
+    return threshold.findings(session.judge)
+
+
+def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str]:
+    bad = [finding.message for finding in found if finding.verdict is Verdict.BAD]
+    if session.judge.bad and bad:
+        return Verdict.BAD, "; ".join(bad)
+    if session.at is None:
+        return Verdict.NO_DATA, "nothing was measured yet"
+    for arm, ticks in zip(("stable", "the canary"), session.absent, strict=True):
+        if ticks >= _MISSING and not (arm == "stable" and isinstance(session.judge, Threshold)):
+            return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
+    if not session.judged_ticks:
+        start = datetime.fromtimestamp(session.judged_from, UTC)
+        return Verdict.INCONCLUSIVE, f"warming up: what is measured before {start:%H:%M:%S} UTC is dropped"
+    if all(finding.verdict is Verdict.GOOD for finding in found):
+        return Verdict.GOOD, "; ".join(finding.message for finding in found)
+    return Verdict.INCONCLUSIVE, "; ".join(finding.message for finding in found if finding.verdict is not Verdict.GOOD)
+
+
+def _errors(source: Source, tick: Tick) -> tuple[Source, Pair]:
+    """The failed requests of a tick, from the source that sees more of the canary."""
+    stable, canary = tick.stable.gateway, tick.canary.gateway
+    if source.known and stable is None and canary is None:
+        return source, Pair()  # a gateway that was missed returns with what it counted meanwhile: count nothing twice
+    source = Source(
+        gateway=source.gateway * _MEMORY + (canary.requests if canary else 0),
+        orchestrator=source.orchestrator * _MEMORY + tick.canary.served.requests,
+        known=source.known or stable is not None or canary is not None,
+    )
+    if source.gateway > 0 and 2 * source.gateway >= source.orchestrator:
+        return source, Pair(*(canary or Count()), *(stable or Count()))
+    return source, Pair(*tick.canary.served, *tick.stable.served)
+
+
+def _absent(ticks: int, arm: ArmTick) -> int:
+    return 0 if arm.present else ticks + 1
+
+
+def _served(tick: Tick) -> Served:
+    stable, canary = tick.stable.gateway or Count(), tick.canary.gateway or Count()
+    return Served(stable.requests, canary.requests, tick.stable.served.requests, tick.canary.served.requests)
