@@ -32,7 +32,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m localcluster.node", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True, metavar="FILE")
     parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="volumes, addresses, records")
-    parser.add_argument("--log-dir", type=Path, required=True, metavar="DIR", help="<namespace>/<pod>/<container>.log")
+    parser.add_argument("--log-dir", type=Path, metavar="DIR", help="default: <data-dir>/logs")
+    parser.add_argument("--hosts-file", type=Path, metavar="FILE", help="SELDON_HOSTS_FILE; default: <data-dir>/hosts")
     parser.add_argument("--images", type=Path, metavar="FILE", help="YAML: image name to a list of words")
     parser.add_argument("--import-path", action="append", default=[], metavar="DIR", help="PYTHONPATH of containers")
     parser.add_argument("--node-name", default="local")
@@ -47,7 +48,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         catalogue = catalogue.extended(images.read(options.images))
     return Settings(
         data_dir=options.data_dir.resolve(),
-        log_dir=options.log_dir.resolve(),
+        log_dir=(options.log_dir or options.data_dir / "logs").resolve(),
+        hosts_file=(options.hosts_file or options.data_dir / "hosts").resolve(),
         node_name=options.node_name,
         import_path=tuple(str(Path(folder).resolve()) for folder in options.import_path),
         catalogue=catalogue,

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-FIRST, LAST = 1, 100
-"""Second octets for pods; the mesh takes its service addresses above them."""
+FIRST, LAST = 1, 63
+"""Second octets for pods; the mesh takes its Service addresses from 127.64.0.0/12."""
 SIZE = 2**16
 
 

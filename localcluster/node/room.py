@@ -32,6 +32,7 @@ class Settings:
 
     data_dir: Path
     log_dir: Path
+    hosts_file: Path
     node_name: str = "local"
     import_path: tuple[str, ...] = ()
     catalogue: Catalogue = field(default_factory=Catalogue.default)
@@ -95,7 +96,7 @@ class PodRoom:
             "POD_IP": self.address,
             "HOSTNAME": self.pod["metadata"]["name"],
             "SELDON_BIND_ADDRESS": self.address,
-            "SELDON_HOSTS_FILE": str(self.node.settings.data_dir / "hosts"),
+            "SELDON_HOSTS_FILE": str(self.node.settings.hosts_file),
         }
         env = self.node.settings.base_environment(os.environ) | own | fixed
         if self.node.settings.import_path and "PYTHONPATH" in own:
