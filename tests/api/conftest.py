@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from controller.api.crds import KINDS, definition
+from controller.api.deployment import SeldonDeploymentSpec
 
 Json = Any
 
@@ -50,7 +51,9 @@ class Served:
         return found or rules_broken(self.schema, value)
 
     def parse(self, value: dict[str, Json]) -> Any:
-        """Read an object's spec and status with the model."""
+        """Read an object's spec and status with the model, and a rollout's template with that of a SeldonDeployment."""
+        if template := value["spec"].get("template"):
+            SeldonDeploymentSpec.model_validate(template.get("spec", {}))
         return self.model.model_validate({key: value[key] for key in ("spec", "status") if key in value})
 
 

@@ -16,10 +16,11 @@ FILES = sorted((ROOT / "crds").glob("*.yaml"))
 
 # JSONSchemaProps of apiextensions.k8s.io/v1, without what a structural schema may not say.
 KEYWORDS = {
-    "description", "type", "format", "default", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum",
-    "maxLength", "minLength", "pattern", "maxItems", "minItems", "multipleOf", "enum", "maxProperties", "minProperties", "required",
-    "items", "anyOf", "properties", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations",
+    "additionalProperties", "anyOf", "default", "description", "enum", "exclusiveMaximum", "exclusiveMinimum",
+    "format", "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties",
+    "minimum", "multipleOf", "nullable", "pattern", "properties", "required", "type", "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
 }  # fmt: skip
 
 
@@ -141,7 +142,8 @@ def _filled(schema, value):
 def test_what_the_api_server_fills_in_changes_nothing_that_the_model_reads(kinds):
     rollout = kinds["SeldonRollout"]
     steps = [{"setMirror": {}}, {"pause": {}}]
-    sparse = {"spec": {"template": {"spec": {}}, "analysis": {}, "strategy": {"canary": {"steps": steps}}}}
+    template = {"spec": {"predictors": [{"name": "default", "graph": {"name": "model"}}]}}
+    sparse = {"spec": {"template": template, "analysis": {}, "strategy": {"canary": {"steps": steps}}}}
     filled = _filled(rollout.schema, sparse)
     assert filled["spec"]["progressDeadline"] == "10m"
     assert filled["spec"]["strategy"]["canary"]["steps"][0] == {"setMirror": {"percentage": 100}}
