@@ -28,7 +28,9 @@ from controller.deployment.render import Desired, PredictorObjects
 from controller.deployment.retirement import dismiss, retire
 
 ENDPOINTS_POLL = timedelta(seconds=1)
-"""How soon to look again for what no watch tells us of."""
+"""How soon to look again when pods are ready and their Service does not lead to them yet."""
+OBSTACLES_POLL = timedelta(seconds=10)
+"""How soon to look again whether somebody took an obstacle out of the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class _Draft:
             self.actions.append(Apply(signed(desired), creates=True))
             return False
         if not self.observed.owns(live):
-            self.obstacles.append(_stranger(live))
+            (self.waits if _is_left_over(live, desired) else self.obstacles).append(stranger(live))
             return False
         if is_ending(live):
             self.waits.append(f"{kind} {name} is being deleted")
@@ -104,6 +106,8 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
     if settled:
         retiring, requeue = retire(desired, observed, now=now, drain=drain)
         draft.actions += retiring
+    elif draft.obstacles:
+        requeue = OBSTACLES_POLL
     elif any(_is_rolled_out(observed, each) and not ready[each.name] for each in desired.predictors):
         requeue = ENDPOINTS_POLL
     return Plan(
@@ -116,11 +120,22 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
     )
 
 
-def _stranger(live: Object) -> str:
+def stranger(live: Object) -> str:
+    """Return what to say of an object that stands under a name of ours and is not ours."""
     kind, name = identity(live)
-    owner = next((each for each in live["metadata"].get("ownerReferences") or () if each.get("controller")), None)
+    owner = _owner(live)
     whose = f"belongs to {owner['kind']} {owner['name']}" if owner else "is not this SeldonDeployment's"
     return f"{kind} {name} exists and {whose}; delete or rename it"
+
+
+def _owner(live: Object) -> Mapping[str, Any] | None:
+    return next((each for each in live["metadata"].get("ownerReferences") or () if each.get("controller")), None)
+
+
+def _is_left_over(live: Object, desired: Mapping[str, Any]) -> bool:
+    """Return whether an object was that of a deleted SeldonDeployment of the same name: it will be collected."""
+    owner, ours = _owner(live), _owner(desired)
+    return owner is not None and ours is not None and (owner["kind"], owner["name"]) == (ours["kind"], ours["name"])
 
 
 def _must_be_recreated(desired: Mapping[str, Any], live: Object) -> bool:
@@ -236,17 +251,21 @@ def _virtual_service(
         return False
     if not draft.want(route) or live is None:
         return False
-    if not is_accepted(live):
-        draft.waits.append("the mesh has not taken over the VirtualService yet")
-        return False
-    return True
+    objection = mesh_objection(live)
+    draft.waits += [objection] if objection else []
+    return not objection
 
 
-def is_accepted(route: Object) -> bool:
-    """Return whether the mesh has this generation of an object; a mesh that writes no status is believed."""
+def mesh_objection(route: Object) -> str:
+    """Return why the mesh does not have this generation of a route; a mesh that writes no status is believed."""
     status = route.get("status") or {}
     generation = status.get("observedGeneration")
-    return generation is None or int(generation) >= int(route["metadata"].get("generation") or 0)
+    if generation is not None and int(generation) < int(route["metadata"].get("generation") or 0):
+        return "the mesh has not taken over the VirtualService yet"
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Reconciled" and condition.get("status") == "False":
+            return f"the mesh refused the VirtualService: {condition.get('message') or condition.get('reason')}"
+    return ""
 
 
 def _weights(route: Mapping[str, Any]) -> dict[str, int]:

@@ -1,0 +1,48 @@
+"""The operator's configuration: from the settings, and from the config map `seldon-config` if there is one."""
+
+import logging
+from datetime import datetime, timedelta
+
+from controller.deployment.configuration import CONFIG_MAP, ConfigMapError, Configuration, with_config_map
+from controller.kube.client import Client
+from controller.kube.errors import ForbiddenError, NotFoundError
+from controller.kube.resources import CONFIG_MAP as CONFIG_MAPS
+from controller.settings import Settings
+
+log = logging.getLogger("seldon_rollouts.deployment")
+
+FRESH_FOR = timedelta(seconds=30)
+
+
+class Catalogue:
+    """Reads the config map now and then; one that cannot be read leaves what was known before."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._namespace = settings.operator_namespace
+        self._base = Configuration(
+            orchestrator_image=settings.orchestrator_image,
+            orchestrator_user=settings.executor_user,
+            pod_user=settings.executor_user,
+            initializer_image=settings.initializer_image,
+            istio_gateway=settings.istio_gateway,
+        )
+        self._known = self._base
+        self._read_at: datetime | None = None
+
+    async def configuration(self, now: datetime) -> Configuration:
+        """Return the configuration, at most half a minute old."""
+        if self._read_at is None or now - self._read_at >= FRESH_FOR:
+            self._read_at = now
+            await self._read()
+        return self._known
+
+    async def _read(self) -> None:
+        try:
+            data = (await self._client.get(CONFIG_MAPS, self._namespace, CONFIG_MAP)).get("data")
+        except (NotFoundError, ForbiddenError):
+            data = None
+        try:
+            self._known = with_config_map(self._base, data)
+        except ConfigMapError as error:
+            log.error("config map is not valid, kept what was known namespace=%s error=%s", self._namespace, error)

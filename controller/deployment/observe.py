@@ -1,0 +1,69 @@
+"""Read what stands for one SeldonDeployment out of the caches."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.deployment.observed import Identity, Observed, identity
+from controller.deployment.render import Desired
+from controller.deployment.render.labels import ID
+from controller.deployment.subject import Subject
+from controller.kube.cluster import Cluster
+from controller.kube.resources import (
+    DEPLOYMENT,
+    DESTINATION_RULE,
+    ENDPOINT_SLICE,
+    HORIZONTAL_POD_AUTOSCALER,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    VIRTUAL_SERVICE,
+    Resource,
+)
+
+SERVICE_NAME = "kubernetes.io/service-name"
+WRITTEN: Mapping[str, Resource] = {
+    each.kind: each
+    for each in (
+        SERVICE,
+        DEPLOYMENT,
+        HORIZONTAL_POD_AUTOSCALER,
+        POD_DISRUPTION_BUDGET,
+        DESTINATION_RULE,
+        VIRTUAL_SERVICE,
+    )
+}
+"""The kinds that the operator writes, by name."""
+MESH = (VIRTUAL_SERVICE, DESTINATION_RULE)
+
+
+def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: bool) -> Observed:
+    """Return a snapshot of what belongs to a SeldonDeployment, and of what stands under the names that it wants."""
+    mesh = use_mesh and all(cluster.available(each) for each in MESH)
+    objects: dict[Identity, Mapping[str, Any]] = {}
+    for wanted in desired.objects():
+        kind, name = identity(wanted)
+        live = cluster.get(WRITTEN[kind], subject.namespace, name)
+        if live is not None:
+            objects[kind, name] = live
+    for kind, resource in WRITTEN.items():
+        for live in cluster.owned(resource, subject.uid):
+            objects[kind, live["metadata"]["name"]] = live
+    belongs = {ID: subject.name}
+    return Observed(
+        uid=subject.uid,
+        objects=objects,
+        endpoints=endpoints(cluster.selected(ENDPOINT_SLICE, subject.namespace, belongs)),
+        pods=tuple(cluster.selected(POD, subject.namespace, belongs)),
+        mesh=mesh,
+    )
+
+
+def endpoints(slices: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Return the ready addresses of each Service, out of its EndpointSlices."""
+    found: dict[str, set[str]] = {}
+    for piece in slices:
+        service = (piece["metadata"].get("labels") or {}).get(SERVICE_NAME, "")
+        for endpoint in piece.get("endpoints") or ():
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
+                found.setdefault(service, set()).update(endpoint.get("addresses") or ())
+    return {service: frozenset(addresses) for service, addresses in found.items()}
