@@ -27,6 +27,6 @@ class Backoff:
         """
         if failures <= 0:
             return timedelta(0)
-        doublings = min(failures - 1, 32)  # beyond this every cap is reached, and the number stays small
-        wait = min(self.base * 2**doublings, self.cap)
+        doublings: int = min(failures - 1, 32)  # beyond this every cap is reached, and the number stays small
+        wait = min(self.base * (1 << doublings), self.cap)
         return wait * (1.0 - self.spread * draw)

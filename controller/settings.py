@@ -1,34 +1,186 @@
 """What the controller was told at its start: flags over environment over defaults, as one frozen model."""
 
+import argparse
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from controller.api.meta import parse_duration
+from controller.errors import ControllerError
+
+ENV_PREFIX = "SELDON_ROLLOUTS_"
+CONTROLLERS = ("operator", "rollout")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_OLD_ENV = {
+    "namespaces": "WATCH_NAMESPACE",
+    "operator_namespace": "POD_NAMESPACE",
+    "istio_gateway": "ISTIO_GATEWAY",
+    "orchestrator_image": "EXECUTOR_CONTAINER_IMAGE_AND_VERSION",
+    "executor_user": "EXECUTOR_CONTAINER_USER",
+}
+"""Names that Seldon Core v1's operator reads, so that its manifests go on to work."""
+
+
+class SettingsError(ControllerError):
+    """A flag or a variable cannot be used; the text names it."""
+
+    retry = False
+
+
+def _version() -> str:
+    try:
+        return version("seldon-rollouts")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("expected lower-case letters, digits and '-', at most 63, such as seldon-system")
+    return value
+
+
+Name = Annotated[str, Field(validate_default=True), BeforeValidator(_name)]
+Namespaces = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
 
 
 class Settings(BaseModel):
-    """Everything that a person may set."""
+    """Everything that a person may set. The field's docstring is the flag's help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kubeconfig: str | None = None
+    """path of a kubeconfig; without it KUBECONFIG, then the pod's service account, then ~/.kube/config"""
     context: str | None = None
-    namespaces: tuple[str, ...] = ()
-    """The namespaces to watch; all of them when empty."""
-    controllers: frozenset[str] = frozenset({"operator", "rollout"})
-    prometheus_url: str = ""
-    prometheus_token_file: str | None = None
-    tick: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=10)
-    """How often the judge looks."""
-    listen: str = "127.0.0.1:8080"
-    leader_elect: bool = False
-    lease_namespace: str = "seldon-system"
-    lease_name: str = "seldon-rollouts-controller"
+    """context of the kubeconfig; its current one when absent"""
+    namespaces: Namespaces = ()
+    """namespaces to watch, separated by commas; all when absent"""
+    controllers: Annotated[frozenset[Literal["operator", "rollout"]], BeforeValidator(_listed), Field(min_length=1)] = (
+        frozenset({"operator", "rollout"})
+    )
+    """which controllers run: operator, rollout or both"""
     workers: Annotated[int, Field(ge=1, le=256)] = 8
-    operator_namespace: str = "seldon-system"
-    istio_gateway: str = "istio-system/seldon-gateway"
-    orchestrator_image: str = "seldonio/rollouts-orchestrator:0.1.0"
-    executor_user: int = 8888
-    """User id of the orchestrator's container."""
-    initializer_image: str = "seldonio/rollouts-storage-initializer:0.1.0"
-    log_level: str = "info"
+    """objects that each controller works on at the same time"""
+    prometheus_url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
+    """address of Prometheus; without it no judge can promote"""
+    prometheus_token_file: str | None = None
+    """file with a bearer token for Prometheus"""
+    tick: Duration = timedelta(seconds=10)
+    """how often the judge looks"""
+    istio_gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")] = "istio-system/seldon-gateway"
+    """the Istio Gateway that VirtualServices join, as namespace/name"""
+    operator_namespace: Name = "seldon-system"
+    """the namespace that the controller lives in"""
+    orchestrator_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-orchestrator:{_version()}"
+    """image of the service orchestrator"""
+    initializer_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-storage-initializer:{_version()}"
+    """image that downloads models"""
+    executor_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
+    """user id of the orchestrator's container"""
+    listen: Annotated[str, Field(pattern=r"^([^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$")] = "127.0.0.1:8080"
+    """address of /healthz, /readyz and /metrics"""
+    leader_elect: bool = False
+    """work only while holding a Lease, so that several replicas may run"""
+    lease_namespace: Name | None = None
+    """namespace of the Lease; the operator's when absent"""
+    lease_name: Name = "seldon-rollouts-controller"
+    """name of the Lease"""
+    lease_duration: Duration = timedelta(seconds=15)
+    """how long the Lease holds without a renewal"""
+    lease_deadline: Duration = timedelta(seconds=10)
+    """how long the leader works without a renewal"""
+    lease_retry: Duration = timedelta(seconds=2)
+    """how often the Lease is renewed or looked at"""
+    grace: Duration = timedelta(seconds=20)
+    """how long passes under way may take to end after SIGTERM"""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """what is logged: debug, info, warning or error"""
+
+    @model_validator(mode="after")
+    def _terms(self) -> "Settings":
+        if not self.lease_retry < self.lease_deadline < self.lease_duration:
+            raise ValueError("expected lease_retry < lease_deadline < lease_duration")
+        if int(self.listen.rsplit(":", 1)[1]) > 65535:
+            raise ValueError(f"listen: {self.listen!r} has no valid port; expected at most 65535")
+        return self
+
+    @property
+    def namespace(self) -> str | None:
+        """The one namespace that is watched; None when it is several or all."""
+        return self.namespaces[0] if len(self.namespaces) == 1 else None
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """Host and port of `listen`."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+_FLAGS = {"istio_gateway": ("--gateway", "--istio-gateway"), "namespaces": ("--watch-namespaces", "--namespace")}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seldon-rollouts-controller",
+        description="Reconciles SeldonDeployments and SeldonRollouts.",
+        epilog=f"Each flag may also be a variable: --log-level is {ENV_PREFIX}LOG_LEVEL.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    for name, info in Settings.model_fields.items():
+        flags = _FLAGS.get(name, ("--" + name.replace("_", "-"),))
+        default = "" if info.default in (None, (), "") else f" (default {_shown(info.default)})"
+        text = ((info.description or "") + default).replace("%", "%%")
+        if info.annotation is bool:
+            parser.add_argument(*flags, dest=name, help=text, action=argparse.BooleanOptionalAction)
+        else:
+            parser.add_argument(*flags, dest=name, help=text, metavar="X")
+    parser.add_argument("--version", action="version", version=_version())
+    return parser
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name in Settings.model_fields:
+        for variable in (ENV_PREFIX + name.upper(), _OLD_ENV.get(name)):
+            value = environment.get(variable, "") if variable else ""
+            if value:
+                found[name] = value
+                break
+    return found
+
+
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read flags and environment.
+
+    Raises:
+        SettingsError: a value cannot be used; the text names the flag, the value and what would be right.
+        SystemExit: `--help`, `--version` or an unknown flag.
+    """
+    given: dict[str, Any] = _from_environment(environment) | vars(_parser().parse_args(list(arguments)))
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            flag = _FLAGS.get(name, ("--" + name.replace("_", "-"),))[0] if name else "settings"
+            said = str(problem["msg"]).removeprefix("Value error, ")
+            shown = f" {given[name]!r}" if name in given else ""
+            problems.append(f"{flag}{shown}: {said}")
+        raise SettingsError("; ".join(problems)) from None

@@ -79,6 +79,19 @@ class Client:
             await self._session.close()
             self._session = None
 
+    async def connect(self) -> None:
+        """Read the credentials now instead of with the first request.
+
+        Raises:
+            CredentialsError: they cannot be used.
+        """
+        await self._connected()
+
+    @property
+    def server(self) -> str:
+        """The API server's address; empty before the first request."""
+        return self._connection.url if self._connection is not None else ""
+
     # verbs
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Literal
 
+from controller.errors import ControllerError
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
 from controller.kube.events import EventType, Recorder
@@ -16,6 +16,10 @@ from controller.kube.watches import Change
 
 Objects = list[Object]
 Propagation = Literal["Background", "Foreground", "Orphan"]
+
+
+class FencedError(ControllerError):
+    """The lease may be another's by now; a write could undo its work."""
 
 
 class Cluster:
@@ -45,6 +49,8 @@ class Cluster:
         self._informers: dict[str, Informer] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started = False
+        self.fence: Callable[[], bool] = lambda: True
+        """Asked before each write: may this process still act? Set by whoever holds the lease."""
 
     async def __aenter__(self) -> "Cluster":
         await self.start()
@@ -119,10 +125,10 @@ class Cluster:
             if not informer.synced
         ]
 
-    async def synced(self, *, every: timedelta = timedelta(seconds=0.02)) -> None:
+    async def synced(self) -> None:
         """Wait until every cache has once been complete."""
-        while self.unsynced():
-            await asyncio.sleep(every.total_seconds())
+        for informer in list(self._informers.values()):
+            await informer.wait_synced()
 
     # reading
 
@@ -154,8 +160,15 @@ class Cluster:
 
     # writing
 
-    async def _served(self, resource: Resource) -> Resource:
-        """Return the version of a kind to write: the newest that the server has."""
+    async def _writable(self, resource: Resource) -> Resource:
+        """Return the version of a kind to write: the newest that the server has.
+
+        Raises:
+            FencedError: this process no longer leads.
+            NotFoundError: the kind is not served.
+        """
+        if not self.fence():
+            raise FencedError(f"not writing {resource.name}: this process no longer leads")
         if not resource.older:
             return resource
         informer = self._informers.get(resource.name)
@@ -175,7 +188,7 @@ class Cluster:
         Raises:
             ConflictError: another manager owns a field and `force` is false, or a given resourceVersion is stale.
         """
-        served = await self._served(resource)
+        served = await self._writable(resource)
         return self._written(resource, await self.client.apply(served, obj, force=force))
 
     async def create(self, resource: Resource, obj: Object) -> Object:
@@ -184,7 +197,7 @@ class Cluster:
         Raises:
             ConflictError: there is one of that name (`reason` is `AlreadyExists`).
         """
-        served = await self._served(resource)
+        served = await self._writable(resource)
         return self._written(resource, await self.client.create(served, obj))
 
     async def merge_patch(
@@ -201,7 +214,7 @@ class Cluster:
         Raises:
             ConflictError: `resource_version` is given and stale.
         """
-        served = await self._served(resource)
+        served = await self._writable(resource)
         answer = await self.client.merge_patch(served, namespace, name, patch, resource_version=resource_version)
         return self._written(resource, answer)
 
@@ -213,7 +226,7 @@ class Cluster:
         Raises:
             ConflictError: the object changed since `resource_version`.
         """
-        served = await self._served(resource)
+        served = await self._writable(resource)
         answer = await self.client.patch_status(served, namespace, name, status, resource_version=resource_version)
         return self._written(resource, answer)
 
@@ -231,7 +244,7 @@ class Cluster:
         Raises:
             ConflictError: an object of that name has another uid.
         """
-        served = await self._served(resource)
+        served = await self._writable(resource)
         key = ((namespace or "") if resource.namespaced else "", name)
         try:
             answer = await self.client.delete(served, namespace, name, uid=uid, propagation=propagation)

@@ -28,6 +28,7 @@ SPACING = timedelta(seconds=10)
 BURST = 25
 REFILL = timedelta(seconds=30)
 REMEMBERED = 4096
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class _Series:
     last: datetime
     count: int
     written_at: datetime | None = None
-    written_count: int = 0
+    hold_until: datetime | None = None
+    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -139,27 +141,40 @@ class EventLog:
             writes.append(
                 Write(occurrence, series.name, _body(occurrence, series, self.host), new=series.written_at is None)
             )
-            series.written_at, series.written_count = now, series.count
+            series.written_at, series.hold_until = now, None
         return writes
 
     def next_at(self) -> datetime | None:
         """Return when the next write is due; None when there is none."""
         return min((self._due_at(one) for one in self._pending), default=None)
 
-    def lost(self, occurrence: Occurrence) -> None:
-        """Learn that a write did not come through: the next one creates the event."""
-        self._series.pop(occurrence, None)
-        self._pending.pop(occurrence, None)
+    def failed(self, write: Write, now: datetime) -> bool:
+        """Learn that a write did not come through; return whether it will be tried again."""
+        series = self._series.get(write.occurrence)
+        if series is None:
+            return False
+        series.failures += 1
+        if series.failures > TRIES:
+            self._series.pop(write.occurrence)
+            self._pending.pop(write.occurrence, None)
+            return False
+        if write.new:
+            series.written_at = None
+        series.hold_until = now + self.spacing
+        self._pending[write.occurrence] = None
+        return True
 
     def _due_at(self, occurrence: Occurrence) -> datetime:
         series = self._series[occurrence]
+        if series.hold_until is not None:
+            return series.hold_until
         return series.first if series.written_at is None else series.written_at + self.spacing
 
 
 def _name(occurrence: Occurrence, regarding: Object, now: datetime) -> str:
     """Return `<object>.<hash>`, as others name events; the same story begun at another time is another event."""
     metadata = regarding.get("metadata") or {}
-    told = "\0".join((occurrence.uid, occurrence.type, occurrence.reason, occurrence.message, now.isoformat()))
+    told = repr((occurrence.uid, occurrence.type, occurrence.reason, occurrence.message, now))
     digest = hashlib.sha256(told.encode()).hexdigest()[:16]
     return f"{str(metadata.get('name') or 'unknown')[:230]}.{digest}"
 
@@ -277,9 +292,10 @@ class Recorder:
         try:
             await self._write(write)
         except Exception as error:  # noqa: BLE001 - an event is never worth a failure
-            self._log.lost(write.occurrence)
-            self._client.metrics.events_dropped.labels("error").inc()
-            log.warning("event not written reason=%s error=%s", write.occurrence.reason, error)
+            again = self._log.failed(write, self._now())
+            if not again:
+                self._client.metrics.events_dropped.labels("error").inc()
+            log.warning("event not written reason=%s again=%s error=%s", write.occurrence.reason, again, error)
 
     async def _write(self, write: Write) -> None:
         if not write.new:

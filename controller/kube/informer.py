@@ -89,7 +89,12 @@ class Informer:
     @property
     def synced(self) -> bool:
         """Whether the cache has once been complete."""
-        return all(reflector.listed for reflector in self._reflectors)
+        return all(reflector.listed.is_set() for reflector in self._reflectors)
+
+    async def wait_synced(self) -> None:
+        """Wait until the cache has once been complete."""
+        for reflector in self._reflectors:
+            await reflector.listed.wait()
 
     @property
     def served(self) -> Resource | None:

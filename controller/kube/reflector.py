@@ -94,7 +94,7 @@ class Reflector:
         self._suspect = False  # whether something unreadable came, so that the cache may lack it
         self._misses = 0
         self.served: Resource | None = None
-        self.listed = False
+        self.listed = asyncio.Event()
         """Whether the cache has once been complete, or discovery said that there is nothing."""
         self.problem = "not listed yet"
         """What is wrong now; empty when all is well."""
@@ -128,7 +128,8 @@ class Reflector:
                 return self._absent()
             self._misses = 0
             await self._list(served)
-            self.served, self.listed, self.problem = served, True, ""
+            self.served, self.problem = served, ""
+            self.listed.set()
         assert self.served is not None
         await self._watch(self.served)
         return None
@@ -173,7 +174,8 @@ class Reflector:
             self.served = None
         if self._sink.optional:
             self._sink.replace((), version="", began=self._sink.begin(), namespace=self._namespace)
-            self.listed, self.problem = True, ""
+            self.problem = ""
+            self.listed.set()
         else:
             self.problem = f"{resource.name} is not served"
         return self._timing.poll

@@ -48,8 +48,13 @@ class Watch:
 class Controller(Protocol):
     """A reconciler with its watches; constructed as `Controller(cluster, settings)`."""
 
-    name: str
-    watches: tuple[Watch, ...]
+    @property
+    def name(self) -> str:
+        """Such as `rollout`; a label of the metrics."""
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """What it reads from the caches, and what wakes it."""
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Make the cluster match one object; return when to come back, if time alone can change the answer.

@@ -1,0 +1,130 @@
+"""The controller's program: `python -m controller`."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+import uvloop
+
+from controller import clock
+from controller.errors import ControllerError
+from controller.health import Health, HealthServer, Metrics
+from controller.kube.client import Client
+from controller.kube.cluster import Cluster
+from controller.kube.connection import connector
+from controller.kube.election import Election
+from controller.kube.events import Recorder
+from controller.kube.lease import Terms
+from controller.kube.watches import Controller
+from controller.manager import Manager
+from controller.settings import Settings, parse_settings
+
+log = logging.getLogger("seldon_rollouts")
+
+Factory = Callable[[Cluster, Settings], Controller]
+
+
+def factories(names: frozenset[str]) -> list[Factory]:
+    """Return what builds each controller; imported late, so that a controller that is switched off costs nothing."""
+    found: list[Factory] = []
+    if "operator" in names:
+        from controller.deployment.reconciler import DeploymentController
+
+        found.append(DeploymentController)
+    if "rollout" in names:
+        from controller.rollout.reconciler import RolloutController
+
+        found.append(RolloutController)
+    return found
+
+
+async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Factory] | None = None) -> None:
+    """Run the controllers until `stop` is set.
+
+    Args:
+        settings: what we were told.
+        stop: set it to end.
+        built_by: what builds the controllers; those of the settings when absent.
+
+    Raises:
+        ControllerError: the cluster's credentials cannot be used.
+        OSError: the health address cannot be bound.
+    """
+    identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:12]}"
+    metrics = Metrics()
+    metrics.observe_process()
+    health = Health(metrics)
+    async with AsyncExitStack() as stack:
+        server = HealthServer(health, *settings.listen_address)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        connect = connector(settings.kubeconfig, settings.context, now=clock.now)
+        client = await stack.enter_async_context(Client(connect, metrics=metrics))
+        await client.connect()
+        cluster = Cluster(client, namespaces=settings.namespaces, recorder=Recorder(client, host=identity))
+        election = None
+        if settings.leader_elect:
+            election = Election(
+                client,
+                namespace=settings.lease_namespace or settings.operator_namespace,
+                name=settings.lease_name,
+                identity=identity,
+                terms=Terms(
+                    duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry
+                ),
+            )
+        manager = Manager(
+            cluster,
+            [build(cluster, settings) for build in built_by or factories(settings.controllers)],
+            health=health,
+            workers=settings.workers,
+            election=election,
+            grace=settings.grace,
+        )
+        log.info("starting identity=%s server=%s controllers=%s", identity, client.server, sorted(settings.controllers))
+        await manager.run(stop)
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+def configure_logging(level: str) -> None:
+    """One line for each record: time, level, logger, and what is said as text and key=value."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+        force=True,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code: 0 after a clean end, 1 after a failure, 2 for bad settings."""
+    try:
+        settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
+    except ControllerError as error:
+        print(f"seldon-rollouts-controller: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
+        return 2
+    configure_logging(settings.log_level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_signalled(settings))
+    except (ControllerError, OSError) as error:
+        log.error("ended error=%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
