@@ -85,7 +85,8 @@ def sentences(status: RolloutStatus) -> Iterator[str]:
     if status.blocked_on is not None:
         yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}"
     if status.canary_revision is not None:
-        yield f"The canary has {weight(status)} of requests; the weight is {'' if status.weights.verified else 'not '}verified."
+        agreed = "as observed" if status.weights.verified else "not yet seen at the gateway"
+        yield f"The canary has {weight(status)} of requests, {agreed}."
         yield f"The judge says {status.analysis.verdict}: {status.analysis.message}"
         for metric in status.analysis.metrics:
             yield f"  {metric.name}: {metric.message}"

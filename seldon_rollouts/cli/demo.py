@@ -38,7 +38,7 @@ async def _tell(console: Console, *, keep: bool, folder: Path | None) -> dict[st
         told = await tell(narrator, folder=folder, keep=keep)
     account = told.account
     console.print(
-        f"{account['requests']} requests sent, {account['failed']} failed, {account['lost']} of them not answered by a bad "
+        f"{account['requests']} requests sent, {account['failed']} failed, {account['lost']} of them not by a bad "
         f"revision itself; controller killed at step {account['controllerKilledAtStep']}, "
         f"went on at step {account['controllerWentOnAtStep']}; {account['seconds']} s",
         highlight=False,

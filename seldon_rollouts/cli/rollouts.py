@@ -193,7 +193,7 @@ def _who() -> str:
     return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
 
 
-async def ask(client: Client, namespace: str, name: str, verb: str, *, by: str, reason: str) -> str:  # noqa: PLR0913 - what an intent is
+async def ask(client: Client, namespace: str, name: str, verb: str, *, by: str, reason: str) -> str:
     """Leave an intent, wait for the controller's answer, and return it.
 
     Raises:
