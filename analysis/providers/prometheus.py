@@ -10,7 +10,7 @@ import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.util import Retry
 
 from analysis.providers.provider import ProviderError, Series
@@ -86,7 +86,7 @@ class PrometheusProvider:
         self._connect.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=0.1, max=1.0, jitter=0.1),
+            wait=wait_random_exponential(multiplier=0.2, max=1.0),
             retry=retry_if_exception_type((requests.ConnectionError, requests.Timeout, _UnavailableError)),
             reraise=True,
         )
