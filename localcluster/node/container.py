@@ -21,7 +21,7 @@ from localcluster.node.status import CRASH_LOOP, Running, Terminated, View, Wait
 
 FIRST_BACK_OFF, LAST_BACK_OFF, STEADY = 1.0, 30.0, 60.0
 """Seconds: the first and the longest wait before a restart, and the run time that makes the next failure the first."""
-EAGER = 0.1
+EAGER, FIRST_LOOK = 0.1, 1.0
 log = logging.getLogger(__name__)
 
 
@@ -149,22 +149,26 @@ class ContainerRunner:
     async def _follow(self, kind: Kind, probe: Probe, process: Process) -> None:
         """Ask period by period. Until it first succeeds a startup or readiness probe also looks in between, more often:
         there only a success counts, so that a local process need not wait for the next period to be seen.
+
+        A process that has only just been started is not blamed for not answering within the first second.
         """
-        tally = Tally()
-        await asyncio.sleep(probe.initial_delay)
         loop = asyncio.get_running_loop()
-        counted_at = loop.time()
+        first_look = min(FIRST_LOOK, probe.period)
+        patient = kind == "liveness"
+        await asyncio.sleep(max(probe.initial_delay, first_look) if patient else probe.initial_delay)
+        counted_at = loop.time() if patient else loop.time() + first_look
+        tally, eager = Tally(), not patient and probe.successes == 1
         while True:
             trouble = await ask(probe, self, self._room.node.http)
             counts = loop.time() >= counted_at
             if counts:
-                counted_at += probe.period
+                counted_at = max(loop.time(), counted_at + probe.period)
             if counts or not trouble:
                 tally = tally.after(not trouble, probe)
             await self._judge(kind, probe, process, tally, trouble if counts else "")
             if kind == "startup" and tally.verdict:
                 return
-            eager = kind != "liveness" and not tally.verdict and tally.row >= -probe.failures
+            eager = eager and not tally.verdict and tally.row > -probe.failures
             await asyncio.sleep(max(0.0, min(counted_at - loop.time(), EAGER if eager else probe.period)))
 
     async def _judge(self, kind: Kind, probe: Probe, process: Process, tally: Tally, trouble: str) -> None:
