@@ -65,7 +65,7 @@ def _predictor(
     components = [_with_images(component, graph, protocol_of(subject.spec), configuration) for component in components]
     labels = {"version": predictor.name, **predictor.labels}
     done = predictor.model_copy(update={"graph": graph, "component_specs": tuple(components), "labels": labels})
-    return done.model_copy(update={"graph": _reachable(subject, done, graph)})
+    return done.model_copy(update={"graph": _reachable(subject, done, graph, ports)})
 
 
 def _typed(unit: PredictiveUnit) -> PredictiveUnit:
@@ -103,15 +103,17 @@ def _numbered(component: ComponentSpec, ports: _Ports, graph: PredictiveUnit) ->
 
 
 def _ports(container: Mapping[str, Any], numbers: Mapping[str, int]) -> list[dict[str, Any]]:
-    present = list(container.get("ports") or ())
-    named = {port.get("name") for port in present}
-    taken = {port.get("containerPort") for port in present}
-    added = [
-        {"name": name, "containerPort": number, "protocol": "TCP"}
-        for name, number in numbers.items()
-        if name not in named and number not in taken
-    ]
-    return [*present, *added]
+    """Add the ports that have no entry of their name; one that has the number and no name gets the name."""
+    present = [dict(port) for port in container.get("ports") or ()]
+    for name, number in numbers.items():
+        if any(port.get("name") == name for port in present):
+            continue
+        holder = next((port for port in present if port.get("containerPort") == number), None)
+        if holder is None:
+            present.append({"name": name, "containerPort": number, "protocol": "TCP"})
+        else:
+            holder.setdefault("name", name)
+    return present
 
 
 def _with_images(
@@ -130,14 +132,15 @@ def _with_images(
     return component.model_copy(update={"spec": {**component.spec, "containers": done}})
 
 
-def _reachable(subject: Subject, predictor: PredictorSpec, unit: PredictiveUnit) -> PredictiveUnit:
+def _reachable(subject: Subject, predictor: PredictorSpec, unit: PredictiveUnit, ports: _Ports) -> PredictiveUnit:
     """Fill in the endpoints of a graph's nodes, from the containers that they run in."""
-    children = tuple(_reachable(subject, predictor, child) for child in unit.children)
+    children = tuple(_reachable(subject, predictor, child, ports) for child in unit.children)
     container, component = find(predictor, unit.name)
     if container is None or is_built_in(unit):
-        return unit.model_copy(update={"children": children})
+        return unit.model_copy(update={"children": children, "endpoint": None})
     given = unit.endpoint or Endpoint()
-    http, grpc = port_of(container, "http"), port_of(container, "grpc")
+    http = port_of(container, "http") or given.http_port or ports.http(unit.name)
+    grpc = port_of(container, "grpc") or given.grpc_port or ports.grpc(unit.name)
     prefers_grpc = given.type == "GRPC" or subject.spec.transport == "grpc"
     local = component == 0 and not subject.separate_engine
     service = container_service(subject.name, predictor.name, unit.name)

@@ -127,7 +127,7 @@ def _pod(
     for container in containers(component):
         unit = by_name.get(container["name"])
         if unit is not None:
-            container = serve(subject, unit, node_container(subject, predictor, unit, container))
+            container = serve(subject, unit, node_container(subject, predictor, unit, container), given=container)
         done.append(container)
     pod: dict[str, Any] = {**component.spec, "containers": done}
     for unit in units:

@@ -29,8 +29,8 @@ TENSORFLOW = "TENSORFLOW_SERVER"
 Container = dict[str, Any]
 
 
-def serve(subject: Subject, unit: PredictiveUnit, container: Container) -> Container:
-    """Return a prepackaged node's container with the settings of its server."""
+def serve(subject: Subject, unit: PredictiveUnit, container: Container, given: Mapping[str, Any]) -> Container:
+    """Return a prepackaged node's container with the settings of its server; `given` is what the user wrote of it."""
     protocol, implementation = protocol_of(subject.spec), unit.implementation
     if not is_prepackaged(unit):
         return container
@@ -39,9 +39,9 @@ def serve(subject: Subject, unit: PredictiveUnit, container: Container) -> Conta
     if implementation == TENSORFLOW and protocol == "seldon":
         return _tensorflow_proxy(unit, container)
     if implementation == TRITON:
-        return _triton(subject, unit, container)
+        return {**_triton(subject, unit, container), **_health(unit, given)}
     if protocol == "v2":
-        return _mlserver(unit, container)
+        return {**_mlserver(unit, container), **_health(unit, given)}
     return _seldon(unit, container)
 
 
@@ -52,8 +52,14 @@ def _seldon(unit: PredictiveUnit, container: Container) -> Container:
     return {**container, "env": merged(container["env"], variables({"PREDICTIVE_UNIT_PARAMETERS": text}))}
 
 
+def _health(unit: PredictiveUnit, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The probes of a server of the v2 protocol; the user's own win."""
+    port = (unit.endpoint or Endpoint()).http_port
+    own = probes.served_probes("/v2/health/ready", "/v2/health/live", port)
+    return {name: given.get(name) or probe for name, probe in own.items()}
+
+
 def _mlserver(unit: PredictiveUnit, container: Container) -> Container:
-    endpoint = unit.endpoint or Endpoint()
     values = {
         "MLSERVER_MODEL_VERSION": "v1",
         "TEMPO_RUNTIME_OPTIONS": '{"k8s_options": {"defaultRuntime": "tempo.seldon.SeldonKubernetesRuntime"}}',
@@ -64,8 +70,7 @@ def _mlserver(unit: PredictiveUnit, container: Container) -> Container:
     if unit.implementation == "HUGGINGFACE_SERVER":
         values |= {"MLSERVER_PARALLEL_WORKERS": "0", "XDG_CACHE_HOME": "/opt/mlserver"}
     values["MLSERVER_MODEL_URI"] = MODELS
-    own = probes.served_probes("/v2/health/ready", "/v2/health/live", endpoint.http_port)
-    return {**container, **own, "env": with_defaults(container["env"], variables(values))}
+    return {**container, "env": with_defaults(container["env"], variables(values))}
 
 
 def _flags(unit: PredictiveUnit, names: tuple[str, ...]) -> list[str]:
@@ -84,8 +89,7 @@ def _triton(subject: Subject, unit: PredictiveUnit, container: Container) -> Con
         *([] if "strict_model_config" in given else ["--strict-model-config=false"]),
         *_flags(unit, ("model_control_mode", "load_model", "strict_model_config")),
     ]
-    own = probes.served_probes("/v2/health/ready", "/v2/health/live", endpoint.http_port)
-    done = {**container, **own, "args": container.get("args") or args}
+    done = {**container, "args": container.get("args") or args}
     if not downloads(subject, unit) and unit.env_secret_ref_name:
         done["envFrom"] = [*(container.get("envFrom") or ()), {"secretRef": {"name": unit.env_secret_ref_name}}]
     return done
@@ -161,8 +165,3 @@ def add_server(
 def without_engine(predictor: PredictorSpec) -> bool:
     """Return whether the predictor's model is served without an orchestrator."""
     return predictor.annotations.get(NO_ENGINE_ANNOTATION, "").lower() == "true"
-
-
-def named(containers: list[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
-    """Return the container of that name."""
-    return next((each for each in containers if each["name"] == name), None)

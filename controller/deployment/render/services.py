@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from controller.api.deployment import PredictorSpec
-from controller.deployment.defaults import find, port_of
+from controller.api.deployment import Endpoint, PredictorSpec
 from controller.deployment.names import container_service, service_of
 from controller.deployment.render import labels
 from controller.deployment.render.engine import GRPC_PORT, HTTP_PORT
@@ -17,21 +16,20 @@ def serving_ports(predictor: PredictorSpec) -> tuple[int, int]:
     """Return the predictor Service's HTTP and gRPC ports: the orchestrator's, or without one those of the model."""
     if not without_engine(predictor):
         return HTTP_PORT, GRPC_PORT
-    container, _ = find(predictor, predictor.graph.name)
-    return port_of(container or {}, "http"), port_of(container or {}, "grpc")
+    endpoint = predictor.graph.endpoint or Endpoint()
+    return endpoint.http_port, endpoint.grpc_port
 
 
 def render_containers(subject: Subject, predictor: PredictorSpec) -> list[dict[str, Any]]:
     """Return the Services by which the nodes' containers are reached."""
     done = []
     for unit in nodes(predictor.graph):
-        container, _ = find(predictor, unit.name)
-        if container is None:
-            continue
+        if unit.endpoint is None:
+            continue  # a built-in has no container
         name = container_service(subject.name, predictor.name, unit.name)
         selector = labels.of_container(unit.name, name)
         own = {**selector, labels.APP: service_of(subject.name, predictor), **labels.of_kinds([unit])}
-        ports = _ports(port_of(container, "http"), port_of(container, "grpc"))
+        ports = _ports(unit.endpoint.http_port, unit.endpoint.grpc_port)
         done.append(_service(subject, name, own, selector, ports))
     return done
 

@@ -1,0 +1,238 @@
+"""Samples and a pure world: what an API server, a workload controller and a mesh would make of our writes."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controller.api.deployment import SeldonDeploymentStatus
+from controller.deployment.actions import Action, Apply, Delete, Mark
+from controller.deployment.configuration import Configuration
+from controller.deployment.defaults import complete
+from controller.deployment.observed import RETIRED_ANNOTATION, Observed
+from controller.deployment.plan import Plan, make
+from controller.deployment.render import Desired, render
+from controller.deployment.status import summarize
+from controller.deployment.subject import Subject
+from controller.deployment.succession import succeed
+from controller.deployment.validation import check, parse
+
+HERE = Path(__file__).parent
+SAMPLES = sorted((HERE / "samples").glob("*.yaml"))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def read_sample(path: Path) -> dict[str, Any]:
+    """Read a sample as the API server would give it."""
+    return yaml.safe_load(path.read_text())
+
+
+def subject_of(raw: Mapping[str, Any], configuration: Configuration | None = None) -> Subject:
+    """Read, check and complete an object that must be right."""
+    configuration = configuration or Configuration()
+    subject = parse(raw)
+    assert isinstance(subject, Subject), subject
+    assert check(subject, configuration) == ()
+    return complete(subject, configuration)
+
+
+def model(name: str = "iris", *, uri: str = "gs://m/1", replicas: int | None = None, **spec: Any) -> dict[str, Any]:
+    """Return a SeldonDeployment of one prepackaged model."""
+    predictor: dict[str, Any] = {
+        "name": "default",
+        "graph": {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri},
+    }
+    if replicas is not None:
+        predictor["replicas"] = replicas
+    return {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {"name": name, "namespace": "ml", "uid": "uid-1", "generation": 1},
+        "spec": {"predictors": [predictor], **spec},
+    }
+
+
+@dataclass
+class World:
+    """A cluster as plain data. `settle` makes workloads follow; nothing moves by itself."""
+
+    objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    now: datetime = START
+    mesh: bool = True
+    broken: set[str] = field(default_factory=set)
+    """Images whose pods never become ready."""
+    writes: list[str] = field(default_factory=list)
+    served: Callable[[], None] = lambda: None
+    """Called after each write, to check what must always hold."""
+    version: int = 0
+
+    def observed(self) -> Observed:
+        endpoints: dict[str, set[str]] = {}
+        for (kind, name), service in self.objects.items():
+            if kind == "Service":
+                endpoints[name] = {each["status"]["podIP"] for each in self.ready_pods(service["spec"]["selector"])}
+        return Observed(
+            uid="uid-1",
+            objects=copy.deepcopy(self.objects),
+            endpoints={name: frozenset(found) for name, found in endpoints.items()},
+            pods=tuple(self.pods.values()),
+            mesh=self.mesh,
+        )
+
+    def ready_pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [
+            each
+            for each in self.pods.values()
+            if each["status"]["conditions"][0]["status"] == "True"
+            and selector.items() <= each["metadata"]["labels"].items()
+        ]
+
+    def write(self, action: Action) -> None:
+        self.version += 1
+        match action:
+            case Apply():
+                self._apply(copy.deepcopy(dict(action.object)))
+            case Mark():
+                metadata = self.objects[action.kind, action.name]["metadata"]
+                assert metadata["resourceVersion"] == action.resource_version
+                metadata["annotations"][RETIRED_ANNOTATION] = action.retired_at
+                metadata["resourceVersion"] = str(self.version)
+                self.writes.append(f"mark {action.kind} {action.name}")
+            case Delete():
+                assert self.objects[action.kind, action.name]["metadata"]["uid"] == action.uid
+                del self.objects[action.kind, action.name]
+                self.writes.append(f"delete {action.kind} {action.name}")
+        self.served()
+
+    def _apply(self, obj: dict[str, Any]) -> None:
+        key = (obj["kind"], obj["metadata"]["name"])
+        old = self.objects.get(key)
+        metadata = obj["metadata"]
+        metadata["uid"] = old["metadata"]["uid"] if old else f"uid-of-{self.version}"
+        metadata["resourceVersion"] = str(self.version)
+        changed = old is None or old["spec"] != obj["spec"]
+        metadata["generation"] = (old["metadata"]["generation"] if old else 0) + changed
+        mark = (old or {}).get("metadata", {}).get("annotations", {}).get(RETIRED_ANNOTATION)
+        if mark:
+            metadata["annotations"][RETIRED_ANNOTATION] = mark
+        if obj["kind"] == "Deployment":
+            assert old is None or old["spec"]["selector"] == obj["spec"]["selector"], "a selector is immutable"
+            obj["spec"].setdefault("replicas", 1)
+            obj["status"] = (old or {}).get("status", {})
+        self.objects[key] = obj
+        self.writes.append(f"{'update' if old else 'create'} {key[0]} {key[1]}")
+
+    def settle(self) -> None:
+        """Roll every Deployment out as far as its image allows: new pods first, then old ones go."""
+        alive = {name for kind, name in self.objects if kind == "Deployment"}
+        for name in [pod for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] not in alive]:
+            del self.pods[name]
+        self.served()
+        for (kind, name), deployment in self.objects.items():
+            if kind == "Deployment":
+                self._roll_out(name, deployment)
+
+    def _roll_out(self, name: str, deployment: dict[str, Any]) -> None:
+        template, replicas = deployment["spec"]["template"], deployment["spec"]["replicas"]
+        works = not any(each["image"] in self.broken for each in template["spec"]["containers"])
+        mine = {pod: each for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] == name}
+        digest = str(abs(hash(repr(template))))
+        for index in range(replicas):
+            pod = f"{name}-{digest[:6]}-{index}"
+            if pod not in self.pods:
+                self.version += 1
+                self.pods[pod] = _pod(pod, template, f"127.1.{self.version // 250}.{self.version % 250}", works)
+        self.served()
+        wanted = {f"{name}-{digest[:6]}-{index}" for index in range(replicas)}
+        if works:
+            for pod in mine.keys() - wanted:
+                del self.pods[pod]
+                self.served()
+        mine = {pod: each for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] == name}
+        ready = sum(each["status"]["conditions"][0]["status"] == "True" for each in mine.values())
+        deployment["status"] = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": len(mine),
+            "updatedReplicas": len(wanted),
+            "availableReplicas": ready,
+        }
+
+    def plan(self, subject: Subject, configuration: Configuration | None = None) -> tuple[Desired, Observed, Plan]:
+        configuration = configuration or Configuration()
+        observed = self.observed()
+        desired = succeed(render(subject, configuration), observed)
+        return desired, observed, make(desired, observed, now=self.now, drain=configuration.drain)
+
+    def step(self, subject: Subject, *, limit: int | None = None) -> Plan:
+        """Plan, write, let the workloads follow; with a limit, crash after so many writes."""
+        _, _, plan = self.plan(subject)
+        for action in plan.actions[:limit]:
+            self.write(action)
+        return plan
+
+    def converge(self, subject: Subject, *, steps: int = 40) -> SeldonDeploymentStatus:
+        """Go on until nothing is left to write, time included; return the status."""
+        for _ in range(steps):
+            plan = self.step(subject)
+            self.settle()
+            if not plan.actions:
+                if plan.requeue_after is None:
+                    return self.status(subject)
+                self.now += plan.requeue_after
+        raise AssertionError(f"not at rest after {steps} steps: {self.writes[-10:]}")
+
+    def status(self, subject: Subject, previous: SeldonDeploymentStatus | None = None) -> SeldonDeploymentStatus:
+        desired, observed, plan = self.plan(subject)
+        return summarize(
+            subject, desired, observed, plan, previous=previous or SeldonDeploymentStatus(), now=self.now
+        )
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict[str, Any]:
+    waiting = {"reason": "CrashLoopBackOff"}
+    ended = {"exitCode": 1, "reason": "Error", "message": "Traceback\nValueError: no such model"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": dict(template["metadata"]["labels"])},
+        "spec": {"containers": [{"name": each["name"]} for each in template["spec"]["containers"]]},
+        "status": {
+            "podIP": address,
+            "conditions": [{"type": "Ready", "status": "True" if works else "False"}],
+            "containerStatuses": []
+            if works
+            else [{"name": "classifier", "state": {"waiting": waiting}, "lastState": {"terminated": ended}}],
+        },
+    }
+
+
+@pytest.fixture
+def world() -> World:
+    """An empty cluster."""
+    return World()
+
+
+@pytest.fixture
+def make_model() -> Callable[..., dict[str, Any]]:
+    """Makes SeldonDeployments of one model."""
+    return model
+
+
+@pytest.fixture
+def subject_for() -> Callable[..., Subject]:
+    """Reads, checks and completes an object."""
+    return subject_of
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sample" in metafunc.fixturenames:
+        metafunc.parametrize("sample", SAMPLES, ids=[path.stem for path in SAMPLES])
