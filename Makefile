@@ -47,5 +47,8 @@ e2e: setup system ## the demo's stories as tests, on the local cluster or --kube
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance
 
+bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
+	$(BIN)/python bench/orchestrator.py
+
 clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
