@@ -135,7 +135,7 @@ async def _ready(client: aiohttp.ClientSession, url: str) -> bool:
 async def until(condition: Callable, *, seconds: float) -> None:
     """Poll an async condition until it holds; fail after so many seconds."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what is awaited happens in another process
             await asyncio.sleep(0.1)
 
 

@@ -1,0 +1,120 @@
+"""Evidence over many ticks: Ville's bound by simulation, copies that start later, noise that is learned."""
+
+import random
+
+import pytest
+
+from analysis.judges import dispersion, statement, wealth
+from analysis.judges.dispersion import Dispersion
+from analysis.judges.parts import EXPECTED_ERRORS
+from analysis.judges.statement import Past, Question
+from analysis.samples import Pair
+from analysis.spec import ERROR_LINES, Line, Lines
+from bench.chance import binomial, poisson
+
+CAP = 1.15
+
+
+def ticks(seed: int, *, canary: float, stable: float, each: int, share: float, count: int) -> list[Pair]:
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        requests = poisson(rng, each)
+        mine = binomial(rng, requests, share)
+        theirs = requests - mine
+        found.append(Pair(mine, binomial(rng, mine, canary), theirs, binomial(rng, theirs, stable)))
+    return found
+
+
+def crossed(pairs: list[Pair], lines: Lines, *, cap: float) -> tuple[bool, bool]:
+    """Whether the evidence ever reached 20:1, on the rollback side and on the promote side."""
+    asked = statement.ask(Question(lines, EXPECTED_ERRORS), Past())
+    worse = better = False
+    for pair in pairs:
+        asked = statement.step(asked, pair, cap=cap)
+        worse |= asked.worse.evidence >= 20
+        better |= asked.better.evidence >= 20
+    return worse, better
+
+
+@pytest.mark.parametrize(
+    ("stable", "each", "share"), [(0.01, 300, 0.2), (0.05, 60, 0.5)], ids=["1 % errors, 20 % canary", "5 %, half"]
+)
+def test_on_the_line_itself_looking_at_every_tick_errs_no_more_often_than_promised(stable, each, share):
+    runs = 250
+    line = Line(1.3, 0.002)
+    pairs = [
+        ticks(seed, canary=line.at(stable), stable=stable, each=each, share=share, count=60) for seed in range(runs)
+    ]
+    wrong = [crossed(one, Lines(rollback=line, promote=line), cap=600.0) for one in pairs]
+    # 5 % promised; 3.5 standard deviations of 250 draws are 4.8 %.
+    assert sum(worse for worse, _ in wrong) <= runs * 0.098
+    assert sum(better for _, better in wrong) <= runs * 0.098
+
+
+def test_a_worse_canary_is_found_and_an_equal_one_is_found_good():
+    bad = crossed(ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=60), ERROR_LINES, cap=CAP)
+    good = crossed(ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120), ERROR_LINES, cap=CAP)
+    assert bad == (True, False)
+    assert good == (False, True)
+
+
+def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
+    before = ticks(3, canary=0.01, stable=0.01, each=1000, share=0.1, count=120)
+    after = ticks(4, canary=0.02, stable=0.01, each=1000, share=0.1, count=200)
+
+    def delay(*, restart: bool) -> int:
+        asked = statement.ask(Question(ERROR_LINES, EXPECTED_ERRORS), Past())
+        for pair in before:
+            asked = statement.step(asked, pair, cap=CAP)
+        if restart:
+            asked = statement.restart(asked, 1)
+        for number, pair in enumerate(after):
+            asked = statement.step(asked, pair, cap=CAP)
+            if asked.worse.evidence >= 100:
+                return number
+        return len(after)
+
+    assert delay(restart=True) < delay(restart=False)
+
+
+def test_all_copies_together_weigh_one():
+    mixed = wealth.begin(13, reserve=0.5)
+    assert mixed.evidence == pytest.approx(1)
+    for number in range(1, 40):
+        mixed = wealth.restart(mixed, number)
+        assert mixed.evidence == pytest.approx(1)
+        assert mixed.reserve > 0
+
+
+@pytest.mark.parametrize("noise", [1.0, 6.0])
+def test_the_noise_is_learned_whatever_the_difference_between_the_arms(noise):
+    rng = random.Random(5)
+    seen = Dispersion()
+    for _ in range(400):
+        shares = [0.05, 0.02]
+        if noise > 1:  # a gamma-distributed share makes the count's variance `noise` times its mean
+            shares = [
+                rng.gammavariate(mean * size / (noise - 1), (noise - 1) / size)
+                for mean, size in ((0.05, 400), (0.02, 2000))
+            ]
+        seen = dispersion.observe(
+            seen, Pair(400, binomial(rng, 400, min(1, shares[0])), 2000, binomial(rng, 2000, min(1, shares[1])))
+        )
+    estimate = dispersion.estimate(Dispersion(), seen)
+    assert noise * 0.8 < estimate < noise * 1.5
+
+
+def test_a_common_incident_is_not_noise():
+    rng = random.Random(6)
+    seen = Dispersion()
+    for number in range(300):
+        factor = 10 if number % 20 < 4 else 1
+        seen = dispersion.observe(
+            seen, Pair(300, binomial(rng, 300, 0.01 * factor), 900, binomial(rng, 900, 0.01 * factor))
+        )
+    assert dispersion.estimate(Dispersion(), seen) < 1.35
+
+
+def test_before_anything_is_known_the_noise_is_taken_as_large():
+    assert dispersion.estimate(Dispersion(), Dispersion()) == pytest.approx(1.5 * (1 + 6**-0.5))
