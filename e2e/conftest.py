@@ -1,0 +1,184 @@
+"""The cluster that the stories run on: the local one, or a real one by --kubeconfig and --context.
+
+kubetest is used as a library, for its namespaces, conditions and waits. It asks for classes that the Kubernetes client
+no longer has; the shim gives it placeholders, which nothing here uses.
+"""
+
+import asyncio
+import itertools
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+
+for _name in (
+    "AppsV1beta1Api", "AppsV1beta2Api", "ExtensionsV1beta1Api", "RbacAuthorizationV1alpha1Api",
+    "RbacAuthorizationV1beta1Api", "V1Event", "V1Subject",
+):  # fmt: skip
+    if not hasattr(kubernetes.client, _name):
+        setattr(kubernetes.client, _name, type(_name, (), {}))
+
+from kubetest.condition import Condition  # noqa: E402 - after the shim
+from kubetest.objects.namespace import Namespace  # noqa: E402
+from kubetest.utils import wait_for_condition  # noqa: E402
+
+from localcluster.faults import Faults  # noqa: E402
+from seldon_rollouts import local  # noqa: E402
+from seldon_rollouts.demo import models  # noqa: E402
+from seldon_rollouts.demo.traffic import Users  # noqa: E402
+
+GROUP, VERSION, PLURAL = "rollouts.seldon.io", "v1alpha1", "seldonrollouts"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kubeconfig", default="", help="a real cluster's kubeconfig; the local cluster without it")
+    parser.addoption("--context", default="", help="the kubeconfig's context")
+    parser.addoption("--gateway-url", default="", help="with --kubeconfig: where Istio's ingress gateway answers")
+    parser.addoption("--models", default="", help="with --kubeconfig: URI of the folder with digits-v1 to digits-v4")
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the stories happen."""
+
+    kubeconfig: str
+    context: str | None
+    gateway_url: str
+    faults: Faults | None
+    """None on a real cluster: there nothing is killed."""
+
+
+@pytest.fixture(scope="session")
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    given = request.config.getoption("--kubeconfig")
+    if given:
+        gateway = request.config.getoption("--gateway-url")
+        if not gateway:
+            pytest.fail("--kubeconfig needs --gateway-url, the address of Istio's ingress gateway")
+        yield World(given, request.config.getoption("--context") or None, gateway, None)
+        return
+    real = bool(os.environ.get("KUBEBUILDER_ASSETS"))
+    folder = tmp_path_factory.mktemp("cluster")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real)
+    asyncio.run_coroutine_threadsafe(cluster.up(), loop).result(120)
+    try:
+        yield World(cluster.addresses.kubeconfig, None, cluster.addresses.gateway_url, Faults(folder))
+    finally:
+        asyncio.run_coroutine_threadsafe(cluster.down(), loop).result(120)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def api(world: World) -> Iterator[kubernetes.client.ApiClient]:
+    kubernetes.config.load_kube_config(world.kubeconfig, context=world.context)
+    client = kubernetes.client.ApiClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> models.Trained:
+    made = models.train(tmp_path_factory.mktemp("models"))
+    root = request.config.getoption("--models")
+    if root:
+        uris = tuple(f"{root.rstrip('/')}/digits-v{number}" for number in range(1, 5))
+        made = models.Trained(uris, made.accuracy, made.rows, made.labels)
+    return made
+
+
+@pytest.fixture
+def namespace(api: kubernetes.client.ApiClient) -> Iterator[str]:
+    made = Namespace.new(f"e2e-{uuid.uuid4().hex[:8]}")
+    made.create()
+    yield made.name
+    made.delete(options=kubernetes.client.V1DeleteOptions())
+
+
+class Kube:
+    """The few calls that the stories make, on one namespace."""
+
+    def __init__(self, api: kubernetes.client.ApiClient, namespace: str) -> None:
+        self._objects = kubernetes.client.CustomObjectsApi(api)
+        self.core = kubernetes.client.CoreV1Api(api)
+        self.namespace = namespace
+        self._numbers = itertools.count(1)
+
+    def write(self, obj: dict[str, Any], group: str = GROUP, version: str = VERSION, plural: str = PLURAL) -> None:
+        """Create an object, or merge into the one that is there."""
+        try:
+            self._objects.create_namespaced_custom_object(group, version, self.namespace, plural, obj)
+        except kubernetes.client.ApiException as error:
+            if error.status != 409:
+                raise
+            name = obj["metadata"]["name"]
+            self._objects.patch_namespaced_custom_object(group, version, self.namespace, plural, name, obj)
+
+    def read(self, name: str, group: str = GROUP, version: str = VERSION, plural: str = PLURAL) -> dict[str, Any]:
+        """Return an object."""
+        found: dict[str, Any] = self._objects.get_namespaced_custom_object(group, version, self.namespace, plural, name)
+        return found
+
+    def status(self, name: str, **kind: str) -> dict[str, Any]:
+        """Return an object's status if it is about its present generation, else nothing."""
+        found = self.read(name, **kind)
+        status = found.get("status") or {}
+        return status if status.get("observedGeneration") == found["metadata"]["generation"] else {}
+
+    def ask(self, name: str, verb: str) -> None:
+        """Leave an intent."""
+        text = f'{{"id": "e2e-{next(self._numbers)}-{uuid.uuid4().hex[:6]}", "verb": "{verb}", "by": "e2e"}}'
+        self.write({"metadata": {"name": name, "annotations": {"rollouts.seldon.io/intent": text}}})
+
+    def until(self, about: str, check: Callable[[], bool], timeout: int = 120) -> None:
+        """Wait, with kubetest's conditions, until a check holds."""
+        wait_for_condition(Condition(about, check), timeout=timeout, interval=0.3)
+
+
+@pytest.fixture
+def kube(api: kubernetes.client.ApiClient, namespace: str) -> Kube:
+    return Kube(api, namespace)
+
+
+class Crowd:
+    """Users in a thread of their own, for tests that wait for the cluster meanwhile."""
+
+    def __init__(self, url: str, trained: models.Trained, rate: float) -> None:
+        self.users = Users(url, trained.rows, trained.labels, rate=rate)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self.users.run())
+
+    def __enter__(self) -> Users:
+        self._thread.start()
+        return self.users
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self.users.stop)
+        self._thread.join(30)
+        self._loop.close()
+
+
+@pytest.fixture
+def crowd(world: World, trained: models.Trained, namespace: str) -> Callable[..., Crowd]:
+    def make(name: str, rate: float = 200) -> Crowd:
+        return Crowd(f"{world.gateway_url}/seldon/{namespace}/{name}/api/v1.0/predictions", trained, rate)
+
+    return make
+
+
+@pytest.fixture
+def project() -> Path:
+    return Path(__file__).parents[1]
