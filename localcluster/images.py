@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 COMMAND_ANNOTATION = "local.rollouts.seldon.io/command."
-PYTHON = "{python}"
-"""In a command: the Python interpreter that we run on."""
-NODE = (PYTHON, "-m", "orchestrator.node")
-ORCHESTRATOR = (PYTHON, "-m", "orchestrator")
-STORAGE = (PYTHON, "-m", "orchestrator.node.storage")
+PYTHONS = ("python", "python3")
+"""As the first word of a command: the Python interpreter that we run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image is here: the words of its entry point, and the environment that it brings along.
+
+    Both may name variables of the container as `$(NAME)`.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+NODE = ("python", "-m", "orchestrator.node")
+ORCHESTRATOR = Image(("python", "-m", "orchestrator"))
+STORAGE = Image(("python", "-m", "orchestrator.node.storage"))
 SERVERS = {
-    "sklearnserver": (*NODE, "orchestrator.node.sklearnserver.SKLearnServer"),
-    "xgboostserver": (*NODE, "orchestrator.node.xgboostserver.XGBoostServer"),
-    "mlflowserver": (*NODE, "orchestrator.node.mlflowserver.MLFlowServer"),
+    "sklearnserver": "orchestrator.node.sklearnserver.SKLearnServer",
+    "xgboostserver": "orchestrator.node.xgboostserver.XGBoostServer",
+    "mlflowserver": "orchestrator.node.mlflowserver.MLFlowServer",
 }
-BUILT_IN: Mapping[str, tuple[str, ...]] = {
+BUILT_IN: Mapping[str, Image] = {
     "seldonio/rollouts-orchestrator": ORCHESTRATOR,
-    "seldonio/rollouts-node": NODE,
+    "seldonio/rollouts-node": Image(NODE),
     "seldonio/rollouts-storage-initializer": STORAGE,
-    **{f"seldonio/rollouts-{name}": command for name, command in SERVERS.items()},
+    **{f"seldonio/rollouts-{name}": Image((*NODE, served)) for name, served in SERVERS.items()},
     "seldonio/seldon-core-executor": ORCHESTRATOR,
     "seldonio/rclone-storage-initializer": STORAGE,
     "seldonio/storage-initializer": STORAGE,
     "kfserving/storage-initializer": STORAGE,
-    **{f"seldonio/{name}": command for name, command in SERVERS.items()},
+    **{f"seldonio/{name}": Image((*NODE, served)) for name, served in SERVERS.items()},
     # Tools that every machine has: the container's own command runs as it is written.
-    "busybox": (),
-    "alpine": (),
-    "python": (),
+    "busybox": Image(()),
+    "alpine": Image(()),
+    "python": Image(()),
 }
 
 
@@ -51,49 +65,41 @@ class CatalogueError(ValueError):
 class Catalogue:
     """Commands by image name, without tag and digest; an entry also covers the images below it (`name/...`)."""
 
-    commands: Mapping[str, tuple[str, ...]]
+    images: Mapping[str, Image]
 
     @classmethod
     def default(cls) -> Catalogue:
         """Our images and upstream's."""
         return cls(BUILT_IN)
 
-    def extended(self, more: Mapping[str, tuple[str, ...]]) -> Catalogue:
+    def extended(self, more: Mapping[str, Image]) -> Catalogue:
         """With entries added or replaced."""
-        return Catalogue({**self.commands, **more})
+        return Catalogue({**self.images, **more})
 
-    def find(self, image: str) -> tuple[str, ...] | None:
-        """The command of the longest entry that covers an image, None when there is none."""
-        name = repository(image)
-        parts = name.split("/")
+    def find(self, image: str) -> Image | None:
+        """The longest entry that covers an image, None when there is none."""
+        parts = repository(image).removeprefix("docker.io/").removeprefix("library/").split("/")
         for length in range(len(parts), 0, -1):
-            for candidate in ("/".join(parts[:length]), "/".join(parts[:length]).removeprefix("docker.io/")):
-                if candidate in self.commands:
-                    return self.commands[candidate]
+            if found := self.images.get("/".join(parts[:length])):
+                return found
         return None
 
-    def argv(self, container: Mapping[str, Any], annotated: str | None) -> list[str]:
-        """The words to run for a container: the annotated command line, else the image's with the container's own
-        `command` and `args` in Kubernetes' sense. Raises ImageNotFoundError.
+    def resolve(self, container: Mapping[str, Any], annotated: str | None) -> Image:
+        """What to run for a container: the annotated command line, else the image's entry point with the container's
+        own `command` and `args` in Kubernetes' sense. Raises ImageNotFoundError.
         """
         name, image = container["name"], container.get("image") or ""
+        command, args = tuple(container.get("command") or ()), tuple(container.get("args") or ())
+        found = self.find(image)
         if annotated is not None:
-            import shlex
-
             try:
-                words = shlex.split(annotated)
+                command, found = tuple(shlex.split(annotated)), found or Image(())
             except ValueError as error:
                 raise ImageNotFoundError(f"annotation {COMMAND_ANNOTATION}{name}: {error}: {annotated!r}") from error
-            return [*words, *(container.get("args") or ())]
-        found = self.find(image)
-        command, args = list(container.get("command") or ()), list(container.get("args") or ())
-        if found is None or not (found or command or args):
+        if found is None or not (found.argv or command or args):
             raise ImageNotFoundError(missing(name, image))
-        words = [*command, *args] if command else [*found, *args]
-        return [
-            sys.executable if word in (PYTHON, "python", "python3") and index == 0 else word
-            for index, word in enumerate(words)
-        ]
+        words = (*(command or found.argv), *args)
+        return Image((sys.executable, *words[1:]) if words[0] in PYTHONS else words, found.env)
 
 
 def missing(container: str, image: str) -> str:
@@ -110,7 +116,7 @@ def repository(image: str) -> str:
     return re.sub(r":[\w][\w.\-]*$", "", image.partition("@")[0])
 
 
-def read(file: Path) -> dict[str, tuple[str, ...]]:
+def read(file: Path) -> dict[str, Image]:
     """A catalogue file: a YAML mapping of image name to a list of words. Raises CatalogueError."""
     try:
         content = yaml.safe_load(file.read_text("utf-8"))
@@ -124,5 +130,5 @@ def read(file: Path) -> dict[str, tuple[str, ...]]:
             raise CatalogueError(
                 f"{file}: {image}: expected a list of words such as [python, -m, module], got {words!r}"
             )
-        entries[repository(str(image))] = tuple(str(word) for word in words)
+        entries[repository(str(image))] = Image(tuple(str(word) for word in words))
     return entries

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from localcluster import images
+from localcluster import images, runtimes
 from localcluster.client import ApiClient, ApiError
 from localcluster.events import Recorder
 from localcluster.kubeconfig import KubeconfigError
@@ -36,14 +36,20 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--hosts-file", type=Path, metavar="FILE", help="SELDON_HOSTS_FILE; default: <data-dir>/hosts")
     parser.add_argument("--images", type=Path, metavar="FILE", help="YAML: image name to a list of words")
     parser.add_argument("--import-path", action="append", default=[], metavar="DIR", help="PYTHONPATH of containers")
+    parser.add_argument(
+        "--storage-root", type=Path, metavar="DIR", help="stands in for buckets: gs://b/p is DIR/gs/b/p"
+    )
+    parser.add_argument("--runtime", choices=[*runtimes.RUNTIMES], help="model servers in an environment of their own")
     parser.add_argument("--node-name", default="local")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser.parse_args(arguments)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The node's settings from its command line. Raises CatalogueError."""
+    """The node's settings from its command line. Raises CatalogueError, RuntimeSetupError."""
     catalogue = images.Catalogue.default()
+    if options.runtime:
+        catalogue = catalogue.extended(runtimes.prepare(options.runtime, options.data_dir.resolve() / "runtimes"))
     if options.images is not None:
         catalogue = catalogue.extended(images.read(options.images))
     return Settings(
@@ -52,6 +58,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         hosts_file=(options.hosts_file or options.data_dir / "hosts").resolve(),
         node_name=options.node_name,
         import_path=tuple(str(Path(folder).resolve()) for folder in options.import_path),
+        storage_root=str(options.storage_root.resolve()) if options.storage_root else "",
         catalogue=catalogue,
     )
 
@@ -121,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(serve(settings_of(options), options.kubeconfig))
-    except (images.CatalogueError, KubeconfigError, NoAddressError) as error:
+    except (images.CatalogueError, runtimes.RuntimeSetupError, KubeconfigError, NoAddressError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

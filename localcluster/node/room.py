@@ -35,6 +35,7 @@ class Settings:
     hosts_file: Path
     node_name: str = "local"
     import_path: tuple[str, ...] = ()
+    storage_root: str = ""
     catalogue: Catalogue = field(default_factory=Catalogue.default)
 
     def base_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
@@ -43,6 +44,8 @@ class Settings:
         base |= {name: value for name, value in environ.items() if name.startswith(MARKS)}
         base["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), base.get("PATH", os.defpath)])
         base["PYTHONUNBUFFERED"] = "1"
+        if self.storage_root:
+            base["SELDON_STORAGE_ROOT"] = self.storage_root
         if self.import_path:
             base["PYTHONPATH"] = os.pathsep.join(self.import_path)
         return base
@@ -90,7 +93,7 @@ class PodRoom:
         """What to run for a container. Raises ConfigError, ImageNotFoundError."""
         name = container["name"]
         annotated = (self.pod["metadata"].get("annotations") or {}).get(COMMAND_ANNOTATION + name)
-        argv = self.node.settings.catalogue.argv(container, annotated)
+        image = self.node.settings.catalogue.resolve(container, annotated)
         own = variables(container, await self._facts())
         fixed = {
             "POD_IP": self.address,
@@ -98,12 +101,13 @@ class PodRoom:
             "SELDON_BIND_ADDRESS": self.address,
             "SELDON_HOSTS_FILE": str(self.node.settings.hosts_file),
         }
-        env = self.node.settings.base_environment(os.environ) | own | fixed
+        brought = {key: expand(value, fixed) for key, value in image.env.items()}
+        env = self.node.settings.base_environment(os.environ) | brought | own | fixed
         if self.node.settings.import_path and "PYTHONPATH" in own:
             env["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], *self.node.settings.import_path])
         mounts = self._mounts(container)
-        env = {key: localize(value, mounts) if key in own else value for key, value in env.items()}
-        words = [localize(expand(word, own | fixed), mounts) for word in argv]
+        env = {key: localize(value, mounts) if key in own or key in brought else value for key, value in env.items()}
+        words = [localize(expand(word, brought | own | fixed), mounts) for word in image.argv]
         return Command(argv=words, env=env, folder=self.folder / "containers" / name)
 
     def localized(self, words: Sequence[str], container: Mapping[str, Any]) -> list[str]:
