@@ -33,7 +33,7 @@ class Runtime:
 
 RUNTIMES: Mapping[str, Runtime] = {
     "seldon-core": Runtime(
-        requirements=("seldon-core==1.17.1", "setuptools<80", "scikit-learn", "joblib"), newest_python=(3, 11)
+        requirements=("seldon-core==1.17.1", "setuptools<80", "scikit-learn", "joblib", "orjson"), newest_python=(3, 11)
     ),
     "mlserver": Runtime(requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1"), newest_python=(3, 12)),
 }
@@ -85,7 +85,7 @@ def seldon_core_images(home: Path) -> dict[str, Image]:
             "the package orchestrator, which holds the prepackaged servers' classes, is not installed"
         )
     link.symlink_to(Path(found.origin).parent)
-    start = (str(home / "bin" / "python"), str(LAUNCHER), "--import-path", str(imports))
+    start = (str(home / "bin" / "python"), "-P", str(LAUNCHER), "--import-path", str(imports))
     images = {"seldonio/rollouts-node": Image(start)}
     for name, served in SERVERS.items():
         images |= {prefix + name: Image((*start, served)) for prefix in ("seldonio/rollouts-", "seldonio/")}
