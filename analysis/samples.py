@@ -114,6 +114,8 @@ class Traffic:
 
     stable_requests: int
     canary_requests: int
+    since: datetime
+    """Begin of the window: no earlier than the last change of the weights."""
     at: datetime
     """End of the window."""
 

@@ -37,6 +37,8 @@ class Source:
 class Served(NamedTuple):
     """Requests of one tick: at the gateway, and at the orchestrators (mirrored copies among them)."""
 
+    since: int
+    """The tick's begin, in seconds since the epoch."""
     gateway_stable: int
     gateway_canary: int
     stable: int
@@ -122,14 +124,16 @@ def judge(session: Session) -> Judgement:
 
 
 def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
-    """Requests by arm in the last ticks; mirrored copies are only seen by the orchestrators."""
+    """Requests by arm in the last ticks since the weights changed; mirrored copies are only seen by the orchestrators."""
     if session.at is None:
         return None
-    gateway = not mirrored and any(served.gateway_stable or served.gateway_canary for served in session.recent)
-    pairs = [(served[0], served[1]) if gateway else (served[2], served[3]) for served in session.recent]
+    changed = max((at for at in session.restarts if at <= session.at), default=0)
+    recent = [served for served in session.recent if served.since >= changed]
+    gateway = not mirrored and any(served.gateway_stable or served.gateway_canary for served in recent)
     return Traffic(
-        stable_requests=sum(stable for stable, _ in pairs),
-        canary_requests=sum(canary for _, canary in pairs),
+        stable_requests=sum(served.gateway_stable if gateway else served.stable for served in recent),
+        canary_requests=sum(served.gateway_canary if gateway else served.canary for served in recent),
+        since=datetime.fromtimestamp(recent[0].since if recent else session.at, UTC),
         at=datetime.fromtimestamp(session.at, UTC),
     )
 
@@ -178,4 +182,5 @@ def _absent(ticks: int, arm: ArmTick) -> int:
 
 def _served(tick: Tick) -> Served:
     stable, canary = tick.stable.gateway or Count(), tick.canary.gateway or Count()
-    return Served(stable.requests, canary.requests, tick.stable.served.requests, tick.canary.served.requests)
+    since = tick.at - tick.seconds
+    return Served(since, stable.requests, canary.requests, tick.stable.served.requests, tick.canary.served.requests)

@@ -1,7 +1,5 @@
 """Judging: between a rollout's status and the judge. What is compared, and what the judge says in the API's words."""
 
-from datetime import timedelta
-
 from analysis import spec as judge
 from analysis.samples import Traffic
 from analysis.spec import Arm, Comparison
@@ -92,8 +90,8 @@ def _evidence(value: float) -> float:
     return float(f"{min(max(value, 1e-12), 1e12):.4g}")
 
 
-def window(seen: Traffic | None, tick: timedelta) -> TrafficWindow | None:
+def window(seen: Traffic | None) -> TrafficWindow | None:
     """Return the last window of counted requests."""
     if seen is None:
         return None
-    return TrafficWindow(since=seen.at - tick, until=seen.at, stable=seen.stable_requests, canary=seen.canary_requests)
+    return TrafficWindow(since=seen.since, until=seen.at, stable=seen.stable_requests, canary=seen.canary_requests)

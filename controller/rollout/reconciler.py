@@ -94,7 +94,7 @@ class RolloutController:
             self._cluster,
             rollout,
             analysis=judging.opinion(self._monitor.judgement(key), self._tracked.get(key)) if self._monitor else None,
-            traffic=judging.window(self._monitor.traffic(key), self._tick) if self._monitor else None,
+            traffic=judging.window(self._monitor.traffic(key)) if self._monitor else None,
             defaults=self._defaults,
         )
         decision = decide(obs, now=clock.now())
