@@ -124,7 +124,7 @@ def judge(session: Session) -> Judgement:
 
 
 def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
-    """Requests by arm in the last ticks since the weights changed; mirrored copies are only seen by the orchestrators."""
+    """Requests by arm in the last ticks since the weights changed; only orchestrators see mirrored copies."""
     if session.at is None:
         return None
     changed = max((at for at in session.restarts if at <= session.at), default=0)
