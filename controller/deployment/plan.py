@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.deployment import ports
 from controller.deployment.actions import Action, Apply, Delete, Mark
 from controller.deployment.drift import differs, signed
 from controller.deployment.observed import (
@@ -91,19 +92,20 @@ class _Draft:
 def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelta) -> Plan:
     """Return what to write now, so that the cluster comes to what is desired without a request that fails."""
     draft = _Draft(observed)
+    route = observed.objects.get(identity(desired.route)) if desired.route and observed.mesh else None
     for predictor in desired.predictors:
-        for service in (*predictor.services, predictor.service):
+        for service in predictor.services:
             draft.want(service)
+        host = predictor.destination["spec"]["host"] if predictor.destination else ""
+        draft.want(ports.widened(predictor.service, observed.live(predictor.service), route, host))
     for predictor in desired.predictors:
-        _loosen(draft, predictor)
-        for workload in (*predictor.deployments, *predictor.autoscalers, *predictor.budgets):
-            draft.want(workload)
+        _workloads(draft, predictor, route)
     ready = {each.name: _is_ready(draft, each) for each in desired.predictors}
     routed = not observed.mesh or _route(draft, desired, ready)
     settled = routed and all(ready.values()) and not draft.actions and not draft.obstacles and not draft.waits
     draft.actions += dismiss(desired, observed, routed=settled)
     requeue = None
-    if settled:
+    if settled and not draft.actions:
         retiring, requeue = retire(desired, observed, now=now, drain=drain)
         draft.actions += retiring
     elif draft.obstacles:
@@ -118,6 +120,18 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
         settled=settled,
         requeue_after=requeue,
     )
+
+
+def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None) -> None:
+    host = predictor.destination["spec"]["host"] if predictor.destination else ""
+    _loosen(draft, predictor)
+    for deployment in predictor.deployments:
+        if ports.closes(deployment, draft.observed.live(deployment), route, host):
+            draft.waits.append(f"the route to predictor {predictor.name} must first lead to another port")
+        else:
+            draft.want(deployment)
+    for beside in (*predictor.autoscalers, *predictor.budgets):
+        draft.want(beside)
 
 
 def stranger(live: Object) -> str:
@@ -214,7 +228,7 @@ def _is_serving(observed: Observed, predictor: PredictorObjects) -> bool:
 def _route(draft: _Draft, desired: Desired, ready: Mapping[str, bool]) -> bool:
     """Ask for DestinationRules, then for the VirtualService; return whether all of them are in effect."""
     in_effect = True
-    weights = _weights(desired.route) if desired.route else {}
+    weighted = {host for host, _ in ports.weights(desired.route)}
     standing: set[str] = set()
     for predictor in desired.predictors:
         rule = predictor.destination
@@ -222,7 +236,7 @@ def _route(draft: _Draft, desired: Desired, ready: Mapping[str, bool]) -> bool:
             continue
         live = draft.observed.live(rule)
         unchanged = live is not None and _subset_labels(live) == _subset_labels(rule)
-        idle = desired.route is not None and not weights.get(rule["spec"]["host"])
+        idle = desired.route is not None and rule["spec"]["host"] not in weighted
         if ready[predictor.name] or unchanged or idle:
             in_effect &= draft.want(rule)
             standing.add(predictor.name)
@@ -239,12 +253,11 @@ def _virtual_service(
     draft: _Draft, desired: Desired, route: Mapping[str, Any], ready: Mapping[str, bool], missing: list[str]
 ) -> bool:
     live = draft.observed.live(route)
-    before = _weights(live) if live is not None else {}
-    after = _weights(route)
+    before, after = ports.weights(live), ports.weights(route)
     for predictor in desired.predictors:
         host = predictor.destination["spec"]["host"] if predictor.destination else ""
-        known = before.get(host, 0) > 0 and _is_serving(draft.observed, predictor)
-        if after.get(host, 0) > 0 and not known and not ready[predictor.name]:
+        addresses = {address for address in after if address[0] == host}
+        if addresses and not ready[predictor.name] and not _may_go_on(draft.observed, predictor, addresses, before):
             missing.append(predictor.name)
     if missing:
         draft.waits.append(f"no route yet to predictor {', '.join(sorted(set(missing)))}")
@@ -268,12 +281,20 @@ def mesh_objection(route: Object) -> str:
     return ""
 
 
-def _weights(route: Mapping[str, Any]) -> dict[str, int]:
-    """Return what a VirtualService sends to each host, mirrors included, by its first route."""
-    first = (route["spec"].get("http") or [{}])[0]
-    done = {each["destination"]["host"]: int(each.get("weight") or 0) for each in first.get("route") or ()}
-    if len(done) == 1:
-        done = dict.fromkeys(done, 100)
-    mirror = first.get("mirror")
-    done |= {mirror["host"]: 100} if mirror else {}
-    return done | {each["destination"]["host"]: 100 for each in first.get("mirrors") or ()}
+def _may_go_on(
+    observed: Observed, predictor: PredictorObjects, addresses: set[ports.Address], before: Mapping[ports.Address, int]
+) -> bool:
+    """Return whether a predictor that is served already may be routed to, though it is not ready as desired.
+
+    It must have an available pod; at a port that is new, all its pods must listen there by now.
+    """
+    if {host for host, _ in addresses} - {host for host, _ in before} or not _is_serving(observed, predictor):
+        return False
+    new = {port for host, port in addresses if (host, port) not in before}
+    fronts = [live for each in predictor.deployments if (live := observed.live(each)) and _faces(each, predictor)]
+    return all(is_rolled_out(live) and ports.listens(live, port) for port in new for live in fronts)
+
+
+def _faces(deployment: Mapping[str, Any], predictor: PredictorObjects) -> bool:
+    selector = predictor.service["spec"]["selector"]
+    return bool(selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items())

@@ -189,9 +189,7 @@ class World:
 
     def status(self, subject: Subject, previous: SeldonDeploymentStatus | None = None) -> SeldonDeploymentStatus:
         desired, observed, plan = self.plan(subject)
-        return summarize(
-            subject, desired, observed, plan, previous=previous or SeldonDeploymentStatus(), now=self.now
-        )
+        return summarize(subject, desired, observed, plan, previous=previous or SeldonDeploymentStatus(), now=self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -204,7 +202,9 @@ def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": dict(template["metadata"]["labels"])},
-        "spec": {"containers": [{"name": each["name"]} for each in template["spec"]["containers"]]},
+        "spec": {
+            "containers": [{"name": each["name"], "ports": each["ports"]} for each in template["spec"]["containers"]]
+        },
         "status": {
             "podIP": address,
             "conditions": [{"type": "Ready", "status": "True" if works else "False"}],

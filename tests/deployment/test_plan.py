@@ -1,0 +1,423 @@
+"""The order of writes: make before break, whatever changes and wherever the controller dies."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.deployment.actions import Apply, Delete, Mark
+from controller.deployment.observed import RETIRED_ANNOTATION, identity
+from controller.deployment.subject import Subject
+
+Make = Callable[..., dict[str, Any]]
+Read = Callable[..., Subject]
+
+
+def _requests_are_answered(world: Any) -> None:
+    """Every destination of the route has its rule, and a ready pod in that rule's subset."""
+    route = world.objects.get(("VirtualService", "iris"))
+    if route is None:
+        return
+    for each in route["spec"]["http"][0]["route"]:
+        if not each["weight"]:
+            continue
+        service = each["destination"]["host"].split(".")[0]
+        rule = world.objects["DestinationRule", service]
+        subset = next(one for one in rule["spec"]["subsets"] if one["name"] == each["destination"]["subset"])
+        spec, port = world.objects["Service", service]["spec"], each["destination"]["port"]["number"]
+        pods = world.ready_pods({**spec["selector"], **subset.get("labels", {})})
+        assert pods, f"503 from {service}"
+        assert port in {one["port"] for one in spec["ports"]}
+        assert all(port in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
+
+
+def _listens(pod: dict[str, Any]) -> set[int]:
+    return {port["containerPort"] for container in pod["spec"]["containers"] for port in container["ports"]}
+
+
+def _applied(plan: Any) -> list[tuple[str, str]]:
+    return [identity(each.object) for each in plan.actions if isinstance(each, Apply)]
+
+
+def _container(name: str, image: str, **component: Any) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": name, "image": image}]}, **component}
+
+
+def _changed(base: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    done = copy.deepcopy(base)
+    done["metadata"]["generation"] += 1
+    change(done)
+    return done
+
+
+def _custom(name: str = "model", image: str = "model:1", **predictor: Any) -> dict[str, Any]:
+    return {"name": "default", "componentSpecs": [_container(name, image)], "graph": {"name": name}, **predictor}
+
+
+def _of(*predictors: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "iris", "namespace": "ml", "uid": "uid-1", "generation": 1},
+        "spec": {"predictors": list(predictors), **spec},
+    }
+
+
+def _named_component(name: str) -> dict[str, Any]:
+    return {
+        "name": "default",
+        "componentSpecs": [_container(name, "model:1", metadata={"name": "fixed"})],
+        "graph": {"name": name},
+    }
+
+
+def _chain(*names: str) -> dict[str, Any]:
+    graph: dict[str, Any] = {}
+    for name in reversed(names):
+        graph = {"name": name, "children": [graph] if graph else []}
+    return {"name": "default", "componentSpecs": [_container(name, f"{name}:1") for name in names], "graph": graph}
+
+
+UPDATES = {
+    "new image": (_of(_custom()), _of(_custom(image="model:2"))),
+    "container renamed": (_of(_custom()), _of(_custom(name="other"))),
+    "resources": (_of(_custom()), _of({**_custom(), "svcOrchSpec": {"resources": {"requests": {"cpu": "1"}}}})),
+    "one Deployment to a chain of two": (_of(_chain("a")), _of(_chain("a", "b"))),
+    "a chain of two to one": (_of(_chain("a", "b")), _of(_chain("a"))),
+    "one predictor to two (skipped upstream as broken, #3857)": (
+        _of(_custom()),
+        _of({**_custom(), "name": "p1", "traffic": 60}, {**_custom(), "name": "p2", "traffic": 40}),
+    ),
+    "two predictors to one": (
+        _of({**_custom(), "name": "p1", "traffic": 60}, {**_custom(), "name": "p2", "traffic": 40}),
+        _of({**_custom(), "name": "p2"}),
+    ),
+    "canary added": (
+        _of(_custom()),
+        _of({**_custom(), "traffic": 90}, {**_custom(image="model:2"), "name": "canary", "traffic": 10}),
+    ),
+    "shadow added": (_of(_custom()), _of(_custom(), {**_custom(), "name": "shadow", "shadow": True})),
+    "protocol": (_of(_custom()), _of(_custom(), protocol="v2")),
+    "engine to its own pod (the selector changes, #4359)": (
+        _of(_custom()),
+        _of(_custom(), annotations={"seldon.io/engine-separate-pod": "true"}),
+    ),
+    "engine back into the pod": (
+        _of(_custom(), annotations={"seldon.io/engine-separate-pod": "true"}),
+        _of(_custom()),
+    ),
+    "node renamed under a fixed Deployment name (the selector changes)": (
+        _of(_named_component("a")),
+        _of(_named_component("b")),
+    ),
+    "service name": (_of(_custom()), _of(_custom(annotations={"seldon.io/svc-name": "mine"}))),
+    "version label": (_of(_custom(replicas=3)), _of(_custom(replicas=3, labels={"version": "v2"}))),
+    "engine goes": (_of(_custom()), _of(_custom(annotations={"seldon.io/no-engine": "true"}))),
+    "engine comes": (_of(_custom(annotations={"seldon.io/no-engine": "true"})), _of(_custom())),
+    "replicas": (_of(_custom(replicas=1)), _of(_custom(replicas=4))),
+    "autoscaler added": (
+        _of(_custom(replicas=3)),
+        _of({**_custom(), "componentSpecs": [_container("model", "model:1", hpaSpec={"maxReplicas": 5})]}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
+def test_an_update_never_leaves_a_request_without_a_pod(
+    world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    world.converge(subject_for(before))
+    world.served = lambda: _requests_are_answered(world)
+    status = world.converge(subject_for(after))
+    assert status.state == "Available"
+
+
+@pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
+def test_an_update_leaves_nothing_behind(
+    world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    world.converge(subject_for(before))
+    world.converge(subject_for(after))
+    desired, _, plan = world.plan(subject_for(after))
+    assert set(world.objects) == {(each["kind"], each["metadata"]["name"]) for each in desired.objects()}
+    assert plan.actions == ()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(update=st.sampled_from(sorted(UPDATES)), crashes=st.lists(st.integers(0, 3), max_size=12))
+def test_a_controller_that_dies_after_any_write_goes_on_and_leaks_nothing(
+    subject_for: Read, world: Any, update: str, crashes: list[int]
+) -> None:
+    before, after = UPDATES[update]
+    world = type(world)()
+    world.converge(subject_for(before))
+    world.served = lambda: _requests_are_answered(world)
+    for limit in crashes:
+        world.step(subject_for(after), limit=limit)
+        world.settle()
+        world.wait(4)
+    world.converge(subject_for(after))
+    desired, _, _ = world.plan(subject_for(after))
+    assert set(world.objects) == {(each["kind"], each["metadata"]["name"]) for each in desired.objects()}
+
+
+def test_the_first_writes_are_services_then_workloads_and_no_route_before_pods_are_ready(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    subject = subject_for(make_model())
+    plan = world.step(subject)
+    assert [each.object["kind"] for each in plan.actions if isinstance(each, Apply)] == [
+        "Service",
+        "Service",
+        "Deployment",
+    ]
+    world.settle()
+    plan = world.step(subject)
+    assert [kind for kind, _ in _applied(plan)] == ["DestinationRule", "VirtualService"]
+
+
+def test_a_rule_is_written_only_when_the_service_leads_to_the_ready_pods(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    subject = subject_for(make_model())
+    world.step(subject)
+    world.settle()
+    blind = world.observed()
+    world.observed = lambda: type(blind)(uid=blind.uid, objects=blind.objects, pods=blind.pods, endpoints={}, mesh=True)
+    _, _, plan = world.plan(subject)
+    assert plan.actions == ()
+    assert plan.requeue_after is not None
+
+
+def test_at_rest_nothing_is_written(world: Any, subject_for: Read, make_model: Make) -> None:
+    subject = subject_for(make_model())
+    world.converge(subject)
+    _, _, plan = world.plan(subject)
+    assert (plan.actions, plan.requeue_after, plan.settled) == ((), None, True)
+
+
+def test_old_objects_are_marked_then_deleted_after_the_drain_orchestrators_first(world: Any, subject_for: Read) -> None:
+    world.converge(subject_for(_of(_chain("a", "b"))))
+    world.writes.clear()
+    after = subject_for(_of({**_chain("c"), "name": "new"}))
+    world.converge(after)
+    marks = [each for each in world.writes if each.startswith("mark")]
+    deletions = [each for each in world.writes if each.startswith("delete")]
+    assert len(marks) == 6
+    assert world.writes.index(marks[0]) > world.writes.index("update VirtualService iris")
+    assert deletions == [
+        "delete DestinationRule iris-default",
+        "delete Deployment iris-default-0-a",
+        "delete Deployment iris-default-1-b",
+        "delete Service iris-default-a",
+        "delete Service iris-default-b",
+        "delete Service iris-default",
+    ]
+
+
+def test_what_is_wanted_again_while_it_drains_is_kept(world: Any, subject_for: Read) -> None:
+    first, second = subject_for(_of(_custom())), subject_for(_of(_custom(name="other")))
+    world.converge(first)
+    while not any(each.startswith("mark") for each in world.writes):
+        world.step(second)
+        world.settle()
+    world.served = lambda: _requests_are_answered(world)
+    world.converge(first)
+    assert ("Deployment", "iris-default-0-model") in world.objects
+    assert not any(each["metadata"]["annotations"].get(RETIRED_ANNOTATION) for each in world.objects.values())
+
+
+def test_a_broken_update_leaves_the_old_version_and_its_route(world: Any, subject_for: Read) -> None:
+    world.converge(subject_for(_of(_custom())))
+    world.served = lambda: _requests_are_answered(world)
+    world.broken = {"bad:1"}
+    after = subject_for(_of(_custom(name="other", image="bad:1")))
+    for _ in range(10):
+        world.step(after)
+        world.settle()
+        world.wait(60)
+    assert ("Deployment", "iris-default-0-model") in world.objects
+    assert not any(each.startswith(("mark", "delete")) for each in world.writes)
+
+
+def test_traffic_moves_away_from_a_predictor_that_is_partly_down(world: Any, subject_for: Read) -> None:
+    def split(main: int) -> Subject:
+        return subject_for(
+            _of(
+                {**_custom(replicas=2), "name": "main", "traffic": main},
+                {**_custom(image="m:2"), "name": "canary", "traffic": 100 - main},
+            )
+        )
+
+    world.converge(split(50))
+    world.objects["Deployment", "iris-main-0-model"]["status"]["availableReplicas"] = 1
+    plan = world.step(split(100))
+    assert _applied(plan) == [("VirtualService", "iris")]
+
+
+def test_no_traffic_goes_to_a_predictor_without_ready_pods(world: Any, subject_for: Read) -> None:
+    world.converge(subject_for(_of(_custom())))
+    world.broken = {"bad:1"}
+    after = subject_for(_of({**_custom(), "traffic": 50}, {**_custom(image="bad:1"), "name": "canary", "traffic": 50}))
+    for _ in range(5):
+        world.step(after)
+        world.settle()
+    route = world.objects["VirtualService", "iris"]["spec"]["http"][0]["route"]
+    assert [each["destination"]["subset"] for each in route] == ["default"]
+
+
+def test_a_predictor_without_traffic_gets_some_only_when_its_pods_are_ready(world: Any, subject_for: Read) -> None:
+    def split(canary: int) -> Subject:
+        bad = {**_custom(image="bad:1"), "name": "canary", "traffic": canary}
+        return subject_for(_of({**_custom(), "traffic": 100 - canary}, bad))
+
+    world.broken = {"bad:1"}
+    for _ in range(4):
+        world.step(split(0))
+        world.settle()
+    for _ in range(4):
+        world.step(split(50))
+        world.settle()
+    route = world.objects["VirtualService", "iris"]["spec"]["http"][0]["route"]
+    assert [each["weight"] for each in route] == [100, 0]
+
+
+def test_an_autoscalers_number_of_pods_survives_its_coming(world: Any, subject_for: Read) -> None:
+    before, after = UPDATES["autoscaler added"]
+    world.converge(subject_for(before))
+    _, _, plan = world.plan(subject_for(after))
+    applied = next(
+        each.object for each in plan.actions if isinstance(each, Apply) and each.object["kind"] == "Deployment"
+    )
+    assert applied["spec"]["replicas"] == 3
+    assert (
+        applied["metadata"]["resourceVersion"]
+        == world.objects["Deployment", "iris-default-0-model"]["metadata"]["resourceVersion"]
+    )
+
+
+def test_a_scaled_deployment_with_an_autoscaler_is_left_alone(world: Any, subject_for: Read) -> None:
+    subject = subject_for(UPDATES["autoscaler added"][1])
+    world.converge(subject)
+    world.objects["Deployment", "iris-default-0-model"]["spec"]["replicas"] = 5
+    _, _, plan = world.plan(subject)
+    assert plan.actions == ()
+
+
+def test_an_autoscaler_that_is_not_wanted_is_deleted_at_once(world: Any, subject_for: Read) -> None:
+    before, after = UPDATES["autoscaler added"][1], UPDATES["autoscaler added"][0]
+    world.converge(subject_for(before))
+    plan = world.step(subject_for(after))
+    assert [each.kind for each in plan.actions if isinstance(each, Delete)] == ["HorizontalPodAutoscaler"]
+
+
+@pytest.mark.parametrize("headless", ["true", "false"])
+def test_a_service_that_becomes_headless_or_stops_is_recreated(world: Any, subject_for: Read, headless: str) -> None:
+    other = {"true": "false", "false": "true"}[headless]
+    world.converge(subject_for(_of(_custom(), annotations={"seldon.io/headless-svc": other})))
+    _, _, plan = world.plan(subject_for(_of(_custom(), annotations={"seldon.io/headless-svc": headless})))
+    about = [each for each in plan.actions if not (isinstance(each, Apply) and each.object["kind"] == "Deployment")]
+    assert [type(each) for each in about] == [Delete, Apply]
+
+
+def test_something_of_others_under_our_name_is_an_obstacle_and_is_not_touched(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    theirs = {
+        "kind": "Service",
+        "metadata": {"name": "iris-default", "uid": "x", "resourceVersion": "1"},
+        "spec": {"selector": {"app": "x"}},
+    }
+    world.objects["Service", "iris-default"] = theirs
+    _, _, plan = world.plan(subject_for(make_model()))
+    assert plan.obstacles == ("Service iris-default exists and is not this SeldonDeployment's; delete or rename it",)
+    assert not any(
+        isinstance(each, Apply) and each.object["metadata"]["name"] == "iris-default" for each in plan.actions
+    )
+
+
+def test_what_a_deleted_namesake_left_is_waited_for(world: Any, subject_for: Read, make_model: Make) -> None:
+    owner = {"kind": "SeldonDeployment", "name": "iris", "uid": "old", "controller": True}
+    metadata = {"name": "iris-default", "uid": "x", "resourceVersion": "1", "ownerReferences": [owner]}
+    world.objects["Service", "iris-default"] = {
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"selector": {"app": "x"}},
+    }
+    _, _, plan = world.plan(subject_for(make_model()))
+    assert plan.obstacles == ()
+    assert any("iris-default" in each for each in plan.waits)
+
+
+def test_without_a_mesh_only_services_and_workloads_are_written(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    world.mesh = False
+    status = world.converge(subject_for(make_model()))
+    assert {kind for kind, _ in world.objects} == {"Service", "Deployment"}
+    assert status.state == "Available"
+
+
+def test_when_a_mesh_appears_its_objects_are_written(world: Any, subject_for: Read, make_model: Make) -> None:
+    world.mesh = False
+    world.converge(subject_for(make_model()))
+    world.mesh = True
+    world.converge(subject_for(make_model()))
+    assert {kind for kind, _ in world.objects} >= {"DestinationRule", "VirtualService"}
+
+
+def test_the_stable_revision_of_a_rollout_loses_its_own_route_and_nothing_else(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    world.converge(subject_for(make_model()))
+    before = set(world.objects)
+    stable = make_model()
+    stable["metadata"]["labels"] = {"rollouts.seldon.io/role": "stable"}
+    world.writes.clear()
+    world.converge(subject_for(stable))
+    assert before - set(world.objects) == {("VirtualService", "iris")}
+    assert world.writes == ["delete VirtualService iris"]
+
+
+def test_nothing_is_retired_before_the_mesh_has_the_new_route(world: Any, subject_for: Read) -> None:
+    world.converge(subject_for(_of(_custom())))
+    after = subject_for(_of({**_custom(), "name": "new"}))
+    while "update VirtualService iris" not in world.writes:
+        world.step(after)
+        world.settle()
+    route = world.objects["VirtualService", "iris"]
+    route["status"] = {"observedGeneration": route["metadata"]["generation"] - 1}
+    _, _, plan = world.plan(after)
+    assert plan.actions == ()
+    assert plan.waits == ("the mesh has not taken over the VirtualService yet",)
+    route["status"] = {"observedGeneration": route["metadata"]["generation"]}
+    _, _, plan = world.plan(after)
+    assert {type(each) for each in plan.actions} == {Mark}
+
+
+DRIFTS = {
+    "route weight": ("VirtualService", "iris", lambda obj: obj["spec"]["http"][0]["route"][0].update(weight=1)),
+    "service selector": ("Service", "iris-default", lambda obj: obj["spec"]["selector"].update({"seldon-app": "x"})),
+    "image": (
+        "Deployment",
+        "iris-default-0-classifier",
+        lambda obj: obj["spec"]["template"]["spec"]["containers"][0].update(image="evil:1"),
+    ),
+    "replicas": ("Deployment", "iris-default-0-classifier", lambda obj: obj["spec"].update(replicas=7)),
+    "rule": ("DestinationRule", "iris-default", lambda obj: obj["spec"].pop("trafficPolicy")),
+    "label": ("Service", "iris-default", lambda obj: obj["metadata"]["labels"].pop("seldon-app")),
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "harm"), DRIFTS.values(), ids=DRIFTS.keys())
+def test_drift_is_healed(
+    world: Any, subject_for: Read, make_model: Make, kind: str, name: str, harm: Callable[[Any], Any]
+) -> None:
+    subject = subject_for(make_model(replicas=1))
+    world.converge(subject)
+    harm(world.objects[kind, name])
+    _, _, plan = world.plan(subject)
+    assert [
+        (each.object["kind"], each.object["metadata"]["name"]) for each in plan.actions if isinstance(each, Apply)
+    ] == [(kind, name)]
