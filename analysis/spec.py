@@ -21,6 +21,8 @@ class Line:
             raise ValueError(
                 f"a line needs ratio >= 0 and 0 <= offset < 1, got ratio {self.ratio}, offset {self.offset}"
             )
+        if self.ratio == 0 and self.offset == 0:
+            raise ValueError("a line with ratio 0 is a ceiling and needs an offset > 0: no share lies below 0")
 
     def at(self, stable: float) -> float:
         """The canary's share on the line where stable's is `stable`."""

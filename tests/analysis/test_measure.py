@@ -1,0 +1,93 @@
+"""Grouped queries: few of them, and each series found by its comparison."""
+
+from datetime import UTC, datetime
+
+from analysis.measure import Labels, Measurer
+from analysis.providers.provider import Series
+from analysis.samples import PodReading
+from analysis.spec import Arm, Comparison, Plan
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Recorded:
+    """A provider that answers from a table, by what the query reads."""
+
+    def __init__(self, **answers: list[Series]) -> None:
+        self.answers = answers
+        self.queries: list[str] = []
+
+    async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
+        self.queries.append(query)
+        return tuple(
+            self.answers.get("count" if "_count{" in query else "bucket" if "_bucket{" in query else "istio", ())
+        )
+
+    async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
+        return await self.instant(query, start)
+
+
+def comparison(name: str, *, services: bool = True) -> Comparison:
+    return Comparison(
+        key=("ml", name),
+        stable=Arm("ml", f"{name}-1", (f"{name}-1-default",) if services else ()),
+        canary=Arm("ml", f"{name}-2", (f"{name}-2-a", f"{name}-2-b") if services else ()),
+        plan=Plan(),
+        started_at=AT,
+    )
+
+
+def series(value: float, **labels: str) -> Series:
+    return Series(labels, ((int(AT.timestamp()), value),))
+
+
+async def test_a_thousand_comparisons_take_a_few_queries_each_short_enough_for_an_address():
+    provider = Recorded()
+    await Measurer(provider).read([comparison(f"a-rather-long-model-name-{n}") for n in range(1000)], AT)
+    assert len(provider.queries) == 60
+    assert max(map(len, provider.queries)) < 8000
+
+
+async def test_without_services_the_gateway_is_not_asked():
+    provider = Recorded()
+    await Measurer(provider).read([comparison("iris", services=False)], AT)
+    assert len(provider.queries) == 2
+
+
+async def test_each_series_goes_to_its_arm_pod_and_outcome():
+    where = {"namespace": "ml", "deployment_name": "iris-2", "pod": "p", "instance": "127.0.0.9:8000"}
+    hosts = {"destination_service_namespace": "ml", "response_flags": "-", "pod": "gw"}
+    provider = Recorded(
+        count=[
+            series(10, **where, code="200"),
+            series(2, **where, code="500"),
+            series(float("nan"), **where, code="404"),
+        ],
+        bucket=[series(4, **where, le="0.25"), series(10, **where, le="+Inf")],
+        istio=[
+            series(7, **hosts, destination_service_name="iris-2-a", response_code="200"),
+            series(5, **hosts, destination_service_name="iris-2-b", response_code="503"),
+            series(9, **hosts, destination_service_name="another", response_code="503"),
+        ],
+    )
+    found = await Measurer(provider).read([comparison("iris"), comparison("wine")], AT)
+    canary = found["ml", "iris"].canary
+    assert canary.pods == {"p/127.0.0.9:8000": PodReading({"200": 10, "500": 2}, {0.25: 4, float("inf"): 10})}
+    assert canary.gateways == {"gw//iris-2-a": {("200", "-", ""): 7}, "gw//iris-2-b": {("503", "-", ""): 5}}
+    assert not found["ml", "iris"].stable.pods
+    assert not found["ml", "wine"].canary.gateways
+
+
+async def test_the_same_deployment_in_another_namespace_is_another_arm():
+    where = {"namespace": "other", "deployment_name": "iris-2", "pod": "p", "instance": "i"}
+    found = await Measurer(Recorded(count=[series(10, **where, code="200")])).read([comparison("iris")], AT)
+    assert not found["ml", "iris"].canary.pods
+
+
+async def test_names_of_ones_own_labels_are_used():
+    where = {"kubernetes_namespace": "ml", "deployment_name": "iris-2", "kubernetes_pod_name": "p", "instance": "i"}
+    provider = Recorded(count=[series(10, **where, code="200")])
+    labels = Labels(namespace="kubernetes_namespace", pod="kubernetes_pod_name")
+    found = await Measurer(provider, labels=labels).read([comparison("iris")], AT)
+    assert set(found["ml", "iris"].canary.pods) == {"p/i"}
+    assert 'kubernetes_namespace=~"ml"' in provider.queries[0]

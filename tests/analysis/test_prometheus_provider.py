@@ -1,0 +1,113 @@
+"""What is sent to Prometheus, and what becomes of its failures."""
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from aiohttp import web
+
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.providers.provider import ProviderError, Series
+
+AT = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+
+
+class Server:
+    """Speaks the two calls of the API; refuses the first so many."""
+
+    def __init__(self) -> None:
+        self.requests: list[web.Request] = []
+        self.refuse: list[web.Response] = []
+        self.url = ""
+
+    async def instant(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        if self.refuse:
+            return self.refuse.pop(0)
+        found = [{"metric": {"pod": "a"}, "value": [float(request.query["time"]), "42"]}]
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": found}})
+
+    async def between(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        start, step = int(request.query["start"]), int(request.query["step"])
+        found = [{"metric": {"pod": "a"}, "values": [[start, "1"], [start + step, "2"]]}]
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": found}})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    app = web.Application()
+    app.router.add_get("/prom/api/v1/query", server.instant)
+    app.router.add_get("/prom/api/v1/query_range", server.between)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/prom/"
+    yield server
+    await runner.cleanup()
+
+
+async def test_instants_and_ranges_are_asked_at_whole_seconds_and_in_whole(server):
+    provider = PrometheusProvider(server.url)
+    assert await provider.instant("up", AT) == (Series({"pod": "a"}, ((int(AT.timestamp()), 42.0),)),)
+    (found,) = await provider.between("up", AT, AT, 10)
+    assert found.samples == ((int(AT.timestamp()), 1.0), (int(AT.timestamp()) + 10, 2.0))
+    for request in server.requests:
+        assert request.query["query"] == "up"
+        assert request.query["partial_response"] == "false"
+        assert request.query["deny_partial_response"] == "1"
+
+
+async def test_a_login_and_headers_are_sent_along(server):
+    await PrometheusProvider(server.url, token="s3cret", headers={"X-Scope-OrgID": "ml"}).instant("up", AT)
+    await PrometheusProvider(server.url, basic=("ada", "s3cret")).instant("up", AT)
+    tokens = iter(["first", "second"])
+    turning = PrometheusProvider(server.url, token=lambda: next(tokens))
+    await turning.instant("up", AT)
+    await turning.instant("up", AT)
+    sent = [request.headers.get("Authorization") for request in server.requests]
+    basic = "Basic " + base64.b64encode(b"ada:s3cret").decode()
+    assert sent == ["Bearer s3cret", basic, "Bearer first", "Bearer second"]
+    assert server.requests[0].headers["X-Scope-OrgID"] == "ml"
+
+
+async def test_a_passing_failure_is_tried_again(server):
+    server.refuse = [web.Response(status=503), web.Response(status=429)]
+    assert await PrometheusProvider(server.url).instant("up", AT)
+    assert len(server.requests) == 3
+
+
+async def test_a_wrong_query_is_an_error_at_once_with_the_reason(server):
+    server.refuse = [web.json_response({"status": "error", "error": "parse error"}, status=400)]
+    with pytest.raises(ProviderError, match="did not answer: HTTP Status Code 400 .*parse error"):
+        await PrometheusProvider(server.url).instant("up{", AT)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", ["not json", "{}", '{"data": {"result": 5}}'])
+async def test_an_answer_that_is_none_is_an_error(server, body):
+    server.refuse = [web.Response(text=body)]
+    with pytest.raises(ProviderError, match="answer"):
+        await PrometheusProvider(server.url).instant("up", AT)
+
+
+async def test_an_unreachable_server_is_an_error_without_its_password():
+    provider = PrometheusProvider("http://ada:s3cret@127.0.0.1:9/prom", attempts=2)
+    with pytest.raises(ProviderError) as caught:
+        await provider.instant("up", AT)
+    assert str(caught.value).startswith("http://127.0.0.1:9/prom did not answer: ")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["prometheus:9090", "ftp://prometheus", ""])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(ValueError, match="must look like"):
+        PrometheusProvider(url)
+
+
+def test_two_logins_are_one_too_many():
+    with pytest.raises(ValueError, match="not both"):
+        PrometheusProvider("http://127.0.0.1:9090", token="a", basic=("b", "c"))
