@@ -6,11 +6,12 @@ import contextlib
 import logging
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from localcluster.client import ApiClient
 from localcluster.kubeconfig import KubeconfigError
-from localcluster.mesh.shell import Mesh, Places
+from localcluster.mesh.shell import Mesh, Places, claim_octet
 from localcluster.programs import MissingProgramError, find_envoy
 from localcluster.supervise import ProgramError
 
@@ -26,15 +27,14 @@ def main() -> int:
     parser.add_argument("--admin-port", type=int, required=True, help="port of Envoy's admin page on 127.0.0.1")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    places = Places(
+        data_dir=arguments.data_dir.absolute(), gateway_port=arguments.gateway_port, admin_port=arguments.admin_port
+    )
     try:
-        places = Places(
-            data_dir=arguments.data_dir.absolute(),
-            gateway_port=arguments.gateway_port,
-            admin_port=arguments.admin_port,
-            envoy=find_envoy(),
-        )
-        asyncio.run(_serve(arguments.kubeconfig, places))
-    except (KubeconfigError, MissingProgramError, ProgramError) as error:
+        octet, claim = claim_octet(places.addresses_file)
+        with claim:
+            asyncio.run(_serve(arguments.kubeconfig, replace(places, envoy=find_envoy(), octet=octet)))
+    except (KubeconfigError, MissingProgramError, ProgramError, OSError) as error:
         logging.getLogger("localcluster.mesh").error("%s", error)
         return 1
     return 0

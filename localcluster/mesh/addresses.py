@@ -5,18 +5,19 @@ from collections.abc import Iterable, Mapping
 
 from localcluster.mesh.objects import Key, Service
 
-FIRST = (127 << 24) | (64 << 16)
-"""127.64.0.0/12: 127.64.0.0 to 127.79.255.255. Pods have addresses elsewhere in 127.0.0.0/8."""
-SIZE = 1 << 20
+OCTETS = range(64, 80)
+"""127.64.0.0/12: sixteen networks 127.N.0.0/16, one for each local cluster that runs. Pods have addresses elsewhere."""
+SIZE = 1 << 16
 
 
-def assign(services: Iterable[Key], recorded: Mapping[Key, str]) -> dict[Key, str]:
-    """An address for each Service: the recorded one, else one by a hash of its name, else the next that is free.
+def assign(services: Iterable[Key], recorded: Mapping[Key, str], *, octet: int = OCTETS.start) -> dict[Key, str]:
+    """An address in 127.`octet`.0.0/16 for each Service: the recorded one, else by a hash of its name, else the next.
 
     The same Services get the same addresses whatever came before, unless two names collide.
     """
     wanted = sorted(set(services))
-    found = {key: recorded[key] for key in wanted if key in recorded}
+    own = f"127.{octet}."
+    found = {key: recorded[key] for key in wanted if recorded.get(key, "").startswith(own)}
     taken = set(found.values())
     for key in wanted:
         if key in found:
@@ -24,7 +25,7 @@ def assign(services: Iterable[Key], recorded: Mapping[Key, str]) -> dict[Key, st
         digest = hashlib.sha256("/".join(key).encode()).digest()
         start = int.from_bytes(digest[:4], "big") % SIZE
         for step in range(SIZE):
-            address = dotted((start + step) % SIZE)
+            address = dotted(octet, (start + step) % SIZE)
             if address is not None and address not in taken:
                 found[key] = address
                 taken.add(address)
@@ -32,12 +33,19 @@ def assign(services: Iterable[Key], recorded: Mapping[Key, str]) -> dict[Key, st
     return found
 
 
-def dotted(offset: int) -> str | None:
-    """The address at an offset in the range; None for the ones that look like a network or a broadcast."""
-    number = FIRST + offset
-    if number & 0xFF in (0, 0xFF):
-        return None
-    return ".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8, 0))
+def dotted(octet: int, offset: int) -> str | None:
+    """The address at an offset in 127.`octet`.0.0/16; None for those that look like a network or a broadcast."""
+    third, last = divmod(offset, 256)
+    return None if last in (0, 255) else f"127.{octet}.{third}.{last}"
+
+
+def octet_of(recorded: Mapping[Key, str]) -> int:
+    """The network that addresses were given from before; the first one if none were."""
+    for address in recorded.values():
+        octet = int(address.split(".")[1])
+        if octet in OCTETS:
+            return octet
+    return OCTETS.start
 
 
 def hosts_file(services: Iterable[Service], addresses: Mapping[Key, str]) -> str:

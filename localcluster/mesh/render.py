@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcluster.mesh import policies
-from localcluster.mesh.addresses import assign, hosts_file
+from localcluster.mesh.addresses import OCTETS, assign, hosts_file
 from localcluster.mesh.clusters import cluster, default_clusters, load_assignment
 from localcluster.mesh.errors import RouteError
 from localcluster.mesh.listeners import gateway_listener, service_listener
@@ -23,6 +23,8 @@ class Settings:
     """Where Envoy listens and where its files lie."""
 
     gateway_port: int
+    octet: int = OCTETS.start
+    """Services get addresses in 127.`octet`.0.0/16."""
     routes_dir: str
     endpoints_dir: str
 
@@ -65,7 +67,9 @@ def render(seen: Snapshot, settings: Settings, history: History | None = None) -
     history = history or History()
     chosen = [_chosen(each, seen, history) for each in seen.virtual_services]
     translated = [each for each, _, _ in chosen if each is not None]
-    addresses = assign((key for key, service in seen.services.items() if not service.headless), history.addresses)
+    addresses = assign(
+        (key for key, service in seen.services.items() if not service.headless), history.addresses, octet=settings.octet
+    )
     keys = {key for service in seen.services.values() for key in default_clusters(service)}
     keys |= {key for each in translated for key in each.clusters}
     clusters, warnings = _clusters(keys, seen, settings)

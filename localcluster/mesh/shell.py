@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from localcluster.client import ApiClient, ApiError, NotFoundError, Reflector
+from localcluster.mesh.addresses import OCTETS, octet_of
 from localcluster.mesh.admin import Admin
 from localcluster.mesh.bootstrap import bootstrap
 from localcluster.mesh.envoy import envoy_program, refusal
@@ -36,7 +38,8 @@ class Places:
     data_dir: Path
     gateway_port: int
     admin_port: int
-    envoy: str
+    envoy: str = ""
+    octet: int = OCTETS.start
 
     @property
     def hosts_file(self) -> Path:
@@ -68,6 +71,7 @@ class Mesh:
         self._files = Files(places.data_dir / "envoy", self._admin)
         self._settings = Settings(
             gateway_port=places.gateway_port,
+            octet=places.octet,
             routes_dir=str(self._files.routes),
             endpoints_dir=str(self._files.endpoints),
         )
@@ -251,6 +255,23 @@ def _routing_part(obj: Object) -> object:
     labels = metadata.get("labels") if obj.get("kind") == "Pod" else None
     spec = None if obj.get("kind") == "Pod" else obj.get("spec")
     return (metadata.get("uid"), metadata.get("generation"), labels, spec)
+
+
+def claim_octet(addresses_file: Path) -> tuple[int, socket.socket]:
+    """A network for our Services that no other mesh on this machine has; the one of the last time if it is free.
+
+    The claim is the socket's: it ends when the socket is closed, or with the process. Raises OSError if none is free.
+    """
+    first = octet_of(_recorded(addresses_file))
+    for octet in (first, *(each for each in OCTETS if each != first)):
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            holder.bind(f"\0seldon-rollouts-127.{octet}")
+        except OSError:
+            holder.close()
+        else:
+            return octet, holder
+    raise OSError(f"127.{OCTETS.start}.0.0/16 to 127.{OCTETS.stop - 1}.0.0/16 are all used by other local clusters")
 
 
 def _recorded(path: Path) -> dict[Key, str]:

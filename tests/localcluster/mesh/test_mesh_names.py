@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcluster.mesh.addresses import SIZE, assign, dotted, hosts_file
+from localcluster.mesh.addresses import SIZE, assign, dotted, hosts_file, octet_of
 from localcluster.mesh.names import ClusterKey, full_host, service_of_host, shared_host
 from localcluster.mesh.objects import Endpoint, Service
 
@@ -90,9 +90,15 @@ def test_a_taken_address_is_stepped_over() -> None:
 
 
 def test_no_address_looks_like_a_network_or_a_broadcast() -> None:
-    assert dotted(0) is None
-    assert dotted(255) is None
-    assert dotted(SIZE - 2) == "127.79.255.254"
+    assert dotted(64, 0) is None
+    assert dotted(64, 255) is None
+    assert dotted(79, SIZE - 2) == "127.79.255.254"
+
+
+def test_addresses_of_a_network_that_is_not_ours_any_more_are_given_anew() -> None:
+    before = assign([("ml", "a")], {}, octet=65)
+    assert octet_of(before) == 65
+    assert assign([("ml", "a")], before, octet=70)[("ml", "a")].startswith("127.70.")
 
 
 def test_the_hosts_file_names_a_service_in_three_ways_and_a_headless_one_by_its_pods() -> None:
