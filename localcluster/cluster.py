@@ -62,7 +62,7 @@ class LocalCluster:
         self._lock = DataDirLock(self.data_dir)
         self._ports = self._choose_ports()
         self._running: list[Supervised] = []
-        self.addresses = components.addresses(self.data_dir, self._ports, scheme="https" if self._real else "http")
+        self.addresses = components.addresses(self.data_dir, self._ports)
 
     async def __aenter__(self) -> Self:
         await self.up()

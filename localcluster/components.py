@@ -8,12 +8,12 @@ from localcluster.state import Addresses
 from localcluster.supervise import Program
 
 
-def addresses(data_dir: Path, ports: Mapping[str, int], *, scheme: str = "http") -> Addresses:
+def addresses(data_dir: Path, ports: Mapping[str, int]) -> Addresses:
     """Where everything of a cluster with these ports is found."""
     return Addresses(
         data_dir=str(data_dir),
         kubeconfig=str(data_dir / "kubeconfig"),
-        api_url=f"{scheme}://127.0.0.1:{ports['api']}",
+        api_url=f"https://127.0.0.1:{ports['api']}",
         gateway_url=f"http://127.0.0.1:{ports['gateway']}",
         gateway_admin_url=f"http://127.0.0.1:{ports['gateway-admin']}",
         prometheus_url=f"http://127.0.0.1:{ports['prometheus']}",
