@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Extra = Callable[[Addresses], Iterable[Program]]
 PORTS = ("api", "gateway", "gateway-admin", "prometheus", "etcd", "etcd-peer")
-OURS = ("apiserver", "node", "mesh", "prometheus", "logs", "kubeconfig", state.STATE)
+OURS = ("apiserver", "node", "mesh", "prometheus", "logs", "pods", "kubeconfig", state.STATE)
 """What a cluster without `keep_data` finds and leaves in its folder; nothing else is ever removed."""
 
 

@@ -23,19 +23,23 @@ def addresses(data_dir: Path, ports: Mapping[str, int]) -> Addresses:
 
 def api_server(at: Addresses) -> Program:
     """Our embedded API server; it writes the kubeconfig."""
-    argv = _module("localcluster.apiserver", "--port", _port(at.api_url), "--data-dir", f"{at.data_dir}/apiserver")
-    return Program(
-        name="apiserver",
-        argv=(*argv, "--kubeconfig", at.kubeconfig),
-        ready_url=f"{at.api_url}/readyz",
-        stop_timeout=5.0,
+    where = (
+        "--data-dir",
+        f"{at.data_dir}/apiserver",
+        "--kubeconfig",
+        at.kubeconfig,
+        "--log-dir",
+        f"{at.data_dir}/pods",
     )
+    argv = _module("localcluster.apiserver", "--port", _port(at.api_url), *where)
+    return Program(name="apiserver", argv=argv, ready_url=f"{at.api_url}/readyz", stop_timeout=5.0)
 
 
 def node(at: Addresses) -> Program:
     """The workload controllers and the runner of pods."""
-    where = ("--kubeconfig", at.kubeconfig, "--data-dir", f"{at.data_dir}/node", "--hosts-file", at.hosts_file)
-    return Program(name="node", argv=_module("localcluster.node", *where), stop_timeout=15.0)
+    where = ("--kubeconfig", at.kubeconfig, "--data-dir", f"{at.data_dir}/node", "--log-dir", f"{at.data_dir}/pods")
+    argv = _module("localcluster.node", *where, "--hosts-file", at.hosts_file)
+    return Program(name="node", argv=argv, stop_timeout=15.0)
 
 
 def mesh(at: Addresses) -> Program:
