@@ -47,7 +47,7 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything that the judgement rests on."""
+    """Everything that the judgement rests on. Step changes within the warm-up start no copy: the judge itself starts later."""
 
     plan: Plan
     judged_from: int
@@ -65,10 +65,10 @@ class Session:
 def begin(comparison: Comparison) -> Session:
     """A session before its first tick."""
     plan = comparison.plan
-    started = int(comparison.started_at.timestamp())
+    judged_from = int(comparison.started_at.timestamp()) + int(plan.warmup.total_seconds())
     return Session(
         plan,
-        judged_from=started + int(plan.warmup.total_seconds()),
+        judged_from,
         restarts=tuple(sorted(int(at.timestamp()) for at in comparison.restarts)),
         judge=threshold.begin(plan) if plan.judge == "threshold" else sequential.begin(plan),
     )
@@ -84,7 +84,7 @@ def step(session: Session, tick: Tick) -> Session:
         at=tick.at,
         seconds=tick.seconds,
         judged=judged,
-        restarts=sum(1 for at in session.restarts if at < tick.at),
+        restarts=sum(1 for at in session.restarts if session.judged_from < at < tick.at),
         errors=errors,
         stable=tick.stable,
         canary=tick.canary,
@@ -110,7 +110,8 @@ def with_restarts(session: Session, comparison: Comparison) -> Session | None:
         return session
     kept = session.restarts
     late = restarts[len(kept) :]
-    if restarts[: len(kept)] != kept or (session.at is not None and any(at < session.at for at in late)):
+    past = session.judged_from if session.at is None else session.at
+    if restarts[: len(kept)] != kept or any(session.judged_from < at < past for at in late):
         return None
     return replace(session, restarts=restarts)
 

@@ -82,7 +82,7 @@ async def test_a_passing_failure_is_tried_again(server):
 
 async def test_a_wrong_query_is_an_error_at_once_with_the_reason(server):
     server.refuse = [web.json_response({"status": "error", "error": "parse error"}, status=400)]
-    with pytest.raises(ProviderError, match="did not answer: HTTP Status Code 400 .*parse error"):
+    with pytest.raises(ProviderError, match=r"did not answer: HTTP Status Code 400 .*parse error"):
         await PrometheusProvider(server.url).instant("up{", AT)
     assert len(server.requests) == 1
 

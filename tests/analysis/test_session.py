@@ -269,9 +269,10 @@ def test_a_session_rebuilt_from_the_start_equals_the_one_that_lived_through_it(d
 
 
 def test_a_step_change_that_lies_in_the_past_of_a_session_asks_for_a_replay():
-    state = learned()
+    state = run(arm(10), arm(100), ticks=6, begun=learned())
     assert session.with_restarts(state, comparison(restarts=(state.at - START - 20,))) is None
     assert session.with_restarts(state, comparison(restarts=(state.at - START,))) is not None
+    assert session.with_restarts(state, comparison(restarts=(5,))) is not None  # within the warm-up
 
 
 @given(draws=TICKS)
