@@ -1,1 +1,1 @@
-"""The Kubernetes REST API, as far as controllers, kubectl and clients use it, over a store that refuses impossible states."""
+"""The Kubernetes REST API, as far as controllers, kubectl and clients use it, over a synchronous store."""

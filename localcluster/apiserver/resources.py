@@ -1,0 +1,309 @@
+"""The REST verbs: a request on a resource, answered from the store."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from localcluster.apiserver import errors, negotiation, patches, scaling, selectors, tables
+from localcluster.apiserver.auth import User
+from localcluster.apiserver.decoding import copy
+from localcluster.apiserver.history import Entry
+from localcluster.apiserver.http import Request, Response, Stream
+from localcluster.apiserver.kinds import Kind
+from localcluster.apiserver.listing import Page, Query
+from localcluster.apiserver.negotiation import Wanted
+from localcluster.apiserver.store import Deletion, Store, Write
+from localcluster.apiserver.target import Target
+from localcluster.apiserver.watch import Failed, Hub, Watch, WatchOptions
+
+JsonObject = dict[str, Any]
+
+_TRUE = ("1", "true", "True")
+_DEFAULT_WATCH_SECONDS = 1800.0
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
+
+
+class Resources:
+    """Answers for kinds; knows no paths but through `Target`."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self.store = store
+        self.hub = hub
+
+    def answer(self, request: Request, target: Target, kind: Kind, user: User) -> Response | Stream:
+        """Raises ApiError."""
+        if target.verb not in kind.verbs and not target.subresource:
+            raise errors.method_not_allowed(kind.group, kind.plural)
+        wanted = negotiation.accepted(request.headers.get("accept", ""))
+        if target.subresource == "scale":
+            return self._scale(request, target, kind, wanted)
+        if target.subresource not in ("", "status") or (target.subresource == "status" and not kind.status):
+            raise errors.no_such_path()
+        match target.verb:
+            case "get":
+                return self._get(request, target, kind, wanted)
+            case "list":
+                return self._list(request, target, kind, wanted)
+            case "watch":
+                return self._watch(request, target, kind, wanted)
+            case "create" if not target.name:
+                return self._create(request, target, kind, wanted)
+            case "update" if target.name:
+                return self._update(request, target, kind, wanted)
+            case "patch" if target.name:
+                return self._patch(request, target, kind, wanted)
+            case "delete" if not target.subresource:
+                return self._delete(request, target, kind, wanted)
+            case "deletecollection":
+                return self._delete_all(request, target, kind)
+            case _:
+                raise errors.method_not_allowed(kind.group, kind.plural)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _get(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        entry = self.store.entry(kind, target.namespace or "", target.name)
+        return self._shown(kind, entry, wanted, request)
+
+    def _shown(self, kind: Kind, entry: Entry, wanted: Wanted, request: Request) -> Response:
+        obj = kind.at_version(entry.object)
+        if wanted.form == "object" and not wanted.yaml and obj is entry.object:
+            return Response(200, entry.raw)
+        return self._rendered(kind, obj, wanted, request, 200, [])
+
+    def _rendered(
+        self, kind: Kind, obj: JsonObject, wanted: Wanted, request: Request, code: int, warnings: list[str]
+    ) -> Response:
+        if obj.get("kind") != "Status":
+            obj = tables.render_one(kind, obj, wanted.form, _include(request), self.store.time())
+        body, content_type = negotiation.encode(obj, wanted)
+        return Response(code, body, content_type, tuple(("Warning", f'299 - "{_quoted(text)}"') for text in warnings))
+
+    def query(self, request: Request, target: Target, kind: Kind) -> Query:
+        """What the query string selects. Raises ApiError 400."""
+        asked = request.query
+        fields = asked.get("fieldSelector", "")
+        if target.name:
+            fields = f"metadata.name={target.name}"
+        return Query(
+            namespace=target.namespace if kind.namespaced else None,
+            labels=selectors.labels(asked.get("labelSelector", "")),
+            fields=selectors.fields(fields, kind.selectable, kind.api_version, kind.kind),
+            limit=_number(asked, "limit"),
+            token=asked.get("continue", ""),
+            revision=_number(asked, "resourceVersion") if asked.get("resourceVersionMatch") == "Exact" else None,
+        )
+
+    def _list(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        found = self.store.list(kind, self.query(request, target, kind))
+        metadata: JsonObject = {"resourceVersion": str(found.revision)}
+        if found.token:
+            metadata["continue"] = found.token
+            if found.remaining is not None:
+                metadata["remainingItemCount"] = found.remaining
+        if wanted.form == "object" and not wanted.yaml:
+            return Response(200, _raw_list(kind, found, metadata))
+        shown = [kind.at_version(entry.object) for entry in found.entries]
+        body, content_type = negotiation.encode(
+            tables.render_list(kind, shown, metadata, wanted.form, _include(request), self.store.time()), wanted
+        )
+        return Response(200, body, content_type)
+
+    def _watch(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Stream:
+        asked = request.query
+        revision = _number(asked, "resourceVersion")
+        options = WatchOptions(
+            query=self.query(request, target, kind),
+            revision=revision or None,
+            seconds=float(_number(asked, "timeoutSeconds") or _DEFAULT_WATCH_SECONDS),
+            bookmarks=asked.get("allowWatchBookmarks") in _TRUE,
+            initial_events=asked.get("sendInitialEvents") in _TRUE,
+            render=self._render(kind, wanted, request),
+        )
+        try:
+            return Watch(self.hub, kind, options)
+        except errors.ApiError as error:
+            if error.code == 410:
+                return Failed(error)
+            raise
+
+    def _render(self, kind: Kind, wanted: Wanted, request: Request) -> Callable[[JsonObject], JsonObject] | None:
+        if wanted.form == "object":
+            return None
+        first = True
+
+        def render(obj: JsonObject) -> JsonObject:
+            nonlocal first
+            shown = tables.render_one(kind, obj, wanted.form, _include(request), self.store.time())
+            if wanted.form == "table" and not first:
+                shown["columnDefinitions"] = None
+            first = False
+            return shown
+
+        return render
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, request: Request, target: Target) -> Write:
+        """How the query string wants a write done. Raises ApiError 400."""
+        asked = request.query
+        validation = asked.get("fieldValidation") or "Warn"
+        if validation not in _VALIDATIONS:
+            raise errors.bad_request(
+                f"fieldValidation parameter only supports {', '.join(_VALIDATIONS)}, got {validation!r}"
+            )
+        dry_run = asked.get("dryRun", "")
+        if dry_run not in ("", "All"):
+            raise errors.bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
+        return Write(
+            manager=asked.get("fieldManager") or _agent(request),
+            dry_run=dry_run == "All",
+            validation=validation,  # type: ignore[arg-type]  # checked above
+            force=asked.get("force") in _TRUE,
+            subresource=target.subresource,
+        )
+
+    def _create(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        write = self.write(request, target)
+        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
+        created = self.store.create(kind, _object(body), namespace=target.namespace or "", write=write)
+        return self._written(kind, created, wanted, request, write, 201)
+
+    def _written(
+        self, kind: Kind, obj: JsonObject, wanted: Wanted, request: Request, write: Write, code: int = 200
+    ) -> Response:
+        """The object as it was written: its bytes are those of the store, if it got there."""
+        key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        entry = self.store.history.get(kind.collection, key)
+        if (
+            entry is not None
+            and entry.object is obj
+            and wanted.form == "object"
+            and not wanted.yaml
+            and not write.warnings
+        ):
+            return Response(code, entry.raw)
+        return self._rendered(kind, obj, wanted, request, code, write.warnings)
+
+    def _update(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        write = self.write(request, target)
+        body = _object(negotiation.decode(request.body, request.headers.get("content-type", "")))
+        updated = self.store.update(kind, target.namespace or "", target.name, body, write=write)
+        return self._written(kind, updated, wanted, request, write)
+
+    def _patch(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        write = self.write(request, target)
+        media = negotiation.media_type(request.headers.get("content-type", ""))
+        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
+        namespace = target.namespace or ""
+        if media != patches.APPLY:
+            patched = self.store.patch(kind, namespace, target.name, media=media, body=body, write=write)
+            return self._written(kind, patched, wanted, request, write)
+        if not request.query.get("fieldManager"):
+            cause = errors.Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+        known = self.store.find(kind, namespace, target.name) is not None
+        applied = self.store.apply(kind, namespace, target.name, _object(body), write=write)
+        return self._written(kind, applied, wanted, request, write, 200 if known else 201)
+
+    def _delete(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        deleted = self.store.delete(kind, target.namespace or "", target.name, deletion(request))
+        return self._rendered(kind, deleted, wanted, request, 200, [])
+
+    def _delete_all(self, request: Request, target: Target, kind: Kind) -> Response:
+        how = deletion(request)
+        found = self.store.list(kind, self.query(request, target, kind))
+        for entry in found.entries:
+            metadata = entry.object["metadata"]
+            if self.store.find(kind, metadata.get("namespace", ""), metadata["name"]) is not None:
+                self.store.delete(kind, metadata.get("namespace", ""), metadata["name"], how)
+        return Response(200, _raw_list(kind, found, {"resourceVersion": str(self.store.revision)}))
+
+    def _scale(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+        if kind.scale is None:
+            raise errors.no_such_path()
+        namespace, name = target.namespace or "", target.name
+        current = self.store.get(kind, namespace, name)
+        shown = scaling.read(kind, current)
+        if target.verb in ("update", "patch"):
+            write = self.write(request, target)
+            body = negotiation.decode(request.body, request.headers.get("content-type", ""))
+            if target.verb == "patch":
+                media = negotiation.media_type(request.headers.get("content-type", ""))
+                body = patches.json_patch(shown, body) if media == patches.JSON else patches.merge(shown, body)
+            changed = scaling.written(kind, copy(current), _object(body))
+            shown = scaling.read(kind, self.store.update(kind, namespace, name, changed, write=write))
+        elif target.verb != "get":
+            raise errors.method_not_allowed(kind.group, kind.plural)
+        body_bytes, content_type = negotiation.encode(shown, wanted)
+        return Response(200, body_bytes, content_type)
+
+
+def deletion(request: Request) -> Deletion:
+    """DeleteOptions from the body and the query string. Raises ApiError 400."""
+    body: JsonObject = {}
+    if request.body:
+        body = _object(negotiation.decode(request.body, request.headers.get("content-type", "")))
+    asked = request.query
+    preconditions = body.get("preconditions") or {}
+    propagation = asked.get("propagationPolicy") or body.get("propagationPolicy") or ""
+    if body.get("orphanDependents") is not None and not propagation:
+        propagation = "Orphan" if body["orphanDependents"] else "Background"
+    if propagation not in ("", "Background", "Foreground", "Orphan"):
+        cause = errors.Cause(
+            "FieldValueNotSupported",
+            f'Unsupported value: "{propagation}": supported values: "Foreground", "Background", "Orphan", "nil"',
+            "propagationPolicy",
+        )
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
+    grace = asked.get("gracePeriodSeconds") or body.get("gracePeriodSeconds")
+    return Deletion(
+        propagation=propagation,
+        uid=preconditions.get("uid") or "",
+        resource_version=preconditions.get("resourceVersion") or "",
+        grace=None if grace is None else int(grace),
+        dry_run="All" in (asked.get("dryRun"), *(body.get("dryRun") or ())),
+    )
+
+
+def _object(body: Any) -> JsonObject:
+    if not isinstance(body, dict):
+        raise errors.bad_request("couldn't get version/kind; json parse error: the body is not an object")
+    return body
+
+
+def _raw_list(kind: Kind, found: Page, metadata: JsonObject) -> bytes:
+    items = []
+    for entry in found.entries:
+        shown = kind.at_version(entry.object)
+        items.append(entry.raw if shown is entry.object else orjson.dumps(shown))
+    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
+        kind.list_kind.encode(), kind.api_version.encode(), orjson.dumps(metadata), b",".join(items),
+    )  # fmt: skip
+
+
+def _number(asked: dict[str, str], name: str) -> int:
+    text = asked.get(name, "")
+    if not text:
+        return 0
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise errors.bad_request(f"{name}: Invalid value: {text!r}: must be a whole number, 0 or more")
+    return number
+
+
+def _include(request: Request) -> str:
+    return request.query.get("includeObject", "Metadata")
+
+
+def _agent(request: Request) -> str:
+    """The field manager of a client that names none: the first word of its User-Agent, as the API does."""
+    return request.headers.get("user-agent", "").partition("/")[0][:128] or "unknown"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")

@@ -1,0 +1,153 @@
+"""The shape of an object: what a schema says of merging, ownership, pruning and defaults, compiled once.
+
+A `Shape` answers for one place in an object. Lists are atomic, a set of scalars, or keyed by some fields of their
+items, as `x-kubernetes-list-type` says; maps are granular unless `x-kubernetes-map-type: atomic`. What no schema
+describes is `ANY`: maps are granular there, lists atomic (the same deduction that server-side apply makes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from localcluster.apiserver import definitions
+
+JsonObject = dict[str, Any]
+Form = Literal["scalar", "map", "list", "any"]
+
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+MISSING: Any = object()
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """One place in an object. `fields` are its declared fields, `items` what an item or an undeclared key holds.
+
+    It is filled in after it is made, because schemas may refer to themselves; nobody changes it after that.
+    """
+
+    form: Form = "any"
+    type: str = ""
+    fields: dict[str, Shape] = field(default_factory=dict)
+    items: Shape | None = None
+    keys: tuple[str, ...] = ()
+    is_set: bool = False
+    atomic: bool = False
+    preserve: bool = False
+    nullable: bool = False
+    dotted: bool = True
+    default: Any = MISSING
+    has_defaults: bool = False
+    merge_key: str = ""
+    strategy: tuple[str, ...] = ()
+
+    def child(self, name: str) -> Shape:
+        """What stands under a key of a map."""
+        declared = self.fields.get(name)
+        if declared is not None:
+            return declared
+        return self.items or ANY
+
+    def element(self) -> Shape:
+        return self.items or ANY
+
+
+ANY = Shape(form="any", preserve=True)
+
+
+def builtin(name: str) -> Shape:
+    """The shape of a built-in definition, by its full name."""
+    return _Compiler(definitions.load(), builtin=True).named(name)
+
+
+def custom(schema: JsonObject | None) -> Shape:
+    """The shape of a custom resource: its structural schema, and the metadata that every object has."""
+    compiler = _Compiler(definitions.load(), builtin=False)
+    shape = Shape(form="map", preserve=True) if schema is None else compiler.inline(schema)
+    return _as_resource(shape)
+
+
+def _as_resource(shape: Shape) -> Shape:
+    shape.form = "map"
+    shape.fields["apiVersion"] = Shape(form="scalar", type="string")
+    shape.fields["kind"] = Shape(form="scalar", type="string")
+    shape.fields["metadata"] = _metadata()
+    return shape
+
+
+def _metadata() -> Shape:
+    return builtin(OBJECT_META)
+
+
+class _Compiler:
+    """Turns schemas to shapes. A named definition is compiled once, so that recursion ends."""
+
+    _named: dict[str, Shape] = {}  # noqa: RUF012 - shared on purpose: definitions never change
+
+    def __init__(self, known: dict[str, JsonObject], *, builtin: bool) -> None:
+        self._known = known
+        self._builtin = builtin
+
+    def named(self, name: str) -> Shape:
+        shape = self._named.get(name)
+        if shape is None:
+            shape = self._named[name] = Shape()
+            self._fill(shape, self._known[name])
+            if name == QUANTITY:
+                shape.type = ""
+        return shape
+
+    def inline(self, schema: JsonObject) -> Shape:
+        name = definitions.reference(schema)
+        if name and not self._refines(schema):
+            return self.named(name)
+        shape = Shape()
+        self._fill(shape, {**self._known[name], **schema} if name else schema)
+        return shape
+
+    @staticmethod
+    def _refines(schema: JsonObject) -> bool:
+        return any(key in schema for key in ("default", "x-kubernetes-patch-strategy", "x-kubernetes-map-type"))
+
+    def _fill(self, shape: Shape, schema: JsonObject) -> None:
+        shape.type = schema.get("type", "")
+        shape.nullable = bool(schema.get("nullable"))
+        shape.preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+        shape.default = schema.get("default", MISSING)
+        shape.merge_key = schema.get("x-kubernetes-patch-merge-key", "")
+        shape.strategy = tuple(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(",")))
+        # A built-in struct is written in full by the API, so its own place is never "new": only maps and items are.
+        shape.dotted = not (self._builtin and "properties" in schema)
+        if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
+            shape.form, shape.type = "scalar", ""
+        elif shape.type == "object" or "properties" in schema or "additionalProperties" in schema:
+            self._fill_map(shape, schema)
+        elif shape.type == "array":
+            self._fill_list(shape, schema)
+        elif shape.type:
+            shape.form = "scalar"
+        else:
+            shape.form, shape.preserve = "any", True
+        children = [*shape.fields.values(), *([shape.items] if shape.items else [])]
+        shape.has_defaults = any(child.has_defaults or child.default is not MISSING for child in children)
+
+    def _fill_map(self, shape: Shape, schema: JsonObject) -> None:
+        shape.form = "map"
+        shape.atomic = schema.get("x-kubernetes-map-type") == "atomic"
+        shape.fields = {name: self.inline(child) for name, child in schema.get("properties", {}).items()}
+        extra = schema.get("additionalProperties")
+        if isinstance(extra, dict):
+            shape.items = self.inline(extra)
+        elif extra is True or (self._builtin and not shape.fields):
+            shape.preserve = True
+        if schema.get("x-kubernetes-embedded-resource"):
+            _as_resource(shape)
+
+    def _fill_list(self, shape: Shape, schema: JsonObject) -> None:
+        shape.form = "list"
+        shape.items = self.inline(schema.get("items") or {})
+        kind = schema.get("x-kubernetes-list-type", "atomic")
+        shape.atomic = kind == "atomic"
+        shape.is_set = kind == "set"
+        shape.keys = tuple(schema.get("x-kubernetes-list-map-keys", ())) if kind == "map" else ()

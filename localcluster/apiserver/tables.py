@@ -1,0 +1,89 @@
+"""Objects as clients may ask for them: whole, as metadata alone, or as a printed table."""
+
+from datetime import datetime
+from typing import Any
+
+from localcluster.apiserver.jsonpath import cell
+from localcluster.apiserver.kinds import Column, Kind
+from localcluster.apiserver.negotiation import Form
+
+JsonObject = dict[str, Any]
+
+_NAME = Column("Name", ".metadata.name", format="name")
+_AGE = Column("Age", ".metadata.creationTimestamp", type="date")
+_DEFAULT = (_NAME, Column("Created At", ".metadata.creationTimestamp", type="date"))
+
+
+def render_one(kind: Kind, obj: JsonObject, form: Form, include: str, now: datetime) -> JsonObject:
+    match form:
+        case "object":
+            return obj
+        case "partial":
+            return partial(obj)
+        case "table":
+            metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return _table(kind, [obj], metadata, include, now)
+
+
+def render_list(
+    kind: Kind, objects: list[JsonObject], metadata: JsonObject, form: Form, include: str, now: datetime
+) -> JsonObject:
+    match form:
+        case "object":
+            return {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": objects}
+        case "partial":
+            items = [partial(obj) for obj in objects]
+            return {
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata,
+                "items": items,
+            }
+        case "table":
+            return _table(kind, objects, metadata, include, now)
+
+
+def partial(obj: JsonObject) -> JsonObject:
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+
+
+def _table(kind: Kind, objects: list[JsonObject], metadata: JsonObject, include: str, now: datetime) -> JsonObject:
+    columns = kind.columns or _DEFAULT
+    if kind.columns and kind.columns[0].name != "Name":
+        columns = (_NAME, *kind.columns)
+    if (
+        kind.columns
+        and kind.custom is False
+        and kind.columns[-1].name != "Age"
+        and not any(c.name in ("Age", "Created At") for c in columns)
+    ):
+        columns = (*columns, _AGE)
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": [_definition(column) for column in columns],
+        "rows": [_row(columns, obj, include, now) for obj in objects],
+    }
+
+
+def _definition(column: Column) -> JsonObject:
+    return {
+        "name": column.name,
+        "type": column.type if column.type != "date" else "string",
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def _row(columns: tuple[Column, ...], obj: JsonObject, include: str, now: datetime) -> JsonObject:
+    row: JsonObject = {"cells": [cell(column, obj, now) for column in columns]}
+    match include:
+        case "Object":
+            row["object"] = obj
+        case "None":
+            pass
+        case _:
+            row["object"] = partial(obj)
+    return row
