@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
             self._refuse(400, f"not an HTTP/1.1 request: {error}")
             return
         if self._unseen > self._owner.limits.head_bytes:
-            self._refuse(431, f"more than {self._owner.limits.head_bytes} bytes of request line, headers or framing")
+            self._refuse_head()
         elif not self._working and self._begun and (self._head_done or not begun):
             self._wait()  # in the middle of a head, further bytes buy no further time
 
@@ -167,11 +167,14 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """All but the body is here."""
+        long = self._unseen > self._owner.limits.head_bytes  # the head, or what came with it
         self._unseen = 0
         if self._head_done:
             return
         self._head_done = True
         request = self._request
+        if long and request.head_size() > self._owner.limits.head_bytes:
+            self._refuse_head()
         request.method = self._parser.get_method()
         request.keep_alive = self._parser.should_keep_alive()
         if b"?" in request.path:
@@ -209,6 +212,9 @@ class Connection(asyncio.Protocol):
             self._start(request)
 
     # ------------------------------------------------------------ refusing
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"more than {self._owner.limits.head_bytes} bytes of request line, headers or framing")
 
     def _refuse_body(self) -> None:
         self._refuse(413, f"a body of more than {self._owner.limits.body_bytes} bytes")

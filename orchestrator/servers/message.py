@@ -48,6 +48,10 @@ class Request:
                 return value
         return b""
 
+    def head_size(self) -> int:
+        """About the bytes of the request line and the headers."""
+        return len(self.path) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+
 
 class Response:
     """What is answered. `headers` are whole lines, each with its line end."""
