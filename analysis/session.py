@@ -47,11 +47,12 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything that the judgement rests on. Step changes within the warm-up start no copy: the judge itself starts later."""
+    """Everything that the judgement rests on."""
 
     plan: Plan
     judged_from: int
     restarts: tuple[int, ...]
+    """Those within the warm-up start no copy: the judge itself starts later."""
     judge: Sequential | Threshold
     at: int | None = None
     source: Source = Source()

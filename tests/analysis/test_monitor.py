@@ -136,7 +136,7 @@ async def test_a_new_step_change_keeps_the_evidence_and_another_plan_replays_it(
     first = judge._tracked["ml", "iris"]
     judge.track(comparison(start, restarts=(start, start + timedelta(minutes=1))))
     assert judge._tracked["ml", "iris"] is first
-    assert first.session.restarts == (int(start.timestamp()) + 60,)
+    assert first.session.restarts == (int(start.timestamp()), int(start.timestamp()) + 60)
     judge.track(comparison(start + timedelta(seconds=5)))
     assert judge._tracked["ml", "iris"] is not first
     judge.untrack(("ml", "iris"))
