@@ -1,7 +1,7 @@
 """The orchestrator's REST doors: which path leads where, and what every answer carries."""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -75,23 +75,25 @@ class Doors:
         self._doors: dict[bytes, tuple[bytes, Door]] = self._table()
 
     def _table(self) -> dict[bytes, tuple[bytes, Door]]:
-        house = self._house
+        house, codec = self._house, self._house.codec
         doors: dict[bytes, tuple[bytes, Door]] = {
-            b"/live": (b"GET", lambda _: Response(200, b"live", TEXT)),
+            b"/live": (b"GET", self._page(TEXT, lambda: b"live")),
             b"/ready": (b"GET", self._ready),
-            house.prometheus_path.encode(): (b"GET", lambda _: Response(200, house.metrics.text(), CONTENT_TYPE)),
+            house.prometheus_path.encode(): (b"GET", self._page(CONTENT_TYPE, house.metrics.text)),
         }
-        for path in house.codec.predict_paths:
-            doors[path.encode()] = (b"POST", self._predict)
-        for path in house.codec.feedback_paths:
-            doors[path.encode()] = (b"POST", self._feed_back)
-        for path in house.codec.ready_paths:
-            doors[path.encode()] = (b"GET", self._ready)
-        for path in house.codec.metadata_paths:
-            doors[path.encode()] = (b"GET", self._graph_metadata)
-        for path, document in house.documents.pages.items():
-            doors[path.encode()] = (b"GET", lambda _, page=document: Response(200, page[1], page[0]))  # type: ignore[misc]  # the default binds it now
+        paths: tuple[tuple[Sequence[str], bytes, Door], ...] = (
+            (codec.predict_paths, b"POST", self._predict),
+            (codec.feedback_paths, b"POST", self._feed_back),
+            (codec.ready_paths, b"GET", self._ready),
+            (codec.metadata_paths, b"GET", self._graph_metadata),
+        )
+        doors.update({path.encode(): (method, door) for found, method, door in paths for path in found})
+        for path, (content_type, body) in house.documents.pages.items():
+            doors[path.encode()] = (b"GET", self._page(content_type, body.strip))
         return doors
+
+    def _page(self, content_type: bytes, body: Callable[[], bytes]) -> Door:
+        return lambda _: Response(200, body(), content_type, headers=self._house.cors)
 
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -245,3 +246,19 @@ def until() -> Callable[..., Awaitable[None]]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """Ports that nobody listens on."""
+
+    def find(count: int) -> list[int]:
+        probes = [socket.socket() for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [probe.getsockname()[1] for probe in probes]
+        for probe in probes:
+            probe.close()
+        return ports
+
+    return find

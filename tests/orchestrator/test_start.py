@@ -1,0 +1,162 @@
+"""Flags, environment, annotations and hosts: what the orchestrator is told at its start."""
+
+import argparse
+import base64
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.clients import hosts
+from orchestrator.clients.hosts import Hosts
+from orchestrator.errors import SettingsError
+from orchestrator.podinfo import parse, rest_timeout
+from orchestrator.settings import boolean, duration, read
+
+NEEDED = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]
+PREDICTOR = base64.b64encode(json.dumps({"name": "p", "graph": {"name": "m"}}).encode()).decode()
+ENVIRONMENT = {"ENGINE_PREDICTOR": PREDICTOR, "SELDON_PODINFO_PATH": "/nowhere"}
+
+
+def test_the_operators_command_line_is_taken():
+    line = (
+        "--sdep iris --namespace ml --predictor default --http_port 8000 --grpc_port 5001 --protocol seldon "
+        "--transport rest --prometheus_path /prometheus --server_type rpc --log_work_buffer_size 1000 "
+        "--log_write_timeout_ms 2000 --full_health_checks=false"
+    )
+
+    settings = read(line.split(), ENVIRONMENT)
+
+    assert (settings.deployment, settings.namespace, settings.predictor_name) == ("iris", "ml", "default")
+    assert (settings.http_port, settings.prometheus_path, settings.full_health_checks) == (8000, "/prometheus", False)
+    assert settings.predictor == {"name": "p", "graph": {"name": "m"}}
+    assert settings.graceful_timeout == 15.0
+
+
+def test_gos_single_dash_and_bare_booleans_are_taken():
+    settings = read(["-sdep=s", "-namespace", "n", "-predictor", "p", "--full_health_checks", "-debug"], ENVIRONMENT)
+
+    assert settings.full_health_checks is True
+    assert settings.log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "ENGINE_PREDICTOR is not set"),
+        ({"ENGINE_PREDICTOR": "###"}, "ENGINE_PREDICTOR: not valid"),
+        ({"ENGINE_PREDICTOR": base64.b64encode(b"no json").decode()}, "ENGINE_PREDICTOR: not valid"),
+        ({"ENGINE_PREDICTOR": base64.b64encode(b"[]").decode()}, "JSON object"),
+    ],
+)
+def test_a_predictor_that_cannot_be_read_is_said(environment, words):
+    with pytest.raises(SettingsError, match=words):
+        read(NEEDED, {"SELDON_PODINFO_PATH": "/nowhere", **environment})
+
+
+def test_kafka_is_refused():
+    with pytest.raises(SettingsError, match="--server_type"):
+        read([*NEEDED, "--server_type", "kafka"], ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("value", "routing"), [(None, None), ("", None), ("1", True), ("true", True), ("false", False)]
+)
+def test_routing_injection_can_be_forced_either_way(value, routing):
+    environment = ENVIRONMENT if value is None else {**ENVIRONMENT, "SELDON_ENABLE_ROUTING_INJECTION": value}
+
+    assert read(NEEDED, environment).routing is routing
+
+
+def test_a_predictor_is_found_in_a_file_by_its_name(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("kind: Other\n---\nspec: {predictors: [{name: x}, {name: p, graph: {name: m}}]}\n")
+
+    settings = read([*NEEDED, "--file", str(file)], {})
+
+    assert (settings.predictor, settings.from_file) == ({"name": "p", "graph": {"name": "m"}}, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("spec: {predictors: [{name: x}, {name: y}]}", "it has x, y"), ("a: [", "cannot be read"), ("[]", "no predictor")],
+)
+def test_a_file_without_the_predictor_says_what_it_has(tmp_path, text, words):
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+
+    with pytest.raises(SettingsError, match=words):
+        read([*NEEDED, "--file", str(file)], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15s", 15), ("1m30s", 90), ("500ms", 0.5), ("0", 0), ("0s", 0), ("1.5h", 5400), ("2us", 2e-6), (".5s", 0.5)],
+)
+def test_durations_are_read_as_go_does(text, seconds):
+    assert duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "15", "s", "15 s", "-1s", "1d", "15s!", "s15"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="duration"):
+        duration(text)
+
+
+def test_what_is_no_boolean_is_refused():
+    with pytest.raises(argparse.ArgumentTypeError, match="boolean"):
+        boolean("maybe")
+
+
+def test_annotations_may_hold_anything_and_broken_lines_are_passed_over():
+    text = 'a="1"\nb="x=y=z"\nc="quote \\" and \\\\ and \\n"\n\nnothing\n=x\nd=bare\ne="go \\x41"\n'
+
+    assert parse(text) == {"a": "1", "b": "x=y=z", "c": 'quote " and \\ and \n', "d": "bare", "e": "go \\x41"}
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z./-]{1,20}", fullmatch=True), st.text()))
+def test_annotations_as_kubernetes_writes_them_are_read_back(annotations):
+    text = "\n".join(f"{key}={json.dumps(value)}" for key, value in annotations.items())
+
+    assert parse(text) == annotations
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("3000", 3.0), ("0.5", 0.0005)])
+def test_the_rest_timeout_is_in_milliseconds(value, seconds):
+    assert rest_timeout({"seldon.io/rest-timeout": value}) == seconds
+
+
+@pytest.mark.parametrize("value", ["", "3s", "0", "-1", "inf", "nan"])
+def test_a_rest_timeout_that_is_none_is_said(value):
+    with pytest.raises(SettingsError, match="rest-timeout"):
+        rest_timeout({"seldon.io/rest-timeout": value})
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "localhost"), ("", "localhost"), ("::", "localhost"), ("::1", "::1")],
+)
+def test_localhost_is_the_address_that_we_bind_unless_that_is_a_wildcard(bind, address):
+    assert Hosts(bind).address("localhost") == address
+
+
+def test_the_hosts_file_comes_before_the_resolver_and_is_read_again_when_it_changes(tmp_path):
+    file = tmp_path / "hosts"
+    known = Hosts("127.0.0.1", file)
+    assert known.address("svc.ns") == "svc.ns"
+
+    file.write_text("# all\n127.0.1.1 svc.ns.svc.cluster.local svc.ns  # two names\n127.0.1.2 svc.ns\nbroken\n")
+    first = known.address("SVC.ns.")
+    file.write_text("127.0.1.3 svc.ns\n")
+    os.utime(file, (1, 1))
+    second = known.address("svc.ns")
+    file.unlink()
+
+    assert (first, second, known.address("svc.ns")) == ("127.0.1.1", "127.0.1.3", "svc.ns")
+
+
+@given(st.text())
+def test_any_text_is_a_hosts_file(text):
+    assert all(name and address for name, address in hosts.parse(text).items())
