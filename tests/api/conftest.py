@@ -52,9 +52,10 @@ class Served:
 
     def parse(self, value: dict[str, Json]) -> Any:
         """Read an object's spec and status with the model, and a rollout's template with that of a SeldonDeployment."""
-        if template := value["spec"].get("template"):
-            SeldonDeploymentSpec.model_validate(template.get("spec", {}))
-        return self.model.model_validate({key: value[key] for key in ("spec", "status") if key in value})
+        found = self.model.model_validate({key: value[key] for key in ("spec", "status") if key in value})
+        if template := getattr(found.spec, "template", None):
+            SeldonDeploymentSpec.model_validate(template.spec)
+        return found
 
 
 SERVED = {kind.name: Served(definition(kind), kind.model) for kind in KINDS}
