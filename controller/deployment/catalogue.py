@@ -17,7 +17,7 @@ FRESH_FOR = timedelta(seconds=30)
 class Catalogue:
     """Reads the config map now and then; one that cannot be read leaves what was known before."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, settings: Settings, drain: timedelta) -> None:
         self._client = client
         self._namespace = settings.operator_namespace
         self._base = Configuration(
@@ -26,6 +26,7 @@ class Catalogue:
             pod_user=settings.executor_user,
             initializer_image=settings.initializer_image,
             istio_gateway=settings.istio_gateway,
+            drain=drain,
         )
         self._known = self._base
         self._read_at: datetime | None = None

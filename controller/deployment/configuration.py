@@ -12,6 +12,8 @@ from typing import Any
 CONFIG_MAP = "seldon-config"
 VERSION = "0.1.0"
 MLSERVER = "1.7.1"
+DRAIN = timedelta(seconds=15)
+"""How long what has been replaced stays after the new objects serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,7 @@ class Configuration:
     istio_gateway: str = "istio-system/seldon-gateway"
     istio_tls_mode: str = ""
     deployment_name_as_prefix: bool = False
-    drain: timedelta = timedelta(seconds=15)
-    """How long what is replaced stays after the new objects serve."""
+    drain: timedelta = DRAIN
     servers: Mapping[str, Mapping[str, ServerImage]] = field(default_factory=_built_in_servers)
 
     def server_image(self, implementation: str, protocol: str) -> str | None:

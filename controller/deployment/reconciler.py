@@ -12,7 +12,7 @@ from controller.api.deployment import SeldonDeploymentStatus
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
 from controller.deployment.catalogue import Catalogue
-from controller.deployment.configuration import Configuration
+from controller.deployment.configuration import DRAIN, Configuration
 from controller.deployment.defaults import complete
 from controller.deployment.observe import WRITTEN, observe
 from controller.deployment.observed import Observed, identity
@@ -60,13 +60,14 @@ class DeploymentController:
     Args:
         cluster: cached reads and writes.
         settings: what the controller was told at its start.
+        drain: how long what has been replaced is kept.
     """
 
     name = "operator"
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings, *, drain: timedelta = DRAIN) -> None:
         self._cluster = cluster
-        self._catalogue = Catalogue(cluster.client, settings)
+        self._catalogue = Catalogue(cluster.client, settings, drain)
         self.watches: tuple[Watch, ...] = (
             Watch(SELDON_DEPLOYMENT, _itself),
             *(
