@@ -34,7 +34,7 @@ class PodRunner:
         self._policy: str = spec.get("restartPolicy") or "Always"
         self._since = moment((room.pod.get("status") or {}).get("startTime")) or datetime.now(UTC)
         self._dirty = asyncio.Event()
-        self._prepared = False
+        self._prepared, self._ending = False, False
         self._obstacle: Waiting | None = None
         self._told = _told(room.pod)
         self._init = [self._runner(one, "initContainerStatuses") for one in spec.get("initContainers") or ()]
@@ -63,7 +63,11 @@ class PodRunner:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         if orderly:
+            self._ending = True
             await self._drained(self.room.pod)
+        else:
+            for reporter in self._tasks:
+                reporter.cancel()  # what is stopped from outside reports nothing: the next node starts the pod again
         await asyncio.gather(*(runner.stop(deadline, hook=orderly) for runner in self._main))
         for runner in reversed(self._init):
             await runner.stop(max(deadline, loop.time() + 1), hook=orderly)
@@ -147,6 +151,7 @@ class PodRunner:
             address=self.room.address,
             since=self._since,
             policy=self._policy,
+            ending=self._ending,
             obstacle=self._obstacle,
         )
         status = pod_status(pod, sight, datetime.now(UTC))

@@ -65,6 +65,8 @@ class Sight:
     address: str
     since: datetime
     policy: str = "Always"
+    ending: bool = False
+    """Its deletion was asked for: what has ended is not started again."""
     obstacle: Waiting | None = None
 
 
@@ -103,7 +105,8 @@ def phase(sight: Sight, *, initialized: bool) -> str:
     if not initialized or sight.obstacle is not None:
         return "Pending"
     states = [view.state for view in sight.main]
-    if all(isinstance(state, Terminated) for state in states):
+    may_end = sight.ending or sight.policy != "Always"
+    if may_end and all(isinstance(state, Terminated) for state in states):
         return "Failed" if any(isinstance(state, Terminated) and state.code for state in states) else "Succeeded"
     never_ran = [view for view in sight.main if isinstance(view.state, Waiting) and view.last is None]
     return "Pending" if never_ran else "Running"

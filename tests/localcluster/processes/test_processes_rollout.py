@@ -1,0 +1,79 @@
+"""Deployments of real processes: they get ready, roll over without a lost request, and say where they stand."""
+
+import asyncio
+
+import aiohttp
+
+
+async def complete(room, version, replicas=2):
+    async def look():
+        pods = [pod for pod in await room.items("pods") if "deletionTimestamp" not in pod["metadata"]]
+        found = await room.get("deployments", "web", "apps/v1")
+        status = found.get("status") or {}
+        return (
+            status.get("observedGeneration") == found["metadata"]["generation"]
+            and status.get("availableReplicas") == status.get("replicas") == status.get("updatedReplicas") == replicas
+            and {pod["spec"]["containers"][0]["args"][1] for pod in pods} == {version}
+        )
+
+    for _ in range(1500):
+        if await look():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the deployment did not complete")
+
+
+async def ready_addresses(room):
+    return [one["addresses"][0] for one in await room.endpoints() if one["conditions"]["ready"]]
+
+
+async def test_a_deployment_becomes_pods_behind_a_service(room):
+    await room.service()
+    await room.deployment()
+    await complete(room, "1")
+    addresses = await ready_addresses(room)
+    assert len(addresses) == 2
+    async with aiohttp.ClientSession() as session:
+        for address in addresses:
+            async with session.get(f"http://{address}:8080/") as answer:
+                assert await answer.text() == "1"
+
+
+async def test_a_rolling_update_loses_no_request_that_goes_to_ready_endpoints(room):
+    await room.service()
+    await room.deployment()
+    await complete(room, "1")
+    seen, failed, over = set(), [], asyncio.Event()
+
+    async def traffic():
+        async with aiohttp.ClientSession() as session:
+            while not over.is_set():
+                for address in await ready_addresses(room):
+                    try:
+                        async with session.get(f"http://{address}:8080/") as answer:
+                            seen.add(await answer.text())
+                    except (aiohttp.ClientError, OSError) as error:
+                        failed.append(repr(error))
+
+    user = asyncio.create_task(traffic())
+    await room.deployment(version="2")
+    await complete(room, "2")
+    over.set()
+    await user
+    assert failed == []
+    assert seen == {"1", "2"}
+
+
+async def test_kubectl_follows_a_rollout_scales_it_and_deletes_it(room, kubectl):
+    await room.deployment(replicas=1)
+    where = ("-n", room.namespace)
+    assert "successfully rolled out" in kubectl(*where, "rollout", "status", "deployment/web", "--timeout=30s")
+    kubectl(*where, "scale", "deployment/web", "--replicas=0")
+    kubectl(*where, "rollout", "status", "deployment/web", "--timeout=30s")
+    assert "Scaled down replica set" in kubectl(*where, "get", "events", "-o", "jsonpath={.items[*].message}")
+    kubectl(*where, "delete", "deployment/web", "--timeout=30s")
+    for _ in range(500):
+        if not await room.items("replicasets", "apps/v1") and not await room.items("pods"):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("something of the deployment is left")
