@@ -7,7 +7,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from controller.api.meta import parse_duration
 from controller.errors import ControllerError
@@ -48,7 +48,7 @@ def _name(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(validate_default=True), BeforeValidator(_name)]
+Name = Annotated[str, AfterValidator(_name)]
 Namespaces = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
 

@@ -25,11 +25,14 @@ class _Written:
 
 @dataclass(frozen=True, slots=True)
 class _Tombstone:
-    """An object that we deleted, until the watch says so too."""
+    """An object that we deleted, until the watch says so too.
+
+    `version` is what the cache had of it, `last` what was told of it before, if anything.
+    """
 
     sequence: int
-    uid: str
-    last: Object
+    version: str
+    last: Object | None
 
 
 class Store:
@@ -46,7 +49,7 @@ class Store:
         self._by_owner: dict[str, dict[Key, None]] = {}
         self._by_label: dict[tuple[str, str], dict[Key, None]] = {}
         self._written: dict[Key, _Written] = {}
-        self._tombstones: dict[Key, _Tombstone] = {}
+        self._tombstones: dict[Key, dict[str, _Tombstone]] = {}
         self._sequence = 0
 
     def declare(self, labels: Iterable[str]) -> None:
@@ -105,21 +108,28 @@ class Store:
             return  # nothing changed, or the watch told it already
         self._sequence += 1
         before = self._written.get(key)
-        tombstone = self._tombstones.pop(key, None)
-        seen = before.seen if before else current if current is not None else tombstone.last if tombstone else None
-        self._written[key] = _Written(self._sequence, seen)
+        self._written[key] = _Written(self._sequence, before.seen if before else current)
         self._put(key, obj)
 
     def deleted(self, key: Key, uid: str | None) -> None:
-        """Take the answer of a deletion that is complete; with a uid, only that object goes."""
+        """Take the answer of a deletion that is complete; with a uid, only that object goes.
+
+        Without a uid, what the cache has of that name goes.
+        """
         current = self._objects.get(key)
-        if current is None or (uid is not None and _uid(current) != uid):
+        if uid is None:
+            if current is None:
+                return
+            uid = _uid(current)
+        if uid in self._tombstones.get(key, ()):
             return
         self._sequence += 1
-        self._remove(key)
-        before = self._written.pop(key, None)
-        last = before.seen if before and before.seen is not None else current
-        self._tombstones[key] = _Tombstone(self._sequence, _uid(current), last)
+        version, last = "", None
+        if current is not None and _uid(current) == uid:
+            self._remove(key)
+            before = self._written.pop(key, None)
+            version, last = _version(current), before.seen if before is not None else current
+        self._tombstones.setdefault(key, {})[uid] = _Tombstone(self._sequence, version, last)
 
     def dropped(self, obj: Object) -> None:
         """Forget an object that a write of ours moved out of what we watch."""
@@ -130,18 +140,34 @@ class Store:
     def event(self, kind: ChangeType, obj: Object) -> Change | None:
         """Take one event of a watch, well-formed; return the change that it means, or None when it is old news."""
         key = key_of(obj)
-        tombstone = self._tombstones.get(key)
-        if tombstone is not None:
-            if tombstone.uid == _uid(obj):
-                if kind != "DELETED":
-                    return None
-                del self._tombstones[key]
-                return Change("DELETED", obj, tombstone.last)
-            del self._tombstones[key]
+        if kind != "DELETED" and self._buried_after(key, obj):
+            return None
+        if _uid(obj) in self._tombstones.get(key, ()):
+            return self._confirmed(key, obj, self._take_tombstone(key, _uid(obj)))
         current = self._objects.get(key)
         if kind == "DELETED":
             return self._gone(key, obj, current)
-        return self._news(key, obj, current, tombstone)
+        return self._news(key, obj, current)
+
+    def _buried_after(self, key: Key, obj: Object) -> bool:
+        """Say whether news of an object are older than a deletion of ours: of it, or of a successor of its name."""
+        graves = self._tombstones.get(key)
+        if not graves:
+            return False
+        return _uid(obj) in graves or any(_is_newer(grave.version, _version(obj)) for grave in graves.values())
+
+    def _take_tombstone(self, key: Key, uid: str) -> _Tombstone:
+        graves = self._tombstones[key]
+        tombstone = graves.pop(uid)
+        if not graves:
+            del self._tombstones[key]
+        return tombstone
+
+    def _confirmed(self, key: Key, obj: Object, tombstone: _Tombstone) -> Change | None:
+        """The deletion of ours is confirmed: tell it, unless a successor of the same name has been told already."""
+        if tombstone.last is None or (key in self._objects and key not in self._written):
+            return None
+        return Change("DELETED", obj, tombstone.last)
 
     def _gone(self, key: Key, obj: Object, current: Object | None) -> Change | None:
         if current is None:
@@ -152,7 +178,7 @@ class Store:
         self._remove(key)
         return Change("DELETED", obj, current)
 
-    def _news(self, key: Key, obj: Object, current: Object | None, tombstone: _Tombstone | None) -> Change | None:
+    def _news(self, key: Key, obj: Object, current: Object | None) -> Change | None:
         written = self._written.get(key)
         if current is not None:
             if _older(obj, current):
@@ -161,12 +187,7 @@ class Store:
                 return None
         self._written.pop(key, None)
         self._put(key, obj)
-        if written is not None:
-            previous = written.seen
-        elif current is not None:
-            previous = current
-        else:
-            previous = tombstone.last if tombstone else None
+        previous = written.seen if written is not None else current
         same = previous is not None and _uid(previous) == _uid(obj)
         return Change("MODIFIED" if same else "ADDED", obj, previous)
 
@@ -180,37 +201,43 @@ class Store:
             namespace: the scope of the list; None for all namespaces.
         """
         changes: list[Change] = []
-        listed: set[Key] = set()
+        listed: set[tuple[Key, str]] = set()
         for obj in objects:
             key = key_of(obj)
-            listed.add(key)
-            tombstone = self._tombstones.get(key)
-            if tombstone is not None and tombstone.uid == _uid(obj):
-                if tombstone.sequence > began:
-                    continue  # we deleted it after the list was read
-                del self._tombstones[key]
-            change = self._news(key, obj, self._objects.get(key), tombstone)
+            listed.add((key, _uid(obj)))
+            tombstone = self._tombstones.get(key, {}).get(_uid(obj))
+            if tombstone is not None and tombstone.sequence <= began:
+                self._take_tombstone(key, _uid(obj))  # the list is younger than our deletion: it is there after all
+            if self._buried_after(key, obj):
+                continue
+            change = self._news(key, obj, self._objects.get(key))
             if change is not None:
                 changes.append(change)
         changes.extend(self._missing(listed, version, began, namespace))
         return changes
 
-    def _missing(self, listed: set[Key], version: str, began: int, namespace: str | None) -> Iterator[Change]:
+    def _missing(
+        self, listed: set[tuple[Key, str]], version: str, began: int, namespace: str | None
+    ) -> Iterator[Change]:
         """Remove what the list no longer has, except what we wrote after it was read."""
         for key, obj in list(self._objects.items()):
-            if key in listed or (namespace is not None and key[0] != namespace):
+            if (key, _uid(obj)) in listed or (namespace is not None and key[0] != namespace):
                 continue
             written = self._written.get(key)
-            if written is not None and (written.sequence > began or _is_newer(_version(obj), version)):
+            if written is not None and _after_list(_version(obj), version, written.sequence > began):
                 continue
             self._written.pop(key, None)
             self._remove(key)
             yield Change("DELETED", obj, obj)
-        for key, tombstone in list(self._tombstones.items()):
-            if key in listed or (namespace is not None and key[0] != namespace) or tombstone.sequence > began:
+        graves = [(key, uid, grave) for key, by_uid in self._tombstones.items() for uid, grave in by_uid.items()]
+        for key, uid, grave in graves:
+            if (key, uid) in listed or (namespace is not None and key[0] != namespace):
                 continue
-            del self._tombstones[key]
-            yield Change("DELETED", tombstone.last, tombstone.last)
+            if grave.sequence > began and _after_list(grave.version, version, told=True):
+                continue  # the list may be older than the object
+            change = self._confirmed(key, grave.last or {}, self._take_tombstone(key, uid))
+            if change is not None:
+                yield change
 
     # indexes
 
@@ -284,6 +311,13 @@ def _version(obj: Mapping[str, Any]) -> str:
 def _is_newer(version: str, than: str) -> bool:
     """Compare as Kubernetes lets us: whole numbers by size; anything else says nothing."""
     return version.isdigit() and than.isdigit() and int(version) > int(than)
+
+
+def _after_list(version: str, listed: str, told: bool) -> bool:
+    """Say whether an object of this version is younger than a list: by the versions, else by when we were `told`."""
+    if version.isdigit() and listed.isdigit():
+        return int(version) > int(listed)
+    return told
 
 
 def _older(obj: Mapping[str, Any], than: Mapping[str, Any]) -> bool:
