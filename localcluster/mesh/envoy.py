@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from localcluster.mesh.listeners import http_filters
 from localcluster.mesh.names import GATEWAY_ROUTES
 from localcluster.mesh.policies import ENVOY
 from localcluster.supervise import Program
@@ -48,12 +49,7 @@ async def refusal(binary: str, routes: list[Mapping[str, Any]]) -> str:
         "@type": f"{ENVOY}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "check",
         "route_config": table,
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{ENVOY}.extensions.filters.http.router.v3.Router"},
-            }
-        ],
+        "http_filters": http_filters(),
     }
     listener = {
         "name": "check",

@@ -58,12 +58,17 @@ def http_manager(statistics: str, routes: str, source: str, *, routes_dir: str) 
             "upgrade_configs": [{"upgrade_type": "websocket"}],
             "rds": {"route_config_name": routes, "config_source": source_of_routes},
             "access_log": access_log(source),
-            "http_filters": [
-                _filter("envoy.filters.http.fault", f"{ENVOY}.extensions.filters.http.fault.v3.HTTPFault"),
-                _filter("envoy.filters.http.router", f"{ENVOY}.extensions.filters.http.router.v3.Router"),
-            ],
+            "http_filters": http_filters(),
         },
     }
+
+
+def http_filters() -> list[dict[str, Any]]:
+    """What every request passes: injected faults, then the router."""
+    return [
+        _filter("envoy.filters.http.fault", f"{ENVOY}.extensions.filters.http.fault.v3.HTTPFault"),
+        _filter("envoy.filters.http.router", f"{ENVOY}.extensions.filters.http.router.v3.Router"),
+    ]
 
 
 def _filter(name: str, kind: str) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def service_of_host(host: str, namespace: str) -> tuple[str, str] | None:
 
 def full_host(host: str, namespace: str) -> str:
     """A VirtualService's host as Istio reads it: a name without dots is a Service of the same namespace."""
-    return f"{host}.{namespace}.{DOMAIN}" if host and "." not in host and "*" not in host and ":" not in host else host
+    plain = host.lower()
+    return plain if any(each in plain for each in ".*:") or not plain else f"{plain}.{namespace}.{DOMAIN}"
 
 
 def shared_host(wanted: str, offered: str) -> str | None:
