@@ -102,9 +102,9 @@ class Store:
         """Take the answer of a write, unless the watch was quicker."""
         key = key_of(obj)
         current = self._objects.get(key)
-        if current is not None and _older(obj, current):
-            return
-        if current is not None and _version(obj) == _version(current):
+        if self._buried_after(key, obj):
+            return  # its answer came after that of a later deletion
+        if current is not None and (_older(obj, current) or _version(obj) == _version(current)):
             return  # nothing changed, or the watch told it already
         self._sequence += 1
         before = self._written.get(key)

@@ -81,6 +81,14 @@ def test_a_deletion_with_another_uid_removes_nothing() -> None:
     assert store.get(("ml", "iris")) is not None
 
 
+def test_an_answer_that_comes_after_that_of_a_later_deletion_brings_nothing_back() -> None:
+    store = Store()
+    store.event("ADDED", an_object("iris", 3))
+    store.deleted(("ml", "iris"), "u")
+    store.written(an_object("iris", 5))
+    assert store.get(("ml", "iris")) is None
+
+
 def test_a_list_tells_what_the_watch_missed() -> None:
     store = Store()
     for name in ("gone", "same", "changed"):
