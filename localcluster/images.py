@@ -104,10 +104,12 @@ class Catalogue:
 
 def missing(container: str, image: str) -> str:
     """What to do about an image that is not in the catalogue."""
+    name = repository(image) or "NAME"
+    served = "start the local cluster with --runtime mlserver, or " if name.endswith("seldonio/mlserver") else ""
     return (
-        f"no local command is known for image {image!r} of container {container!r}: annotate the pod template with "
-        f"{COMMAND_ANNOTATION}{container}: <command line>, or start the local cluster with --images FILE.yaml that has "
-        f"the line `{repository(image) or 'NAME'}: [program, argument, ...]`"
+        f"no local command is known for image {image!r} of container {container!r}: {served}annotate the pod template "
+        f"with {COMMAND_ANNOTATION}{container}: <command line>, or start the local cluster with --images FILE.yaml that has "
+        f"the line `{name}: [program, argument, ...]`"
     )
 
 
