@@ -15,7 +15,7 @@ MODEL_ONLY = (
     "more than one needs an interval", "can reach neither limit", "switched off", "given twice", "web sends a body",
     "both body and jsonBody", "less than 2,700,000 years",
 )  # fmt: skip
-BOUNDED = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 PARTS = [(kind.name, part) for kind in KINDS for part in ("spec", "status") if part in kind.model.model_fields]
 
 
