@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,23 +96,36 @@ async def detach(argv: Sequence[str], data_dir: Path, *, limit: float = 120.0) -
     Raises ClusterError with the end of its output (`supervisor.log` in the folder) if it ends or takes too long.
     """
     log_file = data_dir / "supervisor.log"
-    process = _background(argv, log_file)
+    pid = _background(argv, log_file)
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         found = state.read(data_dir)
-        if found is not None and found.pid == process.pid and found.phase == "Ready":
+        if found is not None and found.pid == pid and found.phase == "Ready":
             return found
-        if process.poll() is not None:
-            raise ClusterError(f"the local cluster's supervisor ended with {process.returncode}{log_tail(log_file)}")
+        code = _exit_code(pid)
+        if code is not None:
+            raise ClusterError(f"the local cluster's supervisor ended with {code}{log_tail(log_file)}")
         await asyncio.sleep(0.05)
-    process.terminate()
+    os.kill(pid, signal.SIGTERM)
     raise ClusterError(f"the local cluster was not ready after {limit:g} s{log_tail(log_file)}")
 
 
-def _background(argv: Sequence[str], log_file: Path) -> subprocess.Popen[bytes]:
+def _background(argv: Sequence[str], log_file: Path) -> int:
+    """Start a program that is nobody's to wait for: without a terminal, its output in a file. Its process id."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("wb") as out:
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log_file), flags, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsid=True)
+
+
+def _exit_code(pid: int) -> int | None:
+    """How a child of ours ended; None while it runs."""
+    ended, code = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(code) if ended else None
 
 
 def processes(data_dir: Path) -> list[int]:
