@@ -28,12 +28,31 @@ def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operat
     return Program(name="controller", argv=argv, ready_url=f"http://127.0.0.1:{port}/readyz", ready_timeout=60)
 
 
+def dashboard(at: Addresses) -> Program:
+    """Return the dashboard as a program of the local cluster; its `ready_url` starts with where it is."""
+    port = free_ports(("dashboard",), {})["dashboard"]
+    argv = (
+        sys.executable, "-m", "seldon_rollouts", "dashboard",
+        "--kubeconfig", at.kubeconfig,
+        "--prometheus-url", at.prometheus_url,
+        "--port", str(port),
+    )  # fmt: skip
+    return Program(name="dashboard", argv=argv, ready_url=f"http://127.0.0.1:{port}/healthz")
+
+
+def dashboard_url(cluster: LocalCluster) -> str:
+    """Return where the dashboard of a running cluster is; empty when it has none."""
+    program = cluster.programs.get("dashboard")
+    return program.program.ready_url.removesuffix("healthz") if program else ""
+
+
 def cluster(
     folder: Path,
     *,
     keep_data: bool = False,
     tick_seconds: float = 2.0,
     with_controller: bool = True,
+    with_dashboard: bool = False,
     real_api_server: bool = False,
 ) -> LocalCluster:
     """Return a local cluster with our definitions installed and the controller running in it.
@@ -43,11 +62,13 @@ def cluster(
         keep_data: whether they survive `down`.
         tick_seconds: how often the judge looks.
         with_controller: whether the controller runs as part of it.
+        with_dashboard: whether the dashboard does.
         real_api_server: use the kube-apiserver and etcd that KUBEBUILDER_ASSETS names.
     """
 
     def extra(at: Addresses) -> Iterable[Program]:
-        return [controller(at, tick_seconds=tick_seconds)] if with_controller else []
+        programs = [controller(at, tick_seconds=tick_seconds)] if with_controller else []
+        return [*programs, *([dashboard(at)] if with_dashboard else [])]
 
     options = Options(
         crds=(data.folder("crds"),),

@@ -1,6 +1,6 @@
 """Effects: what each event does to a rollout's status. Pure; `now` is the instant of the decision."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.api import names
@@ -284,6 +284,6 @@ def _worst(status: RolloutStatus, now: datetime) -> Reason:
         evidence=worst.evidence,
         needed=worst.needed,
         samples=worst.canary_requests,
-        window=max(now - started, now - now),
+        window=timedelta(seconds=max(round((now - started).total_seconds()), 0)),
         message=worst.message or status.analysis.message,
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from seldon_rollouts import local
 from seldon_rollouts.demo.narrate import Narrator
 
 
@@ -51,7 +52,9 @@ async def _tell(console: Console, *, keep: bool, folder: Path | None) -> dict[st
     if told.cluster is not None:
         at = told.cluster.addresses
         console.print(
-            f"kept running: KUBECONFIG={at.kubeconfig} gateway {at.gateway_url}; ctrl-C ends it", soft_wrap=True
+            f"kept running: KUBECONFIG={at.kubeconfig} gateway {at.gateway_url} "
+            f"dashboard {local.dashboard_url(told.cluster)}; ctrl-C ends it",
+            soft_wrap=True,
         )
         try:
             await _until_told_to_end()

@@ -29,48 +29,54 @@ def up(
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep objects and metrics over a restart.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` ends it.")] = False,
     controller: Annotated[bool, typer.Option(help="Run our controller in it.")] = True,
+    dashboard: Annotated[bool, typer.Option(help="Run the dashboard in it.")] = True,
 ) -> None:
     """Start the cluster, and print where it is."""
     if detach:
-        _detach(folder, keep_data=keep_data, controller=controller)
+        _detach(folder, keep_data=keep_data, controller=controller, dashboard=dashboard)
         return
-    asyncio.run(_up(folder, keep_data=keep_data, controller=controller))
+    asyncio.run(_up(folder, keep_data=keep_data, controller=controller, dashboard=dashboard))
 
 
-async def _up(folder: Path, *, keep_data: bool, controller: bool) -> None:
-    cluster = local.cluster(folder, keep_data=keep_data, with_controller=controller)
+async def _up(folder: Path, *, keep_data: bool, controller: bool, dashboard: bool) -> None:
+    cluster = local.cluster(folder, keep_data=keep_data, with_controller=controller, with_dashboard=dashboard)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     async with cluster:
-        _say(cluster.addresses)
+        found = state.read(folder)
+        if found is not None:
+            _say(found)
         await ended.wait()
 
 
-def _detach(folder: Path, *, keep_data: bool, controller: bool) -> None:
+def _detach(folder: Path, *, keep_data: bool, controller: bool, dashboard: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "seldon_rollouts", "local", "up", "--data-dir", str(folder)]
     argv += ["--keep-data"] if keep_data else []
     argv += [] if controller else ["--no-controller"]
+    argv += [] if dashboard else ["--no-dashboard"]
     log = folder / "up.out"
     with log.open("wb") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
     while process.poll() is None:
         found = state.read(folder)
         if found is not None and found.phase == "Ready" and found.pid == process.pid:
-            _say(found.addresses)
+            _say(found)
             return
         time.sleep(0.1)
     raise ClusterError(f"the local cluster did not start:\n{log.read_text(errors='replace')}")
 
 
-def _say(at: state.Addresses) -> None:
+def _say(found: state.State) -> None:
+    at, dashboard = found.addresses, found.programs.get("dashboard", "").removesuffix("healthz")
     for line in (
         f"export KUBECONFIG={at.kubeconfig}",
         f"gateway     {at.gateway_url}",
         f"prometheus  {at.prometheus_url}",
         f"API server  {at.api_url}",
+        *([f"dashboard   {dashboard}"] if dashboard else []),
     ):
         _console.print(line, highlight=False, soft_wrap=True)
 
@@ -83,7 +89,7 @@ def status(folder: DataDir = local.DEFAULT_DIR) -> None:
         _console.print(f"no local cluster runs in {folder}", soft_wrap=True)
         raise typer.Exit(1)
     _console.print(f"{found.phase}, process {found.pid}")
-    _say(found.addresses)
+    _say(found)
 
 
 @app.command()

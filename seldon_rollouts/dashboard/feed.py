@@ -63,7 +63,10 @@ class Feed:
         at = status.analysis.updated_at
         curve = self._curves.setdefault(key, deque(maxlen=CURVE_POINTS))
         if at is not None and (not curve or at > curve[-1].at):
-            curve.append(view.point(status, at))
+            canary = view.point(status, at)
+            if curve and curve[-1].revision != canary.revision:
+                curve.clear()
+            curve.append(canary)
 
     async def _wake(self) -> None:
         async with self._changed:

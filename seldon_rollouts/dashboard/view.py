@@ -118,6 +118,8 @@ class Point(View):
     """Evidence at one instant, as the judge had it."""
 
     at: datetime
+    revision: str
+    """Hash of the canary that it is about."""
     weight: int
     observed: float | None
     evidence: Mapping[str, float]
@@ -266,8 +268,10 @@ def models(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 def point(status: RolloutStatus, at: datetime) -> Point:
     """Return what the evidence curve shows of one status."""
+    judged = status.canary_revision or status.stable_revision
     return Point(
         at=at,
+        revision=judged.hash if judged else "",
         weight=status.weights.canary,
         observed=status.weights.observed.canary_percent,
         evidence={metric.name: metric.evidence for metric in status.analysis.metrics},

@@ -39,7 +39,7 @@ async def tell(narrator: Narrator, *, folder: Path | None = None, keep: bool = F
     trained = await asyncio.to_thread(models.train, place / "models")
     narrator.say(f"  accuracy of the first {trained.accuracy[0]:.1%}, of the second {trained.accuracy[1]:.1%}")
     narrator.say("starting the local cluster: API server, node, Envoy, Prometheus, controller")
-    cluster = local.cluster(place / "cluster", tick_seconds=2)
+    cluster = local.cluster(place / "cluster", tick_seconds=2, with_dashboard=keep)
     await cluster.up()
     kept = False
     try:
@@ -55,6 +55,8 @@ async def _scenes(cluster: LocalCluster, trained: models.Trained, narrator: Narr
     at = cluster.addresses
     narrator.say(f"  KUBECONFIG={at.kubeconfig}")
     narrator.say(f"  gateway {at.gateway_url}  prometheus {at.prometheus_url}")
+    if dashboard := local.dashboard_url(cluster):
+        narrator.say(f"  dashboard {dashboard}#/{scenes.NAMESPACE}/{scenes.NAME}")
     url = f"{at.gateway_url}/seldon/{scenes.NAMESPACE}/{scenes.NAME}/api/v1.0/predictions"
     users = Users(url, trained.rows, trained.labels, rate=REQUESTS_PER_SECOND)
     async with Client(connector(at.kubeconfig, None, now=clock.now)) as client:

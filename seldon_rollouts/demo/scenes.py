@@ -39,12 +39,20 @@ SCENES = (
 def rollout(uri: str) -> dict[str, Any]:
     """Return the demo's SeldonRollout for a model; from scene to scene only the model's URI changes."""
     graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
+    # The slow model waits, and would queue behind itself with the one thread that a model has by default.
+    container = {"name": "classifier", "env": [{"name": "GUNICORN_THREADS", "value": "8"}]}
+    predictor = {
+        "name": "default",
+        "replicas": 1,
+        "graph": graph,
+        "componentSpecs": [{"spec": {"containers": [container]}}],
+    }
     return {
         "apiVersion": "rollouts.seldon.io/v1alpha1",
         "kind": "SeldonRollout",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
+            "template": {"spec": {"predictors": [predictor]}},
             "strategy": {
                 "canary": {"steps": [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]},
             },
