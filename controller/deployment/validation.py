@@ -86,7 +86,7 @@ def _brief(value: object) -> object:
 def _expectation(kind: str, message: str) -> str:
     if kind == "missing":
         return "a value; the field is required"
-    return message[0].lower() + message[1:].removeprefix("nput should be ") if message.startswith("I") else message
+    return message.removeprefix("Input should be ").removeprefix("'', ")
 
 
 def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]:

@@ -179,8 +179,9 @@ class World:
     def converge(self, subject: Subject, *, steps: int = 40) -> SeldonDeploymentStatus:
         """Go on until nothing is left to write, time included; return the status."""
         for _ in range(steps):
-            plan = self.step(subject)
+            self.step(subject)
             self.settle()
+            _, _, plan = self.plan(subject)
             if not plan.actions:
                 if plan.requeue_after is None:
                     return self.status(subject)

@@ -1,0 +1,186 @@
+"""Validation: what each rule says, of which field, with which value."""
+
+from typing import Any
+
+import pytest
+
+from controller.deployment.configuration import Configuration
+from controller.deployment.subject import Subject
+from controller.deployment.validation import check, parse
+
+SERVER = {"implementation": "SKLEARN_SERVER", "modelUri": "gs://m"}
+
+
+def _sdep(*predictors: dict[str, Any], name: str = "iris", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "ml"}, "spec": {"predictors": list(predictors), **spec}}
+
+
+def _p(name: str = "p", graph: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"name": name, "graph": {"name": "m", **SERVER} if graph is None else graph, **more}
+
+
+def _pod(*names: str, **more: Any) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": name, "image": "i"} for name in names]}, **more}
+
+
+def _deep(levels: int) -> dict[str, Any]:
+    node: dict[str, Any] = {"name": f"n{levels}", "implementation": "SIMPLE_MODEL"}
+    return node if levels == 1 else {**node, "children": [_deep(levels - 1)]}
+
+
+def _problems(raw: dict[str, Any]) -> list[str]:
+    subject = parse(raw)
+    found = check(subject, Configuration()) if isinstance(subject, Subject) else subject
+    return [str(each) for each in found]
+
+
+AB = {"name": "ab", "implementation": "RANDOM_ABTEST", "children": [{"name": "a", **SERVER}]}
+NO_ENGINE = {"seldon.io/no-engine": "true"}
+BAD = {
+    "no predictor": (_sdep(), "spec.predictors"),
+    "no graph": (_sdep({"name": "p"}), "spec.predictors[0].graph"),
+    "protocol": (_sdep(_p(), protocol="http"), "spec.protocol: 'http'"),
+    "transport": (_sdep(_p(), transport="ftp"), "spec.transport: 'ftp'"),
+    "server type": (_sdep(_p(), serverType="mq"), "spec.serverType: 'mq'"),
+    "two predictors of one name": (_sdep(_p(traffic=50), _p(traffic=50)), "spec.predictors[0].name: 'p'"),
+    "kafka without topics": (_sdep(_p(), serverType="kafka"), "KAFKA_INPUT_TOPIC"),
+    "only a shadow": (_sdep(_p(shadow=True)), "spec.predictors[0].shadow"),
+    "shadow traffic": (_sdep(_p(), _p("s", shadow=True, traffic=101)), "spec.predictors[1].traffic: 101"),
+    "sum of traffic": (_sdep(_p(traffic=50), _p("q", traffic=40)), "'50 + 40'"),
+    "part of the traffic for one predictor": (_sdep(_p(traffic=42)), "spec.predictors[0].traffic: 42"),
+    "150 alone (upstream lets it pass)": (_sdep(_p(traffic=150)), "spec.predictors[0].traffic: 150"),
+    "150 and -50 (upstream lets it pass)": (
+        _sdep(_p(traffic=150), _p("q", traffic=-50)),
+        "spec.predictors[1].traffic: -50",
+    ),
+    "two services of one name": (
+        _sdep(
+            _p(traffic=50, annotations={"seldon.io/svc-name": "s"}),
+            _p("q", traffic=50, annotations={"seldon.io/svc-name": "s"}),
+        ),
+        "annotations[seldon.io/svc-name]: 's'",
+    ),
+    "no engine for a graph": (
+        _sdep(_p(graph={"name": "a", **SERVER, "children": [{"name": "b", **SERVER}]}, annotations=NO_ENGINE)),
+        "annotations[seldon.io/no-engine]",
+    ),
+    "node without container": (_sdep(_p(graph={"name": "m"})), "spec.predictors[0].graph.name: 'm'"),
+    "deep node without container": (
+        _sdep(_p(graph={"name": "m", **SERVER, "children": [{"name": "x"}]})),
+        "spec.predictors[0].graph.children[0].name: 'x'",
+    ),
+    "unknown type without methods": (
+        _sdep(_p(graph={"name": "m", "type": "UNKNOWN_TYPE"}, componentSpecs=[_pod("m")])),
+        "spec.predictors[0].graph.type: 'UNKNOWN_TYPE'",
+    ),
+    "server without model": (
+        _sdep(_p(graph={"name": "m", "implementation": "SKLEARN_SERVER"})),
+        "spec.predictors[0].graph.modelUri: ''",
+    ),
+    "server that is not of tensorflow": (_sdep(_p(), protocol="tensorflow"), "implementation: 'SKLEARN_SERVER'"),
+    "server that nobody knows": (
+        _sdep(_p(graph={"name": "m", "implementation": "X_SERVER", "modelUri": "gs://m"})),
+        "MLFLOW_SERVER, SKLEARN_SERVER, TENSORFLOW_SERVER, XGBOOST_SERVER",
+    ),
+    "logger without mode": (_sdep(_p(graph={"name": "m", **SERVER, "logger": {}})), "graph.logger.mode"),
+    "REST and gRPC in one graph": (
+        _sdep(
+            _p(
+                graph={
+                    "name": "a",
+                    **SERVER,
+                    "endpoint": {"type": "REST"},
+                    "children": [{"name": "b", **SERVER, "endpoint": {"type": "GRPC"}}],
+                }
+            )
+        ),
+        "one endpoint.type",
+    ),
+    "endpoint against transport": (
+        _sdep(_p(graph={"name": "a", **SERVER, "endpoint": {"type": "GRPC"}}), transport="rest"),
+        "endpoint.type: 'GRPC'",
+    ),
+    "twelve levels": (_sdep(_p(graph=_deep(12))), "at most 11 levels"),
+    "one name twice in a graph": (
+        _sdep(_p(graph={"name": "m", **SERVER, "children": [{"name": "m", **SERVER}]})),
+        "children[0].name: 'm'",
+    ),
+    "one container twice": (
+        _sdep(_p(graph={"name": "m"}, componentSpecs=[_pod("m"), _pod("m")])),
+        "componentSpecs[1].spec.containers[0].name: 'm'",
+    ),
+    "one child of an A/B test": (_sdep(_p(graph=AB)), "two children"),
+    "budget with both limits": (
+        _sdep(_p(componentSpecs=[_pod("x", pdbSpec={"minAvailable": 1, "maxUnavailable": 1})])),
+        "componentSpecs[0].pdbSpec",
+    ),
+    "autoscaler upside down": (
+        _sdep(_p(componentSpecs=[_pod("x", hpaSpec={"minReplicas": 3, "maxReplicas": 2})])),
+        "hpaSpec.minReplicas: 3",
+    ),
+    "negative replicas": (_sdep(_p(replicas=-1)), "spec.predictors[0].replicas: -1"),
+    "queue size that is no number": (
+        _sdep(_p(), annotations={"seldon.io/executor-logger-queue-size": "many"}),
+        "annotation seldon.io/executor-logger-queue-size: 'many'",
+    ),
+    "name that is no label": (_sdep(_p(), name="a.b"), "metadata.name: 'a.b'"),
+    "name that is too long": (_sdep(_p(), name="a" * 64), "metadata.name"),
+    "predictor name that is no part of a name": (_sdep(_p("A_b")), "spec.predictors[0].name: 'A_b'"),
+}
+
+
+@pytest.mark.parametrize(("raw", "said"), BAD.values(), ids=BAD.keys())
+def test_a_bad_spec_is_told_by_field_and_value(raw: dict[str, Any], said: str) -> None:
+    found = _problems(raw)
+    assert any(said in each for each in found), found
+
+
+GOOD = {
+    "zero traffic for one predictor": _sdep(_p(traffic=0)),
+    "all traffic for one predictor": _sdep(_p(traffic=100)),
+    "a shadow beside one predictor with no traffic field": _sdep(_p(), _p("s", shadow=True)),
+    "two shadows": _sdep(_p(), _p("s", shadow=True), _p("t", shadow=True, traffic=5)),
+    "kfserving is v2": _sdep(_p(), protocol="kfserving"),
+    "a server with a model of its own": _sdep(
+        _p(graph={"name": "m", "implementation": "HUGGINGFACE_SERVER"}), protocol="v2"
+    ),
+    "an unknown server with an image": _sdep(
+        _p(graph={"name": "m", "implementation": "X_SERVER", "modelUri": "gs://m"}, componentSpecs=[_pod("m")])
+    ),
+    "no-engine that is not true": _sdep(
+        _p(
+            graph={"name": "a", **SERVER, "children": [{"name": "b", **SERVER}]},
+            annotations={"seldon.io/no-engine": "false"},
+        )
+    ),
+    "eleven levels": _sdep(_p(graph=_deep(11))),
+    "built-ins with names of the old engine": _sdep(
+        _p(graph={"name": "Simple_Model", "implementation": "SIMPLE_MODEL"})
+    ),
+}
+
+
+@pytest.mark.parametrize("raw", GOOD.values(), ids=GOOD.keys())
+def test_a_good_spec_passes(raw: dict[str, Any]) -> None:
+    assert _problems(raw) == []
+
+
+def test_every_problem_is_told_at_once() -> None:
+    assert len(_problems(_sdep(_p(traffic=101, graph={"name": "x"}), _p("q", shadow=True, traffic=-1)))) == 3
+
+
+def test_a_sample_is_valid(sample: Any) -> None:
+    import yaml
+
+    assert _problems(yaml.safe_load(sample.read_text())) == []
+
+
+def test_the_words_of_a_problem() -> None:
+    assert _problems(_sdep(_p(traffic=42))) == [
+        "spec.predictors[0].traffic: 42 is not valid; expected 100 or nothing for the only predictor"
+    ]
+
+
+def test_a_shape_problem_says_what_is_expected() -> None:
+    (found,) = _problems(_sdep(_p(), protocol="http"))
+    assert found == "spec.protocol: 'http' is not valid; expected 'seldon', 'tensorflow', 'kfserving' or 'v2'"
