@@ -91,7 +91,9 @@ def _others() -> list[Kind]:
     rbac, hooks = "rbac.authorization.k8s.io/v1", "admissionregistration.k8s.io/v1"
     hook = {**_EVERYWHERE, **_COUNTED}
     crd = {
-        **_EVERYWHERE, **_STATUS, **_COUNTED,
+        **_EVERYWHERE,
+        **_STATUS,
+        **_COUNTED,
         "categories": ("api-extensions",),
         "definition": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
     }

@@ -139,7 +139,7 @@ class Preparation:
         if kind.rules is not None:
             found: Iterable[errors.Cause] = kind.rules.validate(new, old)
             causes.extend(found)
-        if subresource == "status":
+        if subresource in ("status", "binding"):
             causes = [cause for cause in causes if not cause.field.startswith("spec")]
         if causes:
             raise errors.invalid(kind.group, kind.kind, new["metadata"].get("name", ""), causes)

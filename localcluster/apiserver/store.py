@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from localcluster.apiserver import custom, errors, fieldset, managed, patches
+from localcluster.apiserver import custom, errors, fieldset, managed, patches, services
 from localcluster.apiserver.builtin import builtin_kinds
 from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.history import Entry, Event, History, Key
@@ -69,7 +69,7 @@ class Store:
         definition = self.kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
         self.kinds.add(replace(definition, rules=custom.DefinitionRules(self.now)))
         self.history = history or History()
-        self.admissions: list[Admission] = []
+        self.admissions: list[Admission] = [services.Addresses(self.history).admit]
         self._clock = clock
         self._uids = uids
         self._suffixes = suffixes

@@ -10,8 +10,8 @@ from localcluster.apiserver.negotiation import Form
 JsonObject = dict[str, Any]
 
 _NAME = Column("Name", ".metadata.name", format="name")
-_AGE = Column("Age", ".metadata.creationTimestamp", type="date")
 _DEFAULT = (_NAME, Column("Created At", ".metadata.creationTimestamp", type="date"))
+_UNNAMED = frozenset({("", "Event"), ("events.k8s.io", "Event")})
 
 
 def render_one(kind: Kind, obj: JsonObject, form: Form, include: str, now: datetime) -> JsonObject:
@@ -48,16 +48,9 @@ def partial(obj: JsonObject) -> JsonObject:
 
 
 def _table(kind: Kind, objects: list[JsonObject], metadata: JsonObject, include: str, now: datetime) -> JsonObject:
-    columns = kind.columns or _DEFAULT
-    if kind.columns and kind.columns[0].name != "Name":
-        columns = (_NAME, *kind.columns)
-    if (
-        kind.columns
-        and kind.custom is False
-        and kind.columns[-1].name != "Age"
-        and not any(c.name in ("Age", "Created At") for c in columns)
-    ):
-        columns = (*columns, _AGE)
+    columns = (_NAME, *kind.columns) if kind.columns else _DEFAULT
+    if (kind.group, kind.kind) in _UNNAMED:
+        columns = kind.columns
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
