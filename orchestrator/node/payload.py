@@ -99,13 +99,17 @@ def _shaped(values: Any, shape: Any, where: str) -> Any:
     if not isinstance(values, list) or not isinstance(shape, list | tuple):
         raise NodeRuntimeError(f"{where} must have a shape and values")
     try:
+        sizes = [int(size) for size in shape]
+    except (TypeError, ValueError) as error:
+        raise NodeRuntimeError(f"{where}: the shape {list(shape)!r} is not of whole numbers") from error
+    try:
         import numpy as np
     except ImportError:
-        return _nested(values, [int(size) for size in shape], where)
+        return _nested(values, sizes, where)
     try:
-        return np.array(values).reshape([int(size) for size in shape])
+        return np.array(values).reshape(sizes)
     except (TypeError, ValueError) as error:
-        raise NodeRuntimeError(f"{where}: {len(values)} values do not fit the shape {list(shape)}: {error}") from error
+        raise NodeRuntimeError(f"{where}: {len(values)} values do not fit the shape {sizes}: {error}") from error
 
 
 def _nested(values: list[Any], shape: list[int], where: str) -> Any:
@@ -128,15 +132,17 @@ def _tensor(tensor: Any) -> Any:
 def _tftensor(tensor: Any) -> Any:
     if not isinstance(tensor, Mapping):
         raise NodeRuntimeError("data.tftensor must be an object with tensorShape and values")
+    key = next((key for key in _TF_VALUES if tensor.get(key)), None)
+    if key is None:
+        raise NodeRuntimeError(f"data.tftensor must have one of {', '.join(_TF_VALUES)}")
     shape = tensor.get("tensorShape") or tensor.get("tensor_shape") or {}
-    sizes = [int(dimension.get("size", 0)) for dimension in shape.get("dim", [])]
-    for key in _TF_VALUES:
-        if tensor.get(key):
-            values = tensor[key]
-            if "int" in key.lower():
-                values = [int(value) for value in values]  # int64 is a string in protobuf's JSON
-            return _shaped(values, sizes, "data.tftensor")
-    raise NodeRuntimeError(f"data.tftensor must have one of {', '.join(_TF_VALUES)}")
+    try:
+        sizes = [int(dimension.get("size", 0)) for dimension in shape.get("dim", [])]
+        # In protobuf's JSON an int64 is a string.
+        values = [int(value) for value in tensor[key]] if "int" in key.lower() else tensor[key]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise NodeRuntimeError(f"data.tftensor cannot be read: {error}") from error
+    return _shaped(values, sizes, "data.tftensor")
 
 
 def _bytes(text: Any) -> bytes:
