@@ -38,8 +38,8 @@ lint: setup ## ruff, mypy --strict, import-linter, codespell
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-crds: setup ## render crds/*.yaml from the models
-	$(BIN)/python -m controller.api.schema crds
+crds: setup ## render crds/, the RBAC manifests and docs/reference.md from the models
+	$(BIN)/python -m controller.api.schema
 
 e2e: setup system ## the demo's stories as tests, on the local cluster or --kubeconfig
 	$(BIN)/pytest e2e

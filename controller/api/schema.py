@@ -1,4 +1,4 @@
-"""Renders what follows from the models: `python -m controller.api.schema crds`; with --check, only compares."""
+"""Renders what follows from the models: `python -m controller.api.schema [crds|rbac|docs]`; --check only compares."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from controller.api import rbac, reference
 from controller.api.crds import KINDS, definition
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,24 @@ def crd_files() -> Mapping[str, str]:
     return files | {"crds/Kustomization": _HEADER + to_yaml(listing)}
 
 
-RENDERERS = {"crds": crd_files}
+def rbac_files() -> Mapping[str, str]:
+    """Return the RBAC manifests, by their path from the repository's root."""
+
+    def documents(objects: Sequence[Any]) -> str:
+        return _HEADER + "---\n".join(to_yaml(each) for each in objects)
+
+    return {
+        "manifests/base/rbac.yaml": documents(rbac.controller_objects()),
+        "manifests/base/rbac-people.yaml": documents(rbac.people_objects()),
+    }
+
+
+def doc_files() -> Mapping[str, str]:
+    """Return the rendered documents, by their path from the repository's root."""
+    return {"docs/reference.md": reference.reference(), "docs/permissions.md": reference.permissions()}
+
+
+RENDERERS = {"crds": crd_files, "rbac": rbac_files, "docs": doc_files}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,12 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when every file is in step (afterwards), 1 when --check found one that is not.
     """
     parser = argparse.ArgumentParser(prog="python -m controller.api.schema", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=sorted(RENDERERS), default=sorted(RENDERERS), help="all when absent")
+    parser.add_argument("what", nargs="*", choices=[*RENDERERS, "all"], default="all", help="all when absent")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of step")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository's root")
     options = parser.parse_args(arguments)
     stale = False
-    for what in options.what:
+    for what in RENDERERS if "all" in options.what else options.what:
         for name, text in RENDERERS[what]().items():
             path = options.root / name
             if path.is_file() and path.read_text(encoding="utf-8") == text:

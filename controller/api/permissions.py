@@ -1,0 +1,183 @@
+"""What the controllers may do in a cluster: the one table that the RBAC manifests and their documentation are made of.
+
+Exactly what the code calls, and nothing besides: a test reads the calls out of the code and compares.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
+
+Part = Literal["operator", "rollout", "own"]
+READ = ("list", "watch")
+APPLY = ("create", "patch")
+"""Server-side apply: patch, and create while there is no such object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Verbs on some kinds of one API group.
+
+    Args:
+        part: who needs it: one of the controllers, or `own` for what every replica does in its own namespace.
+        group: the API group; empty for core.
+        resources: plural names, with `/status` or `/finalizers` for a subresource.
+        verbs: what may be done.
+        names: only objects of these names; all when empty.
+        why: what it is for, in one sentence.
+    """
+
+    part: Part
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    names: tuple[str, ...] = ()
+
+
+def _events(part: Part) -> Permission:
+    return Permission(
+        part=part, group="", resources=("events",), verbs=("create", "patch"), why="says what it did; counts repeats"
+    )
+
+
+_WRITTEN = ("get", *READ, *APPLY, "delete")
+_WRITES = "written for each predictor, unless a stranger has the name; deleted when no longer wanted"
+
+PERMISSIONS: tuple[Permission, ...] = (
+    Permission(
+        part="operator",
+        group=MACHINELEARNING_GROUP,
+        resources=("seldondeployments",),
+        verbs=READ,
+        why="what people and the rollout controller want",
+    ),
+    Permission(
+        part="operator",
+        group=MACHINELEARNING_GROUP,
+        resources=("seldondeployments/status",),
+        verbs=("patch",),
+        why="its answer",
+    ),
+    Permission(
+        part="operator",
+        group=MACHINELEARNING_GROUP,
+        resources=("seldondeployments/finalizers",),
+        verbs=("update",),
+        why="its objects name the SeldonDeployment as an owner that waits for them; some clusters ask for this",
+    ),
+    Permission(part="operator", group="", resources=("services",), verbs=_WRITTEN, why=_WRITES),
+    Permission(part="operator", group="apps", resources=("deployments",), verbs=_WRITTEN, why=_WRITES),
+    Permission(
+        part="operator",
+        group="autoscaling",
+        resources=("horizontalpodautoscalers",),
+        verbs=_WRITTEN,
+        why=_WRITES,
+    ),
+    Permission(part="operator", group="policy", resources=("poddisruptionbudgets",), verbs=_WRITTEN, why=_WRITES),
+    Permission(
+        part="operator",
+        group="networking.istio.io",
+        resources=("destinationrules", "virtualservices"),
+        verbs=_WRITTEN,
+        why=_WRITES,
+    ),
+    Permission(part="operator", group="", resources=("pods",), verbs=READ, why="why a pod is not ready"),
+    Permission(
+        part="operator",
+        group="discovery.k8s.io",
+        resources=("endpointslices",),
+        verbs=READ,
+        why="traffic moves only to what has ready addresses",
+    ),
+    _events("operator"),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
+        resources=("seldonrollouts",),
+        verbs=READ,
+        why="what people want",
+    ),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
+        resources=("seldonrollouts/status",),
+        verbs=("patch",),
+        why="its answer",
+    ),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
+        resources=("seldonrollouts/finalizers",),
+        verbs=("update",),
+        why="its objects name the rollout as an owner that waits for them; some clusters ask for this",
+    ),
+    Permission(
+        part="rollout",
+        group=MACHINELEARNING_GROUP,
+        resources=("seldondeployments",),
+        verbs=(*READ, *APPLY, "delete"),
+        why="one for each revision; a retired one goes",
+    ),
+    Permission(
+        part="rollout",
+        group="apps",
+        resources=("controllerrevisions",),
+        verbs=(*READ, *APPLY, "delete"),
+        why="the history of templates",
+    ),
+    Permission(
+        part="rollout",
+        group="apps",
+        resources=("deployments",),
+        verbs=READ,
+        why="how many pods of a revision are ready; works with any operator",
+    ),
+    Permission(
+        part="rollout",
+        group="networking.istio.io",
+        resources=("virtualservices",),
+        verbs=(*READ, *APPLY),
+        why="the split of the traffic; it goes with its rollout",
+    ),
+    _events("rollout"),
+    Permission(
+        part="own",
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("create",),
+        why="the first leader makes the Lease; RBAC cannot bind a creation to a name",
+    ),
+    Permission(
+        part="own",
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "update"),
+        names=("seldon-rollouts-controller",),
+        why="who leads, and renewing it",
+    ),
+    Permission(
+        part="own",
+        group="",
+        resources=("configmaps",),
+        verbs=("get",),
+        names=("seldon-config",),
+        why="images of the prepackaged servers",
+    ),
+)
+
+
+def of_part(part: Part) -> list[Permission]:
+    """Return what one part needs, in the table's order."""
+    return [permission for permission in PERMISSIONS if permission.part == part]
+
+
+def rule(permission: Permission) -> dict[str, Any]:
+    """Return a permission as a rule of a Role."""
+    result: dict[str, Any] = {
+        "apiGroups": [permission.group],
+        "resources": list(permission.resources),
+        "verbs": list(permission.verbs),
+    }
+    return result | ({"resourceNames": list(permission.names)} if permission.names else {})
