@@ -108,8 +108,8 @@ def missing(container: str, image: str) -> str:
     served = "start the local cluster with --runtime mlserver, or " if name.endswith("seldonio/mlserver") else ""
     return (
         f"no local command is known for image {image!r} of container {container!r}: {served}annotate the pod template "
-        f"with {COMMAND_ANNOTATION}{container}: <command line>, or start the local cluster with --images FILE.yaml that has "
-        f"the line `{name}: [program, argument, ...]`"
+        f"with {COMMAND_ANNOTATION}{container}: <command line>, or start the local cluster with --images FILE.yaml "
+        f"that has the line `{name}: [program, argument, ...]`"
     )
 
 

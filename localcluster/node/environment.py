@@ -93,7 +93,7 @@ def resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> str:
 
 def quantity_of(text: str) -> float:
     """A Kubernetes quantity (`500m`, `1Gi`, `2`) as a number. Raises ConfigError."""
-    found = re.fullmatch(r"([0-9.]+)([numkMGTPE]?i?|e[0-9]+)", text)
+    found = re.fullmatch(r"([0-9.]+)([numkMGTPE]|[KMGTPE]i|e[0-9]+|)", text)
     if not found:
         raise ConfigError(f"{text!r} is not a quantity such as 500m, 2 or 1Gi")
     number, suffix = found.groups()
