@@ -1,0 +1,208 @@
+"""How often judges roll back good canaries, how soon they find bad ones, and what that costs: `make bench-judges`.
+
+Every judge sees the same seeded traffic. Run `python -m bench.judges --help` for the choices; `--runs 1000` gives the figures
+of docs/judge.md within their confidence limits.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from analysis.judges import halfplane
+from analysis.spec import ERROR_LINES, SLOW_LINES, Line
+from bench import contenders as c
+from bench import progressive
+from bench.scenarios import FIXED, PROGRESSIVE
+from bench.traces import EDGES, TICK, Scenario, World, slower
+
+MINUTES = 30
+
+
+def contenders(scenario: Scenario, history: list) -> dict[str, c.Contender]:
+    """All judges, new for one run."""
+    point = c.latency_point if scenario.latency else c.error_point
+    found: dict[str, c.Contender] = {
+        "ours": c.Ours(history, warmup=60 if scenario.slow_start else 0),
+        "Flagger docs": c.Windowed(c.both(c.success(0.99), c.p99_within(0.5)), interval=60, limit=4),
+        "Flagger 2x": c.Windowed(c.relative(2.0, latency=bool(scenario.latency)), interval=60, limit=4),
+        "Argo 95 %": c.Windowed(c.success(0.95), interval=300, limit=3),
+        "Argo 99 %": c.Windowed(c.success(0.99), interval=60, limit=0),
+        "Kayenta": c.Kayenta(point),
+        "z-test": c.Peeking(),
+    }
+    border = nearest(scenario, ERROR_LINES.rollback, scenario.canary_errors, scenario.stable_errors)
+    if border is not None:
+        found["oracle"] = c.Oracle(scenario.canary_errors, scenario.stable_errors, border)
+    return found
+
+
+def nearest(scenario: Scenario, line: Line, canary: float, stable: float) -> tuple[float, float] | None:
+    """The point of the rollback line that is hardest to tell from the truth; None when the canary is not beyond it."""
+    if canary <= line.at(stable):
+        return None
+    point = halfplane.nearest(line, canary, stable, scenario.weight / (1 - scenario.weight))
+    return None if point is None else (line.at(point), point)
+
+
+def bound(scenario: Scenario) -> float | None:
+    """Seconds that any judge with alpha 1 % needs on average: ln 100 over the information of a second."""
+    pairs = [(scenario.canary_errors, scenario.stable_errors, ERROR_LINES.rollback)]
+    pairs += [(*slower(scenario, edge), SLOW_LINES.rollback) for edge in EDGES] if scenario.latency else []
+    best = 0.0
+    for canary, stable, line in pairs:
+        border = nearest(scenario, line, canary, stable)
+        if border is not None:
+            best = max(best, scenario.weight * _kl(canary, border[0]) + (1 - scenario.weight) * _kl(stable, border[1]))
+    return math.log(100) / (best * scenario.rps) if best else None
+
+
+def _kl(a: float, b: float) -> float:
+    return a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b))
+
+
+def fixed(scenario: Scenario, runs: int) -> dict:
+    """Thirty minutes at one weight: who says "bad", and when."""
+    fired: dict[str, list[int]] = {}
+    cost: dict[str, list[tuple[int, float]]] = {}
+    good: list[int] = []
+    for seed in range(runs):
+        world = World(scenario, seed)
+        waiting = contenders(scenario, world.history())
+        for name in waiting:
+            fired.setdefault(name, [])
+            cost.setdefault(name, [])
+        promoted = False
+        while waiting and world.now < MINUTES * 60:
+            tick = world.tick(scenario.weight)
+            for name, judge in list(waiting.items()):
+                verdict = judge.see(tick)
+                if verdict == "bad":
+                    fired[name].append(world.now)
+                    cost[name].append((world.canary_requests, world.excess))
+                    del waiting[name]
+                elif verdict == "good" and name == "ours" and not promoted:
+                    promoted = True
+                    good.append(world.now)
+        for name in waiting:
+            cost[name].append((world.canary_requests, world.excess))
+    judges = {name: _summary(times, cost[name], runs) for name, times in fired.items()}
+    judges["ours"]["good_percent"], judges["ours"]["good_median"] = 100 * len(good) / runs, _median(good)
+    return {"scenario": scenario.name, "bad": scenario.bad, "runs": runs, "bound": bound(scenario), "judges": judges}
+
+
+def _summary(times: list[int], cost: list[tuple[int, float]], runs: int) -> dict:
+    low, high = interval(len(times), runs)
+    return {
+        "fired_percent": 100 * len(times) / runs,
+        "fired_interval_99": [100 * low, 100 * high],
+        "median": _median(times),
+        "p90": sorted(times)[math.ceil(0.9 * len(times)) - 1] if times else None,
+        "canary_requests": statistics.mean(requests for requests, _ in cost),
+        "excess_errors": statistics.mean(excess for _, excess in cost),
+    }
+
+
+def whole(scenario: Scenario, runs: int) -> dict:
+    """Whole rollouts: what becomes of the canary."""
+    judges = {}
+    for name, play in progressive.RIVALS.items():
+        outcomes = [play(scenario, seed) for seed in range(runs)]
+        ended = {end: [one for one in outcomes if one.end == end] for end in ("promoted", "rolled back", "paused")}
+        judges[name] = {
+            **{f"{end.replace(' ', '_')}_percent": 100 * len(found) / runs for end, found in ended.items()},
+            **{
+                f"{end.replace(' ', '_')}_median": _median([one.seconds for one in found])
+                for end, found in ended.items()
+            },
+            "canary_requests": statistics.mean(one.canary_requests for one in outcomes),
+            "excess_errors": statistics.mean(one.excess for one in outcomes),
+        }
+    return {"scenario": scenario.name, "bad": scenario.bad, "runs": runs, "judges": judges}
+
+
+def _median(times: list[int]) -> float | None:
+    return statistics.median(times) if times else None
+
+
+def interval(found: int, runs: int, z: float = 2.576) -> tuple[float, float]:
+    """Wilson's 99 % interval of a share."""
+    share, squared = found / runs, z * z / runs
+    middle = (share + squared / 2) / (1 + squared)
+    half = z * math.sqrt(share * (1 - share) / runs + squared / (4 * runs)) / (1 + squared)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def table(results: Iterable[dict], cell: Callable[[dict], str]) -> str:
+    """A Markdown table: a row for each scenario, a column for each judge."""
+    results = list(results)
+    names = list(dict.fromkeys(name for result in results for name in result["judges"]))
+    lines = ["| scenario | bound s | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for result in results:
+        limit = result.get("bound")
+        cells = [cell(result["judges"][name]) if name in result["judges"] else "-" for name in names]
+        lines.append(f"| {result['scenario']} | {'-' if limit is None else round(limit)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def fixed_cell(judge: dict) -> str:
+    """Such as `99.5 @310 (480) [7]`: percent, median and 90th percentile in seconds, excess bad requests."""
+    if judge["median"] is None:
+        return "0"
+    return f"{judge['fired_percent']:.3g} @{judge['median']:.0f} ({judge['p90']:.0f}) [{judge['excess_errors']:.0f}]"
+
+
+def whole_cell(judge: dict) -> str:
+    """Such as `promoted 99.8 @430, back 0.2 @300, paused 0 [3]`."""
+    parts = []
+    for end, word in (("promoted", "promoted"), ("rolled_back", "back"), ("paused", "paused")):
+        if judge[f"{end}_percent"]:
+            parts.append(f"{word} {judge[f'{end}_percent']:.3g} @{judge[f'{end}_median']:.0f}")
+    return ", ".join(parts) + f" [{judge['excess_errors']:.0f}]"
+
+
+def cost_of_a_tick(rollouts: int = 1000) -> dict:
+    """CPU time of judging one tick of so many rollouts, errors and latency, without reading Prometheus."""
+    world = World(Scenario(name="cost"), 1)
+    judge = c.Ours(world.history())
+    ticks = [world.tick(0.05) for _ in range(126)]
+    for tick in ticks[:26]:
+        judge.see(tick)
+    started = time.process_time()
+    for tick in ticks[26:]:
+        judge.see(tick)
+    return {"rollouts": rollouts, "milliseconds": 1000 * (time.process_time() - started) / 100 * rollouts, "tick": TICK}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=50, help="seeded runs of each scenario (default 50)")
+    parser.add_argument("--only", default="", help="only scenarios whose name contains this")
+    parser.add_argument("--kind", choices=("fixed", "progressive", "all"), default="all")
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    options = parser.parse_args(argv)
+    results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
+    print(f"one tick of 1,000 rollouts: {results['cost_of_a_tick']['milliseconds']:.0f} ms of CPU\n")
+    for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, whole)):
+        for scenario in scenarios:
+            if options.only in scenario.name and options.kind in (kind, "all"):
+                results[kind].append(play(scenario, options.runs))
+                print(f"{kind}: {scenario.name}", file=sys.stderr)
+    if results["fixed"]:
+        print("Fixed weight, 30 min: rolled back % @median s (p90) [excess bad requests]\n")
+        print(table(results["fixed"], fixed_cell), "\n")
+    if results["progressive"]:
+        print("Whole rollouts: % @median s [excess bad requests]\n")
+        print(table(results["progressive"], whole_cell))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
