@@ -85,6 +85,8 @@ class Election:
             try:
                 async with asyncio.timeout(self._terms.deadline.total_seconds()):
                     wait = await self._try()
+            except ConflictError:
+                log.debug("another was quicker lease=%s/%s", self._namespace, self._name)
             except (ApiError, TimeoutError) as error:
                 log.warning("lease not read or taken lease=%s/%s error=%s", self._namespace, self._name, error)
             if not self.holds():

@@ -1,0 +1,402 @@
+"""What a server may do to us: cut and mute watches, forget history, send garbage, shed load, refuse credentials."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from controller.health import Metrics
+from controller.kube.client import Client
+from controller.kube.connection import Connection, Secret, fixed
+from controller.kube.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError, UnavailableError
+from controller.kube.informer import Informer
+from controller.kube.reflector import Timing
+from controller.kube.resources import CONFIG_MAP, POD
+from controller.kube.watches import Change
+
+Object = dict[str, Any]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+
+
+def pod(name: str, version: int, **more: Any) -> Object:
+    return {"metadata": {"name": name, "namespace": "ml", "uid": name, "resourceVersion": str(version), **more}}
+
+
+def line(kind: str, obj: Any) -> bytes:
+    return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+
+
+class Faulty:
+    """A server that answers lists and watches from a script; the last watch of the script stays open and silent."""
+
+    def __init__(self) -> None:
+        self.lists: list[Answer] = []
+        self.watches: list[Answer] = []
+        self.listed = 0
+        self.watched: list[dict[str, str]] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch"):
+            self.watched.append(dict(request.query))
+            answer = self.watches.pop(0) if self.watches else silence
+            return await answer(request)
+        self.listed += 1
+        return await (self.lists.pop(0) if len(self.lists) > 1 else self.lists[0])(request)
+
+
+def a_list(*items: Any, version: str = "10", token: str = "") -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        body = {"kind": "PodList", "metadata": {"resourceVersion": version, "continue": token}, "items": items}
+        return web.json_response(body)
+
+    return answer
+
+
+def a_status(code: int, reason: str = "", headers: dict[str, str] | None = None) -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": code, "reason": reason}, status=code, headers=headers)
+
+    return answer
+
+
+def a_watch(*chunks: bytes, cut: bool = False) -> Answer:
+    """Send chunks, then end well, or cut the connection in the middle."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(chunk)
+        if cut:
+            assert request.transport is not None
+            request.transport.abort()
+        return response
+
+    return answer
+
+
+async def silence(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    return response
+
+
+@pytest_asyncio.fixture
+async def faulty() -> AsyncIterator[Faulty]:
+    server = Faulty()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def client(faulty: Faulty) -> AsyncIterator[Client]:
+    async with Client(fixed(faulty.url), metrics=Metrics(), chance=lambda: 0.0) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def informing(
+    client: Client, timing: Timing, *, optional: bool = False
+) -> AsyncIterator[tuple[Informer, list[Change]]]:
+    informer = Informer(client, POD, timing=timing, chance=lambda: 0.0)
+    changes: list[Change] = []
+    informer.subscribe(changes.append, optional=optional)
+    task = asyncio.create_task(informer.run())
+    try:
+        yield informer, changes
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def names(changes: list[Change]) -> list[tuple[str, str]]:
+    return [(change.type, change.object["metadata"]["name"]) for change in changes]
+
+
+def count(client: Client, metric: str, **labels: str) -> float:
+    return client.metrics.registry.get_sample_value(metric, labels) or 0.0
+
+
+async def test_a_watch_that_was_cut_goes_on_where_it_was(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list(pod("a", 3))]
+    faulty.watches = [
+        a_watch(line("ADDED", pod("b", 11)), b'{"type": "ADD', cut=True),
+        a_watch(line("ADDED", pod("c", 12))),
+    ]
+    async with informing(client, quick) as (_, changes):
+        await eventually(lambda: len(faulty.watched) >= 3)
+    assert names(changes) == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
+    assert [query["resourceVersion"] for query in faulty.watched[:3]] == ["10", "11", "12"]
+    assert faulty.listed == 1, "nothing was lost, so nothing had to be listed again"
+
+
+async def test_a_bookmark_moves_the_place_without_a_change(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list()]
+    faulty.watches = [a_watch(line("BOOKMARK", {"metadata": {"resourceVersion": "99"}}))]
+    async with informing(client, quick) as (_, changes):
+        await eventually(lambda: len(faulty.watched) == 2)
+    assert faulty.watched[1]["resourceVersion"] == "99"
+    assert faulty.watched[0]["allowWatchBookmarks"] == "true"
+    assert changes == []
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["inside the stream", "as the answer"])
+async def test_forgotten_history_is_listed_again_and_what_was_missed_is_told(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually, inside: bool
+) -> None:
+    gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+    faulty.lists = [a_list(pod("a", 3), pod("b", 4)), a_list(pod("b", 20), pod("c", 21), version="30")]
+    faulty.watches = [a_watch(line("ERROR", gone)) if inside else a_status(410, "Expired")]
+    async with informing(client, quick) as (informer, changes):
+        await eventually(lambda: len(faulty.watched) == 2)
+        assert names(changes[2:]) == [("MODIFIED", "b"), ("ADDED", "c"), ("DELETED", "a")]
+        assert informer.store.get(("ml", "a")) is None
+    assert faulty.watched[1]["resourceVersion"] == "30"
+    assert count(client, "seldon_rollouts_watch_restarts_total", resource="pods", reason="gone") == 1
+
+
+async def test_garbage_costs_only_itself_and_the_cache_is_made_sure_of_afterwards(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty.lists = [a_list(pod("a", 3), "no object", {"metadata": {}}), a_list(pod("a", 3), pod("healed", 14))]
+    faulty.watches = [
+        a_watch(
+            b"not json\n",
+            b'{"type": "ADDED"}\n[]\n',
+            line("ADDED", {"metadata": {"name": 5}}),
+            line("PERHAPS", pod("x", 12)),
+            line("BOOKMARK", {}),
+            line("ADDED", pod("b", 13)),
+        )
+    ]
+    with caplog.at_level(logging.WARNING, "seldon_rollouts.kube"):
+        async with informing(client, quick) as (informer, changes):
+            await eventually(lambda: len(faulty.watched) == 2)
+            assert informer.store.get(("ml", "healed")) is not None
+    assert names(changes)[:2] == [("ADDED", "a"), ("ADDED", "b")]
+    assert count(client, "seldon_rollouts_malformed_objects_total", resource="pods") == 8
+    assert len([record for record in caplog.records if "unreadable" in record.message]) == 8
+    assert faulty.listed == 2
+
+
+async def test_a_line_of_several_mebibytes_is_an_object_like_any_other(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    big = pod("big", 11, annotations={"text": "x" * 3_900_000})
+    faulty.lists = [a_list()]
+    faulty.watches = [a_watch(line("ADDED", big), line("ADDED", pod("next", 12)))]
+    async with informing(client, quick) as (_, changes):
+        await eventually(lambda: names(changes) == [("ADDED", "big"), ("ADDED", "next")])
+
+
+async def test_a_line_beyond_all_bounds_is_passed_over(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list()]
+    faulty.watches = [a_watch(b"x" * 5_000_000 + b"\n", line("ADDED", pod("next", 12)))]
+    async with informing(client, quick) as (_, changes):
+        await eventually(lambda: names(changes) == [("ADDED", "next")])
+    assert count(client, "seldon_rollouts_malformed_objects_total", resource="pods") == 1
+
+
+async def test_a_server_that_falls_silent_is_left_and_asked_again_from_the_same_place(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list(pod("a", 3))]
+    faulty.watches = [silence, silence]
+    async with informing(client, replace(quick, quiet=timedelta(seconds=0.1))) as (informer, _):
+        await eventually(lambda: len(faulty.watched) >= 3)
+        assert informer.store.get(("ml", "a")) is not None
+    assert {query["resourceVersion"] for query in faulty.watched} == {"10"}
+    assert faulty.listed == 1
+    assert count(client, "seldon_rollouts_watch_restarts_total", resource="pods", reason="silent") >= 2
+
+
+async def test_a_list_that_expires_between_two_pages_begins_again(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list(pod("a", 3), token="next"), a_status(410, "Expired"), a_list(pod("b", 4))]
+    async with informing(client, quick) as (informer, changes):
+        await eventually(lambda: informer.synced)
+    assert names(changes) == [("ADDED", "b")]
+
+
+async def test_an_api_server_in_trouble_is_asked_with_growing_patience_until_it_recovers(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_status(500), a_status(500), a_status(403, "Forbidden"), a_list(pod("a", 3))]
+    async with informing(client, quick) as (informer, changes):
+        await eventually(lambda: informer.synced)
+        assert informer.problem == ""
+    assert names(changes) == [("ADDED", "a")]
+
+
+async def test_a_kind_that_seems_gone_for_a_moment_keeps_its_objects(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    """Discovery may blink while a server starts; only a second look empties the cache."""
+    resources = {"resources": [{"name": "pods"}]}
+    answers = [resources, None, resources]
+
+    async def discover_or_list(request: web.Request) -> web.StreamResponse:
+        if request.path == "/api/v1":
+            found = answers.pop(0) if answers else resources
+            return web.json_response(found) if found else await a_status(404, "NotFound")(request)
+        return await a_list(pod("a", 3))(request)
+
+    faulty.lists = [discover_or_list]
+    faulty.watches = [a_status(404, "NotFound")]
+    async with informing(client, quick, optional=True) as (informer, changes):
+        await eventually(lambda: len(faulty.watched) == 2)
+        assert informer.store.get(("ml", "a")) is not None
+    assert names(changes) == [("ADDED", "a")]
+
+
+async def test_a_subscriber_that_fails_harms_neither_the_stream_nor_the_others(
+    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+) -> None:
+    faulty.lists = [a_list(pod("a", 3), pod("b", 4))]
+    informer = Informer(client, POD, timing=quick)
+    changes: list[Change] = []
+    informer.subscribe(lambda change: 1 / 0)  # type: ignore[arg-type, return-value]  # it fails
+    informer.subscribe(changes.append)
+    task = asyncio.create_task(informer.run())
+    await eventually(lambda: len(changes) == 2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+# single requests
+
+
+async def test_shed_load_is_waited_out_as_long_as_the_server_asks(faulty: Faulty, client: Client) -> None:
+    faulty.lists = [a_status(429, "TooManyRequests", {"Retry-After": "0"}), a_list(pod("a", 3))]
+    items, version = await client.list(POD)
+    assert (len(items), version) == (1, "10")
+    assert count(client, "seldon_rollouts_api_requests_total", verb="list", code="429") == 1
+    assert count(client, "seldon_rollouts_api_requests_total", verb="list", code="200") == 1
+
+
+async def test_a_server_that_asks_for_too_much_patience_is_the_callers_business(faulty: Faulty, client: Client) -> None:
+    faulty.lists = [a_status(429, "TooManyRequests", {"Retry-After": "3600"})]
+    with pytest.raises(TooManyRequestsError) as caught:
+        await client.list(POD)
+    assert caught.value.retry_after == timedelta(hours=1)
+    assert faulty.listed == 1
+
+
+async def test_no_server_is_an_error_of_ours(client: Client, faulty: Faulty) -> None:
+    async with Client(fixed("http://127.0.0.1:1")) as nobody:
+        with pytest.raises(UnavailableError, match="list pods ml") as caught:
+            await nobody.list(POD, "ml")
+    assert caught.value.status == 0
+
+
+async def test_an_answer_that_takes_too_long_is_an_error_of_ours(client: Client, faulty: Faulty) -> None:
+    from controller.kube import requests
+
+    faulty.lists = [silence]
+    with pytest.raises(UnavailableError) as caught:
+        await client.send(requests.get(POD, "ml", "iris"), timeout=timedelta(seconds=0.1))
+    assert caught.value.reason == "Timeout"
+
+
+async def test_an_answer_that_is_no_json_is_an_error_of_ours(client: Client, faulty: Faulty) -> None:
+    async def page(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>")
+
+    faulty.lists = [page]
+    with pytest.raises(UnavailableError, match="no JSON object"):
+        await client.list(POD)
+
+
+async def test_credentials_are_read_again_once_when_they_are_refused(faulty: Faulty) -> None:
+    tokens = iter(["old", "new", "newer"])
+    seen: list[str] = []
+
+    async def connect() -> Connection:
+        return Connection(url=faulty.url, authorization=Secret(f"Bearer {next(tokens)}"))
+
+    async def check(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        return await (a_list() if seen[-1] == "Bearer new" else a_status(401, "Unauthorized"))(request)
+
+    faulty.lists = [check]
+    async with Client(connect) as client:
+        await client.list(POD)
+    assert seen == ["Bearer old", "Bearer new"]
+
+
+async def test_credentials_that_stay_refused_are_an_error(faulty: Faulty) -> None:
+    faulty.lists = [a_status(401, "Unauthorized")]
+    async with Client(fixed(faulty.url, "secret-token")) as client:
+        with pytest.raises(UnauthorizedError):
+            await client.list(POD)
+    assert faulty.listed == 1, "the same credentials are not tried twice"
+
+
+async def test_credentials_that_have_aged_are_read_again(faulty: Faulty) -> None:
+    reads = 0
+
+    async def connect() -> Connection:
+        nonlocal reads
+        reads += 1
+        return Connection(url=faulty.url, authorization=Secret(None), reread_at=datetime(2000, 1, 1, tzinfo=UTC))
+
+    faulty.lists = [a_list()]
+    async with Client(connect) as client:
+        await client.list(POD)
+        await client.list(POD)
+    assert reads == 2
+
+
+async def test_a_token_is_never_shown(faulty: Faulty, caplog: pytest.LogCaptureFixture) -> None:
+    token = "very-secret-token"
+    faulty.lists = [a_status(403, "Forbidden")]
+    with caplog.at_level(logging.DEBUG):
+        async with Client(fixed(faulty.url, token)) as client:
+            with pytest.raises(ForbiddenError) as caught:
+                await client.create(
+                    CONFIG_MAP, {"metadata": {"name": "a", "namespace": "ml"}, "data": {"key": "hush-hush"}}
+                )
+            shown = repr(client._connection) + str(caught.value) + repr(vars(caught.value))
+    told = caplog.text + shown + client.metrics.render().decode()
+    assert token not in told
+    assert "hush-hush" not in told
+
+
+async def test_what_the_server_warns_of_is_told_once(
+    faulty: Faulty, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def warns(request: web.Request) -> web.StreamResponse:
+        answer = await a_list()(request)
+        answer.headers["Warning"] = '299 - "unknown field \\"spec.x\\""'
+        return answer
+
+    faulty.lists = [warns]
+    with caplog.at_level(logging.WARNING, "seldon_rollouts.kube"):
+        await client.list(POD)
+        await client.list(POD)
+    assert len([record for record in caplog.records if "unknown field" in record.getMessage()]) == 1
