@@ -23,7 +23,7 @@ from localcluster.times import stamp
 FINISHED = ("Succeeded", "Failed")
 ABANDONED_GRACE = 2.0
 """Seconds for the processes of a pod whose object is gone already."""
-KEPT_LOGS = 200
+KEPT_LOGS, HEARTBEAT = 200, 20.0
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +38,7 @@ class Agent:
         self._queue: asyncio.Queue[tuple[Key, str]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
+        self._since = stamp(datetime.now(UTC))
         self._file = room.settings.data_dir / "addresses.json"
         saved = _read(self._file)
         octet = saved.get("octet")
@@ -46,8 +47,8 @@ class Agent:
         self._addresses.restore(saved)
 
     async def start(self) -> None:
-        """Register the node and begin with the pods that are there."""
-        await self._register()
+        """Begin with the pods that are there."""
+        self._background(self._keep_registered())
         await self._pods.synced()
         present = {pod["metadata"]["uid"] for pod in self._pods.objects.values()}
         for uid in self._addresses.taken.keys() - present:
@@ -164,6 +165,17 @@ class Agent:
         with contextlib.suppress(NotFoundError):
             await self._client.create("v1", "pods", binding, namespace=namespace, sub="binding")
 
+    async def _keep_registered(self) -> None:
+        """The node's object, again and again: an API server that lost its data gets it back."""
+        while True:
+            try:
+                await self._register()
+            except ApiError as error:
+                log.info("registering node %s: %s", self._room.settings.node_name, error)
+                await asyncio.sleep(1)
+            else:
+                await asyncio.sleep(HEARTBEAT)
+
     async def _register(self) -> None:
         name = self._room.settings.node_name
         labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": _architecture()}
@@ -176,7 +188,7 @@ class Agent:
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": name}],
             "capacity": amounts,
             "allocatable": amounts,
-            "conditions": [ready | {"lastHeartbeatTime": now, "lastTransitionTime": now}],
+            "conditions": [ready | {"lastHeartbeatTime": now, "lastTransitionTime": self._since}],
         }
         await self._client.patch("v1", "nodes", name, {"status": status}, sub="status")
 

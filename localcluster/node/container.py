@@ -93,7 +93,7 @@ class ContainerRunner:
         identity = f"process://{process.pid}-{process.started}"
         self._show(replace(self.view, state=Running(since), started=started, ready=ready, identity=identity))
         self._room.tell("Started", f"Started container {self.view.name}", container=self.view.name)
-        probing = asyncio.create_task(self._probe(process), name=f"probes of {self.view.name}")
+        probing = asyncio.create_task(self._attend(process), name=f"probes of {self.view.name}")
         try:
             code = await process.wait()
         finally:
@@ -135,8 +135,14 @@ class ContainerRunner:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _probe(self, process: Process) -> None:
-        """Startup first; then readiness and liveness side by side."""
+    async def _attend(self, process: Process) -> None:
+        """The postStart hook, the startup probe; then readiness and liveness side by side."""
+        hook = (self.container.get("lifecycle") or {}).get("postStart")
+        if hook and (trouble := await self._hook(hook)):
+            message = f"postStart hook of {self.view.name}: {trouble}"
+            self._room.tell("FailedPostStartHook", message, container=self.view.name, warning=True)
+            await self._end(process, asyncio.get_running_loop().time() + self._room.grace)
+            return
         startup, readiness, liveness = (
             Probe.parse(self.container.get(f"{kind}Probe")) for kind in ("startup", "readiness", "liveness")
         )

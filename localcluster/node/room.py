@@ -108,7 +108,10 @@ class PodRoom:
         mounts = self._mounts(container)
         env = {key: localize(value, mounts) if key in own or key in brought else value for key, value in env.items()}
         words = [localize(expand(word, brought | own | fixed), mounts) for word in image.argv]
-        return Command(argv=words, env=env, folder=self.folder / "containers" / name)
+        folder = self.folder / "containers" / name
+        wanted = container.get("workingDir") or ""
+        inside = localize(wanted, mounts)  # any other folder of an image does not exist here
+        return Command(argv=words, env=env, folder=Path(inside) if inside != wanted else folder)
 
     def localized(self, words: Sequence[str], container: Mapping[str, Any]) -> list[str]:
         """The words of a probe or a hook, with mount paths as folders."""

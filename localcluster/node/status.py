@@ -88,7 +88,6 @@ def pod_status(pod: Object, sight: Sight, now: datetime) -> dict[str, Any]:
         "hostIPs": [{"ip": "127.0.0.1"}],
         "startTime": stamp(sight.since),
         "containerStatuses": [_container(view) for view in sight.main],
-        "qosClass": "BestEffort",
     }
     if sight.address:
         status |= {"podIP": sight.address, "podIPs": [{"ip": sight.address}]}

@@ -37,7 +37,7 @@ def plan(service: Object, pods: Sequence[Object], slices: Sequence[Object]) -> P
         present = mine.pop(key, None)
         if present is None:
             actions.append(Create(group_version=DISCOVERY, plural="endpointslices", obj=piece))
-        elif any(present.get(field) != piece[field] for field in ("endpoints", "ports")):
+        elif any((present.get(field) or []) != piece[field] for field in ("endpoints", "ports")):
             patch = {"endpoints": piece["endpoints"], "ports": piece["ports"]}
             actions.append(Patch(group_version=DISCOVERY, plural="endpointslices", target=present, patch=patch))
     actions += [Delete(group_version=DISCOVERY, plural="endpointslices", target=gone) for gone in mine.values()]
