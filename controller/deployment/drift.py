@@ -21,9 +21,11 @@ _EMPTY: tuple[object, ...] = (None, "", 0, False, [], {}, ())
 
 def signed(desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return the object as it is applied: with the hash of what it says. The API's version is not a part of it."""
-    content = {name: value for name, value in desired.items() if name != "apiVersion"}
     metadata = desired["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), HASH_ANNOTATION: stable_hash(content, 16)}
+    notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != HASH_ANNOTATION}
+    content = {**desired, "metadata": {**metadata, "annotations": notes}}
+    del content["apiVersion"]
+    annotations = {**notes, HASH_ANNOTATION: stable_hash(content, 16)}
     return {**desired, "metadata": {**metadata, "annotations": annotations}}
 
 
@@ -32,11 +34,18 @@ def differs(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 
     Defaults and fields that the server or others added are passed over, and so are forms that the server rewrites, such
     as quantities.
+
+    Args:
+        desired: as `signed` made it.
+        live: as the API gives it.
     """
-    wanted = signed(desired)
     live_metadata = live.get("metadata") or {}
-    metadata = {name: wanted["metadata"].get(name) for name in ("labels", "annotations", "ownerReferences")}
-    content = {name: value for name, value in wanted.items() if name not in ("metadata", "apiVersion")}
+    if (live_metadata.get("annotations") or {}).get(HASH_ANNOTATION) != desired["metadata"]["annotations"][
+        HASH_ANNOTATION
+    ]:
+        return True
+    metadata = {name: desired["metadata"].get(name) for name in ("labels", "annotations", "ownerReferences")}
+    content = {name: value for name, value in desired.items() if name not in ("metadata", "apiVersion")}
     return not (_covers(metadata, live_metadata) and _covers(content, live))
 
 

@@ -69,7 +69,7 @@ class _Draft:
         live = self.observed.live(desired)
         kind, name = identity(desired)
         if live is None:
-            self.actions.append(Apply(signed(desired), creates=True))
+            self.actions.append(Apply(desired, creates=True))
             return False
         if not self.observed.owns(live):
             (self.waits if _is_left_over(live, desired) else self.obstacles).append(stranger(live))
@@ -81,7 +81,7 @@ class _Draft:
             self.actions.append(Mark(kind, name, live["metadata"]["resourceVersion"], None))
         if _must_be_recreated(desired, live):
             self.actions.append(Delete(kind, name, live["metadata"]["uid"]))
-            self.actions.append(Apply(signed(desired), creates=True))
+            self.actions.append(Apply(desired, creates=True))
             return False
         if differs(desired, live):
             self.actions.append(Apply(_careful(desired, live), creates=False))
@@ -165,7 +165,7 @@ def _careful(desired: Mapping[str, Any], live: Object) -> dict[str, Any]:
     Where nobody asks for a number of pods, or an autoscaler sets it, we have none to give. But the number may be ours
     from before, and leaving it out would reset it to 1: so it is given as it stands, for this very version.
     """
-    done = signed(desired)
+    done = dict(desired)
     replicas = live.get("spec", {}).get("replicas")
     if desired["kind"] == "Deployment" and "replicas" not in desired["spec"] and replicas is not None:
         version = live["metadata"]["resourceVersion"]
@@ -184,7 +184,7 @@ def _loosen(draft: _Draft, predictor: PredictorObjects) -> None:
         return
     loose = _without_labels(rule)
     if differs(loose, live):
-        draft.actions.append(Apply(signed(loose), creates=False))
+        draft.actions.append(Apply(loose, creates=False))
 
 
 def _subset_labels(rule: Mapping[str, Any]) -> dict[str, str]:
@@ -194,7 +194,7 @@ def _subset_labels(rule: Mapping[str, Any]) -> dict[str, str]:
 
 def _without_labels(rule: Mapping[str, Any]) -> dict[str, Any]:
     subsets = [{"name": each["name"]} for each in rule["spec"]["subsets"]]
-    return {**rule, "spec": {**rule["spec"], "subsets": subsets}}
+    return signed({**rule, "spec": {**rule["spec"], "subsets": subsets}})
 
 
 def _is_rolled_out(observed: Observed, predictor: PredictorObjects) -> bool:

@@ -7,6 +7,7 @@ route leads to another, which can be moved first when the pods that run listen t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from controller.deployment.drift import signed
 from controller.deployment.observed import Object
 
 Address = tuple[str, int]
@@ -44,7 +45,7 @@ def widened(service: Mapping[str, Any], live: Object | None, route: Object | Non
         return service
     fields = ("name", "port", "targetPort", "protocol")
     old = [{name: each[name] for name in fields if name in each} for each in kept]
-    return {**service, "spec": {**service["spec"], "ports": [*service["spec"]["ports"], *old]}}
+    return signed({**service, "spec": {**service["spec"], "ports": [*service["spec"]["ports"], *old]}})
 
 
 def listens(deployment: Object, port: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from controller.deployment.drift import signed
 from controller.deployment.names import successor
 from controller.deployment.observed import Observed, is_ending
 from controller.deployment.render import Desired, PredictorObjects
@@ -26,9 +27,9 @@ def _predictor(predictor: PredictorObjects, observed: Observed) -> PredictorObje
         return predictor
     return replace(
         predictor,
-        deployments=tuple(_deployment(each, names) for each in predictor.deployments),
-        autoscalers=tuple(_autoscaler(each, names) for each in predictor.autoscalers),
-        budgets=tuple(_named(each, names) for each in predictor.budgets),
+        deployments=tuple(signed(_deployment(each, names)) for each in predictor.deployments),
+        autoscalers=tuple(signed(_autoscaler(each, names)) for each in predictor.autoscalers),
+        budgets=tuple(signed(_named(each, names)) for each in predictor.budgets),
     )
 
 

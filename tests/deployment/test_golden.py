@@ -10,13 +10,18 @@ from typing import Any
 import yaml
 
 from controller.deployment.configuration import Configuration
+from controller.deployment.drift import HASH_ANNOTATION
 from controller.deployment.render import render
 
 
 def _readable(objects: Any) -> Any:
-    """Decode ENGINE_PREDICTOR, so that a golden file shows it."""
+    """Decode ENGINE_PREDICTOR, so that a golden file shows it, and leave out the hash, which does not."""
     done = json.loads(json.dumps(objects))
     for obj in done:
+        notes = obj["metadata"]["annotations"]
+        del notes[HASH_ANNOTATION]
+        if not notes:
+            del obj["metadata"]["annotations"]
         pod = obj["spec"].get("template", {}).get("spec", {})
         for container in pod.get("containers", ()):
             for each in container.get("env", ()):

@@ -1,11 +1,12 @@
 """All that should exist for a SeldonDeployment, and what of it makes up each predictor."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from controller.api.deployment import PredictorSpec
 from controller.deployment.configuration import Configuration
-from controller.deployment.names import service_of
+from controller.deployment.drift import signed
 from controller.deployment.render.autoscalers import render_autoscaler
 from controller.deployment.render.budgets import render_budget
 from controller.deployment.render.deployments import engine_apart, is_autoscaled, render_component, render_engine
@@ -59,10 +60,14 @@ class Desired:
 
 
 def render(subject: Subject, configuration: Configuration) -> Desired:
-    """Return everything that should exist for a SeldonDeployment that `defaults.complete` has completed."""
+    """Return everything that should exist for a SeldonDeployment that `defaults.complete` has completed.
+
+    Each object carries the hash of what it says.
+    """
+    route = render_route(subject, configuration) if configuration.istio else None
     return Desired(
         predictors=tuple(_predictor(subject, each, configuration) for each in subject.spec.predictors),
-        route=render_route(subject, configuration) if configuration.istio else None,
+        route=signed(route) if route else None,
     )
 
 
@@ -85,10 +90,14 @@ def _predictor(subject: Subject, predictor: PredictorSpec, configuration: Config
     return PredictorObjects(
         name=predictor.name,
         shadow=predictor.shadow,
-        service=service,
-        services=tuple(each for each in services if each["metadata"]["name"] != service_of(subject.name, predictor)),
-        deployments=tuple(deployments),
-        autoscalers=tuple(each for each in autoscalers if each),
-        budgets=tuple(each for each in budgets if each),
-        destination=render_destination(subject, predictor, configuration) if configuration.istio else None,
+        service=signed(service),
+        services=_signed(each for each in services if each["metadata"]["name"] != service["metadata"]["name"]),
+        deployments=_signed(deployments),
+        autoscalers=_signed(autoscalers),
+        budgets=_signed(budgets),
+        destination=signed(render_destination(subject, predictor, configuration)) if configuration.istio else None,
     )
+
+
+def _signed(objects: Iterable[Object | None]) -> tuple[Object, ...]:
+    return tuple(signed(each) for each in objects if each)
