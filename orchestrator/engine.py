@@ -43,13 +43,13 @@ class Engine:
         self._draw = draw
         self._root = _prepared(graph.root, call)
 
-    async def predict(self, payload: Payload, context: Context) -> Payload:
+    def predict(self, payload: Payload, context: Context) -> Coroutine[Any, Any, Payload]:
         """The graph's answer. Context's `routing`, if it is a dict, is filled with the way that was taken.
 
         Raises:
             OrchestratorError: there is no answer.
         """
-        return await self._walk(self._root, payload, context, first=True)
+        return self._walk(self._root, payload, context, first=True)
 
     async def feedback(self, payload: Payload, context: Context) -> Payload:
         """Tell the nodes that the routing in the feedback names: children first. Gives the root's reply, or what came.

@@ -72,6 +72,7 @@ class Doors:
         self._feedback = metrics.served("feedback", "post")
         self._status = metrics.served("status", "get")
         self._metadata = metrics.served("metadata", "get")
+        self._serve = self._routed if house.routing else house.engine.predict
         self._doors: dict[bytes, tuple[bytes, Door]] = self._table()
 
     def _table(self) -> dict[bytes, tuple[bytes, Door]]:
@@ -125,7 +126,7 @@ class Doors:
     # ------------------------------------------------------------ the graph
 
     def _predict(self, request: Request) -> Answer:
-        return self._measured(request, self._predictions, self._predicted)
+        return self._measured(request, self._predictions, self._serve)
 
     def _feed_back(self, request: Request) -> Answer:
         return self._measured(request, self._feedback, self._fed_back)
@@ -166,10 +167,8 @@ class Doors:
         response.headers += b"Retry-After: 1\r\n"
         return response
 
-    async def _predicted(self, payload: Payload, context: Context) -> Payload:
+    async def _routed(self, payload: Payload, context: Context) -> Payload:
         house = self._house
-        if not house.routing:
-            return await house.engine.predict(payload, context)
         context.routing = {}
         answer = await house.engine.predict(payload, context)
         return house.codec.with_routing(answer, context.routing)

@@ -30,23 +30,23 @@ TEXT = b"text/plain; charset=utf-8"
 class Request:
     """One whole request. Header names are lower case, in the order they came, and may repeat."""
 
-    __slots__ = ("asks_keep_alive", "body", "headers", "keep_alive", "method", "path", "query")
+    __slots__ = ("_index", "asks_keep_alive", "body", "headers", "keep_alive", "method", "path", "query")
 
     def __init__(self) -> None:
         self.method = b""
         self.path = b""
         self.query = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self._index: dict[bytes, bytes] | None = None
         self.body = b""
         self.keep_alive = True
         self.asks_keep_alive = False  # an HTTP/1.0 client that asks for it must be told
 
     def header(self, name: bytes) -> bytes:
-        """The first value of a header by its lower-case name, or nothing."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""
+        """The last value of a header by its lower-case name, or nothing. Ask only when all headers are here."""
+        if self._index is None:
+            self._index = dict(self.headers)
+        return self._index.get(name, b"")
 
     def head_size(self) -> int:
         """About the bytes of the request line and the headers."""
