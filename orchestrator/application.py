@@ -17,7 +17,10 @@ from orchestrator.errors import SettingsError
 from orchestrator.graph.node import Node
 from orchestrator.graph.parse import parse
 from orchestrator.identity import uuids
-from orchestrator.protocols.codec import Codec, Seldon
+from orchestrator.protocols.codec import Codec
+from orchestrator.protocols.openinference import OpenInference
+from orchestrator.protocols.seldon import Seldon
+from orchestrator.protocols.tensorflow import TensorFlow
 from orchestrator.readiness import Probe
 from orchestrator.servers.doors import Doors, House
 from orchestrator.servers.http import Server
@@ -28,7 +31,7 @@ from orchestrator.telemetry.metrics import Identity, Metrics
 
 log = logging.getLogger(__name__)
 
-_CODECS: dict[str, Callable[[], Codec]] = {"seldon": Seldon}
+_CODECS: dict[str, Callable[[], Codec]] = {"seldon": Seldon, "v2": OpenInference, "tensorflow": TensorFlow}
 _FIRST_PORT = 9000
 
 

@@ -41,7 +41,7 @@ class Engine:
     def __init__(self, graph: Graph, codec: Codec, call: Caller, draw: Callable[[], float]) -> None:
         self._codec = codec
         self._draw = draw
-        self._root = _prepared(graph.root, call)
+        self._root = _prepared(graph.root, call, feedback=codec.sends_feedback)
 
     def predict(self, payload: Payload, context: Context) -> Coroutine[Any, Any, Payload]:
         """The graph's answer. Context's `routing`, if it is a dict, is filled with the way that was taken.
@@ -121,7 +121,7 @@ async def _all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return answers
 
 
-def _prepared(node: Node, call: Caller) -> Step:
+def _prepared(node: Node, call: Caller, *, feedback: bool) -> Step:
     methods = node.methods
     down = "predict" if Method.PREDICT in methods else "transform-input"
     return Step(
@@ -130,6 +130,6 @@ def _prepared(node: Node, call: Caller) -> Step:
         route=call(node, "route") if Method.ROUTE in methods and node.children else None,
         aggregate=call(node, "aggregate") if Method.AGGREGATE in methods else None,
         up=call(node, "transform-output") if Method.TRANSFORM_OUTPUT in methods else None,
-        feedback=call(node, "send-feedback") if Method.SEND_FEEDBACK in methods else None,
-        children=tuple(_prepared(child, call) for child in node.children),
+        feedback=call(node, "send-feedback") if feedback and Method.SEND_FEEDBACK in methods else None,
+        children=tuple(_prepared(child, call, feedback=feedback) for child in node.children),
     )

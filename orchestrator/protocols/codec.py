@@ -1,10 +1,8 @@
 """What the engine asks of a protocol."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
-from urllib.parse import unquote
+from typing import Any, Protocol
 
-from orchestrator.protocols import seldon
 from orchestrator.protocols.payload import Payload
 
 
@@ -16,6 +14,8 @@ class Codec(Protocol):
     feedback_paths: Sequence[str]
     ready_paths: Sequence[str]
     metadata_paths: Sequence[str]
+    sends_feedback: bool  # whether nodes are told of feedback
+    pages: Mapping[str, Any]  # static pages: path to JSON
 
     def addressed(self, path: str) -> tuple[str, str] | None:
         """The verb (predict, status or metadata) and the model's name in the path of a door, or None for no door."""
@@ -45,53 +45,3 @@ class Codec(Protocol):
 
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The reply with the routes that the request took, where the protocol has a place for them."""
-
-
-class Seldon:
-    """The Seldon protocol."""
-
-    name = "seldon"
-    predict_paths: Sequence[str] = ("/api/v1.0/predictions", "/api/v0.1/predictions")
-    feedback_paths: Sequence[str] = ("/api/v1.0/feedback", "/api/v0.1/feedback")
-    ready_paths: Sequence[str] = ("/api/v1.0/status", "/api/v1.0/health/status")
-    metadata_paths: Sequence[str] = ("/api/v1.0/metadata",)
-    _PATHS: Mapping[str, str] = {"status": "/health/status", "ready": "/api/v1.0/health/status"}
-
-    def addressed(self, path: str) -> tuple[str, str] | None:
-        """`/api/v1.0/status/{node}` and `/api/v1.0/metadata/{node}`."""
-        match path.split("/"):
-            case ["", "api", "v0.1" | "v1.0", "status" | "metadata" as verb, node] if node:
-                return verb, unquote(node)
-        return None
-
-    def path(self, verb: str, node: str) -> str:
-        """Every verb has its own path, the same for all nodes."""
-        return self._PATHS.get(verb, f"/{verb}")
-
-    def chained(self, reply: Payload) -> Payload:
-        """Replies and requests are the same message."""
-        return reply
-
-    def route(self, reply: Payload) -> int:
-        """`data.ndarray[0]`, or its other forms."""
-        return seldon.route(reply.plain())
-
-    def joined(self, replies: Sequence[Payload]) -> Payload:
-        """A JSON array."""
-        return seldon.joined(replies)
-
-    def simple_model(self) -> Payload:
-        """Three classes, as upstream's."""
-        return seldon.simple_model()
-
-    def averaged(self, replies: Sequence[Payload]) -> Payload:
-        """The element-wise mean."""
-        return seldon.averaged(replies)
-
-    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
-        """`response.meta.routing`."""
-        return seldon.routing_of_feedback(feedback.plain())
-
-    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
-        """In `meta.routing`."""
-        return Payload(seldon.with_routing(reply.plain(), routing), reply.content_type)

@@ -4,10 +4,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
+from orchestrator.protocols import averages
 from orchestrator.protocols.payload import Payload
 
 _WIDE = re.compile(rb"[0-9]{19}")  # orjson reads integers beyond 64 bits as floats
@@ -84,35 +86,41 @@ def route(body: bytes) -> int:
     except BadPayloadError as error:
         raise BadRouteError(f"a router answered what is no JSON: {error}") from error
     if isinstance(reply, list):
-        return _first_number(reply, reply)
+        return first_number(reply)
     data = reply.get("data") if isinstance(reply, dict) else None
     if not isinstance(data, dict):
         raise BadRouteError(f"a router answered without data: {body[:200]!r}; expected {{'data': {{'ndarray': [n]}}}}")
     if "ndarray" in data:
-        return _first_number(data["ndarray"], reply)
+        return first_number(data["ndarray"])
     if isinstance(data.get("tensor"), dict):
-        return _first_number(data["tensor"].get("values"), reply)
+        return first_number(data["tensor"].get("values"))
     if isinstance(data.get("tftensor"), dict):
         for key in ("intVal", "int64Val", "int_val", "int64_val"):
             if data["tftensor"].get(key):
-                return _first_number(data["tftensor"][key], reply)
+                return first_number(data["tftensor"][key])
     return -1
 
 
-def _first_number(value: Any, reply: Any) -> int:
+def first_number(value: Any) -> int:
+    """The whole number that a router's data starts with, however deep it is nested.
+
+    Raises:
+        BadRouteError: it starts with none.
+    """
+    found = value
     for _ in range(8):
-        if not isinstance(value, list):
+        if not isinstance(found, list):
             break
-        if not value:
-            raise BadRouteError(f"a router answered with no number: {reply!r}")
-        value = value[0]
+        if not found:
+            raise BadRouteError(f"a router answered with no number: {value!r}")
+        found = found[0]
     try:
-        number = float(value)
+        number = float(found)
         if number == int(number):
             return int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise BadRouteError(f"a router answered {value!r}; expected a whole number")
+    raise BadRouteError(f"a router answered {found!r}; expected a whole number")
 
 
 def routing_of_feedback(body: bytes) -> dict[str, int]:
@@ -167,15 +175,13 @@ def averaged(payloads: Sequence[Payload]) -> Payload:
     """
     messages = [read(payload.plain()) for payload in payloads]
     first = _data(messages[0])
-    sums: Any = None
+    parts = []
     for message in messages:
         data = _data(message)
-        values = data["tensor"] if "tensor" in data else data["ndarray"]
         if "tensor" in data and "tensor" in first and data["tensor"].get("shape") != first["tensor"].get("shape"):
             raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes")
-        numbers = values.get("values") if isinstance(values, dict) else values
-        sums = numbers if sums is None else _added(sums, numbers)
-    mean = _scaled(sums, 1 / len(messages))
+        parts.append(data["tensor"].get("values") if "tensor" in data else data["ndarray"])
+    mean = averages.mean(parts)
     names = {"names": first["names"]} if "names" in first else {}
     if "tensor" in first:
         data = {**names, "tensor": {"shape": first["tensor"].get("shape"), "values": mean}}
@@ -191,26 +197,6 @@ def _data(message: Any) -> dict[str, Any]:
     raise BadPayloadError("AVERAGE_COMBINER: a child's answer has neither data.tensor nor data.ndarray")
 
 
-def _added(left: Any, right: Any) -> Any:
-    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
-        return [_added(a, b) for a, b in zip(left, right, strict=True)]
-    if _is_number(left) and _is_number(right):
-        return left + right
-    raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes or are not numbers")
-
-
-def _scaled(value: Any, by: float) -> Any:
-    if isinstance(value, list):
-        return [_scaled(item, by) for item in value]
-    if _is_number(value):
-        return value * by
-    raise BadPayloadError(f"AVERAGE_COMBINER: {value!r} is no number")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _merged(messages: Sequence[Any]) -> dict[str, Any]:
     """All children's meta in one: tags and requestPath side by side (the later wins), metrics one after the other."""
     merged: dict[str, Any] = {}
@@ -224,3 +210,55 @@ def _merged(messages: Sequence[Any]) -> dict[str, Any]:
             else:
                 merged[key] = value
     return merged
+
+
+class Seldon:
+    """The Seldon protocol."""
+
+    name = "seldon"
+    predict_paths: Sequence[str] = ("/api/v1.0/predictions", "/api/v0.1/predictions")
+    feedback_paths: Sequence[str] = ("/api/v1.0/feedback", "/api/v0.1/feedback")
+    ready_paths: Sequence[str] = ("/api/v1.0/status", "/api/v1.0/health/status")
+    metadata_paths: Sequence[str] = ("/api/v1.0/metadata",)
+    sends_feedback = True
+    pages: Mapping[str, Any] = {}
+    _PATHS: Mapping[str, str] = {"status": "/health/status", "ready": "/api/v1.0/health/status"}
+
+    def addressed(self, path: str) -> tuple[str, str] | None:
+        """`/api/v1.0/status/{node}` and `/api/v1.0/metadata/{node}`."""
+        match path.split("/"):
+            case ["", "api", "v0.1" | "v1.0", "status" | "metadata" as verb, node] if node:
+                return verb, unquote(node)
+        return None
+
+    def path(self, verb: str, node: str) -> str:
+        """Every verb has its own path, the same for all nodes."""
+        return self._PATHS.get(verb, f"/{verb}")
+
+    def chained(self, reply: Payload) -> Payload:
+        """Replies and requests are the same message."""
+        return reply
+
+    def route(self, reply: Payload) -> int:
+        """`data.ndarray[0]`, or its other forms."""
+        return route(reply.plain())
+
+    def joined(self, replies: Sequence[Payload]) -> Payload:
+        """A JSON array."""
+        return joined(replies)
+
+    def simple_model(self) -> Payload:
+        """Three classes, as upstream's."""
+        return simple_model()
+
+    def averaged(self, replies: Sequence[Payload]) -> Payload:
+        """The element-wise mean."""
+        return averaged(replies)
+
+    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
+        """`response.meta.routing`."""
+        return routing_of_feedback(feedback.plain())
+
+    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
+        """In `meta.routing`."""
+        return Payload(with_routing(reply.plain(), routing), reply.content_type)

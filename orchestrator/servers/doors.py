@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -91,6 +92,8 @@ class Doors:
         doors.update({path.encode(): (method, door) for found, method, door in paths for path in found})
         for path, (content_type, body) in house.documents.pages.items():
             doors[path.encode()] = (b"GET", self._page(content_type, body.strip))
+        for path, value in codec.pages.items():
+            doors[path.encode()] = (b"GET", self._page(JSON, partial(orjson.dumps, value)))
         return doors
 
     def _page(self, content_type: bytes, body: Callable[[], bytes]) -> Door:
@@ -186,9 +189,11 @@ class Doors:
 
     async def _ask(self, request: Request, verb: str, name: str) -> Response:
         """Hand a node's own status or metadata on."""
+        node = self._house.graph.nodes.get(name)
+        if node is None and name in {self._house.graph.predictor, self._house.deployment}:
+            return await (self._ready(request) if verb == "status" else self._graph_metadata(request))
         begun = perf_counter()
         codes = self._status if verb == "status" else self._metadata
-        node = self._house.graph.nodes.get(name)
         if node is None:
             known = ", ".join(self._house.graph.nodes)
             response = self._failure(request, 404, f"no node {name!r} in the graph; it has {known}", "NO_SUCH_NODE")

@@ -1,0 +1,102 @@
+"""The Open Inference Protocol (v2) over REST, with JSON tensors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from orchestrator.errors import BadPayloadError, BadRouteError
+from orchestrator.protocols import averages, seldon
+from orchestrator.protocols.payload import Payload
+
+_SIMPLE_MODEL = orjson.dumps(
+    {
+        "model_name": "simple",
+        "outputs": [{"name": "output", "datatype": "FP64", "shape": [1, 3], "data": [0.9, 0.05, 0.05]}],
+    }
+)
+
+
+class OpenInference:
+    """The v2 protocol. Nodes are called by their own names; the name in a path of ours never reaches them."""
+
+    name = "v2"
+    predict_paths: Sequence[str] = ("/v2/models/infer",)
+    feedback_paths: Sequence[str] = ()
+    ready_paths: Sequence[str] = ("/v2/health/ready",)
+    metadata_paths: Sequence[str] = ()
+    sends_feedback = False
+    pages: Mapping[str, Any] = {
+        "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": []},
+        "/v2/health/live": {},
+    }
+
+    def addressed(self, path: str) -> tuple[str, str] | None:
+        """`/v2/models/{m}`, with `/infer` or `/ready` behind it, and with `/versions/{v}` or without."""
+        match path.split("/"):
+            case ["", "v2", "models", name, "versions", _, *rest] | ["", "v2", "models", name, *rest] if name:
+                verb = {(): "metadata", ("ready",): "status", ("infer",): "predict"}.get(tuple(rest))
+                return (verb, unquote(name)) if verb else None
+            case _:
+                return None
+
+    def path(self, verb: str, node: str) -> str:
+        """One path for all that takes tensors; aggregate and route have their own."""
+        model = f"/v2/models/{quote(node)}"
+        paths = {"status": f"{model}/ready", "metadata": model, "ready": "/v2/health/ready"}
+        if verb in {"aggregate", "route", "send-feedback"}:
+            return f"/{verb}"
+        return paths.get(verb, f"{model}/infer")
+
+    def chained(self, reply: Payload) -> Payload:
+        """`outputs` become `inputs`, with `id` and `parameters`; what has `inputs` already is a request as it is."""
+        message = seldon.read(reply.plain())
+        if not isinstance(message, dict) or ("inputs" not in message and "outputs" not in message):
+            raise BadPayloadError("a node's v2 reply has neither outputs nor inputs")
+        if "inputs" in message:
+            return Payload(reply.plain(), reply.content_type)
+        request = {key: message[key] for key in ("id", "parameters") if key in message}
+        return Payload(seldon.write({**request, "inputs": message["outputs"]}))
+
+    def route(self, reply: Payload) -> int:
+        """The first number of the first output; the forms of the Seldon protocol are read too."""
+        body = reply.plain()
+        try:
+            message = seldon.read(body)
+        except BadPayloadError as error:
+            raise BadRouteError(f"a router answered what is no JSON: {error}") from error
+        outputs = message.get("outputs") if isinstance(message, dict) else None
+        if not isinstance(outputs, list):
+            return seldon.route(body)
+        data = outputs[0].get("data") if outputs and isinstance(outputs[0], dict) else None
+        return seldon.first_number(data)
+
+    def joined(self, replies: Sequence[Payload]) -> Payload:
+        """A JSON array."""
+        return seldon.joined(replies)
+
+    def simple_model(self) -> Payload:
+        """Three classes, as upstream's."""
+        return Payload(_SIMPLE_MODEL)
+
+    def averaged(self, replies: Sequence[Payload]) -> Payload:
+        """The element-wise mean, output by output."""
+        messages = [seldon.read(reply.plain()) for reply in replies]
+        outputs = [message.get("outputs") if isinstance(message, dict) else None for message in messages]
+        if not all(isinstance(one, list) and len(one) == len(outputs[0] or []) for one in outputs):
+            raise BadPayloadError("AVERAGE_COMBINER: the children's answers have no outputs, or not as many")
+        merged = []
+        for same in zip(*[one or [] for one in outputs], strict=True):
+            if not all(isinstance(one, dict) and one.get("shape") == same[0].get("shape") for one in same):
+                raise BadPayloadError("AVERAGE_COMBINER: the children's outputs have different shapes")
+            merged.append({**same[0], "datatype": "FP64", "data": averages.mean([one.get("data") for one in same])})
+        return Payload(seldon.write({**messages[0], "outputs": merged}))
+
+    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
+        """The protocol has no feedback."""
+        return {}
+
+    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
+        """The protocol has no place for it."""
+        return reply

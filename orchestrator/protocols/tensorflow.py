@@ -1,0 +1,92 @@
+"""TensorFlow Serving's REST protocol."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from orchestrator.errors import BadPayloadError, BadRouteError
+from orchestrator.protocols import averages, seldon
+from orchestrator.protocols.payload import Payload
+
+_SIMPLE_MODEL = orjson.dumps({"predictions": [[0.9, 0.05, 0.05]]})
+
+
+class TensorFlow:
+    """The REST API of TensorFlow Serving. A model's name in a path of ours addresses the graph."""
+
+    name = "tensorflow"
+    predict_paths: Sequence[str] = ("/v1/models/:predict", "/v1/models:predict")
+    feedback_paths: Sequence[str] = ("/api/v1.0/feedback",)
+    ready_paths: Sequence[str] = ()
+    metadata_paths: Sequence[str] = ()
+    sends_feedback = False
+    pages: Mapping[str, Any] = {}
+
+    def addressed(self, path: str) -> tuple[str, str] | None:
+        """`/v1/models/{m}`, with `:predict` or `/metadata` behind it, and with `/versions/{v}` or without."""
+        head, _, verb = path.partition(":")
+        match head.rstrip("/").split("/"):
+            case ["", "v1", "models", name, "versions", _] | ["", "v1", "models", name] if name:
+                return {"predict": ("predict", unquote(name)), "": ("status", unquote(name))}.get(verb)
+            case ["", "v1", "models", name, "versions", _, "metadata"] | ["", "v1", "models", name, "metadata"]:
+                return ("metadata", unquote(name)) if not verb else None
+            case _:
+                return None
+
+    def path(self, verb: str, node: str) -> str:
+        """`:predict` for all that takes instances; aggregate and route have their own."""
+        model = f"/v1/models/{quote(node)}"
+        paths = {"status": model, "ready": model, "metadata": f"{model}/metadata"}
+        if verb in {"aggregate", "route"}:
+            return f"{model}:{verb}"
+        return paths.get(verb, f"{model}:predict")
+
+    def chained(self, reply: Payload) -> Payload:
+        """`predictions` become `instances`; what has `instances` or `inputs` is a request as it is."""
+        body = reply.plain()
+        message = seldon.read(body)
+        if isinstance(message, dict):
+            if "predictions" in message:
+                return Payload(seldon.write({"instances": message["predictions"]}))
+            if "instances" in message or "inputs" in message:
+                return Payload(body, reply.content_type)
+        raise BadPayloadError("a node's reply has no predictions (the columnar form with outputs cannot be chained)")
+
+    def route(self, reply: Payload) -> int:
+        """The first number of `predictions`; the forms of the Seldon protocol are read too."""
+        body = reply.plain()
+        try:
+            message = seldon.read(body)
+        except BadPayloadError as error:
+            raise BadRouteError(f"a router answered what is no JSON: {error}") from error
+        if isinstance(message, dict) and "predictions" in message:
+            return seldon.first_number(message["predictions"])
+        return seldon.route(body)
+
+    def joined(self, replies: Sequence[Payload]) -> Payload:
+        """A JSON array."""
+        return seldon.joined(replies)
+
+    def simple_model(self) -> Payload:
+        """Three classes, as upstream's."""
+        return Payload(_SIMPLE_MODEL)
+
+    def averaged(self, replies: Sequence[Payload]) -> Payload:
+        """The element-wise mean of the predictions."""
+        found = []
+        for reply in replies:
+            message = seldon.read(reply.plain())
+            if not isinstance(message, dict) or "predictions" not in message:
+                raise BadPayloadError("AVERAGE_COMBINER: a child's answer has no predictions")
+            found.append(message["predictions"])
+        return Payload(seldon.write({"predictions": averages.mean(found)}))
+
+    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
+        """The protocol has no feedback."""
+        return {}
+
+    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
+        """The protocol has no place for it."""
+        return reply
