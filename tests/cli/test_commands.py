@@ -1,0 +1,142 @@
+"""The command line against a real API server: what it prints, its exit codes, and errors that say what to do."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller import clock
+from controller.kube import resources
+from controller.kube.client import Client
+from controller.kube.connection import connector
+from localcluster.apiserver.process import running_api_server
+
+ROOT = Path(__file__).parents[2]
+SPEC = {"template": {"spec": {"predictors": [{"name": "default", "graph": {"name": "c"}}]}}}
+
+
+class Shell:
+    """Runs the command line on a cluster with one rollout."""
+
+    def __init__(self, kubeconfig: str, client: Client) -> None:
+        self.kubeconfig, self.client = kubeconfig, client
+
+    async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "seldon_rollouts", *arguments, "--kubeconfig", self.kubeconfig]
+        return await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    async def say(self, **status: Any) -> None:
+        live = await self.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+        meta = live["metadata"]
+        whole = {"observedGeneration": meta["generation"], **status}
+        await self.client.patch_status(
+            resources.SELDON_ROLLOUT, "default", "iris", whole, resource_version=meta["resourceVersion"]
+        )
+
+
+@pytest.fixture
+async def shell() -> AsyncIterator[Shell]:
+    async with running_api_server(crds=[ROOT / "crds"]) as server:
+        kubeconfig = str(server.kubeconfig_path)
+        async with Client(connector(kubeconfig, None, now=clock.now)) as client:
+            await client.create(
+                resources.SELDON_ROLLOUT,
+                {
+                    "apiVersion": "rollouts.seldon.io/v1alpha1",
+                    "kind": "SeldonRollout",
+                    "metadata": {"name": "iris", "namespace": "default"},
+                    "spec": SPEC,
+                },
+            )
+            yield Shell(kubeconfig, client)
+
+
+REVISION = {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 2, "readyReplicas": 1}
+MOVING = {
+    "phase": "Progressing", "message": "revision 2 is progressing: step 1 of 6", "canaryRevision": REVISION, "stepCount": 6,
+    "weights": {"stable": 95, "canary": 5}, "blockedOn": {"kind": "metric", "message": "not enough requests"},
+}  # fmt: skip
+
+
+async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell) -> None:
+    await shell.say(
+        **MOVING, history=[{"at": "2026-01-01T00:00:00Z", "type": "RevisionCreated", "message": "2 begins"}]
+    )
+    listed, got = await shell.run("list", "-A"), await shell.run("get", "iris")
+    explained, told = await shell.run("explain", "iris"), await shell.run("history", "iris")
+    assert "Progressing" in listed.stdout
+    assert "iris-bbb" in got.stdout
+    assert "1/2 ready" in got.stdout
+    assert "waits for metric: not enough requests" in explained.stdout
+    assert "abort" in explained.stdout
+    assert "RevisionCreated" in told.stdout
+
+
+@pytest.mark.parametrize(("phase", "code"), [("Healthy", 0), ("Degraded", 1), ("Progressing", 2), ("Paused", 3)])
+async def test_status_has_exit_codes_for_pipelines(shell: Shell, phase: str, code: int) -> None:
+    await shell.say(phase=phase, message="so it is")
+    done = await shell.run("status", "iris")
+    assert (done.returncode, done.stdout.strip()) == (code, f"{phase}: so it is")
+
+
+async def test_get_as_json_is_the_object_itself(shell: Shell) -> None:
+    done = await shell.run("get", "iris", "-o", "json")
+    assert json.loads(done.stdout)["metadata"]["name"] == "iris"
+
+
+async def test_a_verb_is_left_as_an_intent_and_its_answer_is_printed(shell: Shell) -> None:
+    await shell.say(**MOVING)
+    asking = asyncio.create_task(shell.run("abort", "iris", "--reason", "not today"))
+    async with asyncio.timeout(20):
+        while True:
+            live = await shell.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+            if text := live["metadata"].get("annotations", {}).get("rollouts.seldon.io/intent"):
+                break
+            await asyncio.sleep(0.05)
+    intent = json.loads(text)
+    await shell.say(phase="RollingBack", message="going back", lastIntent={**intent, "outcome": "done"})
+    done = await asking
+    assert (intent["verb"], intent["reason"], bool(intent["by"])) == ("abort", "not today", True)
+    assert (done.returncode, done.stdout.strip()) == (0, "abort: RollingBack: going back")
+
+
+async def test_an_illegal_verb_is_refused_before_anything_is_written(shell: Shell) -> None:
+    await shell.say(phase="Healthy", message="revision 1 serves all traffic")
+    done = await shell.run("resume", "iris")
+    live = await shell.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+    assert (done.returncode, "no rollout is under way" in done.stderr) == (1, True)
+    assert "annotations" not in live["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("get", "nothing"), "not found"),
+        (("get", "iris", "-o", "xml"), "not one of text, json, yaml"),
+    ],
+)
+async def test_errors_are_one_line_that_says_what_is_wrong(shell: Shell, arguments: tuple[str, ...], said: str) -> None:
+    done = await shell.run(*arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_kubeconfig_the_error_says_how_to_give_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seldon_rollouts", "list", "--kubeconfig", str(tmp_path / "none")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "--kubeconfig" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_status_and_down_without_a_local_cluster_say_so(tmp_path: Path) -> None:
+    for verb, code in (("status", 1), ("down", 0)):
+        command = [sys.executable, "-m", "seldon_rollouts", "local", verb, "--data-dir", str(tmp_path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, "no local cluster runs" in done.stdout) == (code, True)

@@ -1,0 +1,100 @@
+"""The dashboard's view models: pure, from objects as the API gives them."""
+
+from typing import Any
+
+import pytest
+
+from seldon_rollouts.dashboard import charts, view
+
+
+def rollout(name: str = "iris", **status: Any) -> dict[str, Any]:
+    graph = {"name": "root", "children": [{"name": "classifier", "modelUri": "gs://m/v2"}]}
+    return {
+        "metadata": {"namespace": "ml", "name": name, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {
+            "template": {"spec": {"predictors": [{"name": "default", "graph": graph}]}},
+            "strategy": {"canary": {"steps": [{"setMirror": {}}, {"setWeight": 5}, {"pause": {}}, {"analysis": {}}]}},
+        },
+        "status": status,
+    }
+
+
+MOVING = {
+    "phase": "Progressing",
+    "message": "revision 2 is progressing",
+    "stepCount": 4,
+    "currentStepIndex": 1,
+    "stableRevision": {
+        "hash": "aaa",
+        "number": 1,
+        "name": "iris-aaa",
+        "role": "stable",
+        "replicas": 2,
+        "readyReplicas": 2,
+    },
+    "canaryRevision": {
+        "hash": "bbb",
+        "number": 2,
+        "name": "iris-bbb",
+        "replicas": 2,
+        "readyReplicas": 1,
+        "message": "starting",
+    },
+    "weights": {"stable": 95, "canary": 5, "observed": {"canaryPercent": 4.8}},
+    "analysis": {
+        "verdict": "Inconclusive",
+        "updatedAt": "2026-01-01T00:01:00Z",
+        "metrics": [{"name": "errorRate", "verdict": "Inconclusive", "evidence": 3.5, "promoteEvidence": 2.0}],
+    },
+}
+
+
+def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
+    shown = view.detail(rollout(**MOVING))
+    assert [step.state for step in shown.steps] == ["done", "current", "ahead", "ahead"]
+    assert [step.title for step in shown.steps] == ["mirror 100 %", "weight 5 %", "pause for a person", "judge"]
+    assert [(each.number, each.weight, each.ready) for each in shown.revisions] == [(1, 95, 2), (2, 5, 1)]
+    assert shown.revisions[1].models == ("gs://m/v2",)
+    assert (shown.row.step, shown.observed_percent, shown.metrics[0].evidence) == ("2 of 4", 4.8, 3.5)
+
+
+def test_a_rollback_is_shown_with_its_reason() -> None:
+    reason = {"metric": "latency", "samples": 420, "window": "30s", "message": "slower"}
+    rejected = [
+        {"hash": "bbb", "number": 2, "at": "2026-01-01T00:02:00Z", "by": "judge", "message": "slower", "reason": reason}
+    ]
+    shown = view.detail(rollout(phase="Degraded", rejected=rejected))
+    (last,) = shown.rejections
+    assert (last.metric, last.samples, last.window, shown.row.urgency) == ("latency", 420, "30s", "attention")
+    assert shown.row.last_rollback == "revision 2: slower"
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Pending"}, {"phase": "Healthy", "stepCount": 4}])
+def test_any_status_can_be_shown(status: dict[str, Any]) -> None:
+    assert view.detail(rollout(**status)).row.name == "iris"
+
+
+def test_a_spec_that_is_not_valid_has_no_steps_and_is_shown_all_the_same() -> None:
+    broken = rollout(phase="Invalid", message="spec.strategy: no")
+    broken["spec"]["strategy"] = {"canary": {"steps": [{"setWeight": 300}]}}
+    shown = view.detail(broken)
+    assert (shown.steps, shown.row.message) == ((), "spec.strategy: no")
+
+
+def test_the_list_puts_what_needs_attention_first_and_finds_by_name() -> None:
+    every = [rollout("a", phase="Healthy"), rollout("b", phase="Progressing"), rollout("c", phase="Degraded")]
+    assert [row.name for row in view.listing(every)] == ["c", "b", "a"]
+    assert [row.name for row in view.listing(every, search="ML/B")] == ["b"]
+    assert view.listing(every, namespace="other") == []
+
+
+def test_gaps_in_prometheus_are_left_out_of_a_line() -> None:
+    answer = [{"metric": {"deployment_name": "iris-b"}, "values": [[1, "2"], [2, "NaN"], [3, "4"]]}]
+    (line,) = charts.series(answer)
+    assert line.points == ((1.0, 2.0), (3.0, 4.0))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a}", "", "a b"])
+def test_what_is_no_kubernetes_name_never_becomes_promql(name: str) -> None:
+    with pytest.raises(ValueError, match="not a Kubernetes name"):
+        charts.queries("ml", name)
