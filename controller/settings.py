@@ -13,7 +13,6 @@ from controller.api.meta import parse_duration
 from controller.errors import ControllerError
 
 ENV_PREFIX = "SELDON_ROLLOUTS_"
-CONTROLLERS = ("operator", "rollout")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OLD_ENV = {
     "namespaces": "WATCH_NAMESPACE",

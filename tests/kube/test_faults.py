@@ -214,7 +214,7 @@ async def test_a_line_of_several_mebibytes_is_an_object_like_any_other(
 async def test_a_line_beyond_all_bounds_is_passed_over(
     faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
 ) -> None:
-    faulty.lists = [a_list()]
+    faulty.lists = [a_list(), a_list(pod("next", 12))]
     faulty.watches = [a_watch(b"x" * 5_000_000 + b"\n", line("ADDED", pod("next", 12)))]
     async with informing(client, quick) as (_, changes):
         await eventually(lambda: names(changes) == [("ADDED", "next")])

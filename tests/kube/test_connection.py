@@ -1,0 +1,128 @@
+"""Kubeconfigs, tokens, exec plugins and service accounts, as far as we add to what kubernetes_asyncio reads."""
+
+import json
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes_asyncio.config import incluster_config
+
+from controller import clock
+from controller.kube.client import Client
+from controller.kube.connection import CredentialsError, connector
+from controller.kube.resources import NAMESPACE
+from localcluster.apiserver.process import running_api_server
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def written(path: Path, user: dict[str, Any], **cluster: Any) -> str:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "ml"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9/", **cluster}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+async def test_a_token_is_read_and_kept_to_itself(tmp_path: Path) -> None:
+    connect = connector(written(tmp_path / "config", {"token": "hush"}), None, now=lambda: AT)
+    connection = await connect()
+    assert (connection.url, connection.namespace) == ("http://127.0.0.1:9", "ml")
+    assert connection.authorization.value == "Bearer hush"
+    assert "hush" not in repr(connection)
+    assert connection.reread_at == AT + timedelta(minutes=1)
+
+
+async def test_a_token_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    connect = connector(written(tmp_path / "config", {"tokenFile": str(token)}), None, now=lambda: AT)
+    assert (await connect()).authorization.value == "Bearer first"
+    token.write_text("second\n")
+    assert (await connect()).authorization.value == "Bearer second"
+
+
+@pytest.mark.parametrize("expires", [None, "2026-01-01T13:00:00Z"])
+async def test_an_exec_plugin_is_asked_again_shortly_before_its_answer_expires(
+    tmp_path: Path, expires: str | None
+) -> None:
+    status = {"token": "from-plugin"} | ({"expirationTimestamp": expires} if expires else {})
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!{sys.executable}\nprint({json.dumps(credential)!r})\n")
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+    connection = await connector(written(tmp_path / "config", user), None, now=lambda: AT)()
+    assert connection.authorization.value == "Bearer from-plugin"
+    assert connection.reread_at == (AT + timedelta(minutes=59) if expires else None)
+
+
+async def test_a_plugin_that_fails_is_named_with_what_it_said(tmp_path: Path) -> None:
+    user = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": sys.executable,
+            "args": ["-c", "raise SystemExit('no login')"],
+        }
+    }
+    with pytest.raises(CredentialsError, match=r"config.*exec: process returned 1\. no login"):
+        await connector(written(tmp_path / "config", user), None, now=lambda: AT)()
+
+
+async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match="missing' is not a file"):
+        await connector(str(tmp_path / "missing"), None, now=lambda: AT)()
+
+
+async def test_a_context_that_is_not_there_is_named_without_showing_the_file(tmp_path: Path) -> None:
+    connect = connector(written(tmp_path / "config", {"token": "hush"}), "nowhere", now=lambda: AT)
+    with pytest.raises(CredentialsError, match="nowhere") as caught:
+        await connect()
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_broken_user_is_told_without_its_secrets(tmp_path: Path) -> None:
+    """The library's own message quotes the whole entry."""
+    user = {"token-typo": "hush", "exec": {"apiVersion": "v1", "command": "x", "args": {"hush": "hush"}}}
+    with pytest.raises(CredentialsError) as caught:
+        await connector(written(tmp_path / "config", user), None, now=lambda: AT)()
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_api_server() as server:
+        token, authority = tmp_path / "token", tmp_path / "ca.crt"
+        token.write_text(server.admin_token + "\n")
+        authority.write_text(server.authority or "")
+        host, port = server.url.removeprefix("https://").split(":")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        monkeypatch.delenv("KUBECONFIG", raising=False)
+        defaults = incluster_config.load_incluster_config
+
+        def here(**kwargs: Any) -> None:
+            defaults(**kwargs, token_filename=str(token), cert_filename=str(authority))
+
+        monkeypatch.setattr("controller.kube.connection.load_incluster_config", here)
+        async with Client(connector(None, None, now=clock.now)) as client:
+            items, _ = await client.list(NAMESPACE)
+        assert items
+
+
+async def test_a_kubeconfig_leads_to_a_server_over_tls() -> None:
+    async with (
+        running_api_server() as server,
+        Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as client,
+    ):
+        items, _ = await client.list(NAMESPACE)
+    assert items
