@@ -46,7 +46,6 @@ def programs(folder: Path, *, port: int, etcd_port: int, etcd_peer_port: int) ->
             f"--listen-peer-urls={peer_url}",
             f"--initial-advertise-peer-urls={peer_url}",
             f"--initial-cluster=default={peer_url}",
-            "--unsafe-no-fsync",
         ),
         ready_url=f"{etcd_url}/health",
     )

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--admin-port", type=int, required=True, help="port of Envoy's admin page on 127.0.0.1")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Rendering makes and drops large documents without cycles: collecting them often is most of its time.
+    gc.set_threshold(200_000, 20, 100)
     places = Places(
         data_dir=arguments.data_dir.absolute(), gateway_port=arguments.gateway_port, admin_port=arguments.admin_port
     )

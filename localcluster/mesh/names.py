@@ -1,9 +1,11 @@
 """Names: of hosts, as Istio resolves them, and of Envoy's clusters and route tables, as we write them."""
 
+import re
 from dataclasses import dataclass
 
 DOMAIN = "svc.cluster.local"
 GATEWAY_ROUTES = "gateway"
+_POD = re.compile(r"(\d+-\d+-\d+-\d+)\.[^.]+\.pod\.cluster\.local")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,6 +52,15 @@ def full_host(host: str, namespace: str) -> str:
     """A VirtualService's host as Istio reads it: a name without dots is a Service of the same namespace."""
     plain = host.lower()
     return plain if any(each in plain for each in ".*:") or not plain else f"{plain}.{namespace}.{DOMAIN}"
+
+
+def pod_address(address: str) -> str:
+    """An endpoint's address as an IP. A pod's DNS name (`127-1-0-2.ml.pod.cluster.local`) spells its address.
+
+    A real API server takes no loopback address in an EndpointSlice, but such a name (address type FQDN).
+    """
+    found = _POD.fullmatch(address)
+    return found.group(1).replace("-", ".") if found else address
 
 
 def shared_host(wanted: str, offered: str) -> str | None:

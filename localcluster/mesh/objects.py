@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from localcluster.mesh.names import DOMAIN, service_of_host
+from localcluster.mesh.names import DOMAIN, pod_address, service_of_host
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]
@@ -132,7 +132,7 @@ def _service(obj: Object, slices: Iterable[Object], pods: Mapping[Key, Object]) 
         for endpoint in each.get("endpoints") or ():
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
-            for address in endpoint.get("addresses") or ():
+            for address in map(pod_address, endpoint.get("addresses") or ()):
                 found[address] = _endpoint(address, ports, endpoint.get("targetRef") or {}, namespace, pods)
     return Service(
         namespace=namespace,

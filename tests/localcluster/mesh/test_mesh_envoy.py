@@ -6,14 +6,20 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
-from localcluster.mesh.envoy import refusal
+from localcluster.mesh.envoy import envoy_program, refusal
+from localcluster.mesh.listeners import http_filters
+from localcluster.mesh.policies import ENVOY
+from localcluster.ports import free_ports
 from localcluster.programs import find_envoy
+from localcluster.supervise import Program, Supervised
 
 REQUESTS = 400
 
@@ -258,3 +264,68 @@ async def test_envoy_is_back_within_a_second_after_a_crash(
     os.kill(before, signal.SIGKILL)
     await until(lambda: proxy.envoy.pid not in (None, before), limit=2.0)
     await until(answers, limit=2.0)
+
+
+async def test_a_grpc_port_is_reached_over_http2(
+    build: Any, proxy: Any, tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    """The backend is a second Envoy that says which protocol it was spoken to in."""
+    ports = free_ports(["backend", "admin"])
+    server = Supervised(speaking_server(tmp_path, ports["backend"], ports["admin"]), tmp_path / "backend.log")
+    await server.start()
+    await server.ready()
+    try:
+        service = build.service("iris", {"name": "grpc", "port": 5001}, {"name": "http", "port": 8000})
+        address = build.slice("iris", "iris-1", address="127.0.0.1", port=ports["backend"])
+        address["ports"] = [{"name": name, "port": ports["backend"]} for name in ("grpc", "http")]
+        routes = [
+            {
+                "match": [
+                    {
+                        "uri": {"regex": ".*seldon.protos.*|.*inference.*"},
+                        "headers": {"seldon": {"exact": "iris"}, "namespace": {"exact": "ml"}},
+                    }
+                ],
+                "route": [build.to("iris", port=5001)],
+            },
+            build.split(build.to("iris")),
+        ]
+        await proxy.follow(build.seen(service, address, build.virtual_service(*routes)))
+        headers = {"seldon": "iris", "namespace": "ml"}
+        assert await proxy.ask("/seldon.protos.Seldon/Predict", **headers) == (200, {"text": "HTTP/2"})
+        assert await proxy.ask() == (200, {"text": "HTTP/1.1"})
+    finally:
+        await server.stop()
+
+
+def speaking_server(folder: Path, port: int, admin_port: int) -> Program:
+    """An Envoy that answers every request with the protocol that it came in."""
+    manager = {
+        "@type": f"{ENVOY}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "backend",
+        "codec_type": "AUTO",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [
+                        {
+                            "match": {"prefix": "/"},
+                            "direct_response": {"status": 200, "body_format": {"text_format": "%PROTOCOL%"}},
+                        }
+                    ],
+                }
+            ]
+        },
+        "http_filters": http_filters(),
+    }
+    listener = {
+        "name": "backend",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}}}
+    config = folder / "backend.json"
+    config.write_bytes(orjson.dumps({"admin": admin, "static_resources": {"listeners": [listener]}}))
+    return envoy_program(find_envoy(), config, admin_port=admin_port)

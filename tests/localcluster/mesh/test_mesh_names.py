@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcluster.mesh.addresses import SIZE, assign, dotted, hosts_file, octet_of
-from localcluster.mesh.names import ClusterKey, full_host, service_of_host, shared_host
+from localcluster.mesh.names import ClusterKey, full_host, pod_address, service_of_host, shared_host
 from localcluster.mesh.objects import Endpoint, Service
 
 KEYS = st.lists(st.tuples(st.sampled_from(["ml", "default"]), st.text("abc-", min_size=1, max_size=6)), max_size=40)
@@ -53,6 +53,18 @@ def test_a_gateway_and_a_virtual_service_share_the_narrower_host(
     wanted: str, offered: str, expected: str | None
 ) -> None:
     assert shared_host(wanted, offered) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.1.0.2", "127.1.0.2"),
+        ("127-1-0-2.ml.pod.cluster.local", "127.1.0.2"),
+        ("model.example.org", "model.example.org"),
+    ],
+)
+def test_a_pods_dns_name_spells_its_address(address: str, expected: str) -> None:
+    assert pod_address(address) == expected
 
 
 def test_a_clusters_name_has_slashes_and_no_dots() -> None:
