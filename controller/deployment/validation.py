@@ -6,7 +6,7 @@ reconcile, so that a bad object is explained even where no webhook is installed,
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeplo
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import containers
+from controller.deployment.podshape import Found, entries_misshapen, misshapen
 from controller.deployment.subject import Subject, is_built_in, is_prepackaged, nodes, protocol_of
 
 MAX_DEPTH = 11
@@ -91,12 +92,31 @@ def _expectation(kind: str, message: str) -> str:
 
 def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]:
     """Return everything that is wrong with a SeldonDeployment; nothing when it can be rendered."""
+    shapeless = tuple(_shapes(subject.spec))
+    if shapeless:
+        return shapeless  # the other rules read pod specs
     problems = [*_identity(subject), *_traffic(subject.spec), *_service_names(subject)]
     for index, predictor in enumerate(subject.spec.predictors):
         path = f"spec.predictors[{index}]"
         problems += _predictor(subject, predictor, path)
         problems += _graph(subject, predictor, path, configuration)
     return tuple(problems)
+
+
+def _shapes(spec: SeldonDeploymentSpec) -> Iterator[Problem]:
+    for index, predictor in enumerate(spec.predictors):
+        path = f"spec.predictors[{index}]"
+        for number, component in enumerate(predictor.component_specs):
+            place = f"{path}.componentSpecs[{number}]"
+            yield from _told(misshapen(component.spec, component.metadata, place))
+            metrics = component.hpa_spec.metrics if component.hpa_spec else ()
+            yield from _told(entries_misshapen(metrics, "type", f"{place}.hpaSpec.metrics"))
+        env = predictor.svc_orch_spec.env if predictor.svc_orch_spec else ()
+        yield from _told(entries_misshapen(env, "name", f"{path}.svcOrchSpec.env"))
+
+
+def _told(found: Iterable[Found]) -> Iterator[Problem]:
+    return (Problem(field, _brief(value), expected) for field, value, expected in found)
 
 
 def _identity(subject: Subject) -> Iterator[Problem]:
@@ -177,13 +197,10 @@ def _predictor(subject: Subject, predictor: PredictorSpec, path: str) -> Iterato
 
 def _containers(found: list[Any], field: str, seen: set[str]) -> Iterator[Problem]:
     for position, container in enumerate(found):
-        name = container.get("name") if isinstance(container, dict) else None
-        if not isinstance(name, str) or not name:
-            yield Problem(f"{field}[{position}].name", name, "a name")
-        elif name in seen:
+        name = container["name"]
+        if name in seen:
             yield Problem(f"{field}[{position}].name", name, "a name that no other container of the predictor has")
-        else:
-            seen.add(name)
+        seen.add(name)
 
 
 def _graph(subject: Subject, predictor: PredictorSpec, path: str, configuration: Configuration) -> Iterator[Problem]:

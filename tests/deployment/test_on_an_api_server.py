@@ -447,3 +447,16 @@ async def test_a_process_that_dies_after_every_single_write_converges_and_leaks_
         return await lab.names() == wanted
 
     await eventually(collected, "the first predictor to be collected by single writes")
+
+
+async def test_what_the_api_server_refuses_is_told_in_its_words(lab: Lab, make_model: Make) -> None:
+    raw = make_model()
+    raw["spec"]["predictors"][0]["labels"] = {"team": "not a label!"}
+    async with lab.running():
+        await lab.apply(raw)
+        status = await lab.state("Failed")
+        assert "iris-default-0-classifier" in status["description"]
+        assert "not a label!" in status["description"]
+        raw["spec"]["predictors"][0]["labels"] = {}
+        await lab.apply(raw)
+        await lab.state("Available")

@@ -144,7 +144,7 @@ def test_an_update_leaves_nothing_behind(
     assert plan.actions == ()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(update=st.sampled_from(sorted(UPDATES)), crashes=st.lists(st.integers(0, 3), max_size=12))
 def test_a_controller_that_dies_after_any_write_goes_on_and_leaks_nothing(
     subject_for: Read, world: Any, update: str, crashes: list[int]

@@ -123,6 +123,26 @@ BAD = {
         _sdep(_p(), annotations={"seldon.io/executor-logger-queue-size": "many"}),
         "annotation seldon.io/executor-logger-queue-size: 'many'",
     ),
+    "container without a name": (
+        _sdep(_p(componentSpecs=[{"spec": {"containers": [{}]}}])),
+        "containers[0].name: None",
+    ),
+    "variable without a name": (
+        _sdep(_p(componentSpecs=[{"spec": {"containers": [{"name": "x", "env": [{"value": "1"}]}]}}])),
+        "spec.predictors[0].componentSpecs[0].spec.containers[0].env[0].name: None",
+    ),
+    "port that is none": (
+        _sdep(_p(componentSpecs=[{"spec": {"containers": [{"name": "x", "ports": [{"containerPort": "9000"}]}]}}])),
+        "containers[0].ports[0].containerPort: '9000'",
+    ),
+    "label that is no text": (
+        _sdep(_p(componentSpecs=[_pod("x", metadata={"labels": {"a": 1}})])),
+        "componentSpecs[0].metadata.labels: {'a': 1}",
+    ),
+    "orchestrator variable without a name": (
+        _sdep(_p(svcOrchSpec={"env": [{"value": "1"}]})),
+        "spec.predictors[0].svcOrchSpec.env[0].name: None",
+    ),
     "name that is no label": (_sdep(_p(), name="a.b"), "metadata.name: 'a.b'"),
     "name that is too long": (_sdep(_p(), name="a" * 64), "metadata.name"),
     "predictor name that is no part of a name": (_sdep(_p("A_b")), "spec.predictors[0].name: 'A_b'"),
