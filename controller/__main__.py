@@ -7,8 +7,10 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
 
 import uvloop
 
@@ -26,6 +28,9 @@ from controller.manager import Manager
 from controller.settings import Settings, parse_settings
 
 log = logging.getLogger("seldon_rollouts")
+
+LAST_WORDS = timedelta(seconds=8)
+"""What the end may take after the grace: giving up the lease, the last events."""
 
 Factory = Callable[[Cluster, Settings], Controller]
 
@@ -96,7 +101,23 @@ async def _until_signalled(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
+    await _within(settings.grace + LAST_WORDS, serve(settings, stop), stop)
+
+
+async def _within(bound: timedelta, serving: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Serve; once `stop` is set, end within the bound, even if something hangs (a credential plugin, a controller)."""
+    task, stopping = asyncio.create_task(serving), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task,), timeout=bound.total_seconds())
+        if not task.done():
+            log.error("did not end in time bound=%s", bound)
+    finally:
+        stopping.cancel()
+        task.cancel()
+        await asyncio.gather(stopping, task, return_exceptions=True)
+    if not task.cancelled():
+        task.result()
 
 
 def configure_logging(level: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 from controller.errors import ControllerError
 from controller.kube.client import Client
@@ -52,7 +52,7 @@ class Cluster:
         self.fence: Callable[[], bool] = lambda: True
         """Asked before each write: may this process still act? Set by whoever holds the lease."""
 
-    async def __aenter__(self) -> "Cluster":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -239,14 +239,14 @@ class Cluster:
         uid: str | None = None,
         propagation: Propagation = "Background",
     ) -> None:
-        """Delete an object; one that is gone already is success. With a uid, only the object that was meant.
+        """Delete an object; one that is gone already, even with its kind, is success.
 
         Raises:
-            ConflictError: an object of that name has another uid.
+            ConflictError: `uid` is given, and the object of that name has another.
         """
-        served = await self._writable(resource)
         key = ((namespace or "") if resource.namespaced else "", name)
         try:
+            served = await self._writable(resource)
             answer = await self.client.delete(served, namespace, name, uid=uid, propagation=propagation)
         except NotFoundError:
             answer = {}

@@ -72,7 +72,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings().workers = 3
+        Settings().workers = 3  # type: ignore[misc]  # that is the point
 
 
 def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

@@ -239,6 +239,7 @@ async def test_an_optional_kind_comes_and_goes_with_its_crd(
     route = {"metadata": {"name": "iris", "namespace": namespace}, "spec": {"hosts": ["*"]}}
     with pytest.raises(NotFoundError, match="not served"):
         await cluster.apply(VIRTUAL_SERVICE, route)
+    await cluster.delete(VIRTUAL_SERVICE, namespace, "iris")  # it is gone, as wanted
 
     await client.create(
         CUSTOM_RESOURCE_DEFINITION, crd("virtualservices", "VirtualService", "networking.istio.io", ["v1beta1"])

@@ -3,6 +3,7 @@
 import json
 import stat
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
         monkeypatch.delenv("KUBECONFIG", raising=False)
-        defaults = incluster_config.load_incluster_config
+        defaults: Callable[..., None] = incluster_config.load_incluster_config
 
         def here(**kwargs: Any) -> None:
             defaults(**kwargs, token_filename=str(token), cert_filename=str(authority))
