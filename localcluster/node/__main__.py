@@ -96,8 +96,9 @@ async def _reachable(client: ApiClient, ended: asyncio.Event) -> None:
         try:
             await client.request("GET", "/api/v1")
         except ApiError as error:
-            log.debug("waiting for the API server: %s", error)
-            await asyncio.sleep(0.1)
+            level = logging.DEBUG if error.status == 0 else logging.WARNING
+            log.log(level, "waiting for the API server: %s", error)
+            await asyncio.sleep(0.1 if error.status == 0 else 2)
         else:
             return
 

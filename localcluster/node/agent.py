@@ -92,8 +92,8 @@ class Agent:
         pod = self._pods.objects.get(key)
         runner = self._runners.get(uid)
         if pod is None or pod["metadata"]["uid"] != uid:
-            if runner is not None and runner.ending is None:
-                runner.ending = self._background(self._abandon(uid, runner))
+            if runner is not None:
+                self._object_gone(uid, runner)
             return
         node = pod["spec"].get("nodeName")
         if not node and not pod["metadata"].get("deletionTimestamp"):
@@ -128,6 +128,12 @@ class Agent:
             await runner.end(runner.room.grace)
         self._forget(pod["metadata"]["uid"], runner)
         await self._delete(pod)
+
+    def _object_gone(self, uid: str, runner: PodRunner) -> None:
+        if runner.ending is None:
+            runner.ending = self._background(self._abandon(uid, runner))
+        else:
+            self._background(runner.hasten(ABANDONED_GRACE))
 
     async def _abandon(self, uid: str, runner: PodRunner) -> None:
         """The object is gone (deleted by force): so must the processes."""

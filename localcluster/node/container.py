@@ -59,6 +59,11 @@ class ContainerRunner:
             self._room.tell("Killing", f"Stopping container {self.view.name}", container=self.view.name)
             await self._end(process, deadline, hook=hook)
 
+    async def kill(self) -> None:
+        """SIGKILL to whatever runs of it."""
+        if self._process is not None and self._process.code is None:
+            await self._process.kill()
+
     async def execute(self, words: list[str]) -> tuple[int, str]:
         """Run a command with the container's environment and folder: exit code and output; killed when cancelled."""
         assert self._command is not None
@@ -146,6 +151,9 @@ class ContainerRunner:
         startup, readiness, liveness = (
             Probe.parse(self.container.get(f"{kind}Probe")) for kind in ("startup", "readiness", "liveness")
         )
+        if any(probe is not None and "grpc" in probe.handler for probe in (startup, readiness, liveness)):
+            message = f"gRPC probes of {self.view.name} check the connection only, not the health service"
+            self._room.tell("ProbeSimplified", message, container=self.view.name)
         if startup is not None:
             await self._follow("startup", startup, process)
         await asyncio.gather(

@@ -81,6 +81,11 @@ class PodRunner:
         if orderly:
             await self._report()
 
+    async def hasten(self, grace: float) -> None:
+        """It is being ended already, and now its object is gone: what is left after `grace` seconds is killed."""
+        await asyncio.sleep(grace)
+        await asyncio.gather(*(runner.kill() for runner in (*self._main, *self._init)))
+
     def remove(self) -> None:
         """Remove its folders; the logs stay."""
         shutil.rmtree(self.room.folder, ignore_errors=True)

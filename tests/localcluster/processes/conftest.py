@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,9 +30,16 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         self.folder, self.kubeconfig = folder, folder / "kubeconfig"
         self.data, self.logs = folder / "node", folder / "logs"
-        self.api = self._start("api", "localcluster.apiserver", "--log-dir", str(self.logs))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.api = self.start_api()
         wait_for(self.kubeconfig.exists, "the kubeconfig")
         self.node = self.start_node()
+
+    def start_api(self) -> subprocess.Popen[bytes]:
+        where = ("--port", str(self.port), "--data-dir", str(self.folder / "objects"), "--log-dir", str(self.logs))
+        self.api = self._start("api", "localcluster.apiserver", *where)
+        return self.api
 
     def start_node(self) -> subprocess.Popen[bytes]:
         self.node = self._start("node", "localcluster.node", "--data-dir", str(self.data), "--log-dir", str(self.logs))
@@ -120,6 +128,14 @@ class Room:
             return found if found is not None and holds(found) else None
 
         return await eventually(look, seconds)
+
+    async def answering(self) -> None:
+        """The API server answers."""
+
+        async def look() -> Object:
+            return await self.client.request("GET", "/api/v1")
+
+        await eventually(look)
 
     async def gone(self, name: str = "one", seconds: float = 20.0) -> None:
         async def look() -> bool:

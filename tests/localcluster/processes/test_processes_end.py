@@ -124,3 +124,30 @@ async def test_when_the_node_is_killed_nothing_of_its_pods_is_left(own_room):
     await no_processes(room)
     room.servers.start_node()
     await room.until(lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1)
+
+
+async def test_a_pod_that_is_ending_slowly_is_killed_when_its_object_is_deleted_by_force(room):
+    main = room.container(args=["stubborn"], env=room.environment)
+    await room.pod(main=main, terminationGracePeriodSeconds=600)
+    await room.until_noted("stubborn")
+    await delete(room)
+    await room.until_noted("term")
+    await delete(room, grace=0)
+    await no_processes(room)
+
+
+async def test_an_api_server_that_is_away_for_a_while_costs_no_pod(own_room):
+    room = own_room
+    await room.pod(main=room.container(env=room.environment, readinessProbe={"tcpSocket": {"port": 8080}}))
+    await room.until(ready)
+    before = room.marked()
+    room.servers.api.kill()
+    room.servers.api.wait(5)
+    room.servers.start_api()
+    await room.answering()
+    await room.pod("two")
+    await room.until(ready, "two")
+    assert before[0] in room.marked()
+    await delete(room)
+    await room.gone()
+    assert room.noted() == ["serving", "term"]
