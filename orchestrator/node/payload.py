@@ -11,7 +11,7 @@ import orjson
 
 from orchestrator.node.errors import NodeRuntimeError
 
-_DATA = ("tensor", "ndarray", "tftensor")
+DATA = ("tensor", "ndarray", "tftensor")
 _TF_VALUES = (
     "floatVal",
     "doubleVal",
@@ -80,7 +80,7 @@ def _data(data: Mapping[str, Any], meta: Mapping[str, Any]) -> Content:
         return Content("ndarray", array(data["ndarray"]), names, meta)
     if "tftensor" in data:
         return Content("tftensor", _tftensor(data["tftensor"]), names, meta)
-    raise NodeRuntimeError(f"data must have one of {', '.join(_DATA)}")
+    raise NodeRuntimeError(f"data must have one of {', '.join(DATA)}")
 
 
 def array(value: Any) -> Any:
@@ -174,7 +174,7 @@ def message(result: Any, request: Content, names: Sequence[str] | None) -> dict[
     numeric, shape, values = _table(result)
     if names is None:
         names = [f"t:{at}" for at in range(shape[1])] if len(shape) > 1 else []
-    kind = (request.kind if request.kind in _DATA else "tensor") if numeric else "ndarray"
+    kind = (request.kind if request.kind in DATA else "tensor") if numeric else "ndarray"
     if kind == "ndarray":
         return {"data": {"names": list(names), "ndarray": values}}
     flat = _flat(values)

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.graph.parse import split_image
 from orchestrator.node.errors import NodeRuntimeError
-from orchestrator.node.payload import Content, array, content, message
+from orchestrator.node.payload import DATA, Content, array, content, message
 from orchestrator.node.telemetry import checked
 
 # Upstream's values of the label `method`.
@@ -58,7 +59,8 @@ class Unit:
         request = content(body)
         call = self._method(method, 2)
         if call is None:
-            return self._answer(request.value, request, [body.get("meta")], names=request.names, method=method)
+            names = self._names(method)
+            return self._answer(request.value, request, [body.get("meta")], names=names, method=method)
         result = call(request.value, list(request.names), meta=dict(request.meta))
         return self._answer(result, request, [body.get("meta")], names=self._names(method), method=method)
 
@@ -77,8 +79,7 @@ class Unit:
             result = result.item()
         if isinstance(result, bool) or not isinstance(result, int):
             raise NodeRuntimeError(f"route() gave back {result!r}; expected an int", 500, "MICROSERVICE_INTERNAL_ERROR")
-        kind = request.kind if request.kind in {"tensor", "tftensor"} else "ndarray"
-        reply = message([[result]], Content(kind), None)
+        reply = message([[result]], Content(request.kind if request.kind in DATA else "tensor"), None)
         reply["meta"] = self._meta([body.get("meta")], tags, metrics, "route")
         return reply
 
@@ -143,8 +144,10 @@ class Unit:
         own = call() if call is not None else {}
         if not isinstance(own, Mapping):
             raise NodeRuntimeError("init_metadata() must give back a dict", 500, "MICROSERVICE_BAD_METADATA")
-        empty = {"name": self.name, "versions": [], "platform": "seldon", "inputs": [], "outputs": []}
-        return {**empty, **own, **self._metadata}
+        image, version = split_image(self._image)
+        versions = [version] if version else []
+        empty = {"name": image or self.name, "versions": versions, "platform": "", "inputs": [], "outputs": []}
+        return {**empty, "custom": {}, **own, **self._metadata}
 
     # ------------------------------------------------------------ answers
 

@@ -78,7 +78,7 @@ def test_one_node_from_its_start_to_its_end(launch_node):
     assert node.request("POST", "/transform-input", {"strData": "x"})[1]["strData"] == "x"
     assert node.request("GET", "/health/ping") == (200, "pong")
     assert node.request("GET", "/api/v1.0/health/status")[1]["strData"] == "healthy"
-    assert node.request("GET", "/metadata")[1]["name"] == "mine"
+    assert node.request("GET", "/metadata")[1]["name"] == "host:5000/mine"
     assert node.request("GET", "/nowhere")[0] == 404
 
     query = "/predict?json=%7B%22strData%22%3A%22q%22%7D"

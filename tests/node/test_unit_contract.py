@@ -194,7 +194,7 @@ class TestRoute:
             (1, NDARRAY, {"names": ["t:0"], "ndarray": [[1]]}),
             (np.int64(-2), NDARRAY, {"names": ["t:0"], "ndarray": [[-2]]}),
             (0, TENSOR, {"names": ["t:0"], "tensor": {"shape": [1, 1], "values": [0]}}),
-            (0, {"strData": "x"}, {"names": ["t:0"], "ndarray": [[0]]}),
+            (0, {"strData": "x"}, {"names": ["t:0"], "tensor": {"shape": [1, 1], "values": [0]}}),
         ],
     )
     def test_a_route_is_nested_twice_in_the_form_of_the_request(self, unit, given_back, body, data):
@@ -276,8 +276,13 @@ def test_health_and_metadata_have_defaults_that_the_class_and_the_environment_ov
     assert unit(Twice()).health()["strData"] == "healthy"
     assert unit(Speaks()).health()["data"]["tensor"]["values"] == [1]
     assert unit(Twice()).metadata() == {
-        "name": "node", "versions": [], "platform": "seldon", "inputs": [], "outputs": []
-    }  # fmt: skip
+        "name": "image",
+        "versions": ["1"],
+        "platform": "",
+        "inputs": [],
+        "outputs": [],
+        "custom": {},
+    }
     assert unit(Speaks(), metadata={"versions": ["v2"]}).metadata()["versions"] == ["v2"]
 
 
