@@ -127,6 +127,10 @@ class Settings(BaseModel):
 _FLAGS = {"istio_gateway": ("--gateway", "--istio-gateway"), "namespaces": ("--watch-namespaces", "--namespace")}
 
 
+def _flags(name: str) -> tuple[str, ...]:
+    return _FLAGS.get(name, ("--" + name.replace("_", "-"),))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seldon-rollouts-controller",
@@ -136,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     for name, info in Settings.model_fields.items():
-        flags = _FLAGS.get(name, ("--" + name.replace("_", "-"),))
+        flags = _flags(name)
         default = "" if info.default in (None, (), "") else f" (default {_shown(info.default)})"
         text = ((info.description or "") + default).replace("%", "%%")
         if info.annotation is bool:
@@ -156,11 +160,11 @@ def _shown(value: object) -> str:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name in Settings.model_fields:
-        for variable in (ENV_PREFIX + name.upper(), _OLD_ENV.get(name)):
-            value = environment.get(variable, "") if variable else ""
-            if value:
-                found[name] = value
-                break
+        flags = (flag.removeprefix("--").replace("-", "_") for flag in _flags(name))
+        variables = [ENV_PREFIX + flag.upper() for flag in (*flags, name)]
+        value = next((environment[one] for one in (*variables, _OLD_ENV.get(name, "")) if environment.get(one)), "")
+        if value:
+            found[name] = value
     return found
 
 
@@ -178,7 +182,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         problems = []
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
-            flag = _FLAGS.get(name, ("--" + name.replace("_", "-"),))[0] if name else "settings"
+            flag = _flags(name)[0] if name else "settings"
             said = str(problem["msg"]).removeprefix("Value error, ")
             shown = f" {given[name]!r}" if name in given else ""
             problems.append(f"{flag}{shown}: {said}")

@@ -44,6 +44,12 @@ def test_the_variables_of_seldon_cores_operator_still_count() -> None:
     assert parse_settings([], environment | {"SELDON_ROLLOUTS_EXECUTOR_USER": "7"}).executor_user == 7
 
 
+@pytest.mark.parametrize("name", ["NAMESPACE", "WATCH_NAMESPACES", "NAMESPACES"])
+def test_a_flag_may_be_a_variable_by_any_of_its_names(name: str) -> None:
+    assert parse_settings([], {f"SELDON_ROLLOUTS_{name}": "ml"}).namespaces == ("ml",)
+    assert parse_settings([], {f"SELDON_ROLLOUTS_{name}": ""}).namespaces == ()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
