@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from controller import clock
 from controller.kube import resources
@@ -16,6 +17,7 @@ from controller.kube.client import Client
 from controller.kube.connection import connector
 from localcluster.apiserver.process import running_api_server
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
 SPEC = {"template": {"spec": {"predictors": [{"name": "default", "graph": {"name": "c"}}]}}}
 
@@ -41,8 +43,8 @@ class Shell:
         )
 
 
-@pytest.fixture
-async def shell() -> AsyncIterator[Shell]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster() -> AsyncIterator[Shell]:
     async with running_api_server(crds=[ROOT / "crds"]) as server:
         kubeconfig = str(server.kubeconfig_path)
         async with Client(connector(kubeconfig, None, now=clock.now)) as client:
@@ -58,9 +60,18 @@ async def shell() -> AsyncIterator[Shell]:
             yield Shell(kubeconfig, client)
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def shell(cluster: Shell) -> Shell:
+    """The cluster, with the rollout as it was at the start."""
+    patch = {"metadata": {"annotations": {"rollouts.seldon.io/intent": None}}}
+    await cluster.client.merge_patch(resources.SELDON_ROLLOUT, "default", "iris", patch)
+    await cluster.say()
+    return cluster
+
+
 REVISION = {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 2, "readyReplicas": 1}
 MOVING = {
-    "phase": "Progressing", "message": "revision 2 is progressing: step 1 of 6", "canaryRevision": REVISION, "stepCount": 6,
+    "phase": "Progressing", "message": "revision 2 is progressing", "canaryRevision": REVISION, "stepCount": 6,
     "weights": {"stable": 95, "canary": 5}, "blockedOn": {"kind": "metric", "message": "not enough requests"},
 }  # fmt: skip
 
@@ -112,7 +123,7 @@ async def test_an_illegal_verb_is_refused_before_anything_is_written(shell: Shel
     done = await shell.run("resume", "iris")
     live = await shell.client.get(resources.SELDON_ROLLOUT, "default", "iris")
     assert (done.returncode, "no rollout is under way" in done.stderr) == (1, True)
-    assert "annotations" not in live["metadata"]
+    assert not live["metadata"].get("annotations")
 
 
 @pytest.mark.parametrize(
@@ -129,14 +140,17 @@ async def test_errors_are_one_line_that_says_what_is_wrong(shell: Shell, argumen
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_kubeconfig_the_error_says_how_to_give_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "seldon_rollouts", "list", "--kubeconfig", str(tmp_path / "none")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+async def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "seldon_rollouts", *arguments]
+    return await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+async def test_without_a_kubeconfig_the_error_says_how_to_give_one(tmp_path: Path) -> None:
+    done = await alone("list", "--kubeconfig", str(tmp_path / "none"))
     assert (done.returncode, "--kubeconfig" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
-def test_status_and_down_without_a_local_cluster_say_so(tmp_path: Path) -> None:
-    for verb, code in (("status", 1), ("down", 0)):
-        command = [sys.executable, "-m", "seldon_rollouts", "local", verb, "--data-dir", str(tmp_path)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (done.returncode, "no local cluster runs" in done.stdout) == (code, True)
+@pytest.mark.parametrize(("verb", "code"), [("status", 1), ("down", 0)])
+async def test_without_a_local_cluster_status_and_down_say_so(tmp_path: Path, verb: str, code: int) -> None:
+    done = await alone("local", verb, "--data-dir", str(tmp_path))
+    assert (done.returncode, "no local cluster runs" in done.stdout) == (code, True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 import uvicorn
 
 from controller import clock
@@ -19,6 +20,7 @@ from controller.kube.connection import connector
 from localcluster.apiserver.process import running_api_server
 from seldon_rollouts.dashboard.app import create
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 QUIET = [
@@ -61,8 +63,8 @@ class Running:
         await self._client.patch_status(resources.SELDON_ROLLOUT, "default", "iris", status, resource_version=version)
 
 
-@pytest.fixture
-async def running() -> AsyncIterator[Running]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served() -> AsyncIterator[Running]:
     async with (
         running_api_server(crds=[ROOT / "crds"]) as server,
         Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as client,
@@ -80,11 +82,17 @@ async def running() -> AsyncIterator[Running]:
         while not dashboard.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         made = Running(f"http://127.0.0.1:{port}", client)
-        await made.say()
-        await until(made, lambda shown: shown["row"]["phase"] == "Progressing")
         yield made
         dashboard.should_exit = True
         await task
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def running(served: Running) -> Running:
+    """The dashboard, with the rollout as it was at the start."""
+    await served.say()
+    await until(served, lambda shown: shown["row"]["phase"] == "Progressing")
+    return served
 
 
 async def until(running: Running, check: Any) -> None:
