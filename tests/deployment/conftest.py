@@ -93,6 +93,21 @@ class World:
             and selector.items() <= each["metadata"]["labels"].items()
         ]
 
+    def answers(self) -> None:
+        """Check that every destination of the route has its rule, and ready pods in its subset that listen."""
+        route = self.objects.get(("VirtualService", "iris"))
+        for each in route["spec"]["http"][0]["route"] if route else ():
+            if not each["weight"]:
+                continue
+            service = each["destination"]["host"].split(".")[0]
+            rule = self.objects["DestinationRule", service]
+            subset = next(one for one in rule["spec"]["subsets"] if one["name"] == each["destination"]["subset"])
+            spec, port = self.objects["Service", service]["spec"], each["destination"]["port"]["number"]
+            pods = self.ready_pods({**spec["selector"], **subset.get("labels", {})})
+            assert pods, f"503 from {service}"
+            assert port in {one["port"] for one in spec["ports"]}
+            assert all(port in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
+
     def write(self, action: Action) -> None:
         self.version += 1
         match action:
@@ -194,6 +209,10 @@ class World:
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+def _listens(pod: dict[str, Any]) -> set[int]:
+    return {port["containerPort"] for container in pod["spec"]["containers"] for port in container["ports"]}
 
 
 def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict[str, Any]:

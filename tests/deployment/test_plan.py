@@ -1,12 +1,9 @@
 """The order of writes: make before break, whatever changes and wherever the controller dies."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from controller.deployment.actions import Apply, Delete, Mark
 from controller.deployment.observed import RETIRED_ANNOTATION, identity
@@ -16,41 +13,12 @@ Make = Callable[..., dict[str, Any]]
 Read = Callable[..., Subject]
 
 
-def _requests_are_answered(world: Any) -> None:
-    """Every destination of the route has its rule, and a ready pod in that rule's subset."""
-    route = world.objects.get(("VirtualService", "iris"))
-    if route is None:
-        return
-    for each in route["spec"]["http"][0]["route"]:
-        if not each["weight"]:
-            continue
-        service = each["destination"]["host"].split(".")[0]
-        rule = world.objects["DestinationRule", service]
-        subset = next(one for one in rule["spec"]["subsets"] if one["name"] == each["destination"]["subset"])
-        spec, port = world.objects["Service", service]["spec"], each["destination"]["port"]["number"]
-        pods = world.ready_pods({**spec["selector"], **subset.get("labels", {})})
-        assert pods, f"503 from {service}"
-        assert port in {one["port"] for one in spec["ports"]}
-        assert all(port in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
-
-
-def _listens(pod: dict[str, Any]) -> set[int]:
-    return {port["containerPort"] for container in pod["spec"]["containers"] for port in container["ports"]}
-
-
 def _applied(plan: Any) -> list[tuple[str, str]]:
     return [identity(each.object) for each in plan.actions if isinstance(each, Apply)]
 
 
 def _container(name: str, image: str, **component: Any) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": name, "image": image}]}, **component}
-
-
-def _changed(base: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    done = copy.deepcopy(base)
-    done["metadata"]["generation"] += 1
-    change(done)
-    return done
 
 
 def _custom(name: str = "model", image: str = "model:1", **predictor: Any) -> dict[str, Any]:
@@ -64,14 +32,6 @@ def _of(*predictors: dict[str, Any], **spec: Any) -> dict[str, Any]:
     }
 
 
-def _named_component(name: str) -> dict[str, Any]:
-    return {
-        "name": "default",
-        "componentSpecs": [_container(name, "model:1", metadata={"name": "fixed"})],
-        "graph": {"name": name},
-    }
-
-
 def _chain(*names: str) -> dict[str, Any]:
     graph: dict[str, Any] = {}
     for name in reversed(names):
@@ -79,87 +39,8 @@ def _chain(*names: str) -> dict[str, Any]:
     return {"name": "default", "componentSpecs": [_container(name, f"{name}:1") for name in names], "graph": graph}
 
 
-UPDATES = {
-    "new image": (_of(_custom()), _of(_custom(image="model:2"))),
-    "container renamed": (_of(_custom()), _of(_custom(name="other"))),
-    "resources": (_of(_custom()), _of({**_custom(), "svcOrchSpec": {"resources": {"requests": {"cpu": "1"}}}})),
-    "one Deployment to a chain of two": (_of(_chain("a")), _of(_chain("a", "b"))),
-    "a chain of two to one": (_of(_chain("a", "b")), _of(_chain("a"))),
-    "one predictor to two (skipped upstream as broken, #3857)": (
-        _of(_custom()),
-        _of({**_custom(), "name": "p1", "traffic": 60}, {**_custom(), "name": "p2", "traffic": 40}),
-    ),
-    "two predictors to one": (
-        _of({**_custom(), "name": "p1", "traffic": 60}, {**_custom(), "name": "p2", "traffic": 40}),
-        _of({**_custom(), "name": "p2"}),
-    ),
-    "canary added": (
-        _of(_custom()),
-        _of({**_custom(), "traffic": 90}, {**_custom(image="model:2"), "name": "canary", "traffic": 10}),
-    ),
-    "shadow added": (_of(_custom()), _of(_custom(), {**_custom(), "name": "shadow", "shadow": True})),
-    "protocol": (_of(_custom()), _of(_custom(), protocol="v2")),
-    "engine to its own pod (the selector changes, #4359)": (
-        _of(_custom()),
-        _of(_custom(), annotations={"seldon.io/engine-separate-pod": "true"}),
-    ),
-    "engine back into the pod": (
-        _of(_custom(), annotations={"seldon.io/engine-separate-pod": "true"}),
-        _of(_custom()),
-    ),
-    "node renamed under a fixed Deployment name (the selector changes)": (
-        _of(_named_component("a")),
-        _of(_named_component("b")),
-    ),
-    "service name": (_of(_custom()), _of(_custom(annotations={"seldon.io/svc-name": "mine"}))),
-    "version label": (_of(_custom(replicas=3)), _of(_custom(replicas=3, labels={"version": "v2"}))),
-    "engine goes": (_of(_custom()), _of(_custom(annotations={"seldon.io/no-engine": "true"}))),
-    "engine comes": (_of(_custom(annotations={"seldon.io/no-engine": "true"})), _of(_custom())),
-    "replicas": (_of(_custom(replicas=1)), _of(_custom(replicas=4))),
-    "autoscaler added": (
-        _of(_custom(replicas=3)),
-        _of({**_custom(), "componentSpecs": [_container("model", "model:1", hpaSpec={"maxReplicas": 5})]}),
-    ),
-}
-
-
-@pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
-def test_an_update_never_leaves_a_request_without_a_pod(
-    world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    world.converge(subject_for(before))
-    world.served = lambda: _requests_are_answered(world)
-    status = world.converge(subject_for(after))
-    assert status.state == "Available"
-
-
-@pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
-def test_an_update_leaves_nothing_behind(
-    world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    world.converge(subject_for(before))
-    world.converge(subject_for(after))
-    desired, _, plan = world.plan(subject_for(after))
-    assert set(world.objects) == {(each["kind"], each["metadata"]["name"]) for each in desired.objects()}
-    assert plan.actions == ()
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(update=st.sampled_from(sorted(UPDATES)), crashes=st.lists(st.integers(0, 3), max_size=12))
-def test_a_controller_that_dies_after_any_write_goes_on_and_leaks_nothing(
-    subject_for: Read, world: Any, update: str, crashes: list[int]
-) -> None:
-    before, after = UPDATES[update]
-    world = type(world)()
-    world.converge(subject_for(before))
-    world.served = lambda: _requests_are_answered(world)
-    for limit in crashes:
-        world.step(subject_for(after), limit=limit)
-        world.settle()
-        world.wait(4)
-    world.converge(subject_for(after))
-    desired, _, _ = world.plan(subject_for(after))
-    assert set(world.objects) == {(each["kind"], each["metadata"]["name"]) for each in desired.objects()}
+THREE = _of(_custom(replicas=3))
+AUTOSCALED = _of({**_custom(), "componentSpecs": [_container("model", "model:1", hpaSpec={"maxReplicas": 5})]})
 
 
 def test_the_first_writes_are_services_then_workloads_and_no_route_before_pods_are_ready(
@@ -222,7 +103,7 @@ def test_what_is_wanted_again_while_it_drains_is_kept(world: Any, subject_for: R
     while not any(each.startswith("mark") for each in world.writes):
         world.step(second)
         world.settle()
-    world.served = lambda: _requests_are_answered(world)
+    world.served = world.answers
     world.converge(first)
     assert ("Deployment", "iris-default-0-model") in world.objects
     assert not any(each["metadata"]["annotations"].get(RETIRED_ANNOTATION) for each in world.objects.values())
@@ -230,7 +111,7 @@ def test_what_is_wanted_again_while_it_drains_is_kept(world: Any, subject_for: R
 
 def test_a_broken_update_leaves_the_old_version_and_its_route(world: Any, subject_for: Read) -> None:
     world.converge(subject_for(_of(_custom())))
-    world.served = lambda: _requests_are_answered(world)
+    world.served = world.answers
     world.broken = {"bad:1"}
     after = subject_for(_of(_custom(name="other", image="bad:1")))
     for _ in range(10):
@@ -284,7 +165,7 @@ def test_a_predictor_without_traffic_gets_some_only_when_its_pods_are_ready(worl
 
 
 def test_an_autoscalers_number_of_pods_survives_its_coming(world: Any, subject_for: Read) -> None:
-    before, after = UPDATES["autoscaler added"]
+    before, after = THREE, AUTOSCALED
     world.converge(subject_for(before))
     _, _, plan = world.plan(subject_for(after))
     applied = next(
@@ -298,7 +179,7 @@ def test_an_autoscalers_number_of_pods_survives_its_coming(world: Any, subject_f
 
 
 def test_a_scaled_deployment_with_an_autoscaler_is_left_alone(world: Any, subject_for: Read) -> None:
-    subject = subject_for(UPDATES["autoscaler added"][1])
+    subject = subject_for(AUTOSCALED)
     world.converge(subject)
     world.objects["Deployment", "iris-default-0-model"]["spec"]["replicas"] = 5
     _, _, plan = world.plan(subject)
@@ -306,7 +187,7 @@ def test_a_scaled_deployment_with_an_autoscaler_is_left_alone(world: Any, subjec
 
 
 def test_an_autoscaler_that_is_not_wanted_is_deleted_at_once(world: Any, subject_for: Read) -> None:
-    before, after = UPDATES["autoscaler added"][1], UPDATES["autoscaler added"][0]
+    before, after = AUTOSCALED, THREE
     world.converge(subject_for(before))
     plan = world.step(subject_for(after))
     assert [each.kind for each in plan.actions if isinstance(each, Delete)] == ["HorizontalPodAutoscaler"]
