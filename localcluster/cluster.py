@@ -18,6 +18,7 @@ from localcluster import components, realserver, state
 from localcluster.client import ApiClient, ApiError
 from localcluster.furnish import furnish
 from localcluster.ports import free_ports, is_free
+from localcluster.programs import MissingProgramError, find_envoy, find_prometheus
 from localcluster.state import Addresses, DataDirLock, State
 from localcluster.supervise import Program, ProgramError, Supervised
 from localcluster.sweep import MARK, sweep
@@ -84,11 +85,17 @@ class LocalCluster:
         if not self.options.keep_data:
             self._clear()
         try:
+            find_envoy()
+            find_prometheus()
             self._write_state("Starting")
             await self._start_all()
             self._write_state("Ready")
-        except (ProgramError, ApiError, TimeoutError, OSError) as error:
-            logs = "" if isinstance(error, ProgramError) else "".join(each.tail(5) for each in self._running)
+        except (ProgramError, MissingProgramError, ApiError, TimeoutError, OSError) as error:
+            logs = (
+                ""
+                if isinstance(error, ProgramError | MissingProgramError)
+                else "".join(each.tail(5) for each in self._running)
+            )
             await self.down()
             raise ClusterError(f"the local cluster did not start: {error}{logs}") from error
         except BaseException:

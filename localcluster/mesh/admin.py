@@ -61,6 +61,11 @@ class Admin:
             for prefix, values in found.items()
         }
 
+    async def listeners(self) -> frozenset[str]:
+        """The names of the listeners that Envoy took and could bind."""
+        found = orjson.loads(await self._get("/listeners", {"format": "json"}))
+        return frozenset(status["name"] for status in found.get("listener_statuses") or ())
+
     async def warming(self) -> int:
         """How many clusters wait for their endpoints."""
         body = await self._get("/stats", {"format": "json", "filter": r"^cluster_manager\.warming_clusters$"})

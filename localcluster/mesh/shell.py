@@ -23,10 +23,11 @@ from localcluster.mesh.render import History, Rejection, Rendered, Settings, ren
 from localcluster.mesh.routes import routed
 from localcluster.mesh.status import Report, status
 from localcluster.mesh.xds import Applied, Files
-from localcluster.supervise import Supervised
+from localcluster.supervise import ProgramError, Supervised
 
 ISTIO = "networking.istio.io/v1"
 RETRY_SECONDS = 0.5
+RETRY_REFUSED_SECONDS = 5.0
 ATTEMPTS = 3
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Mesh:
         self._reports: dict[Key, Report] = {}
         self._reported = asyncio.Event()
         self._warned: set[str] = set()
+        self._complained = ""
         config = places.data_dir / "envoy" / "bootstrap.json"
         _replace(
             config,
@@ -126,7 +128,12 @@ class Mesh:
         self._files.write_all(wanted)
         await self.envoy.start()
         await self.envoy.ready()
+        bound = await self._admin.listeners()
+        if "gateway" not in bound:
+            raise ProgramError(f"Envoy cannot listen at 127.0.0.1:{self._places.gateway_port}{self.envoy.tail(5)}")
         self._accept(wanted)
+        if wanted.listeners.keys() - bound:
+            self._complain(Applied(refused=frozenset({"listeners"})))
 
     async def _follow(self) -> None:
         while True:
@@ -204,14 +211,18 @@ class Mesh:
             return []
 
     def _complain(self, answer: Applied) -> None:
+        """Try again later what Envoy refused or did not answer for: a port that is taken may become free."""
         names = {*answer.silent, *(answer.refused & {"clusters", "listeners"})}
-        if names:
-            log.warning("Envoy did not take: %s%s", ", ".join(sorted(names)), self.envoy.tail(5))
-            self._files.forget(names)
-            self._again()
+        if not names:
+            return
+        said = f"Envoy did not take: {', '.join(sorted(names))}{self.envoy.tail(2)}"
+        log.log(logging.WARNING if said != self._complained else logging.DEBUG, "%s", said)
+        self._complained = said
+        self._files.forget(names)
+        self._again(RETRY_SECONDS if answer.silent else RETRY_REFUSED_SECONDS)
 
-    def _again(self) -> None:
-        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
+    def _again(self, delay: float = RETRY_SECONDS) -> None:
+        asyncio.get_running_loop().call_later(delay, self._changed.set)
 
     def _snapshot(self) -> Snapshot:
         return snapshot(**{name: list(each.objects.values()) for name, each in self._watched.items()})

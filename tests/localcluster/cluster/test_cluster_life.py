@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from localcluster import control, state
+from localcluster import control, realserver, state
 from localcluster.client import ApiClient
 from localcluster.cluster import ClusterError, LocalCluster, Options
 from localcluster.faults import Faults
@@ -188,9 +188,33 @@ async def test_prometheus_can_be_cut_off_and_given_back(cluster: LocalCluster, u
     await until(lambda: listening(port))
 
 
+@pytest.mark.realserver
+@pytest.mark.skipif(realserver.ASSETS not in os.environ, reason="KUBEBUILDER_ASSETS names no kube-apiserver")
+async def test_a_cluster_with_a_real_api_server_is_furnished_and_leaves_nothing(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, Options(api_server="real"))
+    async with cluster, ApiClient.from_kubeconfig(cluster.addresses.kubeconfig) as client:
+        found = state.read(tmp_path)
+        gateways, _ = await client.list("networking.istio.io/v1", "gateways", namespace="istio-system")
+        health = await control.status(tmp_path)
+    assert [gateway["metadata"]["name"] for gateway in gateways] == ["seldon-gateway"]
+    assert health is not None
+    assert {one.name for one in health[1] if one.ready} == {"etcd", "apiserver", "node", "mesh", "prometheus"}
+    assert found is not None
+    assert gone(found)()
+
+
 async def test_a_second_cluster_in_the_same_folder_is_refused(cluster: LocalCluster) -> None:
     with pytest.raises(ClusterError, match="another local cluster runs in"):
         await LocalCluster(cluster.data_dir).up()
+
+
+async def test_a_missing_program_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ClusterError, match="Prometheus is not on PATH"):
+        await LocalCluster(tmp_path / "cluster").up()
+    assert not (tmp_path / "cluster" / "logs").exists()
 
 
 async def test_a_program_that_fails_ends_the_cluster_with_its_words(tmp_path: Path) -> None:

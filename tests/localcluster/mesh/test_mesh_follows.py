@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from localcluster.furnish import ISTIO_CRDS
 from localcluster.mesh.shell import Mesh, Places, claim_octet
 from localcluster.ports import free_ports
 from localcluster.programs import find_envoy
+from localcluster.supervise import ProgramError
 
 VERSIONS = {
     "Service": ("v1", "services"),
@@ -232,3 +234,40 @@ async def test_envoy_comes_back_with_its_routes(served: World, build: Any, until
     await until(served.answered_by("stable"), limit=3.0)
     await served.put(build.virtual_service(build.split(build.to("canary"))))
     await until(served.answered_by("canary"))
+
+
+async def test_a_service_whose_port_is_taken_hurts_no_other_and_is_served_when_the_port_is_free(
+    served: World, build: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localcluster.mesh.shell.RETRY_REFUSED_SECONDS", 0.1)
+    port = free_ports(["taken"])["taken"]
+    with socket.socket() as holder:
+        holder.bind(("0.0.0.0", port))
+        holder.listen()
+        await served.put(build.service("unlucky", {"name": "http", "port": port}))
+        await served.put(build.virtual_service(build.split(build.to("stable"))))
+        await until(served.answered_by("stable"))
+        await until(lambda: "unlucky.ml" in served.places.hosts_file.read_text())
+        (line,) = (line for line in served.places.hosts_file.read_text().splitlines() if "unlucky.ml" in line)
+
+    async def listens() -> bool:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with served.session.get(f"http://{line.split()[0]}:{port}/") as answer:
+                return answer.status == 503
+        return False
+
+    await until(listens)
+
+
+async def test_a_gateway_port_that_is_taken_ends_the_mesh_with_a_reason(world: World, tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        places = replace(
+            world.places, data_dir=tmp_path / "other", gateway_port=port, admin_port=free_ports(["admin"])["admin"]
+        )
+        with pytest.raises(
+            ProgramError, match=rf"(?s)Envoy cannot listen at 127\.0\.0\.1:{port}.*Address already in use"
+        ):
+            await Mesh(world.client, places).run()
