@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from localcluster.client import Reflector
+
 
 def ready(pod):
     return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions") or ())
@@ -16,13 +18,15 @@ async def delete(room, name="one", **options):
     await room.client.delete("v1", "pods", name, namespace=room.namespace, **options)
 
 
-async def no_processes(room, seconds=10.0):
+async def eventually(holds, seconds=20.0):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not room.marked():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"still there: {room.marked()}")
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def no_processes(room):
+    await eventually(lambda: not room.marked())
 
 
 @pytest.mark.parametrize(
@@ -76,30 +80,31 @@ async def test_a_pod_deleted_by_force_leaves_no_process(room):
 
 
 async def test_a_pod_leaves_its_services_before_it_is_told_to_end(room):
+    history = []
+
+    def changed(new, old):
+        endpoints = (new or {}).get("endpoints") or [{"conditions": None}]
+        history.append((endpoints[0]["conditions"], "term" in room.noted()))
+
+    cache = Reflector(room.client, "discovery.k8s.io/v1", "endpointslices", room.namespace, on_change=changed)
+    await cache.synced()
     await room.service("one")
-    probe = {"tcpSocket": {"port": 8080}}
-    hook = {"sleep": {"seconds": 2}}
     main = room.container(
         env=room.environment,
         ports=[{"name": "http", "containerPort": 8080}],
-        readinessProbe=probe,
-        lifecycle={"preStop": hook},
+        readinessProbe={"tcpSocket": {"port": 8080}},
+        lifecycle={"preStop": {"sleep": {"seconds": 1}}},
     )
     await room.pod(main=main)
-    await room.until(ready)
-
-    async def look(expected):
-        deadline = time.monotonic() + 10
-        while [one["conditions"] for one in await room.endpoints("one")] != [expected]:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
-
-    await look({"ready": True, "serving": True, "terminating": False})
+    serving = {"ready": True, "serving": True, "terminating": False}
+    await eventually(lambda: (serving, False) in history)
+    history.clear()
     await delete(room)
-    await look({"ready": False, "serving": True, "terminating": True})
-    assert "term" not in room.noted()
     await room.gone()
-    assert await room.endpoints("one") == []
+    await eventually(lambda: history[-1][0] is None)
+    await cache.stop()
+    assert history[0] == ({"ready": False, "serving": True, "terminating": True}, False)
+    assert "term" in room.noted()
 
 
 async def test_when_the_node_is_told_to_end_every_process_is_gone_and_the_pods_come_back_with_the_next(own_room):
