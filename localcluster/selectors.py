@@ -27,14 +27,16 @@ def covers(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value = labels.get(rule["key"])
-    match rule["operator"]:
+    value, operator = labels.get(rule["key"]), rule["operator"]
+    match operator:
         case "In":
             return value in (rule.get("values") or ())
-        case "NotIn":
+        case "NotIn":  # codespell:ignore notin
             return value not in (rule.get("values") or ())
         case "Exists":
             return value is not None
         case "DoesNotExist":
             return value is None
-    raise ValueError(f"matchExpressions: operator {rule['operator']!r} is not one of In, NotIn, Exists, DoesNotExist")
+        case _:
+            known = "In, NotIn, Exists, DoesNotExist"  # codespell:ignore notin
+            raise ValueError(f"matchExpressions: operator {operator!r} is not one of {known}")
