@@ -90,7 +90,7 @@ class Engine:
         if route == routing.STOP:
             return payload
         chosen = step.children if route == routing.ALL else (step.children[route],)
-        answers = await _all([self._walk(child, payload, context, first=first) for child in chosen])
+        answers = await all_of([self._walk(child, payload, context, first=first) for child in chosen])
         if step.aggregate is not None:
             return await step.aggregate(self._codec.joined(answers), context)
         if node.built_in is BuiltIn.AVERAGE_COMBINER:
@@ -102,13 +102,13 @@ class Engine:
         if step.children:
             route = routing.checked(step.node, taken.get(step.node.name, routing.ALL))
             chosen = step.children if route == routing.ALL else step.children[route : route + 1] if route >= 0 else ()
-            await _all([self._feed_back(child, payload, context, taken) for child in chosen])
+            await all_of([self._feed_back(child, payload, context, taken) for child in chosen])
         if step.feedback is not None:
             answer = await step.feedback(payload, context)
         return answer
 
 
-async def _all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Every result, in order. When some fail, the first in order is raised, after all have ended."""
     if len(calls) == 1:
         return [await calls[0]]

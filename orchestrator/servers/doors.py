@@ -1,7 +1,7 @@
 """The orchestrator's REST doors: which path leads where, and what every answer carries."""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from orchestrator.clients.node import Call, Context, NodeStatusError, handed_on
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, all_of
 from orchestrator.errors import OrchestratorError
 from orchestrator.graph.metadata import describe
 from orchestrator.graph.node import Graph, Node
@@ -213,13 +213,11 @@ class Doors:
     async def _graph_metadata(self, request: Request) -> Response:
         begun = perf_counter()
         house = self._house
-        found: dict[str, Mapping[str, Any]] = {}
+        called = [node for node in house.graph.nodes.values() if node.host]
         try:
-            for node in house.graph.nodes.values():
-                if node.host:
-                    answer = await house.call(node, "metadata")(None, self._own_context(request))
-                    own = seldon.read(answer.plain())
-                    found[node.name] = own if isinstance(own, dict) else {}
+            answers = await all_of([house.call(node, "metadata")(None, self._own_context(request)) for node in called])
+            said = [seldon.read(answer.plain()) for answer in answers]
+            found = {node.name: own if isinstance(own, dict) else {} for node, own in zip(called, said, strict=True)}
             response = self._response(request, 200, Payload(seldon.write(describe(house.graph, found))))
         except NodeStatusError as error:
             response = self._response(request, error.status, error.reply.payload)
