@@ -109,7 +109,7 @@ for depth in range(1, 100):
         ({"graph": "m"}, "graph"),
         (one(name=""), "graph.name"),
         (one(name=7), "graph.name"),
-        (one(type="MODELL"), "graph.type"),
+        (one(type="MODELS"), "graph.type"),
         (one(type="UNKNOWN_TYPE"), "graph.type"),
         (one(methods=["PREDICT"]), "graph.methods[0]"),
         (one(methods="ROUTE"), "graph.methods"),
