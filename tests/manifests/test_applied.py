@@ -1,0 +1,148 @@
+"""kubectl puts the base and the samples into an API server, which then grants what the controller needs."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from controller.api.permissions import PERMISSIONS
+from localcluster.apiserver.process import RunningApiServer, running_api_server
+
+ROOT = Path(__file__).parents[2]
+ISTIO = ROOT / "localcluster" / "istio_crds"
+OVERLAY = "manifests/overlays/without-prometheus-operator"  # PodMonitor is not a kind of this server
+ACCOUNT = "system:serviceaccount:seldon-system:seldon-rollouts-controller"
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+async def _kubectl(server: RunningApiServer, *words: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "kubectl", "--kubeconfig", str(server.kubeconfig_path), *words, cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, f"kubectl {' '.join(words)}: {err.decode()}"
+    return out.decode()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[RunningApiServer]:
+    async with running_api_server(crds=[ISTIO]) as running:
+        await _kubectl(running, "apply", "--server-side", "-k", OVERLAY)
+        await _kubectl(running, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        await _kubectl(running, "apply", "-f", "manifests/samples")
+        yield running
+
+
+async def test_applying_twice_changes_nothing(server):
+    again = await _kubectl(server, "apply", "-f", "manifests/samples")
+    assert {line.rsplit(" ", 1)[1] for line in again.splitlines()} == {"unchanged"}
+
+
+async def test_short_names_category_and_columns_are_served(server):
+    table = await _kubectl(server, "get", "srollout")
+    assert table.split("\n")[0].split() == [
+        "NAME",
+        "PHASE",
+        "STEP",
+        "STEPS",
+        "WEIGHT",
+        "STABLE",
+        "CANARY",
+        "VERDICT",
+        "AGE",
+    ]
+    table = await _kubectl(server, "get", "sdep", "iris")
+    assert table.split("\n")[0].split() == ["NAME", "STATE", "READY", "REPLICAS", "AGE"]
+    names = await _kubectl(server, "get", "seldon", "-o", "name")
+    assert "seldonrollout.rollouts.seldon.io/iris-canary" in names.split()
+    assert "seldondeployment.machinelearning.seldon.io/iris" in names.split()
+
+
+async def test_the_old_versions_of_a_seldon_deployment_are_served(server):
+    for version in ("v1alpha2", "v1alpha3"):
+        found = json.loads(
+            await _kubectl(
+                server, "get", f"seldondeployments.{version}.machinelearning.seldon.io", "iris", "-o", "json"
+            )
+        )
+        assert found["apiVersion"] == f"machinelearning.seldon.io/{version}"
+        assert found["spec"]["predictors"][0]["graph"]["implementation"] == "SKLEARN_SERVER"
+
+
+async def test_kubectl_explains_a_field_in_the_models_words(server):
+    text = await _kubectl(server, "explain", "srollout.spec.scaleDownDelay")
+    assert "How long a revision without traffic is kept" in " ".join(text.split())
+
+
+async def test_kubectl_scales_both_kinds(server):
+    await _kubectl(server, "scale", "sdep", "iris-ab", "--replicas=3")
+    assert await _kubectl(server, "get", "sdep", "iris-ab", "-o", "jsonpath={.spec.replicas}") == "3"
+    await _kubectl(server, "scale", "srollout", "iris-canary", "--replicas=4")
+    assert (
+        await _kubectl(server, "get", "srollout", "iris-canary", "-o", "jsonpath={.spec.template.spec.replicas}") == "4"
+    )
+
+
+async def test_defaults_are_filled_in_where_they_are_promised(server):
+    found = json.loads(await _kubectl(server, "get", "srollout", "iris-rollout", "-o", "json"))["spec"]
+    assert (found["progressDeadline"], found["scaleDownDelay"], found["revisionHistoryLimit"]) == ("10m", "30s", 10)
+    assert found["template"]["spec"]["predictors"] == [
+        {
+            "name": "default",
+            "graph": {
+                "name": "classifier",
+                "implementation": "SKLEARN_SERVER",
+                "modelUri": "gs://seldon-models/sklearn/iris",
+            },
+        }
+    ]
+
+
+async def _allowed(session, **attributes) -> bool:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": ACCOUNT, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
+    }
+    async with session.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", json=review) as answer:
+        assert answer.status == 201, await answer.text()
+        return bool((await answer.json())["status"]["allowed"])
+
+
+async def test_the_api_server_allows_the_account_what_the_table_says(server):
+    async with server.session() as session:
+        for permission in PERMISSIONS:
+            for resource in permission.resources:
+                plural, _, subresource = resource.partition("/")
+                for verb in permission.verbs:
+                    asked = {"group": permission.group, "resource": plural, "verb": verb, "subresource": subresource}
+                    asked["namespace"] = "seldon-system" if permission.part == "own" else "default"
+                    asked["name"] = permission.names[0] if permission.names else ""
+                    assert await _allowed(session, **asked), asked
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb", "namespace", "name"),
+    [
+        ("", "secrets", "get", "seldon-system", ""),
+        ("", "configmaps", "get", "seldon-system", "another"),
+        ("", "configmaps", "get", "default", "seldon-config"),
+        ("", "pods", "create", "default", ""),
+        ("rollouts.seldon.io", "seldonrollouts", "patch", "default", ""),
+        ("rbac.authorization.k8s.io", "clusterroles", "patch", "", ""),
+        ("coordination.k8s.io", "leases", "update", "default", "seldon-rollouts-controller"),
+    ],
+)
+async def test_the_api_server_refuses_the_account_everything_else(server, group, resource, verb, namespace, name):
+    async with server.session() as session:
+        asked = {"group": group, "resource": resource, "verb": verb, "namespace": namespace, "name": name}
+        assert not await _allowed(session, **asked)
