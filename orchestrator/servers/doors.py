@@ -62,6 +62,7 @@ class Doors:
         self.draining = False
         self.in_flight = 0
         self.refused = 0
+        self._told: dict[str, float] = {}  # kind of failure to when it was last logged
         metrics = house.metrics
         metrics.add_gauge(
             "seldon_api_executor_requests_in_flight", "Predictions and feedback under way", lambda: self.in_flight
@@ -156,12 +157,18 @@ class Doors:
             response = self._response(request, code, error.reply.payload, puid)
         except OrchestratorError as error:
             code = error.status
-            log.warning("request %s: %s", puid.decode("latin-1"), error)
+            self._tell(error, puid, begun)
             response = self._failure(request, code, str(error), error.reason, puid)
         finally:
             self.in_flight -= 1
             codes.observe(code, perf_counter() - begun)
         return response
+
+    def _tell(self, error: OrchestratorError, puid: bytes, now: float) -> None:
+        """Log a failure; of each kind one a second, since a node that is away fails every request."""
+        if now - self._told.get(error.reason, -1.0) >= 1.0:
+            self._told[error.reason] = now
+            log.warning("request %s: %s", puid.decode("latin-1"), error)
 
     def _busy(self, request: Request, codes: Codes) -> Response:
         self.refused += 1
