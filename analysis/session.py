@@ -14,6 +14,8 @@ from analysis.verdict import Finding, Judgement, Verdict
 
 HISTORY = 600
 """Seconds before the start in which stable's habits are learned."""
+COPY_EVERY = 300
+"""Seconds after which another copy of the evidence is started, for what begins in the middle of a long step."""
 _MISSING = 3
 """This many ticks in a row without a series of an arm are no data; fewer may be a missed scrape."""
 _MEMORY = 0.8
@@ -81,11 +83,13 @@ def step(session: Session, tick: Tick) -> Session:
         raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
     source, errors = _errors(session.source, tick)
     judged = tick.at - tick.seconds >= session.judged_from
+    steps = sum([session.judged_from < at < tick.at for at in session.restarts])
     view = View(
         at=tick.at,
         seconds=tick.seconds,
         judged=judged,
-        restarts=sum(1 for at in session.restarts if session.judged_from < at < tick.at),
+        steps=steps,
+        copies=steps + max(0, tick.at - tick.seconds - session.judged_from) // COPY_EVERY,
         errors=errors,
         stable=tick.stable,
         canary=tick.canary,

@@ -131,9 +131,9 @@ class Plan:
         return 1 / self.beta
 
     @property
-    def cap(self) -> float:
-        """The most evidence, in nats, that one tick may add: no single burst decides."""
-        return math.log(1 / self.alpha) / 4
+    def nats(self) -> float:
+        """The evidence to roll back as a logarithm, with what the mixture of alternatives and metrics costs."""
+        return math.log(1 / self.alpha) + 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ the diurnal wave. The weight w = min(1, V) lets ticks with hardly any bad reques
 Any φ ≥ 1 from the past keeps a bet valid: E[s^(1/φ)] ≤ E[s]^(1/φ) ≤ 1 (Jensen).
 """
 
+from collections.abc import Iterable
 from math import sqrt
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ PRIOR = 1.5
 """φ before anything is known."""
 PRIOR_WEIGHT = 6.0
 """How many ticks the prior is worth."""
+CALM, RESTLESS = 1.25, 1.75
+"""Below the first an estimate is not told from chance; above the second the noise is certain."""
 
 
 class Dispersion(NamedTuple):
@@ -49,8 +52,37 @@ def observe(seen: Dispersion, pair: Pair) -> Dispersion:
     return Dispersion(seen.excess + weight * deviation * deviation / variance, seen.weight + weight, pair)
 
 
-def estimate(history: Dispersion, run: Dispersion) -> float:
-    """φ from the past, at least 1: the history (stable against itself) shifts the prior, the run overrules it."""
+def observe_time(seen: Dispersion, pair: Pair) -> Dispersion:
+    """Learn from stable alone: of the bad requests of two neighbouring ticks the first tick's are binomial by its requests."""
+    last = seen.last
+    total, requests = pair.stable_bad + last.stable_bad, pair.stable_requests + last.stable_requests
+    if not (total and pair.stable_requests and last.stable_requests):
+        return Dispersion(seen.excess, seen.weight, pair)
+    part = pair.stable_requests / requests
+    variance = total * part * (1 - part)
+    weight = min(1.0, variance)
+    deviation = pair.stable_bad - total * part
+    return Dispersion(seen.excess + weight * deviation * deviation / variance, seen.weight + weight, pair)
+
+
+def estimate(history: Iterable[Dispersion], run: Dispersion) -> float:
+    """φ from the past, at least 1. The history's lower estimate shifts the prior, the run overrules it."""
+    return min([_estimate(one, run) for one in history])
+
+
+def _estimate(history: Dispersion, run: Dispersion) -> float:
     prior = (PRIOR_WEIGHT * PRIOR + history.excess) / (PRIOR_WEIGHT + history.weight)
     mean = (PRIOR_WEIGHT * prior + run.excess) / (PRIOR_WEIGHT + run.weight)
     return max(1.0, mean) * (1 + 1 / sqrt(PRIOR_WEIGHT + history.weight + run.weight))
+
+
+def temper(estimated: float) -> float:
+    """The φ to temper with: none below CALM, all from 1.5 on, and in between on the straight line that joins them."""
+    if estimated >= 2 * CALM - 1:
+        return estimated
+    return max(1.0, 2 * estimated - (2 * CALM - 1))
+
+
+def ticks_to_decide(estimated: float) -> float:
+    """How many ticks of overwhelming evidence a verdict takes at least: 2 where the traffic is calm, 5 where it is not."""
+    return 2 + 3 * min(1.0, max(0.0, (estimated - CALM) / (RESTLESS - CALM)))

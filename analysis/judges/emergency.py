@@ -13,7 +13,7 @@ from analysis.judges import halfplane
 from analysis.samples import Count, Pair
 from analysis.spec import Line
 
-SHARE = 0.1
+SHARE = 0.05
 """The part of alpha that is set aside."""
 ENOUGH = 50
 """Canary requests that a block needs."""

@@ -29,7 +29,7 @@ from analysis.samples import Count
 from analysis.spec import Line
 
 _TINY = 1e-9
-_FULLEST = 0.98
+FULLEST = 0.98
 
 
 class Bet(NamedTuple):
@@ -52,7 +52,7 @@ def worse(line: Line, canary: float, stable: float, ratio: float) -> Bet | None:
     None when `canary` is not above the line or the line has no point to bet against.
     """
     if line.ratio == 0:
-        return _leader(canary, line.offset, 0.0, 0.0) if line.offset < canary < _FULLEST else None
+        return _leader(canary, line.offset, 0.0, 0.0) if line.offset < canary < FULLEST else None
     point = nearest(line, canary, stable, ratio)
     if point is None or not line.at(stable) < canary or not stable < point:
         return None
@@ -78,7 +78,7 @@ def better(line: Line, canary: float, stable: float, ratio: float) -> Bet | None
 
 def fits(placed: Bet, lever: float) -> bool:
     """Whether the follower's share stays below 1 at this n_leader/n_follower."""
-    return placed.fall * lever < _FULLEST
+    return placed.fall * lever < FULLEST
 
 
 def gain(placed: Bet, leader: Count, follower: Count) -> float:

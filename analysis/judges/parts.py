@@ -58,23 +58,26 @@ def begin(metric: Metric) -> Judged:
     return Judged(metric, _error_parts(metric) if isinstance(metric, ErrorRate) else ())
 
 
-def step(judged: Judged, view: View, *, cap: float) -> Judged:
+def step(judged: Judged, view: View, *, needed: float) -> Judged:
     """One tick."""
     if isinstance(judged.metric, Latency) and not judged.parts:
         judged = _choose(judged.metric, judged.pasts, view) if view.judged else judged
         if not judged.parts:
             return Judged(judged.metric, (), _learn_edges(judged.pasts, view))
-    parts = [part._replace(statement=_step_part(part, view, cap)) for part in judged.parts]
+    parts = [part._replace(statement=_step_part(part, view, needed)) for part in judged.parts]
     return Judged(judged.metric, tuple(parts))
 
 
-def restart(judged: Judged, number: int) -> Judged:
+def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     """Look for regressions that begin now, too."""
-    parts = [part._replace(statement=statement.restart(part.statement, number)) for part in judged.parts]
+    parts = [
+        part._replace(statement=statement.restart(part.statement, number, step_changed=step_changed))
+        for part in judged.parts
+    ]
     return Judged(judged.metric, tuple(parts), judged.pasts)
 
 
-def _step_part(part: Part, view: View, cap: float) -> Statement:
+def _step_part(part: Part, view: View, needed: float) -> Statement:
     if part.edge is None:
         pair, halves = view.errors, view.error_halves
     else:
@@ -82,7 +85,7 @@ def _step_part(part: Part, view: View, cap: float) -> Statement:
         halves = Pair() if view.judged else view.slower_halves(part.edge)
     if not view.judged:
         return part.statement._replace(past=statement.learn(part.statement.past, pair, halves, judged=False))
-    return statement.step(part.statement, pair, cap=cap)
+    return statement.step(part.statement, pair, needed=needed)
 
 
 def _error_parts(metric: ErrorRate) -> tuple[Part, ...]:
@@ -114,7 +117,7 @@ def _choose(metric: Latency, pasts: tuple[tuple[float, Past], ...], view: View) 
     usable = [edge for edge in known if not view.canary.latencies.within or edge in view.canary.latencies.within]
     edges = choose_edges([(edge, known[edge].bad / max(1.0, known[edge].requests)) for edge in usable])
     half = 1.0 if metric.max is None else 0.5
-    question = Question(metric.lines, EXPECTED_SLOW)
+    question = Question(metric.lines, EXPECTED_SLOW, alternatives=6)
     parts = [Part(edge, half / len(edges), True, False, statement.ask(question, known[edge])) for edge in edges]
     if metric.max is not None and metric.slower_than is not None:
         parts += _ceiling_parts(known, metric.slower_than.total_seconds(), metric.max)

@@ -15,6 +15,9 @@ from analysis.samples import Pair
 from analysis.spec import ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
+DOUBT = 1.5
+"""While a metric's evidence that the canary is worse stands this high, the metric is not found good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
@@ -23,7 +26,10 @@ class Sequential:
     plan: Plan
     metrics: tuple[Judged, ...]
     emergency: Emergency | None = None
-    restarts: int = 0
+    steps: int = 0
+    """Step changes so far."""
+    copies: int = 0
+    """Copies of the evidence that were started: at each step change, and every few minutes."""
     bad: bool = False
 
     @property
@@ -49,22 +55,22 @@ def step(judge: Sequential, view: View) -> Sequential:
     """One tick."""
     if judge.bad:
         return judge
-    judge = _restart(judge, view.restarts)
+    judge = _restart(judge, view)
     watch = judge.emergency
     if watch is not None and view.judged:
         errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).parts[0].statement
         base = errors.past.share(errors.question.expected)
         watch = emergency.step(watch, view.errors, line=errors.question.lines.rollback, base=base, phi=errors.past.phi)
-    stepped = tuple([parts.step(judged, view, cap=judge.plan.cap) for judged in judge.metrics])
-    judge = Sequential(judge.plan, stepped, watch, judge.restarts)
+    stepped = tuple([parts.step(judged, view, needed=judge.plan.nats) for judged in judge.metrics])
+    judge = Sequential(judge.plan, stepped, watch, judge.steps, judge.copies)
     return replace(judge, bad=True) if judge.evidence >= judge.plan.needed else judge
 
 
-def _restart(judge: Sequential, restarts: int) -> Sequential:
-    for number in range(judge.restarts + 1, restarts + 1):
-        metrics = tuple([parts.restart(judged, number) for judged in judge.metrics])
-        judge = Sequential(judge.plan, metrics, judge.emergency, number)
-    return judge
+def _restart(judge: Sequential, view: View) -> Sequential:
+    metrics, step_changed = judge.metrics, view.steps > judge.steps
+    for number in range(judge.copies + 1, view.copies + 1):
+        metrics = tuple([parts.restart(judged, number, step_changed=step_changed) for judged in metrics])
+    return Sequential(judge.plan, metrics, judge.emergency, view.steps, view.copies)
 
 
 def findings(judge: Sequential) -> tuple[Finding, ...]:
@@ -83,7 +89,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool) -
     enough = judged.requests.canary_requests >= plan.min_samples
     if guilty:
         verdict = Verdict.BAD
-    elif enough and judged.promote_evidence >= plan.promote_needed:
+    elif enough and judged.promote_evidence >= plan.promote_needed and judged.evidence < DOUBT:
         verdict = Verdict.GOOD
     else:
         verdict = Verdict.INCONCLUSIVE

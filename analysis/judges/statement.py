@@ -1,20 +1,14 @@
 """One question about one kind of bad request: is the canary beyond the rollback line, is it within the promote line?"""
 
-from collections.abc import Iterable
 from math import log1p
 from typing import NamedTuple
 
 from analysis.judges import dispersion, halfplane, wealth
 from analysis.judges.dispersion import Dispersion
-from analysis.judges.halfplane import Bet
-from analysis.judges.wealth import Wealth
+from analysis.judges.wealth import Bets, Wealth
 from analysis.samples import Count, Pair
 from analysis.spec import Line, Lines
 
-ODDS = (1.15, 1.35, 1.7, 2.2, 3.0, 4.5, 8.0, 16.0)
-"""Alternatives for a bad canary: the odds of the line's share, times these."""
-STEPS = (0.002, 0.005, 0.01, 0.03, 0.10)
-"""Alternatives for a bad canary: the line's share, plus these."""
 NEARNESS = (0.0, 0.35)
 """Alternatives for a good canary: as good as stable, or this part of the way towards the promote line."""
 
@@ -28,7 +22,10 @@ class Past(NamedTuple):
 
     requests: float = 0.0
     bad: float = 0.0
-    history: Dispersion = Dispersion()
+    pods: Dispersion = Dispersion()
+    """Of two halves of stable's pods, before the run."""
+    time: Dispersion = Dispersion()
+    """Of stable from tick to tick, before the run: incidents common to all pods are in it, so it errs upwards."""
     run: Dispersion = Dispersion()
 
     def share(self, expected: float) -> float:
@@ -38,7 +35,7 @@ class Past(NamedTuple):
     @property
     def phi(self) -> float:
         """How much noisier than chance."""
-        return dispersion.estimate(self.history, self.run)
+        return dispersion.estimate((self.pods, self.time), self.run)
 
 
 def learn(past: Past, pair: Pair, halves: Pair, *, judged: bool) -> Past:
@@ -46,16 +43,19 @@ def learn(past: Past, pair: Pair, halves: Pair, *, judged: bool) -> Past:
     return Past(
         past.requests * _MEMORY + pair.stable_requests,
         past.bad * _MEMORY + pair.stable_bad,
-        past.history if judged else dispersion.observe(past.history, halves),
+        past.pods if judged else dispersion.observe(past.pods, halves),
+        past.time if judged else dispersion.observe_time(past.time, pair),
         dispersion.observe(past.run, pair) if judged else past.run,
     )
 
 
 class Question(NamedTuple):
-    """What is asked: which lines, and the share of bad requests to expect before anything is known."""
+    """What is asked: which lines, and the share of bad requests to expect while nothing is known."""
 
     lines: Lines
     expected: float
+    alternatives: int = 8
+    """How many shares a bad canary may have."""
 
 
 class Statement(NamedTuple):
@@ -65,13 +65,13 @@ class Statement(NamedTuple):
     past: Past
     worse: Wealth
     better: Wealth
-    worse_bets: tuple[Bet | None, ...] = ()
-    better_bets: tuple[Bet | None, ...] = ()
+    worse_bets: Bets = Bets()
+    better_bets: Bets = Bets()
     base: float = 0.0
     ratio: float = 0.0
     total: Pair = Pair()
     recent: Pair = Pair()
-    """Since the last restart."""
+    """Since the last step change."""
 
 
 def ask(question: Question, past: Past) -> Statement:
@@ -79,64 +79,60 @@ def ask(question: Question, past: Past) -> Statement:
     return Statement(
         question,
         past,
-        worse=wealth.begin(len(ODDS) + len(STEPS), reserve=0.5),
+        worse=wealth.begin(question.alternatives, reserve=wealth.RESERVE),
         better=wealth.begin(len(NEARNESS)),
     )
 
 
-def step(statement: Statement, pair: Pair, *, cap: float) -> Statement:
+def step(statement: Statement, pair: Pair, *, needed: float) -> Statement:
     """One judged tick: bet with what the past knows, then learn from the tick."""
     question, past, worse, better, worse_bets, better_bets, base, ratio, total, recent = statement
     ceiling = question.lines.rollback.ratio == 0
     canary, stable = Count(pair[0], pair[1]), Count(pair[2], pair[3])
-    if ceiling and canary.requests:
+    if ceiling:  # looks at the canary alone
         stable = Count(max(1, stable.requests), stable.bad)
     if canary.requests and stable.requests:
         now = canary.requests / stable.requests
+        lever = now if ceiling else 1 / now
         share = past.share(question.expected)
-        if not (0.8 * base < share < 1.25 * base and 0.5 * ratio < now < 2 * ratio and _fit(statement, now)):
+        fresh = 0.8 * base < share < 1.25 * base and 0.5 * ratio < now < 2 * ratio
+        if not (fresh and worse_bets.fit(lever) and better_bets.fit(now)):
             base, ratio = share, now
-            worse_bets, better_bets = place(question.lines, base, ratio)
-        phi = past.phi
+            worse_bets, better_bets = place(question, base, ratio)
+        estimated = past.phi
+        phi, cap = dispersion.temper(estimated), needed / dispersion.ticks_to_decide(estimated)
         leader, follower = (canary, stable) if ceiling else (stable, canary)
         worse = wealth.play(worse, worse_bets, leader, follower, phi=phi, cap=cap)
-        better = wealth.play(better, better_bets, canary, stable, phi=phi, cap=cap)
+        better = wealth.play(better, better_bets, canary, stable, phi=phi, cap=cap / 2)
     past = learn(past, pair, Pair(), judged=True)
     return Statement(
         question, past, worse, better, worse_bets, better_bets, base, ratio, total.plus(pair), recent.plus(pair)
     )
 
 
-def restart(statement: Statement, number: int) -> Statement:
-    """Look for a regression that begins now, too."""
-    return statement._replace(worse=wealth.restart(statement.worse, number), recent=Pair())
+def restart(statement: Statement, number: int, *, step_changed: bool) -> Statement:
+    """Look for a regression that begins now, too: the copy with this number."""
+    recent = Pair() if step_changed else statement.recent
+    return statement._replace(worse=wealth.restart(statement.worse, number), recent=recent)
 
 
-def place(lines: Lines, base: float, ratio: float) -> tuple[tuple[Bet | None, ...], tuple[Bet | None, ...]]:
+def place(question: Question, base: float, ratio: float) -> tuple[Bets, Bets]:
     """Bets against both lines, for stable's share `base` and ticks with about `ratio` = n_C/n_S."""
-    worse = [halfplane.worse(lines.rollback, share, base, ratio) for share in bad_shares(lines.rollback, base)]
-    better = [halfplane.better(lines.promote, share, base, ratio) for share in good_shares(lines.promote, base)]
-    return _usable(worse, 1 / ratio), _usable(better, ratio)
+    rollback, promote = question.lines.rollback, question.lines.promote
+    worse = [halfplane.worse(rollback, share, base, ratio) for share in bad_shares(question, base)]
+    better = [halfplane.better(promote, share, base, ratio) for share in good_shares(promote, base)]
+    return wealth.place(worse, 1 / ratio if rollback.ratio else ratio), wealth.place(better, ratio)
 
 
-def _usable(bets: Iterable[Bet | None], lever: float) -> tuple[Bet | None, ...]:
-    return tuple([placed if placed is None or halfplane.fits(placed, lever) else None for placed in bets])
+def bad_shares(question: Question, base: float) -> tuple[float, ...]:
+    """Shares of bad requests that a bad canary may have where stable's is `base`: all above the line.
 
-
-def _fit(statement: Statement, ratio: float) -> bool:
-    lever = 1 / ratio
-    for placed in statement.worse_bets:
-        if placed is not None and not halfplane.fits(placed, lever):
-            return False
-    return all(placed is None or halfplane.fits(placed, ratio) for placed in statement.better_bets)
-
-
-def bad_shares(line: Line, base: float) -> tuple[float, ...]:
-    """Shares of bad requests that a bad canary may have where stable's is `base`: all above the line."""
-    border = min(_MOST, line.at(base))
-    odds = border / (1 - border)
-    times = [odds * factor / (1 + odds * factor) for factor in ODDS]
-    return tuple([min(share, 0.95) for share in (*times, *[border + more for more in STEPS])])
+    Their distances from the line are geometric, from what is just worth finding to a disaster.
+    """
+    border = min(_MOST, question.lines.rollback.at(base))
+    least, most = min(0.3 * border, 0.05), 0.4
+    factor = (most / least) ** (1 / (question.alternatives - 1))
+    return tuple([min(border + least * factor**number, 0.95) for number in range(question.alternatives)])
 
 
 def good_shares(line: Line, base: float) -> tuple[float, ...]:
@@ -150,11 +146,10 @@ def good_shares(line: Line, base: float) -> tuple[float, ...]:
 
 def needed_requests(statement: Statement, nats: float) -> int | None:
     """About how many more canary requests earn `nats` of promote evidence, if the canary is as good as stable."""
-    placed = statement.better_bets[0] if statement.better_bets else None
-    base, ratio = statement.base, statement.ratio
-    if placed is None or not halfplane.fits(placed, ratio):
+    if not statement.better_bets.each:
         return None
+    placed, base, ratio = statement.better_bets.each[0], statement.base, statement.ratio
     mine = base * placed.hit + (1 - base) * placed.miss
     theirs = base * log1p(placed.rise * ratio) + (1 - base) * log1p(-placed.fall * ratio)
-    each = (mine + theirs / ratio) / statement.past.phi
+    each = (mine + theirs / ratio) / dispersion.temper(statement.past.phi)
     return max(1, round(nats / each)) if each > 0 else None

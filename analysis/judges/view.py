@@ -13,8 +13,10 @@ class View:
     seconds: int
     judged: bool
     """False before the warm-up is over: such a tick teaches what stable is like, and judges nobody."""
-    restarts: int
-    """How many step changes lie before this tick."""
+    steps: int
+    """How many step changes lie before this tick, after the warm-up."""
+    copies: int
+    """How many copies of the evidence were to be started before this tick."""
     errors: Pair
     stable: ArmTick
     canary: ArmTick

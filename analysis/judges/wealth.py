@@ -7,13 +7,17 @@ one number holds them together: starting a copy adds its weight. The weight of c
 `reserve` and counts as 1 each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from math import exp, log1p
 from typing import NamedTuple
 
+from analysis.judges import halfplane
 from analysis.judges.halfplane import Bet
 from analysis.samples import Count
 
+RESERVE = 0.25
+"""The weight of all copies that start later."""
+_NEUTRAL = Bet(0.0, 0.0, 0.0, 0.0)
 _MOST = 1e290
 """Wealth above this is cut off, which only makes evidence smaller."""
 
@@ -36,34 +40,43 @@ def begin(alternatives: int, *, reserve: float = 0.0) -> Wealth:
 
 
 def restart(wealth: Wealth, number: int) -> Wealth:
-    """Start the copy with this number (1 is the first). Its weight is ½/(number·(number+1)): all together ½."""
-    share = 0.5 / (number * (number + 1))
+    """Start the copy with this number, from 1 on. Its weight is RESERVE/(number·(number+1)): together RESERVE."""
+    share = RESERVE / (number * (number + 1))
     part = share / len(wealth.parts)
     return Wealth(tuple([old + part for old in wealth.parts]), wealth.reserve - share)
 
 
-def play(
-    wealth: Wealth, bets: Sequence[Bet | None], leader: Count, follower: Count, *, phi: float, cap: float
-) -> Wealth:
+class Bets(NamedTuple):
+    """One bet for each alternative, and the largest `fall` of them: it says which levers they fit."""
+
+    each: tuple[Bet, ...] = ()
+    steepest: float = 0.0
+
+    def fit(self, lever: float) -> bool:
+        """Whether all bets may be used at this n_leader/n_follower."""
+        return self.steepest * lever < halfplane.FULLEST
+
+
+def place(bets: Iterable[Bet | None], lever: float) -> Bets:
+    """The bets for ticks with about this lever; one that cannot be placed neither wins nor loses."""
+    each = [placed if placed and placed.fall * lever < halfplane.FULLEST else _NEUTRAL for placed in bets]
+    return Bets(tuple(each), max(placed.fall for placed in each))
+
+
+def play(wealth: Wealth, bets: Bets, leader: Count, follower: Count, *, phi: float, cap: float) -> Wealth:
     """One tick: each alternative's wealth times min(s^(1/φ), e^cap). Both changes keep E[s] ≤ 1.
 
     The bets must fit the lever, leader.requests/follower.requests. See `halfplane.Bet` for the two arms' parts.
     """
-    lever = leader.requests / follower.requests
-    leader_bad, leader_good = leader.bad, leader.requests - leader.bad
-    follower_bad, follower_good = follower.bad, follower.requests - follower.bad
-    temper = 1 / phi
-    most = exp(cap)
+    lever, temper, most = leader.requests / follower.requests, 1 / phi, exp(cap)
+    hits, misses = leader.bad * temper, (leader.requests - leader.bad) * temper
+    goods, bads = (follower.requests - follower.bad) * temper, follower.bad * temper
     parts = []
-    for old, placed in zip(wealth.parts, bets, strict=True):
-        if placed is None:
-            parts.append(old)
-            continue
-        hit, miss, rise, fall = placed
-        log_s = leader_bad * hit + leader_good * miss + follower_good * log1p(-fall * lever)
-        if follower_bad:
-            log_s += follower_bad * log1p(rise * lever)
-        log_s *= temper
-        grown = old * (most if log_s >= cap else exp(log_s))
-        parts.append(min(_MOST, grown))
+    for old, (hit, miss, rise, fall) in zip(wealth.parts, bets.each, strict=True):
+        log_s = hits * hit + misses * miss + goods * log1p(-fall * lever)
+        if bads:
+            log_s += bads * log1p(rise * lever)
+        parts.append(old * (most if log_s >= cap else exp(log_s)))
+    if max(parts) > _MOST:
+        parts = [min(part, _MOST) for part in parts]
     return Wealth(tuple(parts), wealth.reserve)

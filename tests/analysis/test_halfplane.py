@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from analysis.judges import halfplane, wealth
 from analysis.judges.halfplane import Bet
-from analysis.judges.statement import place
-from analysis.judges.wealth import Wealth
+from analysis.judges.statement import Question, place
+from analysis.judges.wealth import Bets, Wealth
 from analysis.samples import Count
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line, Lines
 
@@ -32,7 +32,7 @@ def expected(
         for stable_bad, stable_chance in enumerate(chance(sizes[1], shares[1])):
             arms = Count(sizes[0], canary_bad), Count(sizes[1], stable_bad)
             leader, follower = arms if leads == "canary" else arms[::-1]
-            s = wealth.play(Wealth((1.0,)), (bet,), leader, follower, phi=phi, cap=cap).evidence
+            s = wealth.play(Wealth((1.0,)), Bets((bet,), bet.fall), leader, follower, phi=phi, cap=cap).evidence
             total += canary_chance * stable_chance * s
     return total
 
@@ -89,12 +89,11 @@ def test_the_count_is_exact_on_the_line_and_profitable_beyond_it():
 def test_the_mixture_that_the_judge_plays_is_not_profitable_under_the_null(lines):
     sizes = (4, 6)
     for base in (0.0001, 0.01, 0.2):
-        worse, better = place(lines, base, sizes[0] / sizes[1])
-        for side, placed, line in (("worse", worse, lines.rollback), ("better", better, lines.promote)):
+        worse, better = place(Question(lines, 0.01), base, sizes[0] / sizes[1])
+        for side, placed, line in (("worse", worse.each, lines.rollback), ("better", better.each, lines.promote)):
             leads = "stable" if side == "worse" and line.ratio else "canary"
-            usable = [bet for bet in placed if bet is not None]
             for shares in null(line, side):
-                assert sum(expected(bet, sizes, shares, leads=leads) for bet in usable) <= len(usable) * (1 + 1e-9)
+                assert sum(expected(bet, sizes, shares, leads=leads) for bet in placed) <= len(placed) * (1 + 1e-9)
 
 
 @given(

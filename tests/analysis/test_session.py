@@ -185,6 +185,7 @@ def test_mirrored_copies_are_judged_by_the_orchestrators():
     mirrored = replace(arm(1000, 60), gateway=Count(2, 0))  # two requests to the preview URL
     state = run(mirrored, arm(1000, 10, gateway=True), ticks=30, begun=learned(), until={Verdict.BAD})
     assert session.judge(state).findings[0].canary == pytest.approx(0.06)
+    state = run(replace(mirrored, served=Count(1000, 10)), arm(1000, 10, gateway=True), ticks=3, begun=learned())
     assert session.traffic(state, mirrored=True).canary_share == pytest.approx(0.5)
     assert session.traffic(state, mirrored=False).canary_share == pytest.approx(2 / 1002)
 

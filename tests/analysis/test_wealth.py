@@ -9,10 +9,11 @@ from analysis.judges.dispersion import Dispersion
 from analysis.judges.parts import EXPECTED_ERRORS
 from analysis.judges.statement import Past, Question
 from analysis.samples import Pair
-from analysis.spec import ERROR_LINES, Line, Lines
+from analysis.spec import ERROR_LINES, Line, Lines, Plan
 from bench.chance import binomial, poisson
 
-CAP = 1.15
+NEEDED = Plan().nats
+NO_CAP = 1200.0
 
 
 def ticks(seed: int, *, canary: float, stable: float, each: int, share: float, count: int) -> list[Pair]:
@@ -26,12 +27,12 @@ def ticks(seed: int, *, canary: float, stable: float, each: int, share: float, c
     return found
 
 
-def crossed(pairs: list[Pair], lines: Lines, *, cap: float) -> tuple[bool, bool]:
+def crossed(pairs: list[Pair], lines: Lines, *, needed: float) -> tuple[bool, bool]:
     """Whether the evidence ever reached 20:1, on the rollback side and on the promote side."""
     asked = statement.ask(Question(lines, EXPECTED_ERRORS), Past())
     worse = better = False
     for pair in pairs:
-        asked = statement.step(asked, pair, cap=cap)
+        asked = statement.step(asked, pair, needed=needed)
         worse |= asked.worse.evidence >= 20
         better |= asked.better.evidence >= 20
     return worse, better
@@ -46,15 +47,15 @@ def test_on_the_line_itself_looking_at_every_tick_errs_no_more_often_than_promis
     pairs = [
         ticks(seed, canary=line.at(stable), stable=stable, each=each, share=share, count=60) for seed in range(runs)
     ]
-    wrong = [crossed(one, Lines(rollback=line, promote=line), cap=600.0) for one in pairs]
+    wrong = [crossed(one, Lines(rollback=line, promote=line), needed=NO_CAP) for one in pairs]
     # 5 % promised; 3.5 standard deviations of 250 draws are 4.8 %.
     assert sum(worse for worse, _ in wrong) <= runs * 0.098
     assert sum(better for _, better in wrong) <= runs * 0.098
 
 
 def test_a_worse_canary_is_found_and_an_equal_one_is_found_good():
-    bad = crossed(ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=60), ERROR_LINES, cap=CAP)
-    good = crossed(ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120), ERROR_LINES, cap=CAP)
+    bad = crossed(ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=60), ERROR_LINES, needed=NEEDED)
+    good = crossed(ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120), ERROR_LINES, needed=NEEDED)
     assert bad == (True, False)
     assert good == (False, True)
 
@@ -66,11 +67,11 @@ def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
     def delay(*, restart: bool) -> int:
         asked = statement.ask(Question(ERROR_LINES, EXPECTED_ERRORS), Past())
         for pair in before:
-            asked = statement.step(asked, pair, cap=CAP)
+            asked = statement.step(asked, pair, needed=NEEDED)
         if restart:
-            asked = statement.restart(asked, 1)
+            asked = statement.restart(asked, 1, step_changed=True)
         for number, pair in enumerate(after):
-            asked = statement.step(asked, pair, cap=CAP)
+            asked = statement.step(asked, pair, needed=NEEDED)
             if asked.worse.evidence >= 100:
                 return number
         return len(after)
@@ -79,7 +80,7 @@ def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
 
 
 def test_all_copies_together_weigh_one():
-    mixed = wealth.begin(13, reserve=0.5)
+    mixed = wealth.begin(13, reserve=wealth.RESERVE)
     assert mixed.evidence == pytest.approx(1)
     for number in range(1, 40):
         mixed = wealth.restart(mixed, number)
@@ -101,7 +102,7 @@ def test_the_noise_is_learned_whatever_the_difference_between_the_arms(noise):
         seen = dispersion.observe(
             seen, Pair(400, binomial(rng, 400, min(1, shares[0])), 2000, binomial(rng, 2000, min(1, shares[1])))
         )
-    estimate = dispersion.estimate(Dispersion(), seen)
+    estimate = dispersion.estimate((Dispersion(),), seen)
     assert noise * 0.8 < estimate < noise * 1.5
 
 
@@ -113,8 +114,8 @@ def test_a_common_incident_is_not_noise():
         seen = dispersion.observe(
             seen, Pair(300, binomial(rng, 300, 0.01 * factor), 900, binomial(rng, 900, 0.01 * factor))
         )
-    assert dispersion.estimate(Dispersion(), seen) < 1.35
+    assert dispersion.estimate((Dispersion(),), seen) < 1.35
 
 
 def test_before_anything_is_known_the_noise_is_taken_as_large():
-    assert dispersion.estimate(Dispersion(), Dispersion()) == pytest.approx(1.5 * (1 + 6**-0.5))
+    assert dispersion.estimate((Dispersion(),), Dispersion()) == pytest.approx(1.5 * (1 + 6**-0.5))
