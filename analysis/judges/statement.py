@@ -9,8 +9,8 @@ from analysis.judges.wealth import Bets, Wealth
 from analysis.samples import Count, Pair
 from analysis.spec import Line, Lines
 
-NEARNESS = (0.0, 0.35)
-"""Alternatives for a good canary: as good as stable, or this part of the way towards the promote line."""
+NEARNESS = ((0.0, 0.8), (0.35, 0.2))
+"""Alternatives for a good canary: as good as stable, or a part of the way towards the promote line; with their weights."""
 
 _MEMORY = 0.98
 """What a tick keeps of the past: half is forgotten in 34 ticks."""
@@ -79,8 +79,8 @@ def ask(question: Question, past: Past) -> Statement:
     return Statement(
         question,
         past,
-        worse=wealth.begin(question.alternatives, reserve=wealth.RESERVE),
-        better=wealth.begin(len(NEARNESS)),
+        worse=wealth.begin([1 / question.alternatives] * question.alternatives, reserve=wealth.RESERVE),
+        better=wealth.begin([weight for _, weight in NEARNESS]),
     )
 
 
@@ -140,8 +140,8 @@ def good_shares(line: Line, base: float) -> tuple[float, ...]:
     border = line.at(base)
     if line.ratio == 0:
         start = min(base, border / 2)
-        return tuple([start + (border - start) * nearness for nearness in NEARNESS])
-    return tuple([base + (border - base) * nearness for nearness in NEARNESS])
+        return tuple([start + (border - start) * nearness for nearness, _ in NEARNESS])
+    return tuple([base + (border - base) * nearness for nearness, _ in NEARNESS])
 
 
 def needed_requests(statement: Statement, nats: float) -> int | None:

@@ -34,9 +34,9 @@ class Wealth(NamedTuple):
         return sum(self.parts) + self.reserve
 
 
-def begin(alternatives: int, *, reserve: float = 0.0) -> Wealth:
-    """A mixture with equal weights; `reserve` of the whole weight is kept for later copies."""
-    return Wealth(((1 - reserve) / alternatives,) * alternatives, reserve)
+def begin(weights: Iterable[float], *, reserve: float = 0.0) -> Wealth:
+    """A mixture with these weights, which sum to 1; `reserve` of the whole is kept for later copies."""
+    return Wealth(tuple([(1 - reserve) * weight for weight in weights]), reserve)
 
 
 def restart(wealth: Wealth, number: int) -> Wealth:

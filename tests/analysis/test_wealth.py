@@ -80,7 +80,7 @@ def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
 
 
 def test_all_copies_together_weigh_one():
-    mixed = wealth.begin(13, reserve=wealth.RESERVE)
+    mixed = wealth.begin([1 / 13] * 13, reserve=wealth.RESERVE)
     assert mixed.evidence == pytest.approx(1)
     for number in range(1, 40):
         mixed = wealth.restart(mixed, number)
