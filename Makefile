@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-export PYTHONPYCACHEPREFIX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test check lint crds e2e conformance screenshots bench-judges bench-orchestrator bench-apiserver bench-operator bench-rollout clean
+.PHONY: help setup system demo test check lint crds e2e conformance screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -y -qq python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group lint --group test --group e2e -e '.[local]'
@@ -25,7 +26,10 @@ system: $(READY) ## install the Debian packages that are missing (Prometheus), w
 demo: setup system ## the main job: a real canary promoted, two bad models rolled back
 	$(BIN)/seldon-rollouts demo
 
-test: check ## all checks and all tests
+browser:
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || true
+
+test: browser check ## all checks and all tests
 	$(BIN)/pytest e2e
 
 check: setup system lint ## ruff, mypy, import-linter and the tests
@@ -40,6 +44,9 @@ lint: setup ## ruff, mypy --strict, import-linter, codespell
 
 crds: setup ## render crds/, the RBAC manifests and docs/reference.md from the models
 	$(BIN)/python -m controller.api.schema
+
+screenshots: setup system browser ## take the README's pictures again, in headless Chromium
+	$(BIN)/python docs/screenshots.py
 
 e2e: setup system ## the demo's stories as tests, on the local cluster or --kubeconfig
 	$(BIN)/pytest e2e

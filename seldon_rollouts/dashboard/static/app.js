@@ -82,7 +82,8 @@ async function drawOne({ namespace, name }) {
 
 function page(detail, evidence, charts) {
   const kinds = Object.fromEntries(detail.revisions.map((each) => [each.deployment, each.role === "retired" ? "other" : each.role]));
-  const names = Object.fromEntries(detail.revisions.map((each) => [each.deployment, `revision ${each.number}`]));
+  const known = [...detail.rejections.map((each) => ({ ...each, deployment: `${detail.row.name}-${each.hash}` })), ...detail.revisions];
+  const names = Object.fromEntries(known.map((each) => [each.deployment, `revision ${each.number}`]));
   return [
     heading(detail),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
