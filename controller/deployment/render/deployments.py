@@ -1,6 +1,7 @@
 """Deployments: one for each component, and one for an orchestrator with pods of its own (reference, section 2.2)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.api.deployment import ComponentSpec, PredictiveUnit, PredictorSpec
@@ -68,18 +69,16 @@ def render_component(
     pod = _secured(pod, predictor, any(unit is predictor.graph for unit in units))
     pod = _finished(pod, configuration)
     scaled = is_autoscaled(subject, predictor, component)
-    return _deployment(
-        subject,
-        predictor,
-        name,
+    parts = _Parts(
+        name=name,
         selector=selector,
         pod=pod,
         metadata=component.metadata,
         kinds=labels.of_kinds(units),
-        own_labels={labels.HAS_ENGINE: "true"} if holds_engine else {},
+        holds_engine=holds_engine,
         replicas=None if scaled else replicas_of(subject, predictor, component.replicas),
-        deadline=predictor.progress_deadline_seconds,
     )
+    return _deployment(subject, predictor, parts)
 
 
 def render_engine(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
@@ -88,18 +87,14 @@ def render_engine(subject: Subject, predictor: PredictorSpec, configuration: Con
     pod: dict[str, Any] = {"containers": [engine_container(subject, predictor, configuration)]}
     if configuration.orchestrator_service_account:
         pod["serviceAccountName"] = configuration.orchestrator_service_account
-    return _deployment(
-        subject,
-        predictor,
-        engine_deployment(subject.name, predictor.name),
+    parts = _Parts(
+        name=engine_deployment(subject.name, predictor.name),
         selector={labels.ID: subject.name, labels.APP: service_of(subject.name, predictor)},
         pod=_finished(_secured(pod, predictor, holds_root=True), configuration),
-        metadata={},
-        kinds={},
-        own_labels={labels.HAS_ENGINE: "true"},
+        holds_engine=True,
         replicas=replicas_of(subject, predictor, own.replicas if own else None),
-        deadline=predictor.progress_deadline_seconds,
     )
+    return _deployment(subject, predictor, parts)
 
 
 def _selector(
@@ -169,45 +164,50 @@ def _finished(pod: dict[str, Any], configuration: Configuration) -> dict[str, An
     return done
 
 
-def _deployment(
-    subject: Subject,
-    predictor: PredictorSpec,
-    name: str,
-    *,
-    selector: Mapping[str, str],
-    pod: dict[str, Any],
-    metadata: Mapping[str, Any],
-    kinds: Mapping[str, str],
-    own_labels: Mapping[str, str],
-    replicas: int | None,
-    deadline: int | None,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What differs from one Deployment to the next."""
+
+    name: str
+    selector: Mapping[str, str]
+    pod: dict[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    holds_engine: bool
+    replicas: int | None
+
+
+def _deployment(subject: Subject, predictor: PredictorSpec, parts: _Parts) -> dict[str, Any]:
     shadow = {"seldon.io/shadow": "true"} if predictor.shadow else {}
     shared = {
         "fluentd": "true",
         **predictor.labels,
-        **(metadata.get("labels") or {}),
-        **kinds,
+        **(parts.metadata.get("labels") or {}),
+        **parts.kinds,
         **shadow,
-        **selector,
-        "app": name,
+        **parts.selector,
+        "app": parts.name,
     }
-    notes = {**subject.spec.annotations, **predictor.annotations, **(metadata.get("annotations") or {})}
+    notes = {**subject.spec.annotations, **predictor.annotations, **(parts.metadata.get("annotations") or {})}
     scraped = {"prometheus.io/path": METRICS_PATH, "prometheus.io/scrape": "true", **notes}
-    template = labels.metadata(subject, name, shared, scraped)
+    template = labels.metadata(subject, parts.name, shared, scraped)
     spec: dict[str, Any] = {
-        "selector": {"matchLabels": dict(selector)},
+        "selector": {"matchLabels": dict(parts.selector)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(notes)},
-        "template": {"metadata": {"labels": template["labels"], "annotations": template["annotations"]}, "spec": pod},
+        "template": {
+            "metadata": {"labels": template["labels"], "annotations": template["annotations"]},
+            "spec": parts.pod,
+        },
     }
-    if replicas is not None:
-        spec["replicas"] = replicas
-    if deadline is not None:
-        spec["progressDeadlineSeconds"] = deadline
+    if parts.replicas is not None:
+        spec["replicas"] = parts.replicas
+    if predictor.progress_deadline_seconds is not None:
+        spec["progressDeadlineSeconds"] = predictor.progress_deadline_seconds
+    own = {labels.HAS_ENGINE: "true"} if parts.holds_engine else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": labels.metadata(subject, name, {**shared, **own_labels}, notes),
+        "metadata": labels.metadata(subject, parts.name, {**shared, **own}, notes),
         "spec": spec,
     }
 
