@@ -75,10 +75,6 @@ EXTRAS = Extras(
             ("Analysis", "minSamples"),
         }
     ),
-    bounds={
-        ("SeldonDeploymentSpec", "predictors"): {"maxItems": 100},
-        ("Analysis", "metrics"): {"maxItems": 100},
-    },
     embedded={("Template", "spec"): SeldonDeploymentSpec},
 )
 """Defaults stand only where they are scalars of a SeldonRollout. A SeldonDeployment gets none: a rollout's template is

@@ -235,7 +235,7 @@ class SeldonDeploymentSpec(SpecModel):
 
     name: str = ""
     """Ignored; metadata.name is used."""
-    predictors: Annotated[tuple[PredictorSpec, ...], Field(min_length=1)]
+    predictors: Annotated[tuple[PredictorSpec, ...], Field(min_length=1, max_length=100)]
     """The predictors. Several share the traffic by their percentages."""
     protocol: Protocol = ""
     """The data plane's protocol: seldon, tensorflow or v2 (kfserving is the same as v2); seldon when empty."""

@@ -141,7 +141,7 @@ class Analysis(ApiModel):
     """Measurements this soon after the canary's pods became ready are dropped."""
     min_samples: Annotated[int, Field(ge=1)] = 100
     """Canary requests that a good verdict needs at least."""
-    metrics: Annotated[tuple[MetricCheck, ...], Field(min_length=1)] = (
+    metrics: Annotated[tuple[MetricCheck, ...], Field(min_length=1, max_length=100)] = (
         MetricCheck(error_rate=ErrorRateCheck()),
         MetricCheck(latency=LatencyCheck()),
     )

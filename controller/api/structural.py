@@ -51,8 +51,6 @@ class Extras:
     """Lists whose items are told apart by these fields."""
     defaults: frozenset[Place] = frozenset()
     """Properties whose default the API server fills in."""
-    bounds: Mapping[Place, Mapping[str, int]] = field(default_factory=dict)
-    """Limits that keep the cost of a rule bounded, such as maxItems."""
     embedded: Mapping[Place, type[BaseModel]] = field(default_factory=dict)
     """Properties that the model keeps as a plain object, and this model describes."""
 
@@ -117,7 +115,6 @@ class _Renderer:
             result = _Renderer(self.extras, self.describe).root(embedded)
         else:
             result = self.node(schema, path, place)
-        result |= self.extras.bounds.get(place, {})
         if place in self.extras.defaults:
             result["default"] = schema["default"]
         if keys := self.extras.list_keys.get(place):
