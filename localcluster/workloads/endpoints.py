@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,11 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 HEADLESS = "service.kubernetes.io/headless"
 SLICE_SIZE = 100
+DOMAIN = "cluster.local"
 Ports = tuple[tuple[str, int, str, str], ...]
 """(name, number, protocol, application protocol) for each port of a Service."""
+Shape = tuple[str, Ports]
+"""What all endpoints of one slice share: the type of their addresses, and their ports."""
 
 
 def plan(service: Object, pods: Sequence[Object], slices: Sequence[Object]) -> Plan:
@@ -54,23 +58,35 @@ def _has_address(pod: Object) -> bool:
 
 
 def _slices(service: Object, behind: Sequence[Object]) -> dict[str, Object]:
-    """Slices by name: one for each set of resolved ports, in pieces of at most 100 endpoints."""
-    groups: dict[Ports, list[Object]] = {}
+    """Slices by name: one for each type of address and set of resolved ports, in pieces of at most 100 endpoints."""
+    groups: dict[Shape, list[Object]] = {}
     for pod in behind:
-        groups.setdefault(_ports(service, pod), []).append(pod)
+        groups.setdefault((address_of(pod)[0], _ports(service, pod)), []).append(pod)
     if not groups:
-        groups[_ports(service, None)] = []
+        groups["FQDN", _ports(service, None)] = []
     wanted: dict[str, Object] = {}
-    for ports, members in groups.items():
+    for shape, members in groups.items():
         for start in range(0, max(1, len(members)), SLICE_SIZE):
-            piece = _slice(service, ports, members[start : start + SLICE_SIZE], start)
+            piece = _slice(service, shape, members[start : start + SLICE_SIZE], start)
             wanted[piece["metadata"]["name"]] = piece
     return wanted
 
 
-def _slice(service: Object, ports: Ports, members: Sequence[Object], start: int) -> Object:
+def address_of(pod: Object) -> tuple[str, str]:
+    """The type and the text of a pod's address in a slice: a loopback address stands as the pod's DNS name.
+
+    Kubernetes refuses loopback addresses in EndpointSlices, and `127-1-0-2.ml.pod.cluster.local` says the same.
+    """
+    address = ipaddress.ip_address(pod["status"]["podIP"])
+    if address.is_loopback:
+        return "FQDN", f"{address.compressed.replace('.', '-')}.{pod['metadata']['namespace']}.pod.{DOMAIN}"
+    return f"IPv{address.version}", address.compressed
+
+
+def _slice(service: Object, shape: Shape, members: Sequence[Object], start: int) -> Object:
     meta, spec = service["metadata"], service["spec"]
-    digest = hashlib.sha256(repr((ports, start)).encode()).hexdigest()[:5]
+    kind, ports = shape
+    digest = hashlib.sha256(repr((shape, start)).encode()).hexdigest()[:5]
     labels = {**(meta.get("labels") or {}), SERVICE_NAME: meta["name"], MANAGED_BY: MANAGER}
     if spec.get("clusterIP") == "None":
         labels[HEADLESS] = ""
@@ -84,7 +100,7 @@ def _slice(service: Object, ports: Ports, members: Sequence[Object], start: int)
             "labels": labels,
             "ownerReferences": [owner_reference(service)],
         },
-        "addressType": "IPv4",
+        "addressType": kind,
         "endpoints": [_endpoint(pod, meta["name"], always=always) for pod in members],
         "ports": [_port(*port) for port in ports],
     }
@@ -94,7 +110,7 @@ def _endpoint(pod: Object, service: str, *, always: bool) -> dict[str, Any]:
     meta, spec, ending = pod["metadata"], pod["spec"], is_ending(pod)
     serving = is_ready(pod) or always
     endpoint: dict[str, Any] = {
-        "addresses": [pod["status"]["podIP"]],
+        "addresses": [address_of(pod)[1]],
         "conditions": {"ready": (serving and not ending) or always, "serving": serving, "terminating": ending},
         "targetRef": {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]},
     }

@@ -4,6 +4,8 @@ import asyncio
 
 import aiohttp
 
+from localcluster.mesh.names import pod_address
+
 
 async def complete(room, version, replicas=2):
     async def look():
@@ -24,7 +26,7 @@ async def complete(room, version, replicas=2):
 
 
 async def ready_addresses(room):
-    return [one["addresses"][0] for one in await room.endpoints() if one["conditions"]["ready"]]
+    return [pod_address(one["addresses"][0]) for one in await room.endpoints() if one["conditions"]["ready"]]
 
 
 async def test_a_deployment_becomes_pods_behind_a_service(room):

@@ -55,6 +55,19 @@ def test_an_endpoint_names_its_pod_and_the_named_port_is_a_number():
 
 
 @pytest.mark.parametrize(
+    ("address", "kind", "text"),
+    [
+        ("127.1.0.2", "FQDN", "127-1-0-2.ml.pod.cluster.local"),
+        ("10.1.0.2", "IPv4", "10.1.0.2"),
+        ("fd00::2", "IPv6", "fd00::2"),
+    ],
+)
+def test_a_loopback_address_stands_as_a_name_because_kubernetes_refuses_it_in_a_slice(address, kind, text):
+    [piece] = created(endpoints.plan(service(), [pod("a", address=address)], []))
+    assert (piece["addressType"], piece["endpoints"][0]["addresses"]) == (kind, [text])
+
+
+@pytest.mark.parametrize(
     "other", [{"labels": {"app": "x"}}, {"address": ""}, {"phase": "Failed"}, {"phase": "Succeeded"}]
 )
 def test_pods_of_others_without_address_or_finished_are_no_endpoints(other):
