@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from localcluster.apiserver import discovery, errors, negotiation, openapi
-from localcluster.apiserver.auth import ANONYMOUS, Access, Rbac, Tokens, User
+from localcluster.apiserver.auth import ANONYMOUS, AUTHENTICATED, Access, Rbac, Tokens, User
 from localcluster.apiserver.connects import Connects
 from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.resources import Resources
@@ -65,7 +65,18 @@ class Application:
         user = self._tokens.user(token.strip()) if scheme.lower() == "bearer" else None
         if user is None:
             raise errors.unauthorized()
-        return user
+        wanted = request.headers.get("impersonate-user")
+        return user if wanted is None else self._impersonated(user, wanted, request)
+
+    def _impersonated(self, user: User, wanted: str, request: Request) -> User:
+        """Who a user wants to be taken for. Raises ApiError 403 unless both the user and the groups are allowed."""
+        groups = tuple(filter(None, request.headers.get("impersonate-group", "").split(",")))
+        for resource, names in (("users", (wanted,)), ("groups", groups)):
+            for name in names:
+                if not self._rbac.allows(user, Access(verb="impersonate", resource=resource, name=name)):
+                    why = f'User "{user.name}" cannot impersonate resource "{resource}"'
+                    raise errors.forbidden("", resource, name, why)
+        return User(wanted, (*groups, AUTHENTICATED) if wanted != ANONYMOUS.name else groups)
 
     def _authorize(self, user: User, request: Request, target: Target | None) -> None:
         if target is None:

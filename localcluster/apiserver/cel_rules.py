@@ -142,7 +142,7 @@ def _broken(rule: Rule, place: Place, new: Any, old: Any, where: str) -> Cause |
     except (RuntimeError, TypeError, ValueError) as error:
         message = f"rule evaluation error: {error}: {rule.text}"
     head = _REASONS.get(rule.reason, "Invalid value")
-    shown = _shown(new) if rule.reason == "FieldValueInvalid" else ""
+    shown = f'"{place.schema.get("type", "")}"' if rule.reason == "FieldValueInvalid" else ""
     return Cause(rule.reason, f"{head}: {shown}: {message}" if shown else f"{head}: {message}", field)
 
 
@@ -155,14 +155,6 @@ def _message(rule: Rule, context: JsonObject) -> str:
         if isinstance(told, str) and told.strip():
             return told
     return rule.message or f"failed rule: {rule.text}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return '"object"'
-    if isinstance(value, list):
-        return '"array"'
-    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _typed(value: Any, schema: JsonObject) -> Any:

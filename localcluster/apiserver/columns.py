@@ -1,7 +1,9 @@
 """What `kubectl get` prints of the built-in kinds. `priority` 1 columns stand in wide output only."""
 
+from datetime import datetime
 from typing import Any
 
+from localcluster.apiserver.jsonpath import age
 from localcluster.apiserver.kinds import Column
 
 JsonObject = dict[str, Any]
@@ -51,10 +53,14 @@ def _selector(obj: JsonObject) -> str:
     return _labels(selector.get("matchLabels") if "matchLabels" in selector else selector)
 
 
+def _pod(workload: JsonObject) -> JsonObject:
+    found: JsonObject = (_spec(workload).get("template") or {}).get("spec") or {}
+    return found
+
+
 def _containers(field: str) -> Any:
     def cell(obj: JsonObject) -> str:
-        spec = (_spec(obj).get("template") or {}).get("spec") or {}
-        return ",".join(container.get(field, "") for container in spec.get("containers") or ())
+        return ",".join(container.get(field, "") for container in _pod(obj).get("containers") or ())
 
     return cell
 
@@ -131,8 +137,8 @@ def _external(service: JsonObject) -> str:
     if spec.get("type") == "ExternalName":
         return str(spec.get("externalName", ""))
     found = [*(spec.get("externalIPs") or ())]
-    for ingress in (_status(service).get("loadBalancer") or {}).get("ingress") or ():
-        found.append(ingress.get("ip") or ingress.get("hostname", ""))
+    balancer = _status(service).get("loadBalancer") or {}
+    found.extend(ingress.get("ip") or ingress.get("hostname", "") for ingress in balancer.get("ingress") or ())
     return ",".join(found) or ("<pending>" if spec.get("type") == "LoadBalancer" else _NONE)
 
 
@@ -165,6 +171,48 @@ def _object(obj: JsonObject) -> str:
 
 def _message(event: JsonObject) -> str:
     return str(event.get("message", event.get("note", ""))).strip()
+
+
+def _event_source(event: JsonObject) -> str:
+    source = event.get("source") or event.get("deprecatedSource") or {}
+    component = source.get("component") or event.get("reportingComponent") or event.get("reportingController") or ""
+    return ", ".join(filter(None, (component, source.get("host", ""))))
+
+
+def _event_columns(last: str, first: str, count: str) -> tuple[Column, ...]:
+    return (
+        Column("Last Seen", last, type="date"),
+        Column("Type", _text("type")),
+        Column("Reason", _text("reason")),
+        Column("Object", _object),
+        _wide("Subobject", _text("involvedObject", "fieldPath", missing="")),
+        _wide("Source", _event_source),
+        Column("Message", _message),
+        Column("First Seen", first, type="date", priority=1),
+        _wide("Count", _number(count)),
+        Column("Name", ".metadata.name", priority=1, format="name"),
+    )
+
+
+def _access_modes(claim: JsonObject) -> str:
+    short = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+    return ",".join(short.get(mode, mode) for mode in _spec(claim).get("accessModes") or ())
+
+
+def _subjects(kind: str) -> Any:
+    def cell(binding: JsonObject) -> str:
+        found = [subject for subject in binding.get("subjects") or () if subject.get("kind") == kind]
+        where = [f"{subject.get('namespace')}/" if kind == "ServiceAccount" else "" for subject in found]
+        return ", ".join(place + subject["name"] for place, subject in zip(where, found, strict=True))
+
+    return cell
+
+
+def _job_duration(job: JsonObject) -> str:
+    started, ended = _status(job).get("startTime"), _status(job).get("completionTime")
+    if not started or not ended:
+        return ""
+    return age(started, datetime.fromisoformat(ended))
 
 
 def _node_status(node: JsonObject) -> str:
@@ -211,6 +259,14 @@ def _owner(obj: JsonObject) -> str:
     return _NONE
 
 
+_BINDING = (
+    Column("Role", _role),
+    _AGE,
+    _wide("Users", _subjects("User")),
+    _wide("Groups", _subjects("Group")),
+    _wide("ServiceAccounts", _subjects("ServiceAccount")),
+)
+
 BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("", "Namespace"): (Column("Status", _text("status", "phase")), _AGE),
     ("", "Pod"): (
@@ -232,9 +288,9 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         _wide("Selector", _selector),
     ),
     ("", "Endpoints"): (Column("Endpoints", _endpoints), _AGE),
-    ("", "ConfigMap"): (Column("Data", _count("data"), type="integer"), _AGE),
-    ("", "Secret"): (Column("Type", _text("type")), Column("Data", _count("data"), type="integer"), _AGE),
-    ("", "ServiceAccount"): (Column("Secrets", _count("secrets"), type="integer"), _AGE),
+    ("", "ConfigMap"): (Column("Data", _count("data")), _AGE),
+    ("", "Secret"): (Column("Type", _text("type")), Column("Data", _count("data")), _AGE),
+    ("", "ServiceAccount"): (Column("Secrets", _count("secrets")), _AGE),
     ("", "Node"): (
         Column("Status", _node_status),
         Column("Roles", _node_roles),
@@ -244,28 +300,21 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("", "PersistentVolumeClaim"): (
         Column("Status", _text("status", "phase")),
         Column("Volume", _text("spec", "volumeName", missing="")),
+        Column("Capacity", _text("status", "capacity", "storage", missing="")),
+        Column("Access Modes", _access_modes),
         Column("StorageClass", _text("spec", "storageClassName", missing="")),
+        Column("VolumeAttributesClass", _text("status", "currentVolumeAttributesClassName", missing="<unset>")),
         _AGE,
+        _wide("VolumeMode", _text("spec", "volumeMode", missing="<unset>")),
     ),
-    ("", "Event"): (
-        Column("Last Seen", ".lastTimestamp", type="date"),
-        Column("Type", _text("type")),
-        Column("Reason", _text("reason")),
-        Column("Object", _object),
-        Column("Message", _message),
-        _wide("Count", _number("count")),
-    ),
+    ("", "Event"): (*_event_columns(".lastTimestamp", ".firstTimestamp", "count"),),
     ("events.k8s.io", "Event"): (
-        Column("Last Seen", ".deprecatedLastTimestamp", type="date"),
-        Column("Type", _text("type")),
-        Column("Reason", _text("reason")),
-        Column("Object", _object),
-        Column("Message", _message),
+        *_event_columns(".deprecatedLastTimestamp", ".deprecatedFirstTimestamp", "deprecatedCount"),
     ),
     ("apps", "Deployment"): (
         Column("Ready", lambda d: f"{_status(d).get('readyReplicas', 0)}/{_spec(d).get('replicas', 0)}"),
-        Column("Up-to-date", _number("status", "updatedReplicas"), type="integer"),
-        Column("Available", _number("status", "availableReplicas"), type="integer"),
+        Column("Up-to-date", _number("status", "updatedReplicas")),
+        Column("Available", _number("status", "availableReplicas")),
         _AGE,
         *_TEMPLATE,
     ),
@@ -285,18 +334,23 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Desired", _number("status", "desiredNumberScheduled"), type="integer"),
         Column("Current", _number("status", "currentNumberScheduled"), type="integer"),
         Column("Ready", _number("status", "numberReady"), type="integer"),
+        Column("Up-to-date", _number("status", "updatedNumberScheduled"), type="integer"),
+        Column("Available", _number("status", "numberAvailable"), type="integer"),
+        Column("Node Selector", lambda d: _labels(_pod(d).get("nodeSelector"))),
         _AGE,
         *_TEMPLATE,
     ),
     ("apps", "ControllerRevision"): (
         Column("Controller", _owner),
-        Column("Revision", _number("revision"), type="integer"),
+        Column("Revision", _number("revision")),
         _AGE,
     ),
     ("batch", "Job"): (
         Column("Status", lambda job: "Complete" if _status(job).get("succeeded") else "Running"),
         Column("Completions", lambda job: f"{_status(job).get('succeeded', 0)}/{_spec(job).get('completions', 1)}"),
+        Column("Duration", _job_duration),
         _AGE,
+        *_TEMPLATE,
     ),
     ("batch", "CronJob"): (
         Column("Schedule", _text("spec", "schedule")),
@@ -307,14 +361,14 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Reference", _scaled),
         Column("Targets", _targets),
         Column("MinPods", _text("spec", "minReplicas")),
-        Column("MaxPods", _text("spec", "maxReplicas"), type="integer"),
-        Column("Replicas", _number("status", "currentReplicas"), type="integer"),
+        Column("MaxPods", _text("spec", "maxReplicas")),
+        Column("Replicas", _number("status", "currentReplicas")),
         _AGE,
     ),
     ("policy", "PodDisruptionBudget"): (
         Column("Min Available", _text("spec", "minAvailable", missing="N/A")),
         Column("Max Unavailable", _text("spec", "maxUnavailable", missing="N/A")),
-        Column("Allowed Disruptions", _number("status", "disruptionsAllowed"), type="integer"),
+        Column("Allowed Disruptions", _number("status", "disruptionsAllowed")),
         _AGE,
     ),
     ("discovery.k8s.io", "EndpointSlice"): (
@@ -324,6 +378,6 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         _AGE,
     ),
     ("coordination.k8s.io", "Lease"): (Column("Holder", _text("spec", "holderIdentity", missing="")), _AGE),
-    ("rbac.authorization.k8s.io", "RoleBinding"): (Column("Role", _role), _AGE),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): (Column("Role", _role), _AGE),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _BINDING,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _BINDING,
 }

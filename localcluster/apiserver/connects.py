@@ -5,11 +5,12 @@ from typing import Any
 
 from localcluster.apiserver import errors, negotiation, selectors
 from localcluster.apiserver.decoding import copy
+from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.logs import Logs
 from localcluster.apiserver.resources import deletion
-from localcluster.apiserver.store import Deletion, Store, Write
+from localcluster.apiserver.store import Store, Write
 from localcluster.apiserver.target import Target
 
 JsonObject = dict[str, Any]
@@ -95,6 +96,9 @@ class Connects:
                 f'pod {target.name} is already assigned to node "{pod["spec"]["nodeName"]}"',
             )
         pod["spec"]["nodeName"] = node
+        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": self._store.now()}
+        others = [c for c in pod["status"].get("conditions") or () if c["type"] != "PodScheduled"]
+        pod["status"]["conditions"] = [*others, scheduled]
         self._store.update(
             kind, target.namespace or "", target.name, pod, write=Write(manager="binding", subresource="binding")
         )

@@ -51,14 +51,16 @@ def _drop(value: Any, shape: Shape, path: str, unknown: list[str]) -> None:
 
 
 def drop_nulls(value: Any, shape: Shape) -> None:
-    """Takes nulls out, in place, as decoding to a typed object does; what is nullable or open stays."""
+    """Takes out nulls, and zeros that mean absence, in place, as the API's types do; what is nullable or open stays."""
     if isinstance(value, dict):
         if shape.form == "any":
             return
         for name in list(value):
             child = value[name]
             below = shape.child(name)
-            if child is None:
+            if below.omits_zero and not child and child is not None:
+                del value[name]
+            elif child is None:
                 if not below.nullable and below.form != "any":
                     del value[name]
             elif isinstance(child, (dict, list)):

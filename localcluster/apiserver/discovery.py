@@ -131,7 +131,7 @@ def _aggregated_version(kinds: Kinds, name: str, version: str) -> JsonObject:
 def _aggregated_resource(kind: Kind) -> JsonObject:
     shown: JsonObject = {
         "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "responseKind": _response_kind(kind, (kind.group, kind.version, kind.kind)),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
         "verbs": sorted(kind.verbs),
@@ -145,9 +145,15 @@ def _aggregated_resource(kind: Kind) -> JsonObject:
         shown["subresources"] = [
             {
                 "subresource": name,
-                "responseKind": dict(zip(("group", "version", "kind"), _subresource_kind(kind, name), strict=True)),
+                "responseKind": _response_kind(kind, _subresource_kind(kind, name)),
                 "verbs": list(_subresource_verbs(name)),
             }
             for name in found
         ]
     return shown
+
+
+def _response_kind(kind: Kind, shown: tuple[str, str, str]) -> JsonObject:
+    """A built-in kind of the group and version around it leaves both out, as kube-apiserver does."""
+    own = not kind.custom and shown[:2] == (kind.group, kind.version)
+    return {"group": "" if own else shown[0], "version": "" if own else shown[1], "kind": shown[2]}

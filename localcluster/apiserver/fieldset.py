@@ -200,43 +200,48 @@ def compare(old: Any, new: Any, shape: Shape) -> tuple[FieldSet, FieldSet]:
         if value is before:
             continue
         below = shape.child(name)
-        _compare_child("f:" + name, before, value, below, changed, removed)
+        _compare_child("f:" + name, (before, value), below, name not in shape.embedded, (changed, removed))
     for name, before in old.items():
         if name not in new:
-            _compare_child("f:" + name, before, None, shape.child(name), changed, removed)
+            _compare_child(
+                "f:" + name, (before, None), shape.child(name), name not in shape.embedded, (changed, removed)
+            )
     return changed, removed
 
 
-def _compare_child(key: str, old: Any, new: Any, shape: Shape, changed: FieldSet, removed: FieldSet) -> None:
-    if not shape.atomic and shape.form in ("map", "any") and (old or new):
-        if (
-            isinstance(old or {}, dict)
-            and isinstance(new or {}, dict)
-            and (isinstance(old, dict) or isinstance(new, dict))
-        ):
-            below = compare(old or {}, new or {}, shape)
-            _record(key, old, new, below, shape.dotted, changed, removed)
+Sets = tuple[FieldSet, FieldSet]
+
+
+def _compare_child(key: str, values: tuple[Any, Any], shape: Shape, dotted: bool, out: Sets) -> None:
+    """Compares the values (old, new) of one place. `dotted`: the place itself can come and go."""
+    old, new = values
+    if not shape.atomic and (old or new):
+        if shape.form in ("map", "any") and _both(old, new, dict):
+            _record(key, values, compare(old or {}, new or {}, shape), dotted, out)
             return
-    elif not shape.atomic and shape.form == "list" and (old or new):
-        below = _compare_lists(old or [], new or [], shape)
-        _record(key, old, new, below, shape.dotted, changed, removed)
-        return
+        if shape.form == "list" and _both(old, new, list):
+            _record(key, values, _compare_lists(old or [], new or [], shape), dotted, out)
+            return
+    changed, removed = out
     if new is None:
         removed[key] = {}
     elif old != new or type(old) is not type(new):
         changed[key] = {}
 
 
-def _record(
-    key: str, old: Any, new: Any, below: tuple[FieldSet, FieldSet], dotted: bool, changed: FieldSet, removed: FieldSet
-) -> None:
+def _both(old: Any, new: Any, kind: type) -> bool:
+    """Whether both are of a kind, where either may be missing."""
+    return isinstance(old, kind | None) and isinstance(new, kind | None)
+
+
+def _record(key: str, values: tuple[Any, Any], below: Sets, dotted: bool, out: Sets) -> None:
     """Puts what changed below one place into both sets; the place itself where it came or went."""
-    added = _node(member=old is None and dotted, children=below[0])
-    gone = _node(member=new is None, children=below[1])
+    added = _node(member=values[0] is None and dotted, children=below[0])
+    gone = _node(member=values[1] is None, children=below[1])
     if added is not None:
-        changed[key] = added
+        out[0][key] = added
     if gone is not None:
-        removed[key] = gone
+        out[1][key] = gone
 
 
 def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[FieldSet, FieldSet]:
@@ -251,11 +256,11 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[FieldS
             continue
         if isinstance(item, dict):
             below = compare(was or {}, item, element)
-            _record(key, was, item, below, True, changed, removed)
+            _record(key, (was, item), below, True, (changed, removed))
         elif key not in before:
             changed[key] = {}
     for key, was in before.items():
         if key not in after:
             below = compare(was, {}, element) if isinstance(was, dict) else ({}, {})
-            _record(key, was, None, below, True, changed, removed)
+            _record(key, (was, None), below, True, (changed, removed))
     return changed, removed

@@ -7,9 +7,10 @@ from collections import deque
 from typing import Any
 
 from localcluster.apiserver import custom
+from localcluster.apiserver.deletion import FOREGROUND, ORPHAN, Deletion
 from localcluster.apiserver.errors import ApiError
 from localcluster.apiserver.history import Entry, Event, Key
-from localcluster.apiserver.store import FOREGROUND, ORPHAN, Deletion, Store
+from localcluster.apiserver.store import Store
 
 JsonObject = dict[str, Any]
 Place = tuple[str, Key]

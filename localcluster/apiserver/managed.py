@@ -83,8 +83,8 @@ def encode(claims: Claims) -> list[JsonObject]:
 def updated(live: JsonObject | None, new: JsonObject, shape: Shape, writer: Writer) -> list[JsonObject]:
     """managedFields after an update from `live` (None: a creation) to `new`. Changed fields become the writer's."""
     entries = (live or new).get("metadata", {}).get("managedFields")
-    if new.get("metadata", {}).get("managedFields") == [] and live is not None:
-        entries = []  # an explicit empty list is the documented way to give up all ownership
+    if new.get("metadata", {}).get("managedFields") == [{}] and live is not None:
+        entries = []  # the documented way to give up all ownership
     claims = decode(entries if live is not None else None)
     changed, removed = fs.compare(live or {}, new, shape)
     changed = fs.without(fs.without(changed, _NEVER_OWNED), writer.reset)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import orjson
 import yaml
 
+from localcluster.apiserver import protobuf
 from localcluster.apiserver.errors import ApiError, bad_request, unsupported_media_type
 
 Form = Literal["object", "table", "partial"]
@@ -56,6 +57,8 @@ def media_type(header: str) -> str:
 def decode(body: bytes, header: str) -> Any:
     """The body as data. Raises ApiError 400 for malformed data, 415 for a type that we do not read."""
     media = media_type(header)
+    if media == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body)
     if media.endswith("yaml"):
         return _yaml(body)
     if media and not media.endswith("json") and media != "application/octet-stream":

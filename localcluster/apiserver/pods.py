@@ -197,8 +197,10 @@ def _check_container(container: JsonObject, field: str, names: set[str], volumes
     if container.get("imagePullPolicy") not in (None, *_PULL_POLICIES):
         yield unsupported(f"{field}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
     for at, port in enumerate(container.get("ports") or ()):
-        if not 0 < port.get("containerPort", 0) < 65536:
-            number = port.get("containerPort", 0)
+        number = port.get("containerPort", 0)
+        if not number:
+            yield required(f"{field}.ports[{at}].containerPort")
+        elif not 0 < number < 65536:
             yield wrong_value(f"{field}.ports[{at}].containerPort", number, "must be between 1 and 65535, inclusive")
     for at, variable in enumerate(container.get("env") or ()):
         if not variable.get("name"):

@@ -113,7 +113,7 @@ class Preparation:
             if "status" in new:
                 kept["status"] = new["status"]
             return kept  # type: ignore[no-any-return]  # a copy of a JsonObject is one
-        if kind.status and not subresource:
+        if kind.status and subresource != "binding":
             new.pop("status", None)
             if "status" in old:
                 new["status"] = decoding.copy(old["status"])

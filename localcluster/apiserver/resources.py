@@ -8,12 +8,13 @@ import orjson
 from localcluster.apiserver import errors, negotiation, patches, scaling, selectors, tables
 from localcluster.apiserver.auth import User
 from localcluster.apiserver.decoding import copy
+from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.history import Entry
 from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.listing import Page, Query
 from localcluster.apiserver.negotiation import Wanted
-from localcluster.apiserver.store import Deletion, Store, Write
+from localcluster.apiserver.store import Store, Write
 from localcluster.apiserver.target import Target
 from localcluster.apiserver.watch import Failed, Hub, Watch, WatchOptions
 
@@ -291,9 +292,11 @@ def _number(asked: dict[str, str], name: str) -> int:
         number = int(text)
     except ValueError:
         number = -1
-    if number < 0:
-        raise errors.bad_request(f"{name}: Invalid value: {text!r}: must be a whole number, 0 or more")
-    return number
+    if number >= 0:
+        return number
+    if name == "resourceVersion":
+        raise errors.ApiError(500, "", f'resourceVersion: Invalid value: "{text}": must be a whole number, 0 or more')
+    raise errors.bad_request(f'{name}: Invalid value: "{text}": must be a whole number, 0 or more')
 
 
 def _include(request: Request) -> str:

@@ -119,6 +119,9 @@ def from_object(selector: JsonObject | None) -> Selector:
     return Selector(tuple(tests))
 
 
+ALWAYS_SELECTABLE = frozenset({"metadata.name", "metadata.namespace"})
+
+
 class FieldSelector:
     """Requirements on fields: (path, value, wanted equal)."""
 
@@ -149,6 +152,8 @@ def fields(text: str, allowed: frozenset[str], group_version: str, kind: str) ->
         if found is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         name, sign, value = found[1].strip(), found[2], found[3].strip()
+        if name not in allowed and len(allowed) == len(ALWAYS_SELECTABLE):
+            raise bad_request(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
         if name not in allowed:
             raise bad_request(
                 f'Unable to find "{group_version}, Kind={kind}" that match label selector "", field selector "{text}": '

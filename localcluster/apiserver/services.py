@@ -48,9 +48,9 @@ class ServiceRules:
             yield from _check_port(port, f"spec.ports[{at}]", names, several=len(ports) > 1)
         if spec["type"] == "ExternalName" and not spec.get("externalName"):
             yield required("spec.externalName")
-        if old is not None and "ExternalName" not in (old["spec"].get("type"), spec["type"]):
-            if spec.get("clusterIP") != old["spec"].get("clusterIP"):
-                yield immutable("spec.clusterIPs[0]", spec.get("clusterIPs"))
+        kept = old is None or "ExternalName" in (old["spec"].get("type"), spec["type"])
+        if old is not None and not kept and spec.get("clusterIP") != old["spec"].get("clusterIP"):
+            yield immutable("spec.clusterIPs[0]", spec.get("clusterIPs"))
 
 
 def _check_port(port: JsonObject, field: str, names: set[str], *, several: bool) -> Iterable[Cause]:

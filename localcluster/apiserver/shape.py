@@ -7,10 +7,11 @@ describes is `ANY`: maps are granular there, lists atomic (the same deduction th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from localcluster.apiserver import definitions
+from localcluster.apiserver import definitions, wire_table
 
 JsonObject = dict[str, Any]
 Form = Literal["scalar", "map", "list", "any"]
@@ -24,7 +25,9 @@ MISSING: Any = object()
 class Shape:
     """One place in an object. `fields` are its declared fields, `items` what an item or an undeclared key holds.
 
-    It is filled in after it is made, because schemas may refer to themselves; nobody changes it after that.
+    `embedded` are the fields that are part of every object, empty or not, so that they never come or go.
+    `omits_zero`: zero means absent. A shape is filled in after it is made, because schemas may refer to themselves;
+    nobody changes it after that.
     """
 
     form: Form = "any"
@@ -36,11 +39,13 @@ class Shape:
     atomic: bool = False
     preserve: bool = False
     nullable: bool = False
-    dotted: bool = True
+    embedded: frozenset[str] = frozenset()
+    omits_zero: bool = False
     default: Any = MISSING
     has_defaults: bool = False
     merge_key: str = ""
     strategy: tuple[str, ...] = ()
+    shared: bool = False
 
     def child(self, name: str) -> Shape:
         """What stands under a key of a map."""
@@ -72,12 +77,17 @@ def _as_resource(shape: Shape) -> Shape:
     shape.form = "map"
     shape.fields["apiVersion"] = Shape(form="scalar", type="string")
     shape.fields["kind"] = Shape(form="scalar", type="string")
-    shape.fields["metadata"] = _metadata()
+    shape.fields["metadata"] = builtin(OBJECT_META)
+    shape.embedded = frozenset({"metadata"})
     return shape
 
 
-def _metadata() -> Shape:
-    return builtin(OBJECT_META)
+def _fields_of(name: str) -> Iterator[wire_table.Field]:
+    for known in wire_table.load().get(name, {}).values():
+        if known.inline:
+            yield from _fields_of(known.inline)
+        else:
+            yield known
 
 
 class _Compiler:
@@ -92,11 +102,21 @@ class _Compiler:
     def named(self, name: str) -> Shape:
         shape = self._named.get(name)
         if shape is None:
-            shape = self._named[name] = Shape()
+            shape = self._named[name] = Shape(shared=True)
             self._fill(shape, self._known[name])
             if name == QUANTITY:
                 shape.type = ""
+            self._learn_zeros(shape, name)
         return shape
+
+    def _learn_zeros(self, shape: Shape, name: str) -> None:
+        """What the API's own types say: which structs are always there, and which zero values are never written."""
+        written = [known for known in _fields_of(name) if known.name in shape.fields]
+        shape.embedded = frozenset(known.name for known in written if known.zero or not known.pointer)
+        for known in written:
+            child = shape.fields[known.name]
+            if child.form == "scalar" and not child.shared:
+                child.omits_zero = not known.pointer and not known.zero
 
     def inline(self, schema: JsonObject) -> Shape:
         name = definitions.reference(schema)
@@ -117,8 +137,6 @@ class _Compiler:
         shape.default = schema.get("default", MISSING)
         shape.merge_key = schema.get("x-kubernetes-patch-merge-key", "")
         shape.strategy = tuple(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(",")))
-        # A built-in struct is written in full by the API, so its own place is never "new": only maps and items are.
-        shape.dotted = not (self._builtin and "properties" in schema)
         if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
             shape.form, shape.type = "scalar", ""
         elif shape.type == "object" or "properties" in schema or "additionalProperties" in schema:

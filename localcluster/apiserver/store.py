@@ -6,12 +6,13 @@ well as the server does. What it gives is shared and never changed by readers; w
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from localcluster.apiserver import custom, errors, fieldset, managed, patches, services
+from localcluster.apiserver import custom, deletion, errors, fieldset, managed, patches, services
 from localcluster.apiserver.builtin import builtin_kinds
 from localcluster.apiserver.decoding import copy
+from localcluster.apiserver.deletion import BACKGROUND, Deletion
 from localcluster.apiserver.history import Entry, Event, History, Key
 from localcluster.apiserver.kinds import Kind, Kinds
 from localcluster.apiserver.listing import Page, Query, page
@@ -19,8 +20,6 @@ from localcluster.apiserver.preparation import Admission, Draft, Preparation
 
 JsonObject = dict[str, Any]
 
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
 _LISTS_WHAT_IT_DELETED = frozenset({"pods", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts"})
 _GENERATED_NAME_TRIES = 8
 
@@ -38,17 +37,6 @@ class Write:
     force: bool = False
     subresource: str = ""
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
-    """How to delete. `propagation` is Background, Foreground or Orphan; `grace` in seconds concerns pods alone."""
-
-    propagation: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    grace: int | None = None
-    dry_run: bool = False
 
 
 class Store:
@@ -118,9 +106,10 @@ class Store:
         new = self._incoming(kind, obj, namespace, how)
         metadata = new["metadata"]
         if metadata.get("resourceVersion"):
-            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+            raise errors.ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = self._generated_name(kind, metadata)
+        metadata.setdefault("name", "")
         self._check_namespace(kind, new, creating=True)
         return self._create(kind, new, how, None)
 
@@ -181,9 +170,8 @@ class Store:
             return self._create(kind, new, write, result.claims)
         return self._update(kind, entry, new, write, claims=result.claims)
 
-    def delete(self, kind: Kind, namespace: str, name: str, deletion: Deletion | None = None) -> JsonObject:
+    def delete(self, kind: Kind, namespace: str, name: str, how: Deletion = BACKGROUND) -> JsonObject:
         """Deletes, or marks for deletion while finalizers or a pod's grace hold it. Gives a Status or the object."""
-        how = deletion or Deletion()
         entry = self.entry(kind, namespace, name)
         metadata = entry.object["metadata"]
         if how.uid and how.uid != metadata["uid"]:
@@ -191,7 +179,7 @@ class Store:
         if how.resource_version and how.resource_version != metadata["resourceVersion"]:
             what = ("ResourceVersion", how.resource_version, metadata["resourceVersion"])
             raise errors.failed_precondition(kind.group, kind.plural, name, what)
-        marked = self._marked(kind, entry.object, how)
+        marked = deletion.marked(kind, entry.object, how, now=self._clock(), instances=self._instances(kind, name))
         if marked is None:
             removed = entry if how.dry_run else self.history.remove(kind.collection, (namespace, name))
             if kind.plural in _LISTS_WHAT_IT_DELETED and not kind.group:
@@ -286,7 +274,7 @@ class Store:
             return kind.at_version(old)
         if how.dry_run:
             return kind.at_version(stored)
-        if self._is_gone(kind, stored):
+        if deletion.is_gone(kind, stored):
             return kind.at_version(self._remove_as(kind, key, stored))
         return kind.at_version(self.history.put(kind.collection, key, stored).object)
 
@@ -302,51 +290,9 @@ class Store:
             manager=manager, time=self.now(), reset=self._preparation.reset_fields(kind, how.subresource)
         )
 
-    # ── deletion ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _marked(self, kind: Kind, obj: JsonObject, how: Deletion) -> JsonObject | None:
-        """The object marked for deletion, or None when nothing holds it."""
-        metadata = dict(obj["metadata"])
-        finalizers = [name for name in metadata.get("finalizers") or () if name not in (FOREGROUND, ORPHAN)]
-        match how.propagation:
-            case "Foreground":
-                finalizers.append(FOREGROUND)
-            case "Orphan":
-                finalizers.append(ORPHAN)
-            case "":
-                finalizers = list(metadata.get("finalizers") or ())
-            case _:
-                pass
-        if (
-            kind.collection == custom.COLLECTION
-            and self.history.entries(metadata["name"])
-            and custom.CLEANUP not in finalizers
-        ):
-            finalizers.append(custom.CLEANUP)
-        grace = _grace(kind, obj, how)
-        if not finalizers and not grace and not _holds_itself(kind, obj):
-            return None
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        else:
-            metadata.pop("finalizers", None)
-        known = metadata.get("deletionGracePeriodSeconds")
-        if "deletionTimestamp" not in metadata or (known is not None and grace < known):
-            metadata["deletionGracePeriodSeconds"] = grace
-            metadata["deletionTimestamp"] = _later(self._clock(), grace)
-            if kind.generations or metadata.get("generation"):
-                metadata["generation"] = metadata.get("generation", 0) + 1
-        marked = {**obj, "metadata": metadata}
-        if kind.collection == "namespaces":
-            marked["status"] = {**obj.get("status", {}), "phase": "Terminating"}
-        return marked
-
-    def _is_gone(self, kind: Kind, obj: JsonObject) -> bool:
-        """An object that was waiting for its finalizers, and has none left."""
-        metadata = obj["metadata"]
-        if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
-            return False
-        return not metadata.get("deletionGracePeriodSeconds") and not _holds_itself(kind, obj)
+    def _instances(self, kind: Kind, name: str) -> bool:
+        """Whether a definition still has objects."""
+        return kind.collection == custom.COLLECTION and bool(self.history.entries(name))
 
     def _remove_as(self, kind: Kind, key: Key, last: JsonObject) -> JsonObject:
         self.history.entries(kind.collection)[key].object = last
@@ -380,24 +326,6 @@ def _without_times(metadata: JsonObject) -> JsonObject:
     if entries:
         metadata["managedFields"] = [{k: v for k, v in entry.items() if k != "time"} for entry in entries]
     return metadata
-
-
-def _grace(kind: Kind, obj: JsonObject, how: Deletion) -> int:
-    """Seconds that a pod may take to end: only one that runs on a node needs any."""
-    if kind.collection != "pods" or not obj.get("spec", {}).get("nodeName"):
-        return 0
-    if obj.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    wanted = how.grace if how.grace is not None else obj["spec"].get("terminationGracePeriodSeconds", 30)
-    return max(int(wanted), 0)
-
-
-def _holds_itself(kind: Kind, obj: JsonObject) -> bool:
-    return kind.collection == "namespaces" and bool(obj.get("spec", {}).get("finalizers"))
-
-
-def _later(now: datetime, seconds: int) -> str:
-    return (now.astimezone(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _deleted(kind: Kind, obj: JsonObject) -> JsonObject:

@@ -10,7 +10,7 @@ from localcluster.apiserver.negotiation import Form
 JsonObject = dict[str, Any]
 
 _NAME = Column("Name", ".metadata.name", format="name")
-_DEFAULT = (_NAME, Column("Created At", ".metadata.creationTimestamp", type="date"))
+_DEFAULT = (_NAME, Column("Created At", ".metadata.creationTimestamp"))
 _UNNAMED = frozenset({("", "Event"), ("events.k8s.io", "Event")})
 
 
@@ -55,15 +55,15 @@ def _table(kind: Kind, objects: list[JsonObject], metadata: JsonObject, include:
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": [_definition(column) for column in columns],
+        "columnDefinitions": [_definition(column, custom=kind.custom) for column in columns],
         "rows": [_row(columns, obj, include, now) for obj in objects],
     }
 
 
-def _definition(column: Column) -> JsonObject:
+def _definition(column: Column, *, custom: bool) -> JsonObject:
     return {
         "name": column.name,
-        "type": column.type if column.type != "date" else "string",
+        "type": column.type if custom or column.type != "date" else "string",
         "format": column.format,
         "description": column.description,
         "priority": column.priority,

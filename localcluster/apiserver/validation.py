@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jsonschema_rs
+import orjson
 
 from localcluster.apiserver.cel_rules import CelRules
 from localcluster.apiserver.errors import Cause
@@ -24,8 +25,7 @@ def as_json_schema(schema: JsonObject) -> JsonObject:
     if out.get("format") not in _FORMATS:
         out.pop("format", None)
     if schema.get("x-kubernetes-int-or-string"):
-        out.pop("type", None)
-        out["anyOf"] = [{"type": "integer"}, {"type": "string"}]
+        out["type"] = ["integer", "string"]
     if "properties" in schema:
         out["properties"] = {name: as_json_schema(child) for name, child in schema["properties"].items()}
     if isinstance(schema.get("additionalProperties"), dict):
@@ -37,16 +37,14 @@ def as_json_schema(schema: JsonObject) -> JsonObject:
             out[key] = [as_json_schema(child) for child in schema[key]]
     if "not" in schema:
         out["not"] = as_json_schema(schema["not"])
-    kind = schema.get("x-kubernetes-list-type")
-    if kind == "set":
-        out["uniqueItems"] = True
     if schema.get("nullable"):
         return {"anyOf": [{"type": "null"}, out]} if "type" not in out else _nullable(out)
     return out
 
 
 def _nullable(schema: JsonObject) -> JsonObject:
-    schema = {**schema, "type": [schema["type"], "null"]}
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    schema = {**schema, "type": [*types, "null"]}
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], None]
     return schema
@@ -75,7 +73,7 @@ class CustomRules:
 
 
 def _keyed_lists(schema: JsonObject, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    if schema.get("x-kubernetes-list-type") == "map":
+    if schema.get("x-kubernetes-list-type") in ("map", "set"):
         yield path, tuple(schema.get("x-kubernetes-list-map-keys", ()))
     for name, child in (schema.get("properties") or {}).items():
         yield from _keyed_lists(child, (*path, name))
@@ -86,11 +84,11 @@ def _keyed_lists(schema: JsonObject, path: tuple[str, ...]) -> Iterator[tuple[tu
 def _duplicates(obj: Any, keyed: list[tuple[tuple[str, ...], tuple[str, ...]]]) -> Iterator[Cause]:
     for path, keys in keyed:
         for where, items in _reach(obj, path, ""):
-            seen: set[tuple[str, ...]] = set()
+            seen: set[bytes] = set()
             for at, item in enumerate(items if isinstance(items, list) else ()):
-                key = tuple(repr(item.get(name)) for name in keys) if isinstance(item, dict) else ()
+                key = orjson.dumps({name: item.get(name) for name in keys} if isinstance(item, dict) and keys else item)
                 if key in seen:
-                    yield Cause("FieldValueDuplicate", f"Duplicate value: {{{', '.join(key)}}}", f"{where}[{at}]")
+                    yield Cause("FieldValueDuplicate", f"Duplicate value: {key.decode()}", f"{where}[{at}]")
                 seen.add(key)
 
 
@@ -155,8 +153,7 @@ def _broken_bound(name: str, kind: Any) -> str:
 
 
 def _types(kind: Any) -> str:
-    types = [name for name in kind.types if name != "null"]
-    return types[0] if types else "null"
+    return ",".join(sorted(name for name in kind.types if name != "null")) or "null"
 
 
 def _field(path: list[str | int]) -> str:

@@ -1,0 +1,379 @@
+"""What the API writes into built-in kinds, and what it refuses of them."""
+
+import pytest
+
+
+def template(**spec):
+    return {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}
+
+
+def workload(**spec):
+    return {
+        "metadata": {"name": "w"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": template(), **spec},
+    }
+
+
+async def test_a_pod_is_completed(api):
+    container = {
+        "name": "c", "image": "repo/i:1",
+        "ports": [{"containerPort": 80}],
+        "env": [{"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        "readinessProbe": {"httpGet": {"port": 80}},
+        "resources": {"limits": {"cpu": "1"}},
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+    }  # fmt: skip
+    volumes = [
+        {"name": "v"},
+        {"name": "s", "secret": {"secretName": "x"}},
+        {"name": "d", "downwardAPI": {"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.annotations"}}]}},
+    ]
+    made = await api.post(
+        api.core("pods"), {"metadata": {"name": "p"}, "spec": {"containers": [container], "volumes": volumes}}
+    )
+    assert made.code == 201, made.body
+    spec = made["spec"]
+    wanted = {
+        "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "terminationGracePeriodSeconds": 30,
+        "schedulerName": "default-scheduler", "securityContext": {}, "enableServiceLinks": True,
+    }  # fmt: skip
+    assert {key: spec[key] for key in wanted} == wanted
+    (found,) = spec["containers"]
+    assert found["imagePullPolicy"] == "IfNotPresent"
+    assert found["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    assert found["env"][0]["valueFrom"]["fieldRef"] == {"apiVersion": "v1", "fieldPath": "status.podIP"}
+    assert found["readinessProbe"] == {
+        "httpGet": {"path": "/", "port": 80, "scheme": "HTTP"},
+        "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
+    }  # fmt: skip
+    assert found["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}
+    assert (found["terminationMessagePath"], found["terminationMessagePolicy"]) == ("/dev/termination-log", "File")
+    assert spec["volumes"][:2] == [
+        {"name": "v", "emptyDir": {}},
+        {"name": "s", "secret": {"secretName": "x", "defaultMode": 420}},
+    ]
+    assert spec["volumes"][2]["downwardAPI"] == {
+        "defaultMode": 420,
+        "items": [{"path": "a", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.annotations"}}],
+    }
+    assert made["status"] == {"phase": "Pending", "qosClass": "Burstable"}
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"), [("i", "Always"), ("i:latest", "Always"), ("i:1", "IfNotPresent"), ("h:5000/i", "Always")]
+)
+async def test_the_pull_policy_follows_the_tag(api, image, policy):
+    made = await api.post(
+        api.core("pods"), {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": image}]}}
+    )
+    assert made["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "reason"),
+    [
+        ({"containers": []}, "spec.containers", "FieldValueRequired"),
+        ({"containers": [{"image": "i"}]}, "spec.containers[0].name", "FieldValueRequired"),
+        ({"containers": [{"name": "UP", "image": "i"}]}, "spec.containers[0].name", "FieldValueInvalid"),
+        (
+            {"containers": [{"name": "c", "image": "i"}, {"name": "c", "image": "i"}]},
+            "spec.containers[1].name",
+            "FieldValueDuplicate",
+        ),
+        ({"containers": [{"name": "c"}]}, "spec.containers[0].image", "FieldValueRequired"),
+        (
+            {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 0}]}]},
+            "spec.containers[0].ports[0].containerPort",
+            "FieldValueRequired",
+        ),
+        (
+            {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 70000}]}]},
+            "spec.containers[0].ports[0].containerPort",
+            "FieldValueInvalid",
+        ),
+        (
+            {"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "x", "mountPath": "/x"}]}]},
+            "spec.containers[0].volumeMounts[0].name",
+            "FieldValueNotFound",
+        ),
+        (
+            {"containers": [{"name": "c", "image": "i", "imagePullPolicy": "Maybe"}]},
+            "spec.containers[0].imagePullPolicy",
+            "FieldValueNotSupported",
+        ),
+        (
+            {"restartPolicy": "Perhaps", "containers": [{"name": "c", "image": "i"}]},
+            "spec.restartPolicy",
+            "FieldValueNotSupported",
+        ),
+    ],
+)
+async def test_a_pod_that_cannot_be_is_invalid(api, spec, field, reason):
+    answer = await api.post(api.core("pods"), {"metadata": {"name": "p"}, "spec": spec})
+    assert answer.code == 422, answer.body
+    assert (field, reason) in {(c["field"], c["reason"]) for c in answer["details"]["causes"]}
+
+
+@pytest.mark.parametrize(
+    ("plural", "more", "wanted"),
+    [
+        (
+            "deployments", {},
+            {
+                "replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600,
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            },
+        ),
+        ("deployments", {"strategy": {"type": "Recreate"}}, {"strategy": {"type": "Recreate"}}),
+        ("replicasets", {}, {"replicas": 1}),
+        (
+            "statefulsets", {"serviceName": "s"},
+            {
+                "replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady",
+                "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+                "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+            },
+        ),
+        (
+            "daemonsets", {},
+            {
+                "revisionHistoryLimit": 10,
+                "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            },
+        ),
+    ],
+)  # fmt: skip
+async def test_workloads_are_completed(api, plural, more, wanted):
+    made = await api.post(api.of("apps/v1", plural), workload(**more))
+    assert made.code == 201, made.body
+    assert {key: made["spec"][key] for key in wanted} == wanted
+    assert made["metadata"]["generation"] == 1
+    assert made["spec"]["template"]["spec"]["restartPolicy"] == "Always"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"selector": {"matchLabels": {"app": "other"}}}, "spec.template.metadata.labels"),
+        ({"selector": None}, "spec.selector"),
+        ({"replicas": -1}, "spec.replicas"),
+        ({"template": template(restartPolicy="Never")}, "spec.template.spec.restartPolicy"),
+        (
+            {"template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": []}}},
+            "spec.template.spec.containers",
+        ),
+    ],
+)
+async def test_a_deployment_that_cannot_be_is_invalid(api, change, field):
+    answer = await api.post(api.of("apps/v1", "deployments"), workload(**change))
+    assert answer.code == 422
+    assert field in {c["field"] for c in answer["details"]["causes"]}
+
+
+async def test_a_deployments_selector_does_not_change(api):
+    await api.post(api.of("apps/v1", "deployments"), workload())
+    labels = {"selector": {"matchLabels": {"app": "b"}}, "template": {"metadata": {"labels": {"app": "b"}}}}
+    answer = await api.patch(api.of("apps/v1", "deployments", "w"), {"spec": labels})
+    assert answer.code == 422
+    assert "field is immutable" in answer["message"]
+
+
+async def test_a_service_gets_an_address(api):
+    made = await api.post(
+        api.core("services"), {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}}
+    )
+    assert made.code == 201
+    spec = made["spec"]
+    assert spec["clusterIP"].startswith("10.96.")
+    assert spec["clusterIPs"] == [spec["clusterIP"]]
+    assert spec["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    wanted = {
+        "type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+    }  # fmt: skip
+    assert {key: spec[key] for key in wanted} == wanted
+    assert made["status"] == {"loadBalancer": {}}
+
+
+async def test_services_have_addresses_of_their_own(api):
+    body = {"spec": {"ports": [{"port": 80}]}}
+    made = [await api.post(api.core("services"), {"metadata": {"name": f"s{n}"}, **body}) for n in range(5)]
+    assert len({answer["spec"]["clusterIP"] for answer in made}) == 5
+    taken = made[0]["spec"]["clusterIP"]
+    answer = await api.post(
+        api.core("services"), {"metadata": {"name": "t"}, "spec": {"ports": [{"port": 80}], "clusterIP": taken}}
+    )
+    assert answer.code == 422
+
+
+async def test_a_headless_service_has_none(api):
+    made = await api.post(
+        api.core("services"), {"metadata": {"name": "s"}, "spec": {"clusterIP": "None", "selector": {"a": "b"}}}
+    )
+    assert (made.code, made["spec"]["clusterIP"], made["spec"]["clusterIPs"]) == (201, "None", ["None"])
+
+
+async def test_an_external_name_has_no_address(api):
+    made = await api.post(
+        api.core("services"),
+        {"metadata": {"name": "s"}, "spec": {"type": "ExternalName", "externalName": "a.example.com"}},
+    )
+    assert made.code == 201
+    assert "clusterIP" not in made["spec"]
+
+
+async def test_a_node_port_is_given(api):
+    made = await api.post(
+        api.core("services"), {"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}}
+    )
+    assert 30000 <= made["spec"]["ports"][0]["nodePort"] < 32768
+
+
+async def test_an_applied_service_keeps_its_address(api):
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+    first = await api.apply(api.core("services", "s"), body, "m")
+    second = await api.apply(api.core("services", "s"), {**body, "spec": {"ports": [{"port": 81}]}}, "m")
+    assert (second.code, second["spec"]["clusterIP"]) == (200, first["spec"]["clusterIP"])
+    assert [p["port"] for p in second["spec"]["ports"]] == [81]
+    updated = await api.put(api.core("services", "s"), {**body, "spec": {"ports": [{"port": 82}]}})
+    assert (updated.code, updated["spec"]["clusterIP"]) == (200, first["spec"]["clusterIP"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({}, "spec.ports"),
+        ({"ports": [{"port": 80}, {"port": 81}]}, "spec.ports[0].name"),
+        ({"ports": [{"port": 0}]}, "spec.ports[0].port"),
+        ({"ports": [{"port": 80}], "type": "Odd"}, "spec.type"),
+        ({"ports": [{"port": 80}], "clusterIP": "10.1.1.1"}, "spec.clusterIPs"),
+    ],
+)
+async def test_a_service_that_cannot_be_is_invalid(api, spec, field):
+    answer = await api.post(api.core("services"), {"metadata": {"name": "s"}, "spec": spec})
+    assert answer.code == 422, answer.body
+    assert field in {c["field"] for c in answer["details"]["causes"]}
+
+
+async def test_a_secret_takes_text_and_keeps_its_type(api):
+    made = await api.post(api.core("secrets"), {"metadata": {"name": "s"}, "stringData": {"k": "v"}})
+    assert (made["data"], made["type"]) == ({"k": "dg=="}, "Opaque")
+    assert "stringData" not in made.body
+    answer = await api.patch(api.core("secrets", "s"), {"type": "other"})
+    assert answer.code == 422
+
+
+async def test_what_is_immutable_stays(api):
+    await api.post(api.core("configmaps"), {"metadata": {"name": "a"}, "immutable": True, "data": {"k": "v"}})
+    assert (await api.patch(api.core("configmaps", "a"), {"data": {"k": "w"}})).code == 422
+    assert (await api.patch(api.core("configmaps", "a"), {"metadata": {"labels": {"x": "y"}}})).code == 200
+
+
+@pytest.mark.parametrize("key", ["a b", "a/b", ""])
+async def test_a_key_of_a_config_map_is_a_file_name(api, key):
+    answer = await api.post(api.core("configmaps"), {"metadata": {"name": "a"}, "data": {key: "v"}})
+    assert answer.code == 422
+
+
+async def test_an_autoscaler_is_completed_and_checked(api):
+    path = api.of("autoscaling/v2", "horizontalpodautoscalers")
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    made = await api.post(path, {"metadata": {"name": "h"}, "spec": {"scaleTargetRef": target, "maxReplicas": 3}})
+    assert made.code == 201
+    assert made["spec"]["minReplicas"] == 1
+    assert made["spec"]["metrics"][0]["resource"] == {
+        "name": "cpu",
+        "target": {"type": "Utilization", "averageUtilization": 80},
+    }
+    for spec, field in (
+        ({"maxReplicas": 0}, "spec.maxReplicas"),
+        ({"maxReplicas": 2, "minReplicas": 3}, "spec.maxReplicas"),
+    ):
+        answer = await api.post(path, {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": target, **spec}})
+        assert field in {c["field"] for c in answer["details"]["causes"]}
+
+
+async def test_a_lease_is_taken_by_its_version(api):
+    path = api.of("coordination.k8s.io/v1", "leases")
+    spec = {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": "2024-01-01T00:00:00.000000Z"}
+    made = await api.post(path, {"metadata": {"name": "l"}, "spec": spec})
+    assert made["spec"] == spec
+    first = await api.put(f"{path}/l", {**made.body, "spec": {**spec, "holderIdentity": "b"}})
+    second = await api.put(f"{path}/l", {**made.body, "spec": {**spec, "holderIdentity": "c"}})
+    assert (first.code, second.code) == (200, 409)
+
+
+async def test_events_have_two_faces(api):
+    involved = {"kind": "Pod", "name": "p", "namespace": api.namespace}
+    body = {
+        "metadata": {"name": "e"}, "involvedObject": involved, "reason": "R", "message": "m", "type": "Normal",
+        "source": {"component": "c"}, "count": 2,
+        "firstTimestamp": "2024-01-01T00:00:00Z", "lastTimestamp": "2024-01-01T00:00:00Z",
+    }  # fmt: skip
+    made = await api.post(api.core("events"), body)
+    assert made.code == 201, made.body
+    other = await api.get(api.of("events.k8s.io/v1", "events", "e"))
+    assert (other["apiVersion"], other["note"], other["regarding"]["name"]) == ("events.k8s.io/v1", "m", "p")
+    assert (other["deprecatedCount"], other["deprecatedSource"]) == (2, {"component": "c"})
+    new = {
+        "metadata": {"name": "f"}, "regarding": involved, "reason": "R", "note": "n", "type": "Warning", "action": "A",
+        "eventTime": "2024-01-01T00:00:00.000000Z", "reportingController": "x.example.com/c", "reportingInstance": "i",
+    }  # fmt: skip
+    made = await api.post(api.of("events.k8s.io/v1", "events"), new)
+    assert made.code == 201, made.body
+    core = await api.get(api.core("events", "f"))
+    assert (core["message"], core["involvedObject"]["name"], core["reportingComponent"]) == (
+        "n",
+        "p",
+        "x.example.com/c",
+    )
+
+
+async def test_an_event_is_in_the_namespace_of_what_it_is_about(api):
+    answer = await api.post(
+        api.core("events"),
+        {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "namespace": "other", "name": "p"}},
+    )
+    assert answer.code == 422
+
+
+async def test_a_budget_says_one_thing(api):
+    spec = {"minAvailable": 1, "maxUnavailable": 1, "selector": {"matchLabels": {"a": "b"}}}
+    answer = await api.post(api.of("policy/v1", "poddisruptionbudgets"), {"metadata": {"name": "b"}, "spec": spec})
+    assert answer.code == 422
+
+
+async def test_an_endpoint_slice_has_a_type(api):
+    path = api.of("discovery.k8s.io/v1", "endpointslices")
+    good = {
+        "metadata": {"name": "s"},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.1.1.1"]}],
+        "ports": [{"port": 80}],
+    }
+    made = await api.post(path, good)
+    assert made.code == 201, made.body
+    assert made["ports"] == [{"name": "", "port": 80, "protocol": "TCP"}]
+    del good["addressType"]
+    assert (await api.post(path, {**good, "metadata": {"name": "t"}})).code == 422
+
+
+async def test_a_webhook_is_completed(api):
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    rule = {
+        "apiGroups": ["none.example.com"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["nothing"],
+    }
+    hook = {
+        "name": "a.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1/x"},
+        "rules": [rule],
+    }  # fmt: skip
+    made = await api.post(path, {"metadata": {"name": api.namespace}, "webhooks": [hook]})
+    assert made.code == 201, made.body
+    (found,) = made["webhooks"]
+    assert (found["failurePolicy"], found["matchPolicy"], found["timeoutSeconds"]) == ("Fail", "Equivalent", 10)
+    assert (found["namespaceSelector"], found["objectSelector"], found["rules"][0]["scope"]) == ({}, {}, "*")
+    await api.delete(f"{path}/{api.namespace}")
