@@ -54,6 +54,9 @@ e2e: setup system ## the demo's stories as tests, on the local cluster or --kube
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance
 
+bench-apiserver: setup ## what the embedded API server costs: creates, patches, watch events
+	$(BIN)/python bench/apiserver.py
+
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python bench/orchestrator.py
 
