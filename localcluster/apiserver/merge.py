@@ -72,10 +72,12 @@ def _pruned_map(value: JsonObject, dropped: FieldSet, owned: FieldSet, shape: Sh
         if not below:
             continue
         kept = pruned(out[name], below, holders or {}, shape.child(name))
-        if kept is None or (kept == [] and not holders):
-            del out[name]
-        else:
+        if kept:
             out[name] = kept
+        elif holders is not None and (not holders or DOT in holders):
+            out[name] = [] if isinstance(out[name], list) else {}
+        else:
+            del out[name]
     return out if out or not value else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import yaml
@@ -74,8 +75,8 @@ async def running_api_server(
         )
         try:
             await _started(process)
-            server = _described(kubeconfig, process.pid)
-            await _install(server, crds)
+            server = describe(kubeconfig, process.pid)
+            await install(server, crds)
             yield server
         finally:
             await _end(process)
@@ -92,7 +93,8 @@ async def _started(process: asyncio.subprocess.Process) -> None:
         )
 
 
-def _described(path: Path, pid: int) -> RunningApiServer:
+def describe(path: Path, pid: int) -> RunningApiServer:
+    """The server of a kubeconfig that holds a token and a certificate, as `kubeconfig.write` makes it."""
     config = yaml.safe_load(path.read_text())
     cluster = config["clusters"][0]["cluster"]
     data = cluster.get("certificate-authority-data")
@@ -105,10 +107,13 @@ def _described(path: Path, pid: int) -> RunningApiServer:
     )
 
 
-async def _install(server: RunningApiServer, crds: Sequence[Path]) -> None:
+async def install(server: RunningApiServer, crds: Sequence[Path]) -> None:
+    """Creates the definitions of YAML files or folders, and returns when their objects are served.
+
+    Raises RuntimeError when one is refused, or not served within 30 s.
+    """
     files = [file for path in crds for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
-    if not files:
-        return
+    paths: list[str] = []
     async with server.session() as session:
         for file in files:
             for document in yaml.safe_load_all(file.read_text()):
@@ -117,6 +122,27 @@ async def _install(server: RunningApiServer, crds: Sequence[Path]) -> None:
                 async with session.post(_CRDS, json=document) as response:
                     if response.status not in (201, 409):
                         raise RuntimeError(f"{file}: {await response.text()}")
+                paths += _served_at(document["spec"])
+        for path in paths:
+            await _served(session, path)
+
+
+def _served_at(spec: dict[str, Any]) -> list[str]:
+    plural, versions = spec["names"]["plural"], spec["versions"]
+    return [f"/apis/{spec['group']}/{each['name']}/{plural}" for each in versions if each["served"]]
+
+
+async def _served(session: aiohttp.ClientSession, path: str) -> None:
+    """A real server needs a moment after it has taken a definition."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while True:
+                async with session.get(path, params={"limit": "1"}) as response:
+                    if response.status == 200:
+                        return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise RuntimeError(f"{path} is not served {_START_SECONDS:.0f} s after its definition was taken") from None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
