@@ -1,7 +1,7 @@
 """The judges that are compared: ours, and the peers' rules re-implemented from their documentation.
 
-Each is fed the same ticks and says "bad", "good" or nothing. Peers that only look once a minute or in five minutes do so
-here too.
+Each is fed the same ticks and says "bad", "good" or nothing. Peers that only look once a minute or in five minutes do
+so here too.
 """
 
 import math
@@ -196,7 +196,7 @@ def _sum(counts: list[Count]) -> Count:
 
 
 def _higher(experiment: list[float], control: list[float]) -> bool:
-    """The shift's lower confidence limit lies above a quarter of its estimate (Hodges and Lehmann, normal approximation)."""
+    """The shift's lower confidence limit (Hodges and Lehmann) lies above a quarter of its estimate."""
     if not experiment or not control or len({*experiment, *control}) == 1:
         return False
     differences = sorted(one - other for one in experiment for other in control)

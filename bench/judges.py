@@ -1,7 +1,7 @@
 """How often judges roll back good canaries, how soon they find bad ones, and what that costs: `make bench-judges`.
 
-Every judge sees the same seeded traffic. Run `python -m bench.judges --help` for the choices; `--runs 1000` gives the figures
-of docs/judge.md within their confidence limits.
+Every judge sees the same seeded traffic. Run `python -m bench.judges --help` for the choices; `--runs 200` gives the
+figures of docs/judge.md.
 """
 
 import argparse

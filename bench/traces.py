@@ -48,7 +48,7 @@ class Scenario:
 class World:
     """One seeded run of a scenario. `tick` tells what happens next under a weight that the caller decides."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, *, latencies: bool = True) -> None:
         self.scenario = scenario
         self.now = -600
         self.excess = 0.0
@@ -56,7 +56,7 @@ class World:
         self.canary_requests = 0
         self._rng = random.Random(f"{scenario.name}/{seed}")
         self._spike_until = -1e9
-        self._edges = _shares(scenario)
+        self._edges = _shares(scenario) if latencies else {}
 
     def history(self) -> list[Tick]:
         """Ten minutes of stable alone."""
@@ -101,6 +101,8 @@ class World:
         return Half(Count(requests, bad), self._latencies(requests - bad, kind))
 
     def _latencies(self, requests: int, kind: str) -> Latencies:
+        if not self._edges:
+            return Latencies()
         within, left, counted = {}, requests, 0
         for edge, share in zip(EDGES, self._edges[kind], strict=True):
             here = binomial(self._rng, left, share)

@@ -6,7 +6,10 @@ different the arms are, as long as n_C/n_S stays the same: its squared deviation
 hypergeometric variance. So Σ w·X²/V / Σ w estimates φ without a bias from a real difference, a common incident or
 the diurnal wave. The weight w = min(1, V) lets ticks with hardly any bad request count as little as they know.
 
-Any φ ≥ 1 from the past keeps a bet valid: E[s^(1/φ)] ≤ E[s]^(1/φ) ≤ 1 (Jensen).
+Before the run two estimates are made of stable alone: between two halves of its pods, and from tick to tick of all of
+it (which counts common incidents as noise and so errs upwards). The lower one shifts the prior.
+
+Any φ ≥ 1 and any cap from the past keep a bet valid: E[min(s^(1/φ), e^cap)] ≤ E[s]^(1/φ) ≤ 1 (Jensen).
 """
 
 from collections.abc import Iterable
@@ -53,7 +56,10 @@ def observe(seen: Dispersion, pair: Pair) -> Dispersion:
 
 
 def observe_time(seen: Dispersion, pair: Pair) -> Dispersion:
-    """Learn from stable alone: of the bad requests of two neighbouring ticks the first tick's are binomial by its requests."""
+    """Learn from stable alone, from tick to tick.
+
+    Of the bad requests of two neighbouring ticks each falls into this one with the probability n/(n + n before).
+    """
     last = seen.last
     total, requests = pair.stable_bad + last.stable_bad, pair.stable_requests + last.stable_requests
     if not (total and pair.stable_requests and last.stable_requests):
@@ -84,5 +90,5 @@ def temper(estimated: float) -> float:
 
 
 def ticks_to_decide(estimated: float) -> float:
-    """How many ticks of overwhelming evidence a verdict takes at least: 2 where the traffic is calm, 5 where it is not."""
-    return 2 + 3 * min(1.0, max(0.0, (estimated - CALM) / (RESTLESS - CALM)))
+    """How many ticks of overwhelming evidence a verdict takes at least: 2 in calm traffic, 5 in restless, then more."""
+    return 2 + 3 * min(1.0, max(0.0, (estimated - CALM) / (RESTLESS - CALM))) + max(0.0, estimated - RESTLESS)

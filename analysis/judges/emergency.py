@@ -1,9 +1,10 @@
 """The emergency: most of the canary's requests fail at once, and stable's do not.
 
 The cap on a tick's evidence makes the ordinary judge wait for several ticks. A small part of alpha is set aside for
-a bet without a cap: block b of at least 50 canary requests (at most two ticks) stakes 1/(b(b+1)) of it on one
-outcome, that half of the canary's requests fail. It pays min-tempered s, and only if at least half of them did and
-under 5 % of stable's: paying less than s keeps E[payment] ≤ stake, and all stakes together are 1.
+a bet without a cap: block b of at least 50 canary requests (at most two ticks) stakes 1/(b(b+1)) of it on one outcome,
+that half of the canary's requests fail. It pays s^(1/φ²), and only if at least half of them did and under 5 % of
+stable's: paying less than s keeps E[payment] ≤ stake, and all stakes together are 1. φ² instead of φ, because one
+block decides, and where traffic comes in bursts one block may be a burst.
 """
 
 from math import exp
@@ -55,4 +56,4 @@ def _payment(block: Pair, line: Line, base: float, phi: float) -> float:
     bet = halfplane.worse(line, _GUESS, base, canary.requests / stable.requests)
     if bet is None or not halfplane.fits(bet, stable.requests / canary.requests):
         return 0.0
-    return exp(min(600.0, halfplane.gain(bet, stable, canary) / phi))
+    return exp(min(600.0, halfplane.gain(bet, stable, canary) / (phi * phi)))

@@ -10,7 +10,7 @@ from analysis.samples import Count, Pair
 from analysis.spec import Line, Lines
 
 NEARNESS = ((0.0, 0.8), (0.35, 0.2))
-"""Alternatives for a good canary: as good as stable, or a part of the way towards the promote line; with their weights."""
+"""Alternatives for a good canary, with weights: as good as stable, or a part of the way to the promote line."""
 
 _MEMORY = 0.98
 """What a tick keeps of the past: half is forgotten in 34 ticks."""

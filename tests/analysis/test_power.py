@@ -1,0 +1,63 @@
+"""How often a good canary is rolled back and how soon a bad one is, on seeded traffic: the gate of docs/judge.md."""
+
+import statistics
+from datetime import timedelta
+
+import pytest
+
+from analysis.spec import ErrorRate, Plan
+from bench.contenders import Ours
+from bench.traces import Scenario, World
+
+ERRORS = Plan(warmup=timedelta(0), metrics=(ErrorRate(),))
+BOTH = Plan(warmup=timedelta(0))
+
+
+def rolled_back(scenario: Scenario, seed: int, *, seconds: int, plan: Plan) -> int | None:
+    """After how many seconds the canary was rolled back; None when it was not."""
+    world = World(scenario, seed, latencies=len(plan.metrics) > 1)
+    judge = Ours(world.history(), plan=plan)
+    while world.now < seconds:
+        if judge.see(world.tick(scenario.weight)) == "bad":
+            return world.now
+    return None
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(name="1 %", stable_errors=0.01, canary_errors=0.01, weight=0.1),
+        Scenario(name="0.1 %, half", rps=20, weight=0.5),
+        Scenario(name="incidents", stable_errors=0.01, canary_errors=0.01, common="incidents", weight=0.2),
+        Scenario(name="bursts", stable_errors=0.01, canary_errors=0.01, noise=4, weight=0.1),
+    ],
+    ids=lambda scenario: scenario.name,
+)
+def test_of_equal_canaries_hardly_any_is_rolled_back(scenario):
+    runs = 500
+    wrong = sum(rolled_back(scenario, seed, seconds=300, plan=ERRORS) is not None for seed in range(runs))
+    assert wrong <= 12  # 1 % of 500, and three standard deviations of it
+
+
+@pytest.mark.parametrize(
+    ("scenario", "median"),
+    [
+        (Scenario(name="0.1 to 90 %", canary_errors=0.9), 20),
+        (Scenario(name="0.1 to 10 %", canary_errors=0.1), 30),
+        (Scenario(name="0.1 to 0.5 %, half", canary_errors=0.005, weight=0.5), 250),
+        (Scenario(name="1 to 2 %, 10 %", rps=400, stable_errors=0.01, canary_errors=0.02, weight=0.1), 120),
+    ],
+    ids=lambda value: value.name if isinstance(value, Scenario) else "",
+)
+def test_more_errors_are_found_in_time(scenario, median):
+    found = [rolled_back(scenario, seed, seconds=1800, plan=BOTH) for seed in range(15)]
+    assert None not in found
+    assert statistics.median(found) <= median
+
+
+@pytest.mark.parametrize(("latency", "median"), [("scale", 120), ("bimodal", 180), ("tail", 450)])
+def test_slower_requests_are_found_in_time(latency, median):
+    scenario = Scenario(name=latency, latency=latency, weight=0.1)
+    found = [rolled_back(scenario, seed, seconds=1800, plan=BOTH) for seed in range(10)]
+    assert None not in found
+    assert statistics.median(found) <= median
