@@ -43,24 +43,30 @@ class Measurer:
 
     async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
         """The raw counters of all comparisons at one instant. Raises ProviderError when any part is missing."""
-        queries = [self._queries(part) for part in self._chunks(comparisons)]
-        answers = await asyncio.gather(*[self._provider.instant(query, at) for three in queries for query in three])
-        table = _Table(self._labels)
-        for answer in answers:
-            table.add(answer)
-        moment = int(at.timestamp())
-        return {one.key: table.reading(one, moment) for one in comparisons}
+        queries = self._all_queries(comparisons)
+        answers = await asyncio.gather(*[self._provider.instant(query, at) for query in queries])
+        found = await asyncio.to_thread(self._sort, answers, comparisons, [int(at.timestamp())])
+        return {key: readings[0] for key, readings in found.items()}
 
     async def replay(
         self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int
     ) -> dict[Key, tuple[Reading, ...]]:
         """The raw counters at start, start + step, ..., end: the same as `read` would have given at each of them."""
-        queries = [query for part in self._chunks(comparisons) for query in self._queries(part)]
-        table = _Table(self._labels)
-        for query in queries:
-            table.add(await self._provider.between(query, start, end, step))
+        queries = self._all_queries(comparisons)
+        answers = [await self._provider.between(query, start, end, step) for query in queries]
         moments = range(int(start.timestamp()), int(end.timestamp()) + 1, step)
+        return await asyncio.to_thread(self._sort, answers, comparisons, moments)
+
+    def _sort(
+        self, answers: Iterable[Iterable[Series]], comparisons: Sequence[Comparison], moments: Sequence[int]
+    ) -> dict[Key, tuple[Reading, ...]]:
+        table = _Table(self._labels)
+        for answer in answers:
+            table.add(answer)
         return {one.key: tuple([table.reading(one, moment) for moment in moments]) for one in comparisons}
+
+    def _all_queries(self, comparisons: Sequence[Comparison]) -> list[str]:
+        return [query for part in self._chunks(comparisons) for query in self._queries(part)]
 
     def _chunks(self, comparisons: Sequence[Comparison]) -> Iterator[Sequence[Comparison]]:
         size = max(1, self._chunk // 2)

@@ -60,7 +60,7 @@ class PrometheusProvider:
         self._connect = PrometheusConnect(
             url.rstrip("/"), auth=basic, session=session, timeout=timeout, retry=Retry(total=0, status_forcelist=())
         )
-        session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=4))
+        session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=32))
 
     async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
         """The series that `query` gives at one instant."""

@@ -155,6 +155,21 @@ def test_time_goes_forward():
 
 
 @given(
+    pods=st.dictionaries(
+        st.sampled_from("abcdef"), st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=6
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_order_in_which_series_are_answered_changes_nothing(pods, order):
+    def readings(names: list[str]) -> list[dict[str, PodReading]]:
+        return [{}, {name: pod(*pods[name]) for name in names}, {name: pod(300, 300) for name in names[::-1]}]
+
+    shuffled = list(pods)
+    order.shuffle(shuffled)
+    assert feed(*readings(sorted(pods))) == feed(*readings(shuffled))
+
+
+@given(
     steps=st.lists(
         st.tuples(st.integers(0, 50), st.integers(0, 5), st.booleans(), st.booleans()), min_size=1, max_size=30
     )
