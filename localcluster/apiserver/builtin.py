@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from localcluster.apiserver import events
+from localcluster.apiserver import autoscalers, events
 from localcluster.apiserver.columns import BUILTIN_COLUMNS
 from localcluster.apiserver.kinds import ALL_VERBS, Kind, Scale
 from localcluster.apiserver.rules import BUILTIN_RULES
@@ -48,6 +48,11 @@ _ALL: dict[str, Any] = {"categories": ("all",)}
 _WORKLOAD: dict[str, Any] = {**_STATUS, **_COUNTED, **_ALL}
 _SCALED: dict[str, Any] = {**_WORKLOAD, "scale": Scale(selector=("spec", "selector"))}
 _ASKED: dict[str, Any] = {"verbs": ("create",)}
+_AUTOSCALER: dict[str, Any] = {
+    **_STATUS, **_ALL,
+    "stored_version": autoscalers.STORED,
+    "convert": autoscalers.convert,
+}
 _EVENTS: dict[str, Any] = {"stored": "events", "stored_version": "v1", "convert": events.convert}
 
 
@@ -82,7 +87,8 @@ def _workloads() -> list[Kind]:
         _kind("apps/v1", "ControllerRevision", "controllerrevisions"),
         _kind("batch/v1", "Job", "jobs", **_WORKLOAD, **_selectable("status.successful")),
         _kind("batch/v1", "CronJob", "cronjobs", "cj", **_WORKLOAD),
-        _kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", **_STATUS, **_ALL),
+        _kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", **_AUTOSCALER),
+        _kind("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", **_AUTOSCALER),
         _kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", **_STATUS, **_COUNTED),
     ]
 

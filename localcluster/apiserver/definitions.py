@@ -28,7 +28,7 @@ _SERVED = {
         "SelfSubjectRulesReview",
         "SubjectAccessReview",
     ),
-    "autoscaling.v1": ("Scale",),
+    "autoscaling.v1": ("HorizontalPodAutoscaler", "Scale"),
     "autoscaling.v2": ("HorizontalPodAutoscaler",),
     "batch.v1": ("CronJob", "Job"),
     "coordination.v1": ("Lease",),

@@ -80,13 +80,12 @@ def encode(claims: Claims) -> list[JsonObject]:
     return entries
 
 
-def updated(live: JsonObject | None, new: JsonObject, shape: Shape, writer: Writer) -> list[JsonObject]:
-    """managedFields after an update from `live` (None: a creation) to `new`. Changed fields become the writer's."""
-    entries = (live or new).get("metadata", {}).get("managedFields")
-    if new.get("metadata", {}).get("managedFields") == [{}] and live is not None:
-        entries = []  # the documented way to give up all ownership
-    claims = decode(entries if live is not None else None)
-    changed, removed = fs.compare(live or {}, new, shape)
+def updated(
+    entries: list[JsonObject] | None, live: JsonObject, new: JsonObject, *, shape: Shape, writer: Writer
+) -> list[JsonObject]:
+    """managedFields, so far `entries`, after an update from `live` ({}: a creation) to `new`: changes are the writer's."""
+    claims = decode(entries)
+    changed, removed = fs.compare(live, new, shape)
     changed = fs.without(fs.without(changed, _NEVER_OWNED), writer.reset)
     for manager, claim in list(claims.items()):
         left = claim.fields

@@ -160,7 +160,7 @@ class Store:
         stored = kind.to_stored(wanted)
         writer = self._writer(kind, write, "Apply")
         try:
-            result = managed.applied(live, stored, kind.shape, writer, force=write.force)
+            result = managed.applied(live, stored, self._storing(kind).shape, writer, force=write.force)
         except fieldset.ListError as error:
             what = f"{namespace}/{name}; {kind.api_version}, Kind={kind.kind}"
             raise errors.ApiError(500, "", f"failed to create typed patch object ({what}): {error}") from error
@@ -230,11 +230,13 @@ class Store:
         if key in self.history.entries(kind.collection):
             raise errors.already_exists(kind.group, kind.plural, key[1])
         self._preparation.begin(kind, new, uid=self._uids(), now=self.now())
-        draft = Draft(kind, kind.to_stored(new), None)
+        draft = Draft(self._storing(kind), kind.to_stored(new), None)
         self._admit(draft)
         stored = draft.new
         if claims is None:
-            entries = managed.updated(None, stored, kind.shape, self._writer(kind, how, "Update"))
+            entries = managed.updated(
+                None, {}, stored, shape=draft.kind.shape, writer=self._writer(kind, how, "Update")
+            )
         else:
             entries = managed.encode(claims)
         _set_managed(stored, entries)
@@ -255,18 +257,16 @@ class Store:
         old = entry.object
         key = _key(kind, old)
         self._preparation.check_identity(kind, new, old, patched=patched or claims is not None)
+        forget = new["metadata"].get("managedFields") == [{}]  # the documented way to give up all ownership
         stored = self._preparation.isolated(kind, kind.to_stored(new), old, how.subresource)
-        draft = Draft(kind, stored, old)
+        draft = Draft(self._storing(kind), stored, old)
         self._admit(draft, subresource=how.subresource)
         stored = draft.new
         self._preparation.count_generation(kind, stored, old)
         if claims is None:
-            entries = managed.updated(
-                old,
-                {**stored, "metadata": {**stored["metadata"], "managedFields": new["metadata"].get("managedFields")}},
-                kind.shape,
-                self._writer(kind, how, "Update"),
-            )
+            writer = self._writer(kind, how, "Update")
+            known = [] if forget else old["metadata"].get("managedFields")
+            entries = managed.updated(known, old, stored, shape=draft.kind.shape, writer=writer)
         else:
             entries = managed.encode(claims)
         _set_managed(stored, entries)
@@ -277,6 +277,12 @@ class Store:
         if deletion.is_gone(kind, stored):
             return kind.at_version(self._remove_as(kind, key, stored))
         return kind.at_version(self.history.put(kind.collection, key, stored).object)
+
+    def _storing(self, kind: Kind) -> Kind:
+        """The kind whose rules and shape hold for what is stored: a built-in kind has one version for that."""
+        if kind.custom or kind.stored_version in ("", kind.api_version):
+            return kind
+        return self.kinds.by_name(kind.stored_version, kind.kind) or kind
 
     def _admit(self, draft: Draft, subresource: str = "") -> None:
         self._preparation.default(draft)
