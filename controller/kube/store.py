@@ -4,6 +4,7 @@ Pure but for its own state. A write's answer enters at once (`written`, `deleted
 world before its own last write; older news from the watch is then passed over.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from controller.kube.watches import Change, ChangeType
 from controller.queue import Key
 
 Object = dict[str, Any]
+
+REMEMBERED = 1000
+"""Deletions that are remembered, so that the late answer of a write brings nothing back: more than are ever under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Store:
         self._by_label: dict[tuple[str, str], dict[Key, None]] = {}
         self._written: dict[Key, _Written] = {}
         self._tombstones: dict[Key, dict[str, _Tombstone]] = {}
+        self._gone_uids: deque[str] = deque(maxlen=REMEMBERED)
         self._sequence = 0
 
     def declare(self, labels: Iterable[str]) -> None:
@@ -102,8 +107,8 @@ class Store:
         """Take the answer of a write, unless the watch was quicker."""
         key = key_of(obj)
         current = self._objects.get(key)
-        if self._buried_after(key, obj):
-            return  # its answer came after that of a later deletion
+        if self._buried_after(key, obj) or (current is None and _uid(obj) in self._gone_uids):
+            return  # its answer came after a later deletion, ours or one that the watch told
         if current is not None and (_older(obj, current) or _version(obj) == _version(current)):
             return  # nothing changed, or the watch told it already
         self._sequence += 1
@@ -176,6 +181,7 @@ class Store:
             return None  # its predecessor of the same name
         self._written.pop(key, None)
         self._remove(key)
+        self._gone_uids.append(_uid(current))
         return Change("DELETED", obj, current)
 
     def _news(self, key: Key, obj: Object, current: Object | None) -> Change | None:
@@ -228,6 +234,7 @@ class Store:
                 continue
             self._written.pop(key, None)
             self._remove(key)
+            self._gone_uids.append(_uid(obj))
             yield Change("DELETED", obj, obj)
         graves = [(key, uid, grave) for key, by_uid in self._tombstones.items() for uid, grave in by_uid.items()]
         for key, uid, grave in graves:

@@ -89,6 +89,20 @@ def test_an_answer_that_comes_after_that_of_a_later_deletion_brings_nothing_back
     assert store.get(("ml", "iris")) is None
 
 
+def test_an_answer_that_comes_after_the_watch_told_of_a_deletion_brings_nothing_back() -> None:
+    store = Store()
+    store.event("ADDED", an_object("iris", 3))
+    store.event("DELETED", an_object("iris", 6))
+    store.written(an_object("iris", 5))
+    assert store.get(("ml", "iris")) is None
+    store.event("ADDED", an_object("mnist", 7))
+    store.replace([], version="9", began=store.begin(), namespace=None)
+    store.written(an_object("mnist", 8))
+    assert store.get(("ml", "mnist")) is None
+    store.written(an_object("iris", 10, uid="another"))
+    assert store.get(("ml", "iris")) is not None
+
+
 def test_a_list_tells_what_the_watch_missed() -> None:
     store = Store()
     for name in ("gone", "same", "changed"):
