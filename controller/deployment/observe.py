@@ -59,11 +59,12 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
 
 
 def endpoints(slices: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """Return the ready addresses of each Service, out of its EndpointSlices."""
+    """Return the names of the ready pods behind each Service, out of its EndpointSlices."""
     found: dict[str, set[str]] = {}
     for piece in slices:
         service = (piece["metadata"].get("labels") or {}).get(SERVICE_NAME, "")
         for endpoint in piece.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready") is not False:
-                found.setdefault(service, set()).update(endpoint.get("addresses") or ())
-    return {service: frozenset(addresses) for service, addresses in found.items()}
+            pod = (endpoint.get("targetRef") or {}).get("name")
+            if pod and (endpoint.get("conditions") or {}).get("ready") is not False:
+                found.setdefault(service, set()).add(pod)
+    return {service: frozenset(pods) for service, pods in found.items()}

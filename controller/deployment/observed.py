@@ -21,7 +21,7 @@ class Observed:
     Args:
         uid: the SeldonDeployment's.
         objects: live objects by kind and name.
-        endpoints: the addresses of each Service that are ready, by the Service's name.
+        endpoints: the names of the pods that each Service leads to and that are ready, by the Service's name.
         pods: the SeldonDeployment's pods.
         mesh: whether the kinds of Istio are served.
     """
@@ -120,9 +120,6 @@ def is_reachable(observed: Observed, deployment: Object) -> bool:
     template = (deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
     if APP not in template or wanted_replicas(deployment) == 0:
         return True
-    ready = {
-        (each.get("status") or {}).get("podIP")
-        for each in observed.pods_of(deployment["metadata"]["name"])
-        if is_ready(each)
-    }
+    pods = observed.pods_of(deployment["metadata"]["name"])
+    ready = {each["metadata"]["name"] for each in pods if is_ready(each)}
     return bool(ready) and ready <= observed.endpoints.get(template[APP], frozenset())

@@ -76,7 +76,7 @@ class World:
         endpoints: dict[str, set[str]] = {}
         for (kind, name), service in self.objects.items():
             if kind == "Service":
-                endpoints[name] = {each["status"]["podIP"] for each in self.ready_pods(service["spec"]["selector"])}
+                endpoints[name] = {each["metadata"]["name"] for each in self.ready_pods(service["spec"]["selector"])}
         return Observed(
             uid="uid-1",
             objects=copy.deepcopy(self.objects),

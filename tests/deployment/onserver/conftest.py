@@ -19,8 +19,9 @@ from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
 from controller.manager import Manager
 from controller.settings import Settings
-from localcluster.apiserver.process import RunningApiServer, running_api_server
+from localcluster.apiserver.process import RunningApiServer
 from localcluster.client import ApiClient, Reflector
+from localcluster.testserver import running_server
 from localcluster.workloads.controller import Workloads
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +40,7 @@ PATIENCE = 20.0
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[RunningApiServer]:
-    async with running_api_server(crds=[ROOT / "crds", ROOT / "localcluster/istio_crds"], plain_http=True) as running:
+    async with running_server(crds=[ROOT / "crds", ROOT / "localcluster/istio_crds"], plain_http=True) as running:
         yield running
 
 
@@ -234,7 +235,7 @@ async def lab(server: RunningApiServer, request: pytest.FixtureRequest) -> Async
 async def lab_without_mesh() -> AsyncIterator[Lab]:
     """A lab on a server of its own, without Istio's kinds."""
     async with (
-        running_api_server(crds=[ROOT / "crds"], plain_http=True) as server,
+        running_server(crds=[ROOT / "crds"], plain_http=True) as server,
         furnished(server, "plain") as made,
     ):
         yield made
