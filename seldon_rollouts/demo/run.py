@@ -53,7 +53,7 @@ async def tell(narrator: Narrator, *, folder: Path | None = None, keep: bool = F
 
 async def _scenes(cluster: LocalCluster, trained: models.Trained, narrator: Narrator) -> dict[str, Any]:
     at = cluster.addresses
-    narrator.say(f"  KUBECONFIG={at.kubeconfig}")
+    narrator.say(f"  KUBECONFIG={at.kubeconfig}  logs {at.data_dir}/logs")
     narrator.say(f"  gateway {at.gateway_url}  prometheus {at.prometheus_url}")
     if dashboard := local.dashboard_url(cluster):
         narrator.say(f"  dashboard {dashboard}#/{scenes.NAMESPACE}/{scenes.NAME}")

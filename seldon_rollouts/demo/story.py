@@ -58,7 +58,9 @@ class Story:
                     self.narrator.scene_ends(status, self.numbers, self.users.tallies)
                     return act
             await asyncio.sleep(LOOK_SECONDS)
-        act.problems.append(f"revision {scene.number}: no end within {SCENE_SECONDS} s")
+        act.problems.append(
+            f"revision {scene.number}: no end within {SCENE_SECONDS} s; last: {self._last or 'no status'}"
+        )
         return act
 
     async def _look(self, act: Act) -> RolloutStatus | None:
@@ -69,6 +71,7 @@ class Story:
         if (found.get("status") or {}).get("observedGeneration") != found["metadata"]["generation"]:
             return None
         status = RolloutStatus.model_validate(found["status"])
+        self._last = status.message
         for entry in status.history:
             self._tell(entry)
         if not act.hash:
@@ -99,6 +102,7 @@ class Story:
             self.narrator.say(f"  the controller is killed (SIGKILL) at step {at + 1}", "magenta")
 
     _seen_before_kill: object = None
+    _last: str = ""
 
     async def _step_when_back(self, status: RolloutStatus) -> int | None:
         """Return where the new controller goes on, once it has written a status of its own."""
