@@ -16,7 +16,7 @@ from controller.queue import Key
 Object = dict[str, Any]
 
 REMEMBERED = 1000
-"""Deletions that are remembered, so that the late answer of a write brings nothing back: more than are ever under way."""
+"""Deletions that are remembered, so that the late answer of a write brings nothing back."""
 
 
 @dataclass(frozen=True, slots=True)
