@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.api import names
 from controller.api.meta import MANAGED_BY, ROLLOUT_LABEL
-from controller.rollout.observed import Observed, TrafficWindow
+from controller.rollout.observed import Observed, Route, TrafficWindow
 from controller.rollout.revisions import Destination, Revision, apportion, destinations, owner_reference
 
 GRPC_PATHS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
@@ -81,8 +81,19 @@ def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
             "labels": {ROLLOUT_LABEL: obs.name, MANAGED_BY: "seldon-rollouts"},
             "ownerReferences": [owner_reference(owner)],
         },
-        "spec": {"hosts": list(hosts), "gateways": list(gateways), "http": [rest, grpc]},
+        "spec": {
+            "hosts": list(hosts),
+            "gateways": list(gateways),
+            "http": [_ended(each, obs.route) for each in (rest, grpc)],
+        },
     }
+
+
+def _ended(http: dict[str, Any], route: Route | None) -> dict[str, Any]:
+    """Say of a live mirror that is not wanted that it ends: one left out would pass for what the server added."""
+    live = (route.live.get("spec") or {}).get("http") or [] if route is not None else []
+    left = any(each.get("name") == http["name"] and each.get("mirrors") for each in live)
+    return {**http, "mirrors": []} if left and "mirrors" not in http else http
 
 
 def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, str]], list[tuple[Destination, float]]]:
