@@ -7,13 +7,16 @@ from typing import Any
 import orjson
 
 from localcluster.apiserver import discovery, errors, negotiation, openapi
+from localcluster.apiserver.admission import Admission
 from localcluster.apiserver.auth import ANONYMOUS, AUTHENTICATED, Access, Rbac, Tokens, User
 from localcluster.apiserver.connects import Connects
 from localcluster.apiserver.http import Request, Response, Stream
+from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.resources import Resources
 from localcluster.apiserver.reviews import Reviews
 from localcluster.apiserver.store import Store
 from localcluster.apiserver.target import Target, parse
+from localcluster.apiserver.webhooks import Hook
 
 JsonObject = dict[str, Any]
 
@@ -30,6 +33,7 @@ class Application:
         self._tokens = tokens
         self._rbac = rbac
         self._connects = connects
+        self._admission = Admission(resources)
         self._reviews = Reviews(tokens, rbac)
         self._documents = openapi.Documents(self._store.kinds)
         self._address = address
@@ -55,7 +59,18 @@ class Application:
             return self._review(request, target, user)
         if target.subresource in target.kind.connects:
             return self._connects.answer(request, target, target.kind)
-        return self._resources.answer(request, target, target.kind, user)
+        hooks = self._admission.concerned(target.kind, target)
+        if hooks:
+            return self._admitted(request, target, target.kind, user, hooks)
+        return self._resources.answer(request, target, target.kind)
+
+    async def _admitted(
+        self, request: Request, target: Target, kind: Kind, user: User, hooks: list[Hook]
+    ) -> Response | Stream:
+        try:
+            return await self._admission.answer(request, target, kind, user, hooks)
+        except errors.ApiError as error:
+            return _failed(error)
 
     def _user(self, request: Request) -> User:
         header = request.headers.get("authorization", "")

@@ -49,7 +49,8 @@ _WORKLOAD: dict[str, Any] = {**_STATUS, **_COUNTED, **_ALL}
 _SCALED: dict[str, Any] = {**_WORKLOAD, "scale": Scale(selector=("spec", "selector"))}
 _ASKED: dict[str, Any] = {"verbs": ("create",)}
 _AUTOSCALER: dict[str, Any] = {
-    **_STATUS, **_ALL,
+    **_STATUS,
+    **_ALL,
     "stored_version": autoscalers.STORED,
     "convert": autoscalers.convert,
 }

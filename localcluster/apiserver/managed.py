@@ -83,7 +83,7 @@ def encode(claims: Claims) -> list[JsonObject]:
 def updated(
     entries: list[JsonObject] | None, live: JsonObject, new: JsonObject, *, shape: Shape, writer: Writer
 ) -> list[JsonObject]:
-    """managedFields, so far `entries`, after an update from `live` ({}: a creation) to `new`: changes are the writer's."""
+    """managedFields, so far `entries`, after an update from `live` ({}: a creation) to `new`."""
     claims = decode(entries)
     changed, removed = fs.compare(live, new, shape)
     changed = fs.without(fs.without(changed, _NEVER_OWNED), writer.reset)

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 
 from localcluster.apiserver import errors, negotiation, patches, scaling, selectors, tables
-from localcluster.apiserver.auth import User
 from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.history import Entry
@@ -14,6 +13,7 @@ from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.listing import Page, Query
 from localcluster.apiserver.negotiation import Wanted
+from localcluster.apiserver.preparation import Admission as Admit
 from localcluster.apiserver.store import Store, Write
 from localcluster.apiserver.target import Target
 from localcluster.apiserver.watch import Failed, Hub, Watch, WatchOptions
@@ -32,13 +32,13 @@ class Resources:
         self.store = store
         self.hub = hub
 
-    def answer(self, request: Request, target: Target, kind: Kind, user: User) -> Response | Stream:
-        """Raises ApiError."""
+    def answer(self, request: Request, target: Target, kind: Kind, *, amend: Admit | None = None) -> Response | Stream:
+        """Raises ApiError. `amend` has the last word on what a write stores."""
         if target.verb not in kind.verbs and not target.subresource:
             raise errors.method_not_allowed(kind.group, kind.plural)
         wanted = negotiation.accepted(request.headers.get("accept", ""))
         if target.subresource == "scale":
-            return self._scale(request, target, kind, wanted)
+            return self._scale(request, target, kind, wanted, amend)
         if target.subresource not in ("", "status") or (target.subresource == "status" and not kind.status):
             raise errors.no_such_path()
         match target.verb:
@@ -49,11 +49,11 @@ class Resources:
             case "watch":
                 return self._watch(request, target, kind, wanted)
             case "create" if not target.name:
-                return self._create(request, target, kind, wanted)
+                return self._create(request, target, kind, wanted, amend)
             case "update" if target.name:
-                return self._update(request, target, kind, wanted)
+                return self._update(request, target, kind, wanted, amend)
             case "patch" if target.name:
-                return self._patch(request, target, kind, wanted)
+                return self._patch(request, target, kind, wanted, amend)
             case "delete" if not target.subresource:
                 return self._delete(request, target, kind, wanted)
             case "deletecollection":
@@ -146,7 +146,7 @@ class Resources:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, request: Request, target: Target) -> Write:
+    def write(self, request: Request, target: Target, amend: Admit | None = None) -> Write:
         """How the query string wants a write done. Raises ApiError 400."""
         asked = request.query
         validation = asked.get("fieldValidation") or "Warn"
@@ -163,10 +163,11 @@ class Resources:
             validation=validation,  # type: ignore[arg-type]  # checked above
             force=asked.get("force") in _TRUE,
             subresource=target.subresource,
+            amend=amend,
         )
 
-    def _create(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
-        write = self.write(request, target)
+    def _create(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
+        write = self.write(request, target, amend)
         body = negotiation.decode(request.body, request.headers.get("content-type", ""))
         created = self.store.create(kind, _object(body), namespace=target.namespace or "", write=write)
         return self._written(kind, created, wanted, request, write, 201)
@@ -187,14 +188,14 @@ class Resources:
             return Response(code, entry.raw)
         return self._rendered(kind, obj, wanted, request, code, write.warnings)
 
-    def _update(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
-        write = self.write(request, target)
+    def _update(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
+        write = self.write(request, target, amend)
         body = _object(negotiation.decode(request.body, request.headers.get("content-type", "")))
         updated = self.store.update(kind, target.namespace or "", target.name, body, write=write)
         return self._written(kind, updated, wanted, request, write)
 
-    def _patch(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
-        write = self.write(request, target)
+    def _patch(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
+        write = self.write(request, target, amend)
         media = negotiation.media_type(request.headers.get("content-type", ""))
         body = negotiation.decode(request.body, request.headers.get("content-type", ""))
         namespace = target.namespace or ""
@@ -221,14 +222,14 @@ class Resources:
                 self.store.delete(kind, metadata.get("namespace", ""), metadata["name"], how)
         return Response(200, _raw_list(kind, found, {"resourceVersion": str(self.store.revision)}))
 
-    def _scale(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
+    def _scale(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
         if kind.scale is None:
             raise errors.no_such_path()
         namespace, name = target.namespace or "", target.name
         current = self.store.get(kind, namespace, name)
         shown = scaling.read(kind, current)
         if target.verb in ("update", "patch"):
-            write = self.write(request, target)
+            write = self.write(request, target, amend)
             body = negotiation.decode(request.body, request.headers.get("content-type", ""))
             if target.verb == "patch":
                 media = negotiation.media_type(request.headers.get("content-type", ""))

@@ -200,6 +200,9 @@ def _check_webhooks(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
         for name in ("name", "sideEffects", "admissionReviewVersions", "clientConfig"):
             if not hook.get(name):
                 yield required(f"webhooks[{at}].{name}")
+        if hook.get("matchConditions"):
+            why = "Forbidden: this server does not judge match conditions"
+            yield Cause("FieldValueForbidden", why, f"webhooks[{at}].matchConditions")
 
 
 BUILTIN_RULES: dict[tuple[str, str], Rules] = {

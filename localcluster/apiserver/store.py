@@ -28,7 +28,7 @@ _GENERATED_NAME_TRIES = 8
 class Write:
     """How to write: as which field manager, for real or dry, through which subresource, how strict with unknown fields.
 
-    `warnings` collects what the server warns the client of.
+    `warnings` collects what the server warns the client of; `amend` has the last word on what is stored.
     """
 
     manager: str = "unknown"
@@ -37,6 +37,7 @@ class Write:
     force: bool = False
     subresource: str = ""
     warnings: list[str] = field(default_factory=list)
+    amend: Admission | None = None
 
 
 class Store:
@@ -231,7 +232,7 @@ class Store:
             raise errors.already_exists(kind.group, kind.plural, key[1])
         self._preparation.begin(kind, new, uid=self._uids(), now=self.now())
         draft = Draft(self._storing(kind), kind.to_stored(new), None)
-        self._admit(draft)
+        self._admit(draft, how)
         stored = draft.new
         if claims is None:
             entries = managed.updated(
@@ -260,7 +261,7 @@ class Store:
         forget = new["metadata"].get("managedFields") == [{}]  # the documented way to give up all ownership
         stored = self._preparation.isolated(kind, kind.to_stored(new), old, how.subresource)
         draft = Draft(self._storing(kind), stored, old)
-        self._admit(draft, subresource=how.subresource)
+        self._admit(draft, how)
         stored = draft.new
         self._preparation.count_generation(kind, stored, old)
         if claims is None:
@@ -284,11 +285,14 @@ class Store:
             return kind
         return self.kinds.by_name(kind.stored_version, kind.kind) or kind
 
-    def _admit(self, draft: Draft, subresource: str = "") -> None:
+    def _admit(self, draft: Draft, how: Write) -> None:
         self._preparation.default(draft)
         for admit in self.admissions:
             admit(draft)
-        self._preparation.validate(draft, subresource)
+        if how.amend is not None:
+            how.amend(draft)
+            self._preparation.default(draft)
+        self._preparation.validate(draft, how.subresource)
 
     def _writer(self, kind: Kind, how: Write, operation: str) -> managed.Writer:
         manager = managed.Manager(how.manager, operation, kind.api_version, how.subresource)
