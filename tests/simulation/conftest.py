@@ -1,0 +1,8 @@
+"""Makes the simulation's parts importable, here and for the scenarios."""
+
+import sys
+from pathlib import Path
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)

@@ -1,0 +1,108 @@
+"""The mesh: takes VirtualServices and DestinationRules after a while, and says so or keeps silent."""
+
+from controller.kube.resources import VIRTUAL_SERVICE
+from localcluster.apiserver.history import Event
+from simulated.api import Api, ApiError, Object
+from simulated.timeline import Timeline
+
+ACTOR = "mesh"
+ROUTES, RULES = "virtualservices.networking.istio.io", "destinationrules.networking.istio.io"
+
+
+class Mesh:
+    """What is in effect at the gateway, which trails behind the API."""
+
+    def __init__(self, timeline: Timeline, api: Api, *, silent: bool) -> None:
+        self._timeline, self._api = timeline, api
+        self._chance = timeline.chance("mesh")
+        self.silent = silent
+        """Writes no status, as Istio by default."""
+        self.delay = 0.3
+        self.refuses = False
+        self.effective: dict[str, Object] = {}
+        self.rules: dict[str, Object] = {}
+        """By host."""
+        self.changed_at: dict[str, float] = {}
+        api.watchers.append(self._happened)
+
+    def _happened(self, _: str, event: Event) -> None:
+        if event.collection not in (ROUTES, RULES):
+            return
+        obj = event.entry.object
+        before = event.previous
+        if (
+            event.type == "MODIFIED"
+            and before is not None
+            and before["metadata"].get("generation") == obj["metadata"].get("generation")
+        ):
+            return
+        delay = self.delay * (0.3 + self._chance.random())
+        gone = event.type == "DELETED"
+        if event.collection == RULES:
+            self._rule(obj, gone)  # proxies get clusters before the routes that name them
+        else:
+            self._timeline.after(delay, lambda: self._take(event.key[1], obj, gone))
+
+    def _rule(self, obj: Object, gone: bool) -> None:
+        host = obj["spec"]["host"]
+        if gone:
+            self.rules.pop(host, None)
+        else:
+            self.rules[host] = obj
+
+    def _take(self, name: str, obj: Object, gone: bool) -> None:
+        live = self._api.find(VIRTUAL_SERVICE, name)
+        if gone:
+            if live is None:
+                self.effective.pop(name, None)
+            return
+        if live is None or live["metadata"]["generation"] != obj["metadata"]["generation"]:
+            return  # a newer one is on its way
+        if not self.refuses:
+            self.effective[name] = obj
+            self.changed_at[name] = self._timeline.now
+        if self.silent:
+            return
+        generation = obj["metadata"]["generation"]
+        condition = {
+            "type": "Reconciled",
+            "status": "False" if self.refuses else "True",
+            "reason": "Rejected" if self.refuses else "Accepted",
+            "message": "the proxy refused the route (simulated)" if self.refuses else "",
+            "observedGeneration": generation,
+        }
+        status = {"observedGeneration": generation, "conditions": [condition]}
+        try:
+            self._api.put_status(VIRTUAL_SERVICE, name, status, actor=ACTOR)
+        except ApiError:
+            return
+
+    def set_refusing(self, on: bool) -> None:
+        """Refuse routes, or take them again, also those refused before."""
+        self.refuses = on
+        if not on:
+            for live in self._api.all(VIRTUAL_SERVICE):
+                name, obj = live["metadata"]["name"], live
+                self._timeline.after(self.delay, lambda name=name, obj=obj: self._take(name, obj, False))
+
+    def shares(self, name: str) -> tuple[dict[str, int], dict[str, float]]:
+        """Return what the route in effect gives to each host, and what it copies to each: percent."""
+        route = self.effective.get(name)
+        weights: dict[str, int] = {}
+        copies: dict[str, float] = {}
+        for http in route["spec"]["http"] if route else ():
+            if http.get("name") != "rest":
+                continue
+            parts = http["route"]
+            for part in parts:
+                host = part["destination"]["host"]
+                weights[host] = weights.get(host, 0) + part.get("weight", 100 if len(parts) == 1 else 0)
+            for mirror in http.get("mirrors") or ():
+                host = mirror["destination"]["host"]
+                copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
+        return weights, copies
+
+    def names(self, name: str, host: str) -> bool:
+        """Say whether the route in effect sends or copies anything to a host."""
+        weights, copies = self.shares(name)
+        return bool(weights.get(host)) or bool(copies.get(host))

@@ -1,0 +1,175 @@
+"""The promises of the design, checked on every write and every state that the world comes to."""
+
+from typing import TYPE_CHECKING, Any
+
+from controller.api.meta import INTENT_ANNOTATION, REVISION_LABEL
+from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL_SERVICE, Resource
+from localcluster.apiserver.history import Event
+from simulated.api import Object
+
+if TYPE_CHECKING:
+    from simulated.process import Process
+    from simulated.world import World
+
+WAITING = frozenset({"Pending", "Progressing", "Paused", "Promoting", "RollingBack"})
+AT_REST = frozenset({"Healthy", "Degraded", "Paused"})
+SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRule"})
+"""Kinds without which a revision cannot answer."""
+RECENTLY = 300.0
+"""Seconds in which a pod that the world took away excuses a lost request: back-off may be as long."""
+
+
+class BrokenPromiseError(BaseException):
+    """A promise is broken. No handler of a controller can catch it.
+
+    Args:
+        promise: its short name; the same for the same promise.
+        message: what happened.
+    """
+
+    def __init__(self, promise: str, message: str) -> None:
+        self.promise, self.message = promise, message
+        super().__init__(f"{promise}: {message}")
+
+
+class Promises:
+    """Watches a world."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._status_writes: dict[str, int] = {}
+        world.api.watchers.append(self._happened)
+        world.users.served = self._served
+
+    def _broken(self, promise: str, message: str) -> None:
+        raise BrokenPromiseError(promise, f"at {self._world.timeline.now:.3f} s: {message}")
+
+    # on each write of a controller, before it is done
+
+    def about_to(self, process: "Process", verb: str, resource: Resource, what: Any) -> None:
+        if resource is SELDON_ROLLOUT or resource.name == SELDON_ROLLOUT.name:
+            self._status_writes[process.name] = self._status_writes.get(process.name, 0) + 1
+        elif (
+            resource.name == VIRTUAL_SERVICE.name
+            and verb == "apply"
+            and what["metadata"]["name"] == self._world.rollout
+        ):
+            self._route(process, what)
+        elif verb == "delete":
+            self._removal(resource, what)
+
+    def passed(self, process: "Process", controller: str) -> None:
+        """One status write a pass."""
+        if controller == "rollout":
+            count = self._status_writes.pop(process.name, 0)
+            if count > 1:
+                self._broken("one status write a pass", f"{process.name} wrote the status {count} times")
+
+    def _route(self, process: "Process", route: Object) -> None:
+        live = self._world.api.find(VIRTUAL_SERVICE, self._world.rollout)
+        before = _weights(live)
+        for http in route["spec"]["http"]:
+            total = sum(part["weight"] for part in http["route"])
+            if total != 100:
+                self._broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
+        version = route["metadata"].get("resourceVersion")
+        if live is not None and version != live["metadata"]["resourceVersion"]:
+            return  # the server refuses it
+        seen = process.starts.get(("rollout", self._world.key), {})
+        for host, weight in _weights(route).items():
+            child = _child(host)
+            if weight <= before.get(host, 0):
+                continue
+            if not seen.get(child):
+                self._broken(
+                    "no weight without ready pods", f"{child} gets {weight} % and has no ready pod in the cache"
+                )
+            if child.removeprefix(f"{self._world.rollout}-") in self._rejected():
+                self._broken(
+                    "a rejected revision gets no request", f"{child} is rejected and its weight rises to {weight}"
+                )
+
+    def _rejected(self) -> set[str]:
+        """The hashes that are rejected, unless a person asked for another try."""
+        live = self._world.api.find(SELDON_ROLLOUT, self._world.rollout) or {"metadata": {}}
+        if '"retry"' in ((live["metadata"].get("annotations") or {}).get(INTENT_ANNOTATION) or ""):
+            return set()
+        return {each["hash"] for each in (live.get("status") or {}).get("rejected") or ()}
+
+    def _removal(self, resource: Resource, name: str) -> None:
+        live = self._world.api.find(resource, name)
+        if live is None or resource.kind not in SERVING:
+            return
+        labels = live["metadata"].get("labels") or {}
+        child = name if resource.name == SELDON_DEPLOYMENT.name else labels.get("seldon-deployment-id", "")
+        if resource.name == SELDON_DEPLOYMENT.name and REVISION_LABEL not in labels:
+            return
+        host = f"{child}-default.{self._world.key[0]}.svc.cluster.local"
+        if child and self._world.mesh.names(self._world.rollout, host) and not self._in_doubt():
+            self._broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
+
+    def _in_doubt(self) -> bool:
+        """A mesh that says nothing is believed to be quick; a clock that jumps makes that belief wrong."""
+        return self._world.mesh.silent and (self._world.jumped or self._world.mesh.refuses)
+
+    # on each new state
+
+    def _happened(self, actor: str, event: Event) -> None:
+        if event.collection != SELDON_ROLLOUT.name or event.key[1] != self._world.rollout or event.type == "DELETED":
+            return
+        obj = event.entry.object
+        status = obj.get("status") or {}
+        before = (event.previous or {}).get("status") or {}
+        if status == before or not status:
+            return
+        weights = status.get("weights") or {}
+        if weights.get("stable", 100) + weights.get("canary", 0) != 100:
+            self._broken("weights sum to 100", f"the status says {weights}")
+        if not status.get("message"):
+            self._broken("every decision explains itself", f"phase {status.get('phase')} has no message")
+        if status.get("phase") in WAITING and not status.get("blockedOn"):
+            self._broken("every block is named", f"phase {status['phase']} waits for nothing: {status.get('message')}")
+        self._promotion(before, status)
+        self._leaving(status)
+
+    def _promotion(self, before: Object, status: Object) -> None:
+        old, new = before.get("stableRevision") or {}, status.get("stableRevision") or {}
+        forced = before.get("forcedBy") or status.get("forcedBy")
+        verdict = (status.get("analysis") or {}).get("verdict")
+        begins = status.get("phase") == "Promoting" and before.get("phase") not in ("Promoting", "Invalid")
+        if begins and not forced and verdict != "Good":
+            self._broken("nothing but a good verdict promotes", f"promoting on {verdict}")
+        if old and new and old.get("hash") != new.get("hash") and not forced:
+            qualities = self._world.qualities
+            was, is_ = qualities.of_child(old["name"]), qualities.of_child(new["name"])
+            if is_.fails > was.fails + 0.05:
+                self._broken("a bad revision is never stable", f"{new['name']} fails {is_.fails} of its requests")
+
+    def _leaving(self, status: Object) -> None:
+        """Going back, the route gives nothing to the rejected revision, or what is lacking is named."""
+        if status.get("phase") not in ("RollingBack", "Degraded") or status.get("blockedOn"):
+            return
+        weights = _weights(self._world.api.find(VIRTUAL_SERVICE, self._world.rollout))
+        for rejected in status.get("rejected") or ():
+            child = f"{self._world.rollout}-{rejected['hash']}"
+            if any(_child(host) == child and weight for host, weight in weights.items()):
+                self._broken("a rejected revision gets no request", f"{child} has weight in {status['phase']}")
+
+    def _served(self, child: str, count: int, lost: int) -> None:
+        if lost and not self._world.excused(child, RECENTLY):
+            self._broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
+
+
+def _weights(route: Object | None) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for http in (route or {}).get("spec", {}).get("http") or ():
+        if http.get("name") == "rest":
+            parts = http["route"]
+            for part in parts:
+                host = part["destination"]["host"]
+                found[host] = found.get(host, 0) + part.get("weight", 100 if len(parts) == 1 else 0)
+    return found
+
+
+def _child(host: str) -> str:
+    return host.split(".", maxsplit=1)[0].removesuffix("-default")
