@@ -15,7 +15,8 @@ from controller.api.analysis import (
 from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.metric import MetricProvider
-from controller.api.rollout import MetricCheck, SeldonRollout, Step
+from controller.api.rollout import MetricCheck, SeldonRollout
+from controller.api.strategy import PathMatch, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
 MAX_CRD_BYTES = 150_000
@@ -38,7 +39,32 @@ EXTRAS = Extras(
                 "a rollout's name has at most 52 characters: its revisions' names add 11",
             ),
         ),
+        "Strategy": (exactly_one(Strategy, "a strategy"),),
         "Step": (exactly_one(Step, "a step"),),
+        "ShadowStrategy": (
+            Rule("!(has(self.duration) && has(self.untilVerdict))", "a shadow has duration or untilVerdict, not both"),
+        ),
+        "SetScale": (
+            exactly_one(SetScale, "setScale"),
+            Rule(
+                "(!has(self.matchWeight) || self.matchWeight) && (!has(self.auto) || self.auto)",
+                "matchWeight and auto are true, or absent",
+            ),
+        ),
+        "TextMatch": (exactly_one(TextMatch, "a match of text"),),
+        "PathMatch": (exactly_one(PathMatch, "a path"),),
+        "RouteMatch": (
+            Rule(
+                "(has(self.headers) && self.headers.size() > 0) || (has(self.cookies) && self.cookies.size() > 0) "
+                "|| has(self.path) || has(self.method)",
+                "a match has at least one of headers, cookies, path, method",
+            ),
+            Rule(
+                "!(has(self.cookies) && self.cookies.size() > 0 && has(self.headers) "
+                "&& self.headers.exists(name, name.matches('(?i)^cookie$')))",
+                "a match has cookies or a header `cookie`, not both",
+            ),
+        ),
         "MetricCheck": (exactly_one(MetricCheck, "a metric"),),
         "MetricProvider": (exactly_one(MetricProvider, "a provider"),),
         "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
@@ -68,6 +94,14 @@ EXTRAS = Extras(
             ("RolloutSpec", "scaleDownDelay"),
             ("RolloutSpec", "revisionHistoryLimit"),
             ("SetMirror", "percentage"),
+            ("ShadowStrategy", "percentage"),
+            ("PreviewHeader", "name"),
+            ("PreviewHeader", "value"),
+            ("PrePromotionAnalysis", "skip"),
+            ("PrePromotionAnalysis", "percentage"),
+            ("PostPromotionAnalysis", "percentage"),
+            ("BlueGreenStrategy", "autoPromotionEnabled"),
+            ("BlueGreenStrategy", "autoPromotionSeconds"),
             ("Analysis", "judge"),
             ("Analysis", "alpha"),
             ("Analysis", "beta"),

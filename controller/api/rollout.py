@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
+from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
 
-Percent = Annotated[int, Field(ge=0, le=100)]
-Phase = Literal["Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Invalid"]
+Phase = Literal[
+    "Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Shadowed", "Invalid"
+]  # fmt: skip
 Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry"]
 Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
 
@@ -27,76 +29,6 @@ class Template(ApiModel):
     metadata: TemplateMetadata = TemplateMetadata()
     spec: dict[str, Any]
     """The spec of the SeldonDeployment."""
-
-
-class Pause(ApiModel):
-    """Wait: for a duration, or without one for a person."""
-
-    duration: Duration | None = None
-    """How long; without it until a person resumes."""
-
-
-class AnalysisStep(ApiModel):
-    """Wait here for the judge."""
-
-    min_duration: Duration | None = None
-    """Stay at least this long, however soon the judge is satisfied."""
-    max_duration: Duration | None = None
-    """Without enough evidence by then, the rollout pauses for a person: it is never promoted silently."""
-
-
-class SetMirror(ApiModel):
-    """Copy a share of live requests to the canary; users get the stable revision's answers."""
-
-    percentage: Percent = 100
-    """Percent of live requests that are copied."""
-
-
-class Step(ApiModel):
-    """One step of a canary: exactly one of its fields."""
-
-    set_weight: Percent | None = None
-    """Percent of live traffic for the canary."""
-    pause: Pause | None = None
-    analysis: AnalysisStep | None = None
-    set_mirror: SetMirror | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Step":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"a step has exactly one of setWeight, pause, analysis, setMirror; found {len(given)}")
-        return self
-
-    @property
-    def kind(self) -> str:
-        """The name of the one field that is set, in camelCase."""
-        names = {"set_weight": "setWeight", "pause": "pause", "analysis": "analysis", "set_mirror": "setMirror"}
-        return next(alias for name, alias in names.items() if getattr(self, name) is not None)
-
-
-class CanaryStrategy(ApiModel):
-    """Move live traffic to the new revision step by step."""
-
-    steps: tuple[Step, ...] = Field(
-        default=(
-            Step(set_weight=5),
-            Step(analysis=AnalysisStep()),
-            Step(set_weight=25),
-            Step(analysis=AnalysisStep()),
-            Step(set_weight=50),
-            Step(analysis=AnalysisStep()),
-        ),
-        min_length=1,
-        max_length=100,
-    )
-    """Taken in order. Without them: 5, 25 and 50 percent, each until the judge is satisfied."""
-
-
-class Strategy(ApiModel):
-    """How a new revision takes over."""
-
-    canary: CanaryStrategy = CanaryStrategy()
 
 
 class ErrorRateCheck(ApiModel):
@@ -161,7 +93,7 @@ class RolloutSpec(ApiModel):
     """What a person wants: a model, and how its new versions take over."""
 
     template: Template
-    strategy: Strategy = Strategy()
+    strategy: Strategy = Strategy(canary=CanaryStrategy())
     analysis: Analysis = Field(default_factory=Analysis)
     routing: Routing = Routing()
     progress_deadline: Duration = Field(default="10m", validate_default=True)
@@ -203,6 +135,8 @@ class RevisionStatus(StatusModel):
     """Pods that are ready."""
     message: str = ""
     """Why it is not ready, in the pod's own words."""
+    path: str = ""
+    """The path under which it can be asked alone, until it is stable."""
     retired_at: Instant | None = None
     """When it lost its last traffic; its pods go after the scale-down delay."""
 
@@ -229,8 +163,12 @@ class Weights(StatusModel):
     """Percent of live traffic for the canary."""
     mirror: int = 0
     """Percent of live requests that are copied to the canary."""
+    control: int = 0
+    """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
     changed_at: Instant | None = None
     """When the weights were last written."""
+    route_hash: str = ""
+    """The hash of the routes that were written then."""
     verified: bool = False
     """The observed share of requests agrees with the weight."""
     observed: ObservedTraffic = ObservedTraffic()
@@ -300,11 +238,29 @@ class Rejected(StatusModel):
     reason: Reason | None = None
 
 
+class ShadowReport(StatusModel):
+    """What a shadow showed, kept until the next one."""
+
+    hash: str
+    number: int = 0
+    percentage: int = 0
+    """Percent of live requests that were copied."""
+    started_at: Instant | None = None
+    """When the copying began."""
+    ended_at: Instant | None = None
+    verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] = "NoData"
+    message: str = ""
+    metrics: tuple[MetricStatus, ...] = ()
+    """What each metric said at the end."""
+
+
 class BlockedOn(StatusModel):
     """What the rollout waits for."""
 
     kind: Blocker
     message: str = ""
+    since: Instant | None = None
+    """Since when it waits for something of this kind."""
 
 
 class HistoryEntry(StatusModel):
@@ -331,6 +287,8 @@ class RolloutStatus(StatusModel):
     canary_revision: RevisionStatus | None = None
     retired_revisions: tuple[RevisionStatus, ...] = ()
     """Revisions without traffic whose connections drain."""
+    strategy: Literal["canary", "blueGreen", "shadow"] | None = None
+    """The strategy that the running rollout follows."""
     current_step_index: int = 0
     """The step that is under way, counted from 0."""
     step_count: int = 0
@@ -343,9 +301,19 @@ class RolloutStatus(StatusModel):
     pause_reason: str = ""
     forced_by: str = ""
     """Who had it promoted without the judge's consent."""
+    skip_reason: str = ""
+    """Why neither steps nor judge are needed: the revision was stable a moment ago."""
+    interrupted: Phase | None = None
+    """The phase that an invalid spec interrupted."""
     canary_ready_at: Instant | None = None
+    header_routes: Annotated[tuple[HeaderRoute, ...], Field(max_length=100)] = ()
+    """Requests that go to the canary whatever its weight."""
+    scale: SetScale | None = None
+    """How many pods the canary has, when not as many as the template says."""
     weights: Weights = Weights()
     analysis: AnalysisStatus = AnalysisStatus()
+    shadow: ShadowReport | None = None
+    """The report of the last shadow."""
     rejected: tuple[Rejected, ...] = ()
     """Revisions that were rolled back."""
     last_intent: Intent | None = None

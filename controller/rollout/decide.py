@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 
 from controller.api import names
-from controller.api.rollout import HistoryEntry, Intent, RevisionStatus, RolloutStatus
+from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RevisionStatus, RolloutStatus
 from controller.rollout import actions, effects, intents, revisions, traffic
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
-from controller.rollout.canary import Outlook, outlook
-from controller.rollout.ground import Ground, survey, without_traffic
+from controller.rollout.course import course
+from controller.rollout.ground import Ground, survey, wanted_spec, without_traffic
 from controller.rollout.observed import Observed
+from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import TRANSITIONS, Event, Phase
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
@@ -26,7 +27,8 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     status = _adopt_orphans(obs, words.refresh(obs, now=now), now)
     view, ground = Outlook(), survey(obs, status, now=now)
     # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
-    for _ in range(3 * (status.step_count + len(Phase)) + 2):
+    stages = len(course(obs.spec.strategy).stages) if obs.spec else 0
+    for _ in range(3 * (status.step_count + stages + len(Phase)) + 2):
         ground = survey(obs, status, now=now)
         intent = intents.pending(obs.intent, status)
         if intent is not None:
@@ -73,17 +75,28 @@ def _template(obs: Observed, status: RolloutStatus, phase: Phase, target: str) -
         return [Event.NEW_REVISION] if canary is None or canary.hash != target else []
     if target == stable.hash:
         leaving = canary is not None and phase is not Phase.ROLLING_BACK
-        return [Event.STABLE_AGAIN] if leaving or phase is Phase.DEGRADED else []
+        return [Event.STABLE_AGAIN] if leaving or phase in (Phase.DEGRADED, Phase.SHADOWED) else []
     if any(rejected.hash == target for rejected in status.rejected):
         return [Event.REJECTED_AGAIN] if phase is not Phase.DEGRADED else []
-    return [Event.NEW_REVISION] if canary is None or canary.hash != target else []
+    if canary is None or canary.hash != target:
+        return [] if phase is Phase.SHADOWED and _only_shadowed(obs, status, target) else [Event.NEW_REVISION]
+    kind = obs.spec.strategy.kind if obs.spec else status.strategy
+    return [Event.STRATEGY_CHANGED] if status.strategy is not None and status.strategy != kind else []
+
+
+def _only_shadowed(obs: Observed, status: RolloutStatus, target: str) -> bool:
+    """Say whether the template's revision has had its shadow, and the strategy wants no more of it."""
+    done = status.shadow is not None and status.shadow.hash == target
+    return done and obs.spec is not None and course(obs.spec.strategy).stands_down
 
 
 def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime) -> RolloutStatus:
     """Do what a person asks for, or say why not; either way it is answered once."""
     event, refused = intents.verdict_on(intent, status)
-    if event is Event.RETRY and not refused and not _can_retry(obs):
+    if event is Event.RETRY and not refused and obs.target is None:
         refused = "the spec is invalid; correct it first"
+    if event is Event.PROMOTE_FULL and not refused and obs.spec and course(obs.spec.strategy).stands_down:
+        refused = "a shadow is never promoted; change the strategy to release the revision"
     if refused:
         answered = intent.model_copy(update={"outcome": "refused", "message": refused, "at": now})
         status = status.model_copy(update={"last_intent": answered})
@@ -93,14 +106,14 @@ def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime)
     return effects.apply_event(event, obs, status, now=now, intent=intent)
 
 
-def _can_retry(obs: Observed) -> bool:
-    return obs.target is not None
-
-
 def _start_judging(status: RolloutStatus, ground: Ground, now: datetime) -> RolloutStatus:
     """The comparison starts with the canary's first request."""
-    exposed = ground.in_effect and ground.split is not None and (ground.split.weight > 0 or ground.split.mirror > 0)
-    if status.canary_revision is None or not exposed or status.analysis.started_at is not None:
+    split = ground.split
+    exposed = ground.in_effect and split is not None and bool(split.weight or split.mirror or split.routes)
+    canary = status.canary_revision
+    if canary is None or split is None or split.canary != canary.hash or not exposed:
+        return status
+    if status.analysis.started_at is not None:
         return status
     return status.model_copy(update={"analysis": status.analysis.model_copy(update={"started_at": now})})
 
@@ -131,11 +144,14 @@ def _decision(
     before: tuple[HistoryEntry, ...],
 ) -> Decision:
     route = _route(obs, ground)
-    if route is not None:
-        status = _moved(status, now)
+    if ground.split is not None and (route is not None or ground.applied):
+        routes = names.stable_hash(traffic.virtual_service(obs, ground.split)["spec"])
+        # A route that we do not remember was written by a pass that was cut off before its status.
+        if route is not None or routes != status.weights.route_hash:
+            status = _moved(status, routes, now)
     todo: list[Action] = [*_keep(obs, status), *_deploy(obs, status), *([route] if route else [])]
     status, removals, due = _remove(obs, status, ground, now)
-    blocked = view.blocked
+    blocked = _since(view.blocked, obs.status.blocked_on, now)
     status = status.model_copy(
         update={
             "weights": status.weights.model_copy(update={"verified": ground.verified and route is None}),
@@ -155,9 +171,17 @@ def _decision(
     )
 
 
-def _moved(status: RolloutStatus, now: datetime) -> RolloutStatus:
+def _since(blocked: BlockedOn | None, before: BlockedOn | None, now: datetime) -> BlockedOn | None:
+    """Say since when it waits for something of this kind."""
+    if blocked is None:
+        return None
+    same = before is not None and before.kind == blocked.kind
+    return blocked.model_copy(update={"since": before.since if same and before is not None else now})
+
+
+def _moved(status: RolloutStatus, routes: str, now: datetime) -> RolloutStatus:
     """Note that the weights change now; the judge looks for late regressions from here."""
-    weights = status.weights.model_copy(update={"changed_at": now})
+    weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
     analysis = status.analysis
     if analysis.started_at is not None and status.canary_revision is not None:
         analysis = analysis.model_copy(update={"restarts": (*analysis.restarts, now)[-RESTARTS_LIMIT:]})
@@ -194,8 +218,8 @@ def _deploy(obs: Observed, status: RolloutStatus) -> list[Action]:
         revision = obs.revisions.get(digest)
         if revision is None:
             continue
-        scale = obs.target if role != "retired" else None
-        desired = revisions.child_object(_owner(obs), revision, role=role, replicas_from=scale)
+        spec = wanted_spec(obs, status, revision, role)
+        desired = revisions.child_object(_owner(obs), revision, role=role, spec=spec)
         child = obs.children.get(digest)
         if child is None or not traffic.covers(_compared(desired), child.live):
             todo.append(actions.ApplyDeployment(desired))

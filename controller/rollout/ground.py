@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from controller.api.rollout import BlockedOn, RolloutStatus
-from controller.rollout import traffic
+from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
+from controller.rollout import scaling, traffic
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import Phase
+from controller.rollout.revisions import Revision
 from controller.rollout.traffic import Split
 
 # Istio answers no acceptance by default: its proxies have taken a change well within this.
@@ -61,7 +63,7 @@ def _verified(obs: Observed, split: Split, since: datetime, now: datetime) -> tu
     if split.canary is None or split.stable is None:
         return True, None
     window = obs.traffic
-    opinion = traffic.agrees(window, split.weight) if window is not None and window.since >= since else None
+    opinion = traffic.agrees(window, split) if window is not None and window.since >= since else None
     if opinion is not None:
         return opinion, None
     patient_until = since + VERIFY_PATIENCE
@@ -75,31 +77,49 @@ def _allowed(obs: Observed, status: RolloutStatus) -> tuple[Split | None, Blocke
         return _first(obs, status)
     child = obs.children.get(canary.hash) if canary else None
     base = obs.children.get(stable.hash)
-    weight, mirror = (status.weights.canary, status.weights.mirror) if canary else (0, 0)
-    live = _live_weight(obs, canary.hash) if canary else 0
+    left = _still_carrying(obs, status)
+    if left is not None and not (base and base.serving):
+        return Split(stable=stable.hash, canary=left, weight=live_weight(obs, left)), waiting("stable", base)
+    if canary is None:
+        return Split(stable=stable.hash), None
+    weight, mirror, routes = status.weights.canary, status.weights.mirror, status.header_routes
+    live = live_weight(obs, canary.hash)
     blocked = None
-    if (weight or mirror) and (child is None or not child.serving):
-        blocked = _waiting("canary", child)
-        weight, mirror = 0, 0
-    elif child is not None and not child.available and (weight > live or mirror):
-        blocked = _waiting("canary", child)
+    if (weight or mirror or routes) and (child is None or not child.serving):
+        blocked = waiting("canary", child)
+        weight, mirror, routes = 0, 0, ()
+    elif not full(obs, status) and (weight > live or mirror):
+        blocked = waiting("canary", child)
         weight, mirror = min(weight, live), 0
     if weight < live and child is not None and child.serving and not (base and base.serving):
-        return Split(stable=stable.hash, canary=child.hash, weight=live), _waiting("stable", base)
-    if canary is None or not (weight or mirror):
+        return Split(stable=stable.hash, canary=child.hash, weight=live), waiting("stable", base)
+    if not (weight or mirror or routes):
         return Split(stable=stable.hash), blocked
-    return Split(stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror), blocked
+    control = status.weights.control if weight == 100 and base is not None and base.serving else 0
+    return Split(
+        stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror, control=control, routes=routes
+    ), blocked
+
+
+def _still_carrying(obs: Observed, status: RolloutStatus) -> str | None:
+    """Return the retired revision that has traffic and the pods for it, if there is one."""
+    for retired in status.retired_revisions:
+        child = obs.children.get(retired.hash)
+        if child is not None and child.serving and live_weight(obs, retired.hash):
+            return retired.hash
+    return None
 
 
 def _first(obs: Observed, status: RolloutStatus) -> tuple[Split | None, BlockedOn | None]:
     first = status.canary_revision
     child = obs.children.get(first.hash) if first else None
     if first is None or child is None or not child.available or not child.serving:
-        return None, _waiting("first", child) if first else None
+        return None, waiting("first", child) if first else None
     return Split(stable=first.hash), None
 
 
-def _waiting(which: str, child: Child | None) -> BlockedOn:
+def waiting(which: str, child: Child | None) -> BlockedOn:
+    """Say which pods are waited for, and what they say."""
     if child is None:
         return BlockedOn(kind="pods", message=f"the {which} revision's SeldonDeployment is not there yet")
     why = f": {child.message}" if child.message else ""
@@ -108,7 +128,32 @@ def _waiting(which: str, child: Child | None) -> BlockedOn:
     )
 
 
-def _live_weight(obs: Observed, digest: str) -> int:
+def wanted_spec(obs: Observed, status: RolloutStatus, revision: Revision, role: str) -> dict[str, Any]:
+    """Return a revision's spec with the pods that it should have now."""
+    own = revision.template.get("spec") or {}
+    if role == "retired":
+        # What waits for its end is not scaled any more.
+        child = obs.children.get(revision.hash)
+        return scaling.with_replicas(own, (child.live.get("spec") if child else None) or own)
+    usual = obs.target.template.get("spec") or own if obs.target is not None else own
+    spec = scaling.with_replicas(own, usual)
+    if role != "canary" or status.stable_revision is None:
+        return spec
+    # Pods go only after the traffic that they carry has gone.
+    return scaling.scaled(spec, status.scale, weight=max(status.weights.canary, live_weight(obs, revision.hash)))
+
+
+def full(obs: Observed, status: RolloutStatus) -> bool:
+    """Say whether the canary has all pods that it should have now, and all are ready."""
+    canary = status.canary_revision
+    child = obs.children.get(canary.hash) if canary else None
+    if canary is None or child is None or not child.available or canary.hash not in obs.revisions:
+        return False
+    wanted = wanted_spec(obs, status, obs.revisions[canary.hash], "canary")
+    return scaling.same_size(wanted, child.live.get("spec") or {})
+
+
+def live_weight(obs: Observed, digest: str) -> int:
     revision = obs.revisions.get(digest)
     if obs.route is None or revision is None:
         return 0
@@ -125,11 +170,15 @@ def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:
     return not traffic.mentions(obs.route.live, (part.host for part in traffic.routed(obs, revision)))
 
 
-def deadline(obs: Observed, status: RolloutStatus) -> datetime | None:
-    """Return when the present step must have made progress."""
+def deadline(obs: Observed, status: RolloutStatus, kind: Blocker | None, *, now: datetime) -> datetime | None:
+    """Return when the present step must have made progress; with a kind, counted from when it began to wait for it."""
     if obs.spec is None or status.step_progress_at is None:
         return None
-    return status.step_progress_at + obs.spec.progress_deadline
+    if kind is None:
+        return status.step_progress_at + obs.spec.progress_deadline
+    before = obs.status.blocked_on
+    since = (before.since or now) if before is not None and before.kind == kind else now
+    return max(status.step_progress_at, since) + obs.spec.progress_deadline
 
 
 IN_PROGRESS = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING})

@@ -26,7 +26,7 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
         plan=plan(obs.spec.analysis),
         started_at=started,
         restarts=status.analysis.restarts,
-        mirrored=status.weights.mirror > 0,
+        mirrored=status.weights.mirror > 0 or status.weights.control > 0,
     )
 
 

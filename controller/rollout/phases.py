@@ -25,6 +25,8 @@ class Phase(StrEnum):
     """All traffic goes back to stable."""
     DEGRADED = "Degraded"
     """The template's revision was rejected; stable serves."""
+    SHADOWED = "Shadowed"
+    """The template's revision was shadowed and has its report; stable serves."""
     INVALID = "Invalid"
     """The spec cannot be done; nothing is touched."""
 
@@ -45,6 +47,10 @@ class Event(StrEnum):
     STEP_DONE = "StepDone"
     STEPS_DONE = "StepsDone"
     """No step is left, and the judge finds the canary good."""
+    SHADOW_DONE = "ShadowDone"
+    """No step is left, and the revision was only to be shadowed."""
+    STRATEGY_CHANGED = "StrategyChanged"
+    """The running revision is to take over in another way."""
     PERSON_NEEDED = "PersonNeeded"
     """An indefinite pause, or not enough evidence in time."""
     VERDICT_BAD = "VerdictBad"
@@ -77,12 +83,14 @@ _FIRST = "the first revision has nothing to be compared with or to go back to"
 _ENDING = "the rollout is being rolled back"
 _SWITCHING = "all traffic is already going to the new revision"
 _REJECTED = "the revision was rejected; retry it first"
+_SHADOWED = "the shadow is over; change the strategy to release its revision, or retry to shadow it again"
 _FIX = "the spec is invalid; correct it first"
 
 TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.PENDING: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PENDING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.PENDING,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: _P.HEALTHY, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIRST, _E.PROMOTE_FULL: _FIRST, _E.SKIP: _FIRST, _E.PAUSE: _FIRST, _E.RESUME: _FIRST,
@@ -91,6 +99,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.HEALTHY: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: _P.DEGRADED,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _IDLE, _E.PROMOTE_FULL: _IDLE, _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE,
@@ -99,6 +108,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.PROGRESSING: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
+        _E.SHADOW_DONE: _P.SHADOWED, _E.STRATEGY_CHANGED: _P.PROGRESSING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: _P.PROGRESSING, _E.STEPS_DONE: _P.PROMOTING,
         _E.PERSON_NEEDED: _P.PAUSED, _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK,
         _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -109,6 +119,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.PAUSED: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: _P.PROGRESSING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
@@ -118,6 +129,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.PROMOTING: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK, _E.CANARY_SERVES_ALL: _P.HEALTHY,
         _E.STABLE_SERVES_ALL: None,
@@ -128,6 +140,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.ROLLING_BACK: {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: _P.DEGRADED,
         _E.PROMOTE: _ENDING, _E.PROMOTE_FULL: _ENDING, _E.SKIP: _ENDING, _E.PAUSE: _ENDING, _E.RESUME: _ENDING,
@@ -136,15 +149,26 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
     _P.DEGRADED: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: None,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _REJECTED, _E.PROMOTE_FULL: _REJECTED,
         _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: "the revision is already rejected",
         _E.RETRY: _P.PROGRESSING,
     },
+    _P.SHADOWED: {
+        _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
+        _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.DEGRADED,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
+        _E.PROMOTE: _SHADOWED, _E.PROMOTE_FULL: _SHADOWED,
+        _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: _IDLE, _E.RETRY: _P.PROGRESSING,
+    },
     _P.INVALID: {
-        _E.SPEC_INVALID: None, _E.SPEC_VALID: _P.PROGRESSING,
+        _E.SPEC_INVALID: None, _E.SPEC_VALID: _P.PROGRESSING,  # or what the invalid spec interrupted
         _E.NEW_REVISION: None, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
+        _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIX, _E.PROMOTE_FULL: _FIX, _E.SKIP: _FIX, _E.PAUSE: _FIX, _E.RESUME: _FIX,

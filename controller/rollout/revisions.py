@@ -8,6 +8,7 @@ from typing import Any
 from controller.api import names
 from controller.api.meta import REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
 from controller.errors import InvalidSpecError
+from controller.rollout.scaling import predictors
 
 ENGINE_HTTP_PORT, ENGINE_GRPC_PORT = 8000, 5001
 NODE_HTTP_PORT, NODE_GRPC_PORT = 9000, 9500
@@ -41,7 +42,7 @@ def template_hash(template: Mapping[str, Any]) -> str:
     """Hash what makes a revision: the template without replicas and traffic, which never start a rollout."""
     spec = copy.deepcopy(dict(template.get("spec") or {}))
     spec.pop("replicas", None)
-    for predictor in _predictors(spec):
+    for predictor in predictors(spec):
         predictor.pop("replicas", None)
         predictor.pop("traffic", None)
         for part in predictor.get("componentSpecs") or []:
@@ -54,20 +55,16 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return names.stable_hash({"metadata": kept, "spec": spec})
 
 
-def _predictors(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [predictor for predictor in spec.get("predictors") or [] if isinstance(predictor, dict)]
-
-
 def check_template(template: Mapping[str, Any]) -> None:
     """Refuse a template that no rollout could serve.
 
     Raises:
         InvalidSpecError: it has no predictor, a predictor has no name, or two predictors would share a Service.
     """
-    predictors = (template.get("spec") or {}).get("predictors")
-    if not isinstance(predictors, list) or not predictors:
-        raise InvalidSpecError("spec.template.spec.predictors", predictors, "a list of at least one predictor")
-    for index, predictor in enumerate(predictors):
+    parts = (template.get("spec") or {}).get("predictors")
+    if not isinstance(parts, list) or not parts:
+        raise InvalidSpecError("spec.template.spec.predictors", parts, "a list of at least one predictor")
+    for index, predictor in enumerate(parts):
         where = f"spec.template.spec.predictors[{index}]"
         if not isinstance(predictor, dict) or not predictor.get("name"):
             raise InvalidSpecError(f"{where}.name", None, "a name")
@@ -75,7 +72,7 @@ def check_template(template: Mapping[str, Any]) -> None:
         if pinned:
             field = f"{where}.annotations[{names.SVC_NAME_ANNOTATION}]"
             raise InvalidSpecError(field, pinned, "no fixed Service name: each revision needs a Service of its own")
-    live = [predictor for predictor in predictors if not predictor.get("shadow")]
+    live = [predictor for predictor in parts if not predictor.get("shadow")]
     if not live:
         raise InvalidSpecError(
             "spec.template.spec.predictors", "only shadows", "at least one predictor that is no shadow"
@@ -85,13 +82,13 @@ def check_template(template: Mapping[str, Any]) -> None:
 def destinations(rollout: str, namespace: str, revision: Revision) -> tuple[Destination, ...]:
     """Return where a revision's requests go: its live predictors by their traffic, and its shadows."""
     spec = revision.template.get("spec") or {}
-    predictors = _predictors(spec)
-    live = [predictor for predictor in predictors if not predictor.get("shadow")]
+    parts = predictors(spec)
+    live = [predictor for predictor in parts if not predictor.get("shadow")]
     weights = [int(predictor.get("traffic") or 0) for predictor in live]
     if sum(weights) == 0:
         weights = [1] * len(live)
     shares = dict(zip((predictor["name"] for predictor in live), apportion(100, weights), strict=True))
-    return tuple(_destination(names.revision_name(rollout, revision.hash), namespace, p, shares) for p in predictors)
+    return tuple(_destination(names.revision_name(rollout, revision.hash), namespace, p, shares) for p in parts)
 
 
 def _destination(child: str, namespace: str, predictor: Mapping[str, Any], shares: Mapping[str, int]) -> Destination:
@@ -127,16 +124,14 @@ def apportion(total: int, weights: Iterable[int]) -> list[int]:
     return floors
 
 
-def child_object(
-    owner: Mapping[str, Any], revision: Revision, *, role: str, replicas_from: Revision | None = None
-) -> dict[str, Any]:
+def child_object(owner: Mapping[str, Any], revision: Revision, *, role: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Render a revision's SeldonDeployment.
 
     Args:
         owner: the rollout's `{apiVersion, kind, name, namespace, uid}`.
         revision: what it serves.
         role: stable, canary or retired.
-        replicas_from: the template whose replicas count; scaling is not a new revision and holds for all of them.
+        spec: the revision's, with the pods that it should have.
     """
     metadata = revision.template.get("metadata") or {}
     labels = {
@@ -145,9 +140,6 @@ def child_object(
         REVISION_LABEL: revision.hash,
         ROLE_LABEL: role,
     }
-    spec = copy.deepcopy(dict(revision.template.get("spec") or {}))
-    if replicas_from is not None:
-        spec = _with_replicas(spec, replicas_from.template.get("spec") or {})
     return {
         "apiVersion": "machinelearning.seldon.io/v1",
         "kind": "SeldonDeployment",
@@ -158,7 +150,7 @@ def child_object(
             **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
             "ownerReferences": [owner_reference(owner)],
         },
-        "spec": spec,
+        "spec": copy.deepcopy(dict(spec)),
     }
 
 
@@ -172,22 +164,6 @@ def owner_reference(owner: Mapping[str, Any]) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def _with_replicas(spec: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    _copy_key(spec, source, "replicas")
-    by_name = {predictor.get("name"): predictor for predictor in _predictors(source)}
-    for predictor in _predictors(spec):
-        if predictor.get("name") in by_name:
-            _copy_key(predictor, by_name[predictor["name"]], "replicas")
-    return spec
-
-
-def _copy_key(into: dict[str, Any], source: Mapping[str, Any], key: str) -> None:
-    if key in source:
-        into[key] = source[key]
-    else:
-        into.pop(key, None)
 
 
 def history_object(owner: Mapping[str, Any], revision: Revision) -> dict[str, Any]:

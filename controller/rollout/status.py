@@ -5,6 +5,7 @@ from typing import Literal
 
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, ObservedTraffic, RevisionStatus, RolloutStatus
+from controller.rollout.course import course
 from controller.rollout.ground import IN_PROGRESS, Ground
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import Phase
@@ -28,7 +29,11 @@ def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
     if canary is not None and status.canary_ready_at is None and _available(obs, canary):
         changes["canary_ready_at"] = now
     if obs.spec is not None:
-        changes["step_count"] = len(obs.spec.strategy.canary.steps)
+        count = len(course(obs.spec.strategy).stages)
+        changes["step_count"] = count
+        # Edited steps never move the rollout on; where there are fewer now, it is at their end.
+        if status.strategy in (None, obs.spec.strategy.kind):
+            changes["current_step_index"] = min(status.current_step_index, count)
     changes["weights"] = status.weights.model_copy(update={"observed": _traffic(obs, status)})
     if _current(obs, status):
         changes["analysis"] = _opinion(obs.analysis, status.analysis)
@@ -109,6 +114,10 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
             return f"revision {canary.number if canary else '?'} takes over all traffic{waits}"
         case Phase.ROLLING_BACK:
             return f"going back to revision {stable.number if stable else '?'}{waits}"
+        case Phase.SHADOWED:
+            report = status.shadow
+            said = f"{report.verdict}: {report.message}" if report else "its report is lost"
+            return f"the shadow of revision {report.number if report else '?'} is over: {said}{waits}"
         case Phase.DEGRADED:
             last = status.rejected[-1].message if status.rejected else "the revision was rejected"
             return f"rolled back to revision {stable.number if stable else '?'}: {last}"

@@ -7,10 +7,11 @@ from typing import Any
 
 from controller.api import names
 from controller.api.meta import MANAGED_BY, ROLLOUT_LABEL
+from controller.api.strategy import HeaderRoute
+from controller.rollout import matching
 from controller.rollout.observed import Observed, Route, TrafficWindow
 from controller.rollout.revisions import Destination, Revision, apportion, destinations, owner_reference
 
-GRPC_PATHS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
 # Only what was never processed is retried: a retry that hides a canary's fault would falsify its error rate.
 RETRIES = {"attempts": 2, "retryOn": "connect-failure,refused-stream,reset-before-request"}
 REVISION_HEADER = "seldon-revision"
@@ -29,12 +30,18 @@ class Split:
     """Percent for the canary."""
     mirror: int = 0
     """Percent of live requests that the canary gets copied."""
+    control: int = 0
+    """Percent of live requests that stable gets copied, once the canary has them all."""
+    routes: tuple[HeaderRoute, ...] = ()
+    """Requests that go to the canary whatever its weight."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 100 or not 0 <= self.mirror <= 100:
-            raise ValueError(f"weight {self.weight} and mirror {self.mirror} must lie within 0 and 100")
-        if self.canary is None and (self.weight or self.mirror):
-            raise ValueError("a weight or a mirror needs a canary")
+        if not all(0 <= share <= 100 for share in (self.weight, self.mirror, self.control)):
+            raise ValueError(f"{self.weight}, {self.mirror} and {self.control} percent must lie within 0 and 100")
+        if self.canary is None and (self.weight or self.mirror or self.control or self.routes):
+            raise ValueError("a weight, a mirror or a route needs a canary")
+        if self.control and (self.stable is None or self.weight != 100):
+            raise ValueError("stable gets copies only while the canary has all requests")
         if self.stable is None and self.weight != 100:
             raise ValueError("without a stable revision the canary takes everything")
 
@@ -62,14 +69,12 @@ def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
     }
     rest = {
         "name": "rest",
-        "match": [{"uri": {"prefix": names.prediction_prefix(obs.namespace, obs.name)}}],
-        "rewrite": {"uri": "/"},
+        **matching.rest(names.prediction_prefix(obs.namespace, obs.name)),
         **_routes(weighted, mirrors, "http_port"),
     }
-    headers = {"seldon": {"exact": obs.name}, "namespace": {"exact": obs.namespace}}
     grpc = {
         "name": "grpc",
-        "match": [{"uri": {"regex": GRPC_PATHS}, "headers": headers}],
+        **matching.grpc(obs.namespace, obs.name),
         **_routes(weighted, mirrors, "grpc_port"),
     }
     return {
@@ -84,9 +89,26 @@ def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
         "spec": {
             "hosts": list(hosts),
             "gateways": list(gateways),
-            "http": [_ended(each, obs.route) for each in (rest, grpc)],
+            "http": [_ended(each, obs.route) for each in [*_special(obs, split), rest, grpc]],
         },
     }
+
+
+def _special(obs: Observed, split: Split) -> list[dict[str, Any]]:
+    """The header routes, before the routes that they are parts of; the first that matches a request counts."""
+    if not split.routes or split.canary is None:
+        return []
+    parts = [part for part in routed(obs, obs.revisions[split.canary]) if not part.shadow]
+    weights = apportion(100, [part.share for part in parts])
+    all_of_it = [(part, weight, split.canary) for part, weight in zip(parts, weights, strict=True) if weight]
+    found: list[dict[str, Any]] = []
+    for route in split.routes:
+        for index, match in enumerate(route.match):
+            rest = matching.rest(names.prediction_prefix(obs.namespace, obs.name), match)
+            found.append({"name": f"rest-{route.name}-{index}", **rest, **_routes(all_of_it, (), "http_port")})
+            if grpc := matching.grpc(obs.namespace, obs.name, match):
+                found.append({"name": f"grpc-{route.name}-{index}", **grpc, **_routes(all_of_it, (), "grpc_port")})
+    return found
 
 
 def _ended(http: dict[str, Any], route: Route | None) -> dict[str, Any]:
@@ -109,8 +131,9 @@ def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, st
             weights = apportion(share, [part.share for part in live])
             weighted += [(part, weight, digest) for part, weight in zip(live, weights, strict=True) if weight]
             mirrors += [(part, float(part.share)) for part in parts if part.shadow]
-        if digest == split.canary and split.mirror:
-            mirrors += [(part, split.mirror * part.share / 100) for part in live]
+        copied = split.mirror if digest == split.canary else split.control
+        if copied:
+            mirrors += [(part, copied * part.share / 100) for part in live]
     return weighted, mirrors
 
 
@@ -164,15 +187,18 @@ def covers(desired: Any, live: Any) -> bool:
     return bool(desired == live)
 
 
-def agrees(window: TrafficWindow, weight: int) -> bool | None:
-    """Say whether the observed share of requests agrees with a weight; None with too few requests to tell.
+def agrees(window: TrafficWindow, split: Split) -> bool | None:
+    """Say whether the observed share of requests agrees with a split; None with too few requests to tell.
 
     The split is random for each request, so the share is binomial: four standard errors, or two percentage points, are
-    allowed. At 0 and at 100 percent almost nothing may go the other way.
+    allowed. At 0 and at 100 percent almost nothing may go the other way. Copies are counted as requests where they
+    arrive, so both must have some; requests of header routes come to the canary on top of its weight.
     """
     total = window.stable + window.canary
     if total < MIN_REQUESTS_TO_VERIFY:
         return None
-    share, wanted = window.canary / total, weight / 100
-    error = sqrt(wanted * (1 - wanted) / total)
-    return abs(share - wanted) <= max(4 * error, _TOLERANCE)
+    if split.mirror or split.control:
+        return window.stable > 0 and window.canary > 0
+    share, wanted = window.canary / total, split.weight / 100
+    allowed = max(4 * sqrt(wanted * (1 - wanted) / total), _TOLERANCE)
+    return share >= wanted - allowed and (bool(split.routes) or share <= wanted + allowed)

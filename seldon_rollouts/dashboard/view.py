@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from controller.api.meta import format_duration
-from controller.api.rollout import RevisionStatus, RolloutSpec, RolloutStatus, Step
+from controller.api.rollout import RevisionStatus, RolloutSpec, RolloutStatus
+from controller.rollout.course import course, title
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -207,19 +208,8 @@ def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView,
         return "current" if index == status.current_step_index else "ahead"
 
     return tuple(
-        StepView(title=title(step), state=state(index)) for index, step in enumerate(spec.strategy.canary.steps)
+        StepView(title=title(stage), state=state(index)) for index, stage in enumerate(course(spec.strategy).stages)
     )
-
-
-def title(step: Step) -> str:
-    """Say a step in a few words."""
-    if step.set_weight is not None:
-        return f"weight {step.set_weight} %"
-    if step.set_mirror is not None:
-        return f"mirror {step.set_mirror.percentage} %"
-    if step.pause is not None:
-        return f"pause {format_duration(step.pause.duration)}" if step.pause.duration else "pause for a person"
-    return "judge"
 
 
 def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Revision]:

@@ -29,6 +29,8 @@ class World:
     steps: list[dict[str, Any]] = field(
         default_factory=lambda: [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}]
     )
+    strategy: dict[str, Any] | None = None
+    """Instead of a canary with these steps."""
     now: datetime = START
     image: str = "m/v1"
     generation: int = 1
@@ -57,7 +59,7 @@ class World:
         return template(self.image)
 
     def raw_spec(self) -> dict[str, Any]:
-        strategy = {"canary": {"steps": self.steps}}
+        strategy = self.strategy or {"canary": {"steps": self.steps}}
         return {"template": self.template(), "strategy": strategy, **self.spec_extra}
 
     def target(self) -> Revision:
@@ -83,9 +85,10 @@ class World:
     def _child(self, digest: str) -> Child:
         have = self.ready.get(digest, 0)
         live = self.children[digest]
+        want = live["spec"]["predictors"][0]["replicas"]
         return Child(
-            hash=digest, name=live["metadata"]["name"], live=live, replicas=2, ready_replicas=have,
-            available=have >= 2, message="" if have >= 2 else "container classifier: CrashLoopBackOff",
+            hash=digest, name=live["metadata"]["name"], live=live, replicas=want, ready_replicas=have,
+            available=have >= want, message="" if have >= want else "container classifier: CrashLoopBackOff",
             role=live["metadata"]["labels"]["rollouts.seldon.io/role"],
         )  # fmt: skip
 
@@ -102,7 +105,25 @@ class World:
             return None
         share = self.share if self.share is not None else self.live_weight(canary.hash) / 100
         count = round(self.requests * share)
-        return TrafficWindow(since=changed, until=self.now, stable=self.requests - count, canary=count)
+        copies, control = self.copies(canary.hash), 0
+        if self.status.stable_revision is not None and share == 1:
+            control = self.copies(self.status.stable_revision.hash)
+        stable = self.requests - count + control * self.requests // 100
+        return TrafficWindow(since=changed, until=self.now, stable=stable, canary=count + copies * self.requests // 100)
+
+    def copies(self, digest: str) -> int:
+        """Percent of live requests that a revision gets copied."""
+        routes = self.route["spec"]["http"] if self.route else []
+        mirrors = [mirror for http in routes if http["name"] == "rest" for mirror in http.get("mirrors", [])]
+        return sum(int(m["percentage"]["value"]) for m in mirrors if digest in m["destination"]["host"])
+
+    def special(self) -> dict[str, dict[str, Any]]:
+        """The routes before the two that take all requests, by name."""
+        return {http["name"]: http for http in self.route["spec"]["http"][:-2]} if self.route else {}
+
+    def pods(self, image: str) -> int:
+        """How many pods a revision is told to have."""
+        return self.children[self.hash_of(image)]["spec"]["predictors"][0]["replicas"]
 
     def live_weight(self, digest: str) -> int:
         if self.route is None or digest not in self.observed_revisions():
@@ -135,11 +156,12 @@ class World:
                 )
             case actions.ApplyDeployment():
                 digest = action.object["metadata"]["labels"]["rollouts.seldon.io/revision-hash"]
-                fresh = digest not in self.children
+                was = self.children[digest]["spec"]["predictors"][0]["replicas"] if digest in self.children else 0
                 self.children[digest] = copy.deepcopy(dict(action.object))
                 self.children[digest]["metadata"]["uid"] = f"uid-{digest}"
-                if fresh:
-                    self.ready[digest] = 2 if self.starts else 0
+                want = self.children[digest]["spec"]["predictors"][0]["replicas"]
+                if want != was:
+                    self.ready[digest] = want if self.starts else min(self.ready.get(digest, 0), want)
             case actions.ApplyRoute():
                 self._apply_route(action)
             case actions.DeleteDeployment():
@@ -157,8 +179,13 @@ class World:
             assert sum(part["weight"] for part in http["route"]) == 100
             for part in http["route"]:
                 digest = part["destination"]["host"].split(".")[0].split("-")[1]
-                was = self.live_weight(digest)
-                assert self.ready.get(digest, 0) > 0 or was >= part["weight"], f"weight for {digest} without ready pods"
+                if http["name"] in ("rest", "grpc"):
+                    was = self.live_weight(digest)
+                    # Where nobody has pods, the requests have to go somewhere.
+                    dead = not any(self.ready.get(d, 0) and self.live_weight(d) for d in self.children)
+                    assert self.ready.get(digest, 0) > 0 or was >= part["weight"] or dead, f"{digest} has no pods"
+                else:
+                    assert self.ready.get(digest, 0) > 0, f"a header route to {digest} without pods"
         self.version += 1
         desired["metadata"]["resourceVersion"] = str(self.version)
         self.route = desired

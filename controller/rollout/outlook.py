@@ -1,11 +1,13 @@
-"""The canary strategy: what the present step waits for, and whether it is done."""
+"""The outlook: what a rollout's phase and stage wait for, and whether they are done."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.api.meta import format_duration
-from controller.api.rollout import AnalysisStep, BlockedOn, Blocker, RolloutStatus, Step
-from controller.rollout.ground import Ground, deadline
+from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
+from controller.api.strategy import AnalysisStep, Step
+from controller.rollout.course import Course, Judge, Ready, Report, Stage, Switch, course
+from controller.rollout.ground import Ground, deadline, full, waiting
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
 
@@ -40,7 +42,7 @@ def outlook(obs: Observed, status: RolloutStatus, ground: Ground, *, now: dateti
             return _switching(obs, status, ground, now, Event.CANARY_SERVES_ALL)
         case Phase.ROLLING_BACK:
             return _rolling_back(ground)
-        case Phase.HEALTHY | Phase.DEGRADED | Phase.INVALID:
+        case Phase.HEALTHY | Phase.DEGRADED | Phase.SHADOWED | Phase.INVALID:
             return _at_rest(ground)
 
 
@@ -72,7 +74,7 @@ def _rolling_back(ground: Ground) -> Outlook:
 
 def _switching(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime, done: Event) -> Outlook:
     """Wait until a weight or a mirror is in effect and verified."""
-    due = deadline(obs, status)
+    due = deadline(obs, status, None, now=now)
     late = due is not None and now >= due
     if ground.blocked is not None:
         if late and ground.blocked.kind == "pods":
@@ -104,48 +106,96 @@ def _share(status: RolloutStatus) -> str:
 def _progressing(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
     if obs.spec is None:
         return Outlook()
-    steps = obs.spec.strategy.canary.steps
-    due = deadline(obs, status)
-    if ground.blocked is not None and ground.blocked.kind == "pods" and due is not None and now >= due:
+    way = course(obs.spec.strategy)
+    if status.skip_reason or status.current_step_index >= len(way.stages):
+        return _final(obs, status, ground, way, now)
+    return _stage(obs, status, ground, way.stages[status.current_step_index], now)
+
+
+def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, now: datetime) -> Outlook:
+    match stage:
+        case Ready():
+            return _ready(obs, status, now)
+        case Switch():
+            return _switching(obs, status, ground, now, Event.STEP_DONE)
+        case Report():
+            stands_down = obs.spec is not None and course(obs.spec.strategy).stands_down
+            done = Event.SHADOW_DONE if stands_down else Event.STEP_DONE
+            return Outlook(event=done) if stands_down or ground.in_effect else _mesh(ground)
+        case Judge(step=step, lenient=lenient):
+            return _analysis(obs, status, ground, step, now, lenient=lenient)
+        case Step(pause=None, analysis=None, set_scale=None):
+            return _switching(obs, status, ground, now, Event.STEP_DONE)
+        case Step(pause=None, analysis=None):
+            return _ready(obs, status, now)
+        case Step(pause=None, analysis=AnalysisStep() as step):
+            return _analysis(obs, status, ground, step, now)
+        case Step():
+            return _pause(obs, status, ground, stage, now)
+
+
+def _late(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> tuple[bool, datetime | None]:
+    """Say whether the canary's pods have been missing for too long in the midst of a wait."""
+    if ground.blocked is None or ground.blocked.kind != "pods":
+        return False, None
+    due = deadline(obs, status, "pods", now=now)
+    return due is not None and now >= due, due
+
+
+def _ready(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
+    """Wait for all pods that the canary should have now."""
+    if full(obs, status):
+        return Outlook(event=Event.STEP_DONE)
+    canary = status.canary_revision
+    blocked = waiting("canary", obs.children.get(canary.hash) if canary else None)
+    due = deadline(obs, status, None, now=now)
+    if due is not None and now >= due:
+        return Outlook(event=Event.DEADLINE, reason=blocked.message)
+    return Outlook(blocked=blocked, wake=due)
+
+
+def _pause(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now: datetime) -> Outlook:
+    late, due = _late(obs, status, ground, now)
+    if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
-    if status.current_step_index >= len(steps):
-        return _final(obs, status, ground, now)
-    return _step(obs, status, ground, steps[status.current_step_index], now)
+    if step.pause is None or step.pause.duration is None:
+        return Outlook(event=Event.PERSON_NEEDED, reason="this step waits for a person")
+    ends = (status.step_started_at or now) + step.pause.duration
+    if now >= ends:
+        return Outlook(event=Event.STEP_DONE)
+    if ground.blocked is not None:
+        return Outlook(blocked=ground.blocked, wake=_first(due, ends))
+    return _wait("time", f"pausing for {format_duration(step.pause.duration)}", ends)
 
 
-def _step(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now: datetime) -> Outlook:
-    started = status.step_started_at or now
-    if step.set_weight is not None or step.set_mirror is not None:
-        return _switching(obs, status, ground, now, Event.STEP_DONE)
-    if step.pause is not None:
-        if step.pause.duration is None:
-            return Outlook(event=Event.PERSON_NEEDED, reason="this step waits for a person")
-        ends = started + step.pause.duration
-        if now >= ends:
-            return Outlook(event=Event.STEP_DONE)
-        return _wait("time", f"pausing for {format_duration(step.pause.duration)}", ends)
-    return _analysis(obs, status, ground, step.analysis or AnalysisStep(), now)
-
-
-def _analysis(obs: Observed, status: RolloutStatus, ground: Ground, step: AnalysisStep, now: datetime) -> Outlook:
+def _analysis(
+    obs: Observed, status: RolloutStatus, ground: Ground, step: AnalysisStep, now: datetime, *, lenient: bool = False
+) -> Outlook:
     started = status.step_started_at or now
     earliest = started + (step.min_duration or timedelta())
     latest = started + max(step.max_duration or PATIENCE, step.min_duration or timedelta())
+    late, due = _late(obs, status, ground, now)
+    if late and ground.blocked is not None:
+        return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
     good = status.analysis.verdict == "Good" and ground.blocked is None
     if good and now >= earliest:
         return Outlook(event=Event.STEP_DONE)
     if now >= latest:
+        if lenient:
+            return Outlook(event=Event.STEP_DONE)
         return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}")
     if ground.blocked is not None:
-        return Outlook(blocked=ground.blocked, wake=_first(deadline(obs, status), latest))
+        return Outlook(blocked=ground.blocked, wake=_first(due, latest))
     if good:
         return _wait("time", f"the canary is good; staying for {format_duration(earliest - started)}", earliest)
     return _wait("metric", _opinion(status), latest)
 
 
-def _final(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
-    """After the last step: promotion needs the judge's consent, or a person's."""
-    if status.forced_by:
+def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, now: datetime) -> Outlook:
+    """After the last stage: promotion needs the judge's consent, or a person's, where the course had no judge's yet."""
+    if way.stands_down:
+        return Outlook(event=Event.SHADOW_DONE)
+    if status.forced_by or status.skip_reason or not way.consent:
         return Outlook(event=Event.STEPS_DONE)
     view = _analysis(obs, status, ground, AnalysisStep(), now)
     return Outlook(event=Event.STEPS_DONE) if view.event is Event.STEP_DONE else view

@@ -1,0 +1,265 @@
+"""How a new revision takes over: canary, blue-green or shadow, as a person writes it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from controller.api.meta import ApiModel, Duration
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+def _given(model: ApiModel) -> list[str]:
+    return [name for name in type(model).model_fields if getattr(model, name) is not None]
+
+
+def _one_of(model: ApiModel, what: str) -> None:
+    given = _given(model)
+    if len(given) != 1:
+        fields = ", ".join(field.alias or name for name, field in type(model).model_fields.items())
+        raise ValueError(f"{what} has exactly one of {fields}; found {len(given)}")
+
+
+class Pause(ApiModel):
+    """Wait: for a duration, or without one for a person."""
+
+    duration: Duration | None = None
+    """How long; without it until a person resumes."""
+
+
+class AnalysisStep(ApiModel):
+    """Wait here for the judge."""
+
+    min_duration: Duration | None = None
+    """Stay at least this long, however soon the judge is satisfied."""
+    max_duration: Duration | None = None
+    """Without enough evidence by then (10m when absent) the rollout pauses for a person: none is promoted silently."""
+
+
+class SetMirror(ApiModel):
+    """Copy a share of live requests to the canary; users get the stable revision's answers."""
+
+    percentage: Percent = 100
+    """Percent of live requests that are copied."""
+
+
+class TextMatch(ApiModel):
+    """A text, its beginning, or a regular expression (RE2) of the whole of it: exactly one."""
+
+    exact: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """The whole text."""
+    prefix: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """How it begins."""
+    regex: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """A regular expression of the whole of it."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "TextMatch":
+        _one_of(self, "a match of text")
+        return self
+
+
+class PathMatch(ApiModel):
+    """A path below the rollout's own, such as `/api/v1.0/predictions`, or its beginning: exactly one."""
+
+    exact: Annotated[str, Field(pattern=r"^/.*$", max_length=1024)] | None = None
+    """The whole path."""
+    prefix: Annotated[str, Field(pattern=r"^/.*$", max_length=1024)] | None = None
+    """How it begins."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "PathMatch":
+        _one_of(self, "a path")
+        return self
+
+
+class RouteMatch(ApiModel):
+    """Which requests: all that is said here must hold."""
+
+    headers: Annotated[dict[str, TextMatch], Field(max_length=10)] | None = None
+    """By the header's name. gRPC metadata are headers, too."""
+    cookies: Annotated[dict[str, TextMatch], Field(max_length=1)] | None = None
+    """One cookie, by its name. Not beside a header `cookie`."""
+    path: PathMatch | None = None
+    """REST only."""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] | None = None
+    """REST only."""
+
+    @model_validator(mode="after")
+    def _something(self) -> "RouteMatch":
+        if not (self.headers or self.cookies or self.path or self.method):
+            raise ValueError("a match has at least one of headers, cookies, path, method")
+        if self.cookies and any(name.lower() == "cookie" for name in self.headers or {}):
+            raise ValueError("a match has cookies or a header `cookie`, not both")
+        return self
+
+
+class HeaderRoute(ApiModel):
+    """Requests that go to the canary whatever its weight."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    """To change or remove it by a later step of the same name."""
+    match: Annotated[tuple[RouteMatch, ...], Field(max_length=10)] = ()
+    """Any of these; an empty list removes the route."""
+
+
+class SetScale(ApiModel):
+    """How many pods the canary has: exactly one of its fields. Predictors with an autoscaler are left to it."""
+
+    replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Pods for each predictor."""
+    percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Percent of the template's replicas, rounded up."""
+    match_weight: bool | None = None
+    """As large a part of the template's replicas as the canary's part of the traffic, rounded up."""
+    auto: bool | None = None
+    """As many as the template says again."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "SetScale":
+        _one_of(self, "setScale")
+        if self.match_weight is False or self.auto is False:
+            raise ValueError("matchWeight and auto are true, or absent")
+        return self
+
+
+class Step(ApiModel):
+    """One step of a canary: exactly one of its fields."""
+
+    set_weight: Percent | None = None
+    """Percent of live traffic for the canary."""
+    pause: Pause | None = None
+    analysis: AnalysisStep | None = None
+    set_mirror: SetMirror | None = None
+    set_header_route: HeaderRoute | None = None
+    """Requests that go to the canary whatever its weight: until removed, or the rollout ends."""
+    set_scale: SetScale | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Step":
+        _one_of(self, "a step")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The name of the one field that is set, in camelCase."""
+        name = _given(self)[0]
+        return type(self).model_fields[name].alias or name
+
+
+class CanaryStrategy(ApiModel):
+    """Move live traffic to the new revision step by step."""
+
+    steps: tuple[Step, ...] = Field(
+        default=(
+            Step(set_weight=5),
+            Step(analysis=AnalysisStep()),
+            Step(set_weight=25),
+            Step(analysis=AnalysisStep()),
+            Step(set_weight=50),
+            Step(analysis=AnalysisStep()),
+        ),
+        min_length=1,
+        max_length=100,
+    )
+    """Taken in order. Without them: 5, 25 and 50 percent, each until the judge is satisfied."""
+
+
+class UntilVerdict(ApiModel):
+    """Until the judge has enough, one way or the other."""
+
+    min_duration: Duration | None = None
+    """Copy at least this long, however soon the judge is satisfied; a bad verdict ends it at once."""
+    max_duration: Duration | None = None
+    """Without enough evidence by then (10m when absent) the shadow ends; before a canary, a person is asked."""
+
+
+class ShadowStrategy(ApiModel):
+    """Copy live requests to the new revision and throw its answers away: no user sees it.
+
+    What a model does beside answering (writing to a database, calling others) is done for copies, too.
+    """
+
+    percentage: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of live requests that are copied."""
+    duration: Duration | None = None
+    """Copy for this long, whatever the judge says; only a bad verdict ends it sooner. Not beside `untilVerdict`."""
+    until_verdict: UntilVerdict | None = None
+    """Copy until the judge has enough; so it is when `duration` is absent."""
+    then: CanaryStrategy | None = None
+    """Go on with these steps. Without it the shadow ends there, with its report in `status.shadow`."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> "ShadowStrategy":
+        if self.duration is not None and self.until_verdict is not None:
+            raise ValueError("a shadow has duration or untilVerdict, not both")
+        return self
+
+
+class PreviewHeader(ApiModel):
+    """A header by which requests reach the new revision before the switch."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_]{0,62}$")] = "seldon-preview"
+    """The header."""
+    value: Annotated[str, Field(min_length=1, max_length=256)] = "true"
+    """What it says."""
+
+
+class PrePromotionAnalysis(ApiModel):
+    """Judge the new revision on copies of live requests before it gets any."""
+
+    skip: bool = False
+    """Do without: only pods, the automatic delay or a person stand before the switch."""
+    percentage: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of live requests that are copied."""
+    min_duration: Duration | None = None
+    """Judge at least this long."""
+    max_duration: Duration | None = None
+    """Without enough evidence by then (10m when absent), the rollout pauses for a person."""
+
+
+class PostPromotionAnalysis(ApiModel):
+    """Judge the new revision on live requests after the switch; stable gets copies, to be compared with."""
+
+    percentage: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of live requests that are copied to stable."""
+    min_duration: Duration | None = None
+    """Judge at least this long."""
+    max_duration: Duration | None = None
+    """Without enough evidence by then (10m when absent), the rollout pauses for a person; stable stands until then."""
+
+
+class BlueGreenStrategy(ApiModel):
+    """Bring the new revision up beside the old one, try it, and switch all traffic in one write."""
+
+    preview_header: PreviewHeader | None = None
+    """Requests with this header reach the new revision before the switch. Its own path, in `status`, always does."""
+    preview_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Pods for each predictor before the switch; as many as the template says when absent, and always at the switch."""
+    pre_promotion_analysis: PrePromotionAnalysis = PrePromotionAnalysis()
+    auto_promotion_enabled: bool = True
+    """Without it a person promotes."""
+    auto_promotion_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
+    """Seconds from a good pre-promotion analysis to the switch."""
+    post_promotion_analysis: PostPromotionAnalysis | None = None
+    """A bad verdict switches back. Nothing is judged after the switch when absent."""
+
+
+class Strategy(ApiModel):
+    """How a new revision takes over: exactly one of its fields."""
+
+    canary: CanaryStrategy | None = None
+    blue_green: BlueGreenStrategy | None = None
+    shadow: ShadowStrategy | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Strategy":
+        _one_of(self, "a strategy")
+        return self
+
+    @property
+    def kind(self) -> Literal["canary", "blueGreen", "shadow"]:
+        """The name of the one field that is set, in camelCase."""
+        if self.canary is not None:
+            return "canary"
+        return "blueGreen" if self.blue_green is not None else "shadow"

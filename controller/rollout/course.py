@@ -1,0 +1,155 @@
+"""The course: every strategy as one list of stages, so that one machine goes through all of them."""
+
+from dataclasses import dataclass
+
+from controller.api.meta import format_duration
+from controller.api.strategy import (
+    AnalysisStep,
+    BlueGreenStrategy,
+    HeaderRoute,
+    Pause,
+    RouteMatch,
+    SetMirror,
+    SetScale,
+    ShadowStrategy,
+    Step,
+    Strategy,
+    TextMatch,
+    UntilVerdict,
+)
+
+PREVIEW_ROUTE = "preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Wait until all pods that the new revision should have are ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """All traffic to the new revision in one write; stable may get copies, to be compared with."""
+
+    control: int = 0
+    """Percent of live requests that stable gets copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Stop copying, and keep what the judge said of the shadow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Wait for the judge; without a verdict in time go on, or ask a person."""
+
+    step: AnalysisStep
+    lenient: bool = False
+    """Go on without a verdict when the time is over: what comes next exposes nobody."""
+
+
+Stage = Step | Ready | Switch | Report | Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a new revision goes through."""
+
+    stages: tuple[Stage, ...]
+    consent: bool = True
+    """After the last stage the judge is asked once more."""
+    stands_down: bool = False
+    """It ends without a promotion."""
+    fast_return: bool = False
+    """A revision that still stands from before is switched back to without any stage."""
+
+
+EMPTY = Course(stages=())
+
+
+def course(strategy: Strategy) -> Course:
+    """Return the stages of a strategy."""
+    if strategy.blue_green is not None:
+        return _blue_green(strategy.blue_green)
+    if strategy.shadow is not None:
+        return _shadow(strategy.shadow)
+    return Course(stages=strategy.canary.steps if strategy.canary else ())
+
+
+def _shadow(shadow: ShadowStrategy) -> Course:
+    wait: Stage
+    if shadow.duration is not None:
+        wait = Step(pause=Pause(duration=shadow.duration))
+    else:
+        until = shadow.until_verdict or UntilVerdict()
+        step = AnalysisStep(min_duration=until.min_duration, max_duration=until.max_duration)
+        wait = Judge(step, lenient=shadow.then is None)
+    stages = (Step(set_mirror=SetMirror(percentage=shadow.percentage)), wait, Report())
+    if shadow.then is None:
+        return Course(stages=stages, stands_down=True)
+    return Course(stages=(*stages, *shadow.then.steps))
+
+
+def _blue_green(spec: BlueGreenStrategy) -> Course:
+    stages: list[Stage] = []
+    if spec.preview_replicas is not None:
+        stages.append(Step(set_scale=SetScale(replicas=spec.preview_replicas)))
+    stages.append(Ready())
+    if spec.preview_header is not None:
+        match = RouteMatch(headers={spec.preview_header.name: TextMatch(exact=spec.preview_header.value)})
+        stages.append(Step(set_header_route=HeaderRoute(name=PREVIEW_ROUTE, match=(match,))))
+    before = spec.pre_promotion_analysis
+    if not before.skip:
+        stages.append(Step(set_mirror=SetMirror(percentage=before.percentage)))
+        stages.append(Judge(AnalysisStep(min_duration=before.min_duration, max_duration=before.max_duration)))
+    if not spec.auto_promotion_enabled:
+        stages.append(Step(pause=Pause()))
+    elif spec.auto_promotion_seconds:
+        stages.append(Step(pause=Pause.model_validate({"duration": spec.auto_promotion_seconds})))
+    if spec.preview_replicas is not None:
+        stages.append(Step(set_scale=SetScale(auto=True)))
+    after = spec.post_promotion_analysis
+    stages.append(Switch(control=after.percentage if after is not None else 0))
+    if after is not None:
+        stages.append(Judge(AnalysisStep(min_duration=after.min_duration, max_duration=after.max_duration)))
+    return Course(stages=tuple(stages), consent=False, fast_return=True)
+
+
+def kind(stage: Stage) -> str:
+    """Return the one word for a stage, as in a step's field."""
+    if isinstance(stage, Step):
+        return stage.kind
+    return {Ready: "pods", Switch: "switch", Report: "report", Judge: "analysis"}[type(stage)]
+
+
+def title(stage: Stage) -> str:
+    """Say a stage in a few words."""
+    match stage:
+        case Ready():
+            return "pods"
+        case Switch():
+            return "switch"
+        case Report():
+            return "report"
+        case Judge():
+            return "judge"
+        case Step(set_weight=int(weight)):
+            return f"weight {weight} %"
+        case Step(set_mirror=SetMirror(percentage=share)):
+            return f"mirror {share} %"
+        case Step(pause=Pause(duration=duration)):
+            return f"pause {format_duration(duration)}" if duration is not None else "pause for a person"
+        case Step(set_header_route=HeaderRoute(name=name, match=found)):
+            return f"route {name}" if found else f"no route {name}"
+        case Step(set_scale=SetScale() as scale):
+            return f"scale {_amount(scale)}"
+        case Step():
+            return "judge"
+
+
+def _amount(scale: SetScale) -> str:
+    if scale.replicas is not None:
+        return f"{scale.replicas} pods"
+    if scale.percent is not None:
+        return f"{scale.percent} %"
+    return "with the weight" if scale.match_weight else "in full"

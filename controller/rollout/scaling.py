@@ -1,0 +1,83 @@
+"""Scaling: how many pods a revision's SeldonDeployment asks for. Scaling is never a new revision."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from math import ceil
+from typing import Any
+
+from controller.api.strategy import SetScale
+
+
+def predictors(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the predictors of a SeldonDeployment's spec; what is none is passed over."""
+    return [predictor for predictor in spec.get("predictors") or [] if isinstance(predictor, dict)]
+
+
+def with_replicas(spec: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec with another spec's replicas, predictor by predictor."""
+    result = copy.deepcopy(dict(spec))
+    _copy_key(result, source, "replicas")
+    by_name = {predictor.get("name"): predictor for predictor in predictors(source)}
+    for predictor in predictors(result):
+        if predictor.get("name") in by_name:
+            _copy_key(predictor, by_name[predictor["name"]], "replicas")
+            for part, other in zip(_parts(predictor), _parts(by_name[predictor["name"]]), strict=False):
+                _copy_key(part, other, "replicas")
+    return result
+
+
+def _copy_key(into: dict[str, Any], source: Mapping[str, Any], key: str) -> None:
+    if key in source:
+        into[key] = source[key]
+    else:
+        into.pop(key, None)
+
+
+def scaled(spec: Mapping[str, Any], scale: SetScale | None, *, weight: int) -> dict[str, Any]:
+    """Return a spec with the pods that a scale asks for; predictors that have an autoscaler keep theirs.
+
+    Args:
+        spec: a SeldonDeployment's, with the replicas of the template.
+        scale: None for as many as the template says.
+        weight: the percent of traffic that `matchWeight` follows.
+    """
+    result = copy.deepcopy(dict(spec))
+    if scale is None or scale.auto:
+        return result
+    usual = result.get("replicas")
+    for predictor in predictors(result):
+        if not _autoscaled(predictor):
+            predictor["replicas"] = _count(scale, predictor.get("replicas", usual), weight)
+            for part in _parts(predictor):
+                if part.get("replicas") is not None:
+                    part["replicas"] = _count(scale, part["replicas"], weight)
+    return result
+
+
+def _count(scale: SetScale, usual: Any, weight: int) -> int:
+    full = int(usual) if usual is not None else 1
+    if scale.replicas is not None:
+        return scale.replicas
+    percent = scale.percent if scale.percent is not None else weight
+    return max(1, ceil(full * percent / 100)) if full else 0
+
+
+def _parts(predictor: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from (part for part in predictor.get("componentSpecs") or [] if isinstance(part, dict))
+
+
+def _autoscaled(predictor: Mapping[str, Any]) -> bool:
+    return any(part.get("hpaSpec") or part.get("kedaSpec") for part in _parts(predictor))
+
+
+def same_size(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two specs ask for the same pods."""
+    return _sizes(one) == _sizes(other)
+
+
+def _sizes(spec: Mapping[str, Any]) -> list[Any]:
+    usual = spec.get("replicas")
+    return [
+        (predictor.get("name"), predictor.get("replicas", usual), [part.get("replicas") for part in _parts(predictor)])
+        for predictor in predictors(spec)
+    ]
