@@ -55,7 +55,7 @@ class Collection:
 class History:
     """All collections. `keep` is how many events each one remembers."""
 
-    def __init__(self, *, keep: int = 10_000, revision: int = 0) -> None:
+    def __init__(self, *, keep: int = 2_000, revision: int = 0) -> None:
         self.revision = revision
         self._floor = revision
         self._keep = keep

@@ -14,7 +14,7 @@ from localcluster.apiserver.store import Store, Write
 class World:
     """A store, its collector, and what a test says of them in few words."""
 
-    def __init__(self, *, keep: int = 10_000, history: History | None = None) -> None:
+    def __init__(self, *, keep: int = 2_000, history: History | None = None) -> None:
         self.now = datetime(2024, 1, 1, tzinfo=UTC)
         uids, suffixes = count(1), count(1)
         self.store = Store(
