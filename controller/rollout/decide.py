@@ -250,7 +250,7 @@ def _remove(
         child = obs.children.get(retired.hash)
         if child is None:
             continue
-        since = max(retired.retired_at or now, status.weights.changed_at or now)
+        since = max(filter(None, (retired.retired_at, status.weights.changed_at)), default=now)
         if not without_traffic(obs, retired.hash, ground):
             kept.append(retired)
             due = min(filter(None, (due, ground.settles_at)), default=None)
