@@ -4,11 +4,10 @@ from controller.api.rollout import RolloutStatus
 
 
 def test_a_retired_revision_goes_though_no_weight_was_ever_written_down(world) -> None:
-    world.serving().upgrade("m/v2")
-    world.run(5)
-    world.status = RolloutStatus()
+    world.serving()
     world.starts = False
-    world.ready[world.hash_of("m/v2")] = 0
+    world.upgrade("m/v2").run(5)
+    world.status = RolloutStatus()
     world.run(3)
     world.ask("abort")
     world.run(60)
