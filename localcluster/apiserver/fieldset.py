@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from localcluster.apiserver.shape import Shape
+from localcluster.apiserver.shape import ANY, Shape
 
 FieldSet = dict[str, Any]
 Path = tuple[str, ...]
@@ -193,11 +193,13 @@ def _of_child(value: Any, shape: Shape) -> FieldSet | None:
 
 def compare(old: Any, new: Any, shape: Shape) -> tuple[FieldSet, FieldSet]:
     """What changed between two maps: (added or modified, removed)."""
+    if not old:
+        return _added(new, shape), {}
     changed: FieldSet = {}
     removed: FieldSet = {}
     for name, value in new.items():
         before = old.get(name)
-        if value is before:
+        if value is before or (value == before and type(value) is type(before)):
             continue
         below = shape.child(name)
         _compare_child("f:" + name, (before, value), below, name not in shape.embedded, (changed, removed))
@@ -207,6 +209,27 @@ def compare(old: Any, new: Any, shape: Shape) -> tuple[FieldSet, FieldSet]:
                 "f:" + name, (before, None), shape.child(name), name not in shape.embedded, (changed, removed)
             )
     return changed, removed
+
+
+def _added(new: Any, shape: Shape) -> FieldSet:
+    """Everything in a map that is new as a whole."""
+    out: FieldSet = {}
+    fields, items, embedded = shape.fields, shape.items, shape.embedded
+    for name, value in new.items():
+        below = fields.get(name) or items or ANY
+        if value is None:
+            continue
+        node: FieldSet = {}
+        if value and not below.atomic:
+            if isinstance(value, dict) and below.form in ("map", "any"):
+                node = _added(value, below)
+            elif isinstance(value, list) and below.form == "list":
+                element = below.element()
+                for item in value:
+                    inner = _added(item, element) if isinstance(item, dict) else {}
+                    node[item_key(item, below)] = {DOT: {}, **inner} if inner else {}
+        out["f:" + name] = {DOT: {}, **node} if node and name not in embedded else node
+    return out
 
 
 Sets = tuple[FieldSet, FieldSet]
@@ -252,7 +275,7 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[FieldS
     element = shape.element()
     for key, item in after.items():
         was = before.get(key)
-        if was is item:
+        if was is item or (was == item and was is not None):
             continue
         if isinstance(item, dict):
             below = compare(was or {}, item, element)

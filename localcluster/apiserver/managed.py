@@ -118,8 +118,9 @@ def applied(live: JsonObject | None, config: JsonObject, shape: Shape, writer: W
     own = fs.without(fs.without(fs.of_value(config, shape), _NEVER_OWNED), writer.reset)
     claims[writer.manager] = Claim(own, writer.time)
     new: JsonObject = merged(before, config, shape)
-    if last is not None and last.fields:
-        new = pruned(new, last.fields, _all_of(claims), shape) or {}
+    given_up = {} if last is None else fs.difference(last.fields, own)
+    if given_up:
+        new = pruned(new, given_up, _all_of(claims), shape) or {}
     changed, removed = fs.compare(before, new, shape)
     changed = fs.without(fs.without(changed, _NEVER_OWNED), writer.reset)
     others = {manager: claim for manager, claim in claims.items() if manager != writer.manager}
