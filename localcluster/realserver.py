@@ -6,8 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import yaml
-
+from localcluster.apiserver import certificates, kubeconfig
 from localcluster.programs import MissingProgramError
 from localcluster.supervise import Program
 
@@ -27,38 +26,45 @@ def find(name: str) -> str:
     return str(path)
 
 
-def programs(folder: Path, *, port: int, etcd_port: int, etcd_peer_port: int) -> list[Program]:
+def programs(
+    folder: Path, *, port: int, etcd_port: int, etcd_peer_port: int, tokens: Path | None = None
+) -> list[Program]:
     """etcd and kube-apiserver, on loopback, in the order to start them; their data lies in `folder`.
 
-    Authentication is by the token that `write_kubeconfig` writes. Raises MissingProgramError.
+    Authentication is by the token that `write_kubeconfig` writes, by those of service accounts, and by those of the
+    file `tokens` (`token,user,uid,"group,group"`). Raises MissingProgramError.
     """
+    server, etcd = find("kube-apiserver"), find("etcd")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own = _certificate(folder)
     key = _signing_key(folder / "service-accounts.key")
     etcd_url = f"http://127.0.0.1:{etcd_port}"
     peer_url = f"http://127.0.0.1:{etcd_peer_port}"
-    etcd = Program(
+    store = Program(
         name="etcd",
         argv=(
-            find("etcd"),
+            etcd,
             f"--data-dir={folder / 'etcd'}",
             f"--listen-client-urls={etcd_url}",
             f"--advertise-client-urls={etcd_url}",
             f"--listen-peer-urls={peer_url}",
             f"--initial-advertise-peer-urls={peer_url}",
             f"--initial-cluster=default={peer_url}",
+            "--unsafe-no-fsync",
         ),
         ready_url=f"{etcd_url}/health",
     )
-    server = Program(
+    front = Program(
         name="apiserver",
         argv=(
-            find("kube-apiserver"),
+            server,
             f"--etcd-servers={etcd_url}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={port}",
-            f"--cert-dir={folder / 'certificates'}",
-            f"--token-auth-file={_tokens(folder)}",
+            f"--tls-cert-file={own.certificate}",
+            f"--tls-private-key-file={own.key}",
+            f"--token-auth-file={_tokens(folder, tokens)}",
             f"--service-cluster-ip-range={SERVICE_RANGE}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
@@ -70,32 +76,34 @@ def programs(folder: Path, *, port: int, etcd_port: int, etcd_peer_port: int) ->
         ready_url=f"https://127.0.0.1:{port}/readyz",
         ready_timeout=90.0,
     )
-    return [etcd, server]
+    return [store, front]
 
 
 def write_kubeconfig(folder: Path, port: int, path: Path) -> None:
-    """Write the kubeconfig of an administrator; readable by us alone. The certificate is the server's own."""
-    token = _tokens(folder).read_text("utf-8").split(",", 1)[0]
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "local",
-        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
-        "clusters": [
-            {"name": "local", "cluster": {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}}
-        ],
-        "users": [{"name": "admin", "user": {"token": token}}],
-    }
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    """Write the kubeconfig of an administrator; readable by us alone. It trusts the certificate in `folder` alone."""
+    authority = _certificate(folder).certificate
+    kubeconfig.write(path, url=f"https://127.0.0.1:{port}", token=_admin_token(folder), authority=authority)
 
 
-def _tokens(folder: Path) -> Path:
+def _admin_token(folder: Path) -> str:
+    return _tokens(folder, None).read_text("utf-8").split(",", 1)[0]
+
+
+def _tokens(folder: Path, more: Path | None) -> Path:
+    """The file of who is known: the administrator, and the users of another such file."""
     path = folder / "tokens.csv"
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(f'{secrets.token_hex(24)},admin,admin,"system:masters"\n', "utf-8")
+        others = more.read_text("utf-8") if more is not None else ""
+        path.write_text(f'{secrets.token_hex(24)},admin,admin,"system:masters"\n{others}', "utf-8")
     return path
+
+
+def _certificate(folder: Path) -> certificates.Certificate:
+    try:
+        return certificates.ensure(folder / "certificates")
+    except RuntimeError as error:
+        raise MissingProgramError(f"a real API server needs a certificate: {error}") from error
 
 
 def _signing_key(path: Path) -> Path:

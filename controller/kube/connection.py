@@ -87,11 +87,11 @@ def connector(kubeconfig: str | None, context: str | None, *, now: Clock) -> Con
     return connect
 
 
-def fixed(url: str, token: str | None = None) -> Connect:
+def fixed(url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> Connect:
     """Return a connection that is already known, such as a test's."""
 
     async def connect() -> Connection:
-        return Connection(url=url.rstrip("/"), authorization=Secret(f"Bearer {token}" if token else None))
+        return Connection(url=url.rstrip("/"), authorization=Secret(f"Bearer {token}" if token else None), tls=tls)
 
     return connect
 

@@ -12,20 +12,21 @@ from controller.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.connection import fixed
 from controller.kube.reflector import Timing
-from localcluster.apiserver.process import RunningApiServer, running_api_server
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import running_server
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[RunningApiServer]:
-    async with running_api_server(plain_http=True) as running:
+    async with running_server(plain_http=True) as running:
         yield running
 
 
 @pytest_asyncio.fixture
 async def client(server: RunningApiServer) -> AsyncIterator[Client]:
-    async with Client(fixed(server.url, server.admin_token), chance=lambda: 0.0) as made:
+    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
         yield made
 
 

@@ -16,7 +16,7 @@ from controller import clock
 from controller.kube.client import Client
 from controller.kube.connection import CredentialsError, connector
 from controller.kube.resources import NAMESPACE
-from localcluster.apiserver.process import running_api_server
+from localcluster.testserver import running_server
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -101,7 +101,7 @@ async def test_a_broken_user_is_told_without_its_secrets(tmp_path: Path) -> None
 
 
 async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_api_server() as server:
+    async with running_server() as server:
         token, authority = tmp_path / "token", tmp_path / "ca.crt"
         token.write_text(server.admin_token + "\n")
         authority.write_text(server.authority or "")
@@ -122,7 +122,7 @@ async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch:
 
 async def test_a_kubeconfig_leads_to_a_server_over_tls() -> None:
     async with (
-        running_api_server() as server,
+        running_server() as server,
         Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as client,
     ):
         items, _ = await client.list(NAMESPACE)

@@ -116,7 +116,7 @@ class Cut(Client):
 async def test_a_leader_that_is_cut_off_stops_before_another_begins(
     server: RunningApiServer, client: Client, namespace: str, eventually: Eventually
 ) -> None:
-    async with Cut(fixed(server.url, server.admin_token)) as shaky:
+    async with Cut(fixed(server.url, server.admin_token, tls=server.ssl_context())) as shaky:
         first = Candidate(shaky, namespace, "first")
         await eventually(lambda: first.working)
         second = Candidate(client, namespace, "second")
