@@ -106,7 +106,7 @@ class SimulatedMonitor:
     def _counts(self, comparison: Comparison, since: float, until: float) -> tuple[Count, Count]:
         copied = comparison.mirrored
         canary = self._ledger.between(comparison.canary.deployment, since, until, copied=copied)
-        stable = self._ledger.between(comparison.stable.deployment, since, until, copied=False)
+        stable = self._ledger.between(comparison.stable.deployment, since, until, copied=copied)
         return canary, stable
 
 

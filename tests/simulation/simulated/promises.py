@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simulated.world import World
 
 WAITING = frozenset({"Pending", "Progressing", "Paused", "Promoting", "RollingBack"})
-AT_REST = frozenset({"Healthy", "Degraded", "Paused"})
+AT_REST = frozenset({"Healthy", "Degraded", "Paused", "Shadowed"})
 SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRule"})
 """Kinds without which a revision cannot answer."""
 RECENTLY = 300.0
@@ -137,7 +137,8 @@ class Promises:
         forced = before.get("forcedBy") or status.get("forcedBy")
         verdict = (status.get("analysis") or {}).get("verdict")
         begins = status.get("phase") == "Promoting" and before.get("phase") not in ("Promoting", "Invalid")
-        if begins and not forced and verdict != "Good":
+        strategy = ((self._world.live() or {}).get("spec") or {}).get("strategy") or {}
+        if begins and "blueGreen" not in strategy and not forced and verdict != "Good":
             self._broken("nothing but a good verdict promotes", f"promoting on {verdict}")
         if old and new and old.get("hash") != new.get("hash") and not forced:
             qualities = self._world.qualities

@@ -13,20 +13,28 @@ KINDS = (
     "controllerrevisions.apps",
     "pods",
 )
-STRATEGIES: tuple[list[dict[str, Any]], ...] = (
+_HEADER = {"setHeaderRoute": {"name": "inside", "match": [{"headers": {"x-team": {"exact": "ml"}}}]}}
+_CANARIES: tuple[list[dict[str, Any]], ...] = (
     [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}],
-    [
-        {"setWeight": 5},
-        {"pause": {"duration": "30s"}},
-        {"setWeight": 25},
-        {"pause": {"duration": "1m"}},
-        {"setWeight": 60},
-    ],
+    [{"setWeight": 5}, {"pause": {"duration": "30s"}}, {"setWeight": 25}, {"pause": {"duration": "1m"}},
+     {"setWeight": 60}],
     [{"setMirror": {"percentage": 100}}, {"pause": {"duration": "20s"}}, {"setWeight": 10}, {"analysis": {}}],
     [{"setWeight": 10}, {"pause": {}}, {"setWeight": 100}],
     [{"setWeight": 50}],
     [{"analysis": {"minDuration": "30s", "maxDuration": "2m"}}, {"setWeight": 30}, {"analysis": {"maxDuration": "3m"}}],
+    [{"setScale": {"matchWeight": True}}, {"setWeight": 25}, {"pause": {"duration": "40s"}}, {"setWeight": 75}],
+    [{"setScale": {"replicas": 1}}, _HEADER, {"pause": {"duration": "20s"}}, {"setHeaderRoute": {"name": "inside"}},
+     {"setScale": {"auto": True}}, {"setWeight": 40}],
+)  # fmt: skip
+STRATEGIES: tuple[dict[str, Any], ...] = (
+    *({"canary": {"steps": steps}} for steps in _CANARIES),
+    {"blueGreen": {}},
+    {"blueGreen": {"previewReplicas": 1, "previewHeader": {}, "autoPromotionSeconds": 20, "postPromotionAnalysis": {}}},
+    {"blueGreen": {"autoPromotionEnabled": False}},
+    {"shadow": {"untilVerdict": {"maxDuration": "3m"}}},
+    {"shadow": {"duration": "1m", "then": {"steps": [{"setWeight": 30}]}}},
 )
+"""Ways to release; a canary's are before the others."""
 
 
 @dataclass(frozen=True, slots=True)

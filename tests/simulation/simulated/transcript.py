@@ -47,7 +47,7 @@ class Transcript:
         blocked = status.get("blockedOn") or {}
         message = _calm(status.get("message", ""))
         state = (status.get("phase"), blocked.get("kind", ""), message)
-        if state != self._state:
+        if status and state != self._state:
             self._state = state
             on = f" [{state[1]}]" if state[1] else ""
             self.say("rollout", f"{state[0]}{on}: {message}")

@@ -35,15 +35,18 @@ class Ledger:
     copies: list[dict[str, Count]] = field(default_factory=list)
 
     def between(self, child: str, since: float, until: float, *, copied: bool) -> Count:
-        """Count what a revision served in the intervals that lie wholly within two times."""
+        """Count what a revision served in the intervals that lie wholly within two times.
+
+        With `copied` as its pods count: live requests and copies alike. Else as the gateway does: live ones.
+        """
         total = Count()
-        rows = self.copies if copied else self.live
         for index in range(bisect_left(self.times, since + EVERY), len(self.times)):
             if self.times[index] > until:
                 break
-            found = rows[index].get(child)
-            if found is not None:
-                total.add(found)
+            for rows in (self.live, self.copies) if copied else (self.live,):
+                found = rows[index].get(child)
+                if found is not None:
+                    total.add(found)
         return total
 
 

@@ -262,17 +262,20 @@ class Workloads:
             if not selector:
                 continue
             name = service["metadata"]["name"]
-            addresses = sorted(
-                pod.ip
+            pods = sorted(
+                (pod.ip, pod.name)
                 for state in self.sets.values()
                 for pod in state.pods.values()
                 if pod.ready and selector.items() <= pod.labels.items()
             )
-            self._write_slice(service, f"{name}-x", addresses)
+            self._write_slice(service, f"{name}-x", pods)
 
-    def _write_slice(self, service: Object, name: str, addresses: list[str]) -> None:
+    def _write_slice(self, service: Object, name: str, pods: list[tuple[str, str]]) -> None:
         live = self._api.find(ENDPOINT_SLICE, name)
-        endpoints = [{"addresses": [each], "conditions": {"ready": True}} for each in addresses]
+        endpoints: list[Object] = [
+            {"addresses": [ip], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": pod}}
+            for ip, pod in pods
+        ]
         meta = service["metadata"]
         if live is None:
             owner = {
@@ -295,7 +298,7 @@ class Workloads:
                 "ports": [],
             }
             self._api.create(ENDPOINT_SLICE, slice_, actor=ACTOR)
-        elif [each["addresses"][0] for each in live.get("endpoints") or ()] != addresses:
+        elif (live.get("endpoints") or []) != endpoints:
             self._api.merge(ENDPOINT_SLICE, name, {"endpoints": endpoints}, actor=ACTOR)
 
 

@@ -115,7 +115,7 @@ class World:
                 "metadata": {"name": self.rollout, "namespace": NAMESPACE_NAME},
                 "spec": {
                     "template": template(model, replicas),
-                    "strategy": {"canary": {"steps": self._strategy}},
+                    "strategy": self._strategy,
                     **spec,
                 },
             },
@@ -131,10 +131,12 @@ class World:
         self._patch({"spec": {"template": {"metadata": None, **template(model, replicas)}}})
 
     def do_strategy(self, index: int) -> None:
-        self._patch({"spec": {"strategy": {"canary": {"steps": STRATEGIES[index]}}}})
+        self.do_release(STRATEGIES[index])
 
-    def do_steps(self, steps: list[Object]) -> None:
-        self._patch({"spec": {"strategy": {"canary": {"steps": steps}}}})
+    def do_release(self, strategy: Object) -> None:
+        """Change the strategy; another one takes the place of the one before."""
+        others: Object = dict.fromkeys(("canary", "blueGreen", "shadow"))
+        self._patch({"spec": {"strategy": {**others, **strategy}}})
 
     def do_scale(self, replicas: int) -> None:
         predictors = json.loads(json.dumps((self.live() or {})["spec"]["template"]["spec"]["predictors"]))

@@ -1,0 +1,37 @@
+"""A scenario: a timeline of what people and the world do, told as an operator would read it."""
+
+import logging
+from pathlib import Path
+
+import yaml
+from simulated.story import Happening, Story
+from simulated.transcript import Transcript
+from simulated.world import World
+
+SCENARIOS = sorted(Path(__file__).parent.glob("*.yaml"))
+
+
+def tell(path: Path) -> str:
+    """Play a scenario and return its transcript."""
+    raw = yaml.safe_load(path.read_text())
+    story = Story(raw.get("seed", 1), (), silent=raw.get("silent", False), rate=float(raw.get("rate", 40)))
+    world = World(story)
+    transcript = Transcript(world.timeline, world.rollout)
+    world.say = transcript.say
+    world.api.watchers.append(transcript.happened)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with world.on_simulated_time():
+            world.start_controller()
+            world.create(raw.get("model", "good-0"), strategy=raw["strategy"], **raw.get("spec", {}))
+            for at, kind, *values in raw["timeline"]:
+                world.timeline.run_until(at)
+                transcript.say("----", f"{kind} {' '.join(map(str, values))}".rstrip())
+                world.happen(Happening(0.0, kind, tuple(values)))
+            world.timeline.run_until(raw["until"])
+    finally:
+        logging.disable(before)
+    served = sum(count.requests for row in world.users.ledger.live for count in row.values())
+    said = raw["story"].strip()
+    return f"{said}\n\n{transcript.text()}\n{served} requests, {world.users.lost} of them answered by nobody\n"
