@@ -30,6 +30,8 @@ _COPIED = (
     "multipleOf",
     "minItems",
     "maxItems",
+    "minProperties",
+    "maxProperties",
 )
 
 
@@ -105,9 +107,13 @@ class _Renderer:
         properties = schema.get("properties", {})
         if properties:
             result["properties"] = {key: self.property(name, key, properties[key], inside) for key in properties}
-        if name not in path and (rules := self.extras.rules.get(name)):
+        if name not in path and (rules := self.rules(name, path)):
             result["x-kubernetes-validations"] = [{"rule": each.rule, "message": each.message} for each in rules]
         return result
+
+    def rules(self, name: str, path: tuple[str, ...]) -> tuple[Rule, ...]:
+        """The rules of a model; none in a status, which only we write: in its unbounded lists they cost too much."""
+        return () if any(each.endswith("Status") for each in path) else self.extras.rules.get(name, ())
 
     def property(self, owner: str, key: str, schema: Schema, path: tuple[str, ...]) -> Schema:
         place = (owner, key)
@@ -143,7 +149,9 @@ class _Renderer:
                 values = schema.get("additionalProperties", True)
                 if not isinstance(values, dict):
                     return dict(_PRESERVED)
-                return {"type": "object", "additionalProperties": self.node(values, path, place)}
+                return (
+                    {"type": "object"} | _constraints(schema) | {"additionalProperties": self.node(values, path, place)}
+                )
             case "string" | "integer" | "number" | "boolean" as kind:
                 return {"type": kind} | _constraints(schema)
             case None if not set(schema) - {"title", "description", "default"}:
