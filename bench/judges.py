@@ -10,15 +10,17 @@ import math
 import statistics
 import sys
 import time
+import timeit
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from analysis import session
 from analysis.judges import halfplane
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line
 from bench import contenders as c
 from bench import progressive
 from bench.scenarios import FIXED, PROGRESSIVE
-from bench.traces import EDGES, TICK, Scenario, World, slower
+from bench.traces import EDGES, Scenario, World, slower
 
 MINUTES = 30
 
@@ -166,16 +168,28 @@ def whole_cell(judge: dict) -> str:
 
 
 def cost_of_a_tick(rollouts: int = 1000) -> dict:
-    """CPU time of judging one tick of so many rollouts, errors and latency, without reading Prometheus."""
+    """CPU milliseconds of one tick of so many rollouts, best of five; reading Prometheus is not among them."""
     world = World(Scenario(name="cost"), 1)
-    judge = c.Ours(world.history())
-    ticks = [world.tick(0.05) for _ in range(126)]
-    for tick in ticks[:26]:
-        judge.see(tick)
-    started = time.process_time()
-    for tick in ticks[26:]:
-        judge.see(tick)
-    return {"rollouts": rollouts, "milliseconds": 1000 * (time.process_time() - started) / 100 * rollouts, "tick": TICK}
+    begun = c.Ours(world.history()).session
+    ticks = [world.tick(0.05) for _ in range(100)]
+    evidence, sentences = [], []
+    for _ in range(5):
+        state, started = begun, time.process_time()
+        for tick in ticks:
+            state = session.step(state, tick)
+        evidence.append(time.process_time() - started)
+        started = time.process_time()
+        for _ in ticks:
+            session.judge(state)
+        sentences.append(time.process_time() - started)
+    scale = 1000 * rollouts / len(ticks)
+    yardstick = min(timeit.repeat("sum(range(1000))", number=1000, repeat=5, timer=time.process_time))
+    return {
+        "rollouts": rollouts,
+        "evidence_ms": scale * min(evidence),
+        "sentences_ms": scale * min(sentences),
+        "yardstick_us": 1000 * yardstick,
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -187,7 +201,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write all figures here")
     options = parser.parse_args(argv)
     results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
-    print(f"one tick of 1,000 rollouts: {results['cost_of_a_tick']['milliseconds']:.0f} ms of CPU\n")
+    cost = results["cost_of_a_tick"]
+    print(
+        f"CPU of a tick of 1,000 rollouts: evidence {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms"
+    )
+    print(f"(on a machine where sum(range(1000)) takes {cost['yardstick_us']:.0f} us)\n")
     for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, whole)):
         for scenario in scenarios:
             if options.only in scenario.name and options.kind in (kind, "all"):
