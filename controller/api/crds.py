@@ -16,7 +16,7 @@ from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.metric import MetricProvider
 from controller.api.rollout import MetricCheck, SeldonRollout
-from controller.api.strategy import PathMatch, SetScale, Step, Strategy, TextMatch
+from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
 MAX_CRD_BYTES = 150_000
@@ -41,6 +41,18 @@ EXTRAS = Extras(
         ),
         "Strategy": (exactly_one(Strategy, "a strategy"),),
         "Step": (exactly_one(Step, "a step"),),
+        "Gate": (exactly_one(Gate, "a gate"),),
+        "Pause": (
+            Rule(
+                "has(self.maxDuration) == has(self.onTimeout)",
+                "maxDuration and onTimeout belong together: give both or neither",
+            ),
+            Rule("!(has(self.duration) && has(self.maxDuration))", "a pause has duration or maxDuration, not both"),
+        ),
+        "CanaryStrategy": (
+            Rule("!(has(self.steps) && has(self.weights))", "a canary has steps or weights, not both"),
+            Rule("!has(self.interval) || has(self.weights)", "interval belongs to weights"),
+        ),
         "ShadowStrategy": (
             Rule("!(has(self.duration) && has(self.untilVerdict))", "a shadow has duration or untilVerdict, not both"),
         ),
@@ -61,7 +73,7 @@ EXTRAS = Extras(
             ),
             Rule(
                 "!(has(self.cookies) && self.cookies.size() > 0 && has(self.headers) "
-                "&& self.headers.exists(name, name.matches('(?i)^cookie$')))",
+                "&& ['cookie', 'Cookie', 'COOKIE'].exists(name, name in self.headers))",
                 "a match has cookies or a header `cookie`, not both",
             ),
         ),
@@ -95,6 +107,9 @@ EXTRAS = Extras(
             ("RolloutSpec", "revisionHistoryLimit"),
             ("SetMirror", "percentage"),
             ("ShadowStrategy", "percentage"),
+            ("Webhook", "interval"),
+            ("TimeWindow", "timeZone"),
+            ("CanaryStrategy", "judgedFromStep"),
             ("PreviewHeader", "name"),
             ("PreviewHeader", "value"),
             ("PrePromotionAnalysis", "skip"),

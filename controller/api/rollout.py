@@ -10,7 +10,7 @@ from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strat
 Phase = Literal[
     "Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Shadowed", "Invalid"
 ]  # fmt: skip
-Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry"]
+Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "approve"]
 Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
 
 
@@ -113,8 +113,18 @@ class Intent(StatusModel):
     verb: Verb
     by: str = ""
     reason: str = ""
+    gate: str = ""
+    """With approve: which gate; the one that the rollout waits at when empty."""
     outcome: Literal["done", "refused"] | None = None
     message: str = ""
+    at: Instant | None = None
+
+
+class Approved(StatusModel):
+    """A gate that a person opened for the running revision."""
+
+    name: str
+    by: str = ""
     at: Instant | None = None
 
 
@@ -310,6 +320,8 @@ class RolloutStatus(StatusModel):
     """Requests that go to the canary whatever its weight."""
     scale: SetScale | None = None
     """How many pods the canary has, when not as many as the template says."""
+    approvals: tuple[Approved, ...] = ()
+    """Gates that people opened for the running revision."""
     weights: Weights = Weights()
     analysis: AnalysisStatus = AnalysisStatus()
     shadow: ShadowReport | None = None

@@ -1,12 +1,16 @@
 """How a new revision takes over: canary, blue-green or shadow, as a person writes it."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from controller.api.meta import ApiModel, Duration
 
 Percent = Annotated[int, Field(ge=0, le=100)]
+DEFAULT_WEIGHTS = (5, 25, 50)
+ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 def _given(model: ApiModel) -> list[str]:
@@ -25,6 +29,18 @@ class Pause(ApiModel):
 
     duration: Duration | None = None
     """How long; without it until a person resumes."""
+    max_duration: Duration | None = None
+    """Wait for a person no longer than this; `onTimeout` says what happens then."""
+    on_timeout: Literal["promote", "abort"] | None = None
+    """promote: go on to the next step. abort: roll back. Only a pause that a person added stops this clock."""
+
+    @model_validator(mode="after")
+    def _together(self) -> "Pause":
+        if (self.max_duration is None) != (self.on_timeout is None):
+            raise ValueError("maxDuration and onTimeout belong together: give both or neither")
+        if self.duration is not None and self.max_duration is not None:
+            raise ValueError("a pause has duration or maxDuration, not both")
+        return self
 
 
 class AnalysisStep(ApiModel):
@@ -41,6 +57,58 @@ class SetMirror(ApiModel):
 
     percentage: Percent = 100
     """Percent of live requests that are copied."""
+
+
+class Webhook(ApiModel):
+    """Ask a web service: an answer of 2xx opens the gate, any other or none keeps it closed."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
+    """Gets a POST of JSON: `{namespace, name, revision, hash, step, weight}`. It is the controller who asks."""
+    interval: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(default="30s", validate_default=True)
+    """How often it is asked while the gate is closed, at least 1s."""
+
+
+class TimeWindow(ApiModel):
+    """Hours in which the gate is open."""
+
+    days: Annotated[tuple[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], ...], Field(max_length=7)] = ()
+    """The days on which it opens; every day when empty."""
+    start: ClockTime
+    """When it opens, as HH:MM."""
+    end: ClockTime
+    """When it closes, as HH:MM; on the next day when it is not after `start`."""
+    time_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    """An IANA name, such as Europe/Berlin."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone; expected an IANA name such as Europe/Berlin") from None
+        return value
+
+
+class Approval(ApiModel):
+    """A person opens the gate with the verb `approve`; it may be done before the gate is reached."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    """What is approved, such as security-review."""
+
+
+class Gate(ApiModel):
+    """Go on only once it is open: exactly one of its fields. The judge goes on meanwhile."""
+
+    webhook: Webhook | None = None
+    windows: Annotated[tuple[TimeWindow, ...], Field(min_length=1, max_length=20)] | None = None
+    """Open within any of these."""
+    approval: Approval | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Gate":
+        _one_of(self, "a gate")
+        return self
 
 
 class TextMatch(ApiModel):
@@ -134,6 +202,7 @@ class Step(ApiModel):
     set_header_route: HeaderRoute | None = None
     """Requests that go to the canary whatever its weight: until removed, or the rollout ends."""
     set_scale: SetScale | None = None
+    gate: Gate | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Step":
@@ -150,19 +219,29 @@ class Step(ApiModel):
 class CanaryStrategy(ApiModel):
     """Move live traffic to the new revision step by step."""
 
-    steps: tuple[Step, ...] = Field(
-        default=(
-            Step(set_weight=5),
-            Step(analysis=AnalysisStep()),
-            Step(set_weight=25),
-            Step(analysis=AnalysisStep()),
-            Step(set_weight=50),
-            Step(analysis=AnalysisStep()),
-        ),
-        min_length=1,
-        max_length=100,
-    )
-    """Taken in order. Without them: 5, 25 and 50 percent, each until the judge is satisfied."""
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)] | None = None
+    """Taken in order. Without steps and weights: 5, 25 and 50 percent, each until the judge is satisfied."""
+    weights: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=100)] | None = None
+    """The short form, instead of steps: these weights, each until the judge is satisfied."""
+    interval: Duration | None = None
+    """With `weights`: stay at each at least this long."""
+    judged_from_step: Annotated[int, Field(ge=0, le=100)] = 0
+    """The first step, counted from 0, whose requests are judged; what comes before cannot end the rollout."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "CanaryStrategy":
+        if self.steps is not None and self.weights is not None:
+            raise ValueError("a canary has steps or weights, not both")
+        if self.interval is not None and self.weights is None:
+            raise ValueError("interval belongs to weights")
+        return self
+
+    def plan(self) -> tuple[Step, ...]:
+        """Return the steps, written out."""
+        if self.steps is not None:
+            return self.steps
+        wait = Step(analysis=AnalysisStep(min_duration=self.interval))
+        return tuple(step for weight in self.weights or DEFAULT_WEIGHTS for step in (Step(set_weight=weight), wait))
 
 
 class UntilVerdict(ApiModel):

@@ -6,6 +6,8 @@ from controller.api.meta import format_duration
 from controller.api.strategy import (
     AnalysisStep,
     BlueGreenStrategy,
+    CanaryStrategy,
+    Gate,
     HeaderRoute,
     Pause,
     RouteMatch,
@@ -60,6 +62,8 @@ class Course:
     """After the last stage the judge is asked once more."""
     stands_down: bool = False
     """It ends without a promotion."""
+    unjudged: range = range(0)
+    """The stages whose requests are not judged."""
     fast_return: bool = False
     """A revision that still stands from before is switched back to without any stage."""
 
@@ -73,7 +77,8 @@ def course(strategy: Strategy) -> Course:
         return _blue_green(strategy.blue_green)
     if strategy.shadow is not None:
         return _shadow(strategy.shadow)
-    return Course(stages=strategy.canary.steps if strategy.canary else ())
+    canary = strategy.canary or CanaryStrategy()
+    return Course(stages=canary.plan(), unjudged=range(canary.judged_from_step))
 
 
 def _shadow(shadow: ShadowStrategy) -> Course:
@@ -87,7 +92,9 @@ def _shadow(shadow: ShadowStrategy) -> Course:
     stages = (Step(set_mirror=SetMirror(percentage=shadow.percentage)), wait, Report())
     if shadow.then is None:
         return Course(stages=stages, stands_down=True)
-    return Course(stages=(*stages, *shadow.then.steps))
+    begin = len(stages)
+    unjudged = range(begin, begin + shadow.then.judged_from_step)
+    return Course(stages=(*stages, *shadow.then.plan()), unjudged=unjudged)
 
 
 def _blue_green(spec: BlueGreenStrategy) -> Course:
@@ -143,8 +150,16 @@ def title(stage: Stage) -> str:
             return f"route {name}" if found else f"no route {name}"
         case Step(set_scale=SetScale() as scale):
             return f"scale {_amount(scale)}"
+        case Step(gate=Gate() as gate):
+            return _gate(gate)
         case Step():
             return "judge"
+
+
+def _gate(gate: Gate) -> str:
+    if gate.approval is not None:
+        return f"approval {gate.approval.name}"
+    return "webhook" if gate.webhook is not None else "time window"
 
 
 def _amount(scale: SetScale) -> str:

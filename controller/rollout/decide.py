@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from controller.api import names
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RevisionStatus, RolloutStatus
-from controller.rollout import actions, effects, intents, revisions, traffic
+from controller.rollout import actions, effects, gate, intents, revisions, stages, traffic
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
@@ -27,14 +27,14 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     status = _adopt_orphans(obs, words.refresh(obs, now=now), now)
     view, ground = Outlook(), survey(obs, status, now=now)
     # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
-    stages = len(course(obs.spec.strategy).stages) if obs.spec else 0
-    for _ in range(3 * (status.step_count + stages + len(Phase)) + 2):
+    ahead = len(course(obs.spec.strategy).stages) if obs.spec else 0
+    for _ in range(3 * (status.step_count + ahead + len(Phase)) + 2):
         ground = survey(obs, status, now=now)
         intent = intents.pending(obs.intent, status)
         if intent is not None:
             status = _answer(obs, status, intent, now)
             continue
-        status = _start_judging(status, ground, now)
+        status = _start_judging(obs, status, ground, now)
         view = _next(obs, status, ground, now)
         if view.event is None:
             break
@@ -97,23 +97,27 @@ def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime)
         refused = "the spec is invalid; correct it first"
     if event is Event.PROMOTE_FULL and not refused and obs.spec and course(obs.spec.strategy).stands_down:
         refused = "a shadow is never promoted; change the strategy to release the revision"
+    if event is Event.APPROVE and not refused and not gate.to_approve(obs, status, intent.gate):
+        known = ", ".join(gate.approvable(obs)) or "none"
+        refused = f"no gate {intent.gate!r} asks for an approval now; the strategy's are: {known}"
     if refused:
         answered = intent.model_copy(update={"outcome": "refused", "message": refused, "at": now})
         status = status.model_copy(update={"last_intent": answered})
-        return effects.record(status, now, "Refused", f"{intent.verb} by {intent.by or 'a person'}: {refused}")
+        return stages.record(status, now, "Refused", f"{intent.verb} by {intent.by or 'a person'}: {refused}")
     answered = intent.model_copy(update={"outcome": "done", "message": "", "at": now})
     status = status.model_copy(update={"last_intent": answered})
     return effects.apply_event(event, obs, status, now=now, intent=intent)
 
 
-def _start_judging(status: RolloutStatus, ground: Ground, now: datetime) -> RolloutStatus:
+def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> RolloutStatus:
     """The comparison starts with the canary's first request."""
     split = ground.split
     exposed = ground.in_effect and split is not None and bool(split.weight or split.mirror or split.routes)
     canary = status.canary_revision
     if canary is None or split is None or split.canary != canary.hash or not exposed:
         return status
-    if status.analysis.started_at is not None:
+    unjudged = course(obs.spec.strategy).unjudged if obs.spec else range(0)
+    if status.analysis.started_at is not None or status.current_step_index in unjudged:
         return status
     return status.model_copy(update={"analysis": status.analysis.model_copy(update={"started_at": now})})
 

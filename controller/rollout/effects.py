@@ -1,26 +1,25 @@
 """Effects: what each event does to a rollout's status. Pure; `now` is the instant of the decision."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from controller.api import names
 from controller.api.rollout import (
     AnalysisStatus,
-    HistoryEntry,
+    Approved,
     Intent,
     Reason,
     Rejected,
     RevisionStatus,
     RolloutStatus,
-    ShadowReport,
-    Weights,
 )
-from controller.api.strategy import HeaderRoute, Step
-from controller.rollout.course import EMPTY, Course, Report, Stage, Switch, course, kind
+from controller.api.strategy import Step
+from controller.rollout import gate
+from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
+from controller.rollout.stages import changed, course_of, enter, no_traffic, record, shadow_report, unrouted
 
-HISTORY_LIMIT, REJECTED_LIMIT = 50, 10
+REJECTED_LIMIT = 10
 
 
 def apply_event(  # noqa: C901 - one arm for each event: a table in the form of a match
@@ -37,9 +36,9 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
     by = (intent.by or "a person") if intent else ""
     match event:
         case Event.SPEC_INVALID:
-            return _set(status, phase=phase.value, interrupted=status.phase)
+            return changed(status, phase=phase.value, interrupted=status.phase)
         case Event.SPEC_VALID:
-            return _set(status, phase=status.interrupted or _phase_again(status), interrupted=None)
+            return changed(status, phase=status.interrupted or _phase_again(status), interrupted=None)
         case Event.NEW_REVISION:
             return _begin(obs, status, phase, now, "RevisionCreated")
         case Event.RETRY:
@@ -56,11 +55,13 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _switch(status, phase, now, by)
         case Event.PERSON_NEEDED:
             text = reason or "a person is needed"
-            paused = _set(status, phase=phase.value, paused_at=now, paused_by="", pause_reason=text)
+            paused = changed(status, phase=phase.value, paused_at=now, paused_by="", pause_reason=text)
             return record(paused, now, "Paused", text)
         case Event.PAUSE:
             said = _said(intent)
-            paused = _set(status, phase=phase.value, paused_at=now, paused_by=by, pause_reason=f"paused by {by}{said}")
+            paused = changed(
+                status, phase=phase.value, paused_at=now, paused_by=by, pause_reason=f"paused by {by}{said}"
+            )
             return record(paused, now, "Paused", f"paused by {by}{said}")
         case Event.RESUME:
             return _resume(obs, status, phase, now, by)
@@ -78,25 +79,20 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.STABLE_SERVES_ALL:
             return _stand_down(status, phase, now)
         case Event.SHADOW_DONE:
-            return _stand_down(_unrouted(status), phase, now)
+            return _stand_down(unrouted(status), phase, now)
+        case Event.PAUSE_OVER:
+            return _next_step(obs, status, phase, now, by="time", why=reason)
+        case Event.PAUSE_EXPIRED:
+            expired = Reason(metric="pause", message=reason)
+            return _reject(obs, status, phase, now, by="time", reason=expired)
+        case Event.APPROVE:
+            return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
 
 
-def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:
-    """Add an entry to the history; the oldest are dropped."""
-    current = status.canary_revision or status.stable_revision
-    number = revision if revision is not None else (current.number if current else 0)
-    entry = HistoryEntry(at=now, type=kind, message=message, revision=number)
-    return _set(status, history=(*status.history, entry)[-HISTORY_LIMIT:])
-
-
-def _set(status: RolloutStatus, **changes: Any) -> RolloutStatus:
-    return status.model_copy(update=changes)
-
-
 def _to(status: RolloutStatus, phase: Phase) -> RolloutStatus:
-    return _set(status, phase=phase.value)
+    return changed(status, phase=phase.value)
 
 
 def _said(intent: Intent | None) -> str:
@@ -118,7 +114,7 @@ def retire(status: RolloutStatus, revision: RevisionStatus | None, now: datetime
         return status
     others = tuple(retired for retired in status.retired_revisions if retired.hash != revision.hash)
     gone = revision.model_copy(update={"role": "retired", "retired_at": now})
-    return _set(status, retired_revisions=(*others, gone))
+    return changed(status, retired_revisions=(*others, gone))
 
 
 def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, kind: str, by: str = "") -> RolloutStatus:
@@ -132,16 +128,17 @@ def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ki
     path = names.prediction_prefix(obs.namespace, name)
     fresh = RevisionStatus(hash=target.hash, number=target.number, name=name, role="canary", path=path)
     skips = _skips(obs, status, target.hash)
-    status = _set(
+    status = changed(
         _running(status),
         phase=phase.value,
         canary_revision=fresh,
         retired_revisions=tuple(r for r in status.retired_revisions if r.hash != target.hash),
         rejected=tuple(r for r in status.rejected if r.hash != target.hash),
-        weights=_none(status.weights),
+        weights=no_traffic(status.weights),
         header_routes=(),
         scale=None,
         analysis=AnalysisStatus(),
+        approvals=(),
         skip_reason=skips,
         strategy=obs.spec.strategy.kind if obs.spec else None,
     )
@@ -149,7 +146,7 @@ def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ki
     status = record(status, now, kind, message, target.number)
     if status.stable_revision is None:
         return status
-    return _enter(obs, status, len(_course(obs).stages) if skips else 0, now)
+    return enter(obs, status, len(course_of(obs).stages) if skips else 0, now)
 
 
 def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
@@ -158,7 +155,7 @@ def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
     left = any(retired.hash == digest for retired in status.retired_revisions)
     failed = any(rejected.hash == digest for rejected in status.rejected)
     served = any(entry.type == "Promoted" and entry.revision == child_number(obs, digest) for entry in status.history)
-    if _course(obs).fast_return and left and served and not failed and child is not None and child.available:
+    if course_of(obs).fast_return and left and served and not failed and child is not None and child.available:
         return "it was stable before, and still stands"
     return ""
 
@@ -168,117 +165,53 @@ def child_number(obs: Observed, digest: str) -> int:
     return obs.revisions[digest].number if digest in obs.revisions else 0
 
 
-def _course(obs: Observed) -> Course:
-    return course(obs.spec.strategy) if obs.spec else EMPTY
-
-
 def _change_strategy(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
     """Start the running revision again, by the first stage of the other strategy."""
     chosen = obs.spec.strategy.kind if obs.spec else None
     text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
-    status = record(_unrouted(_running(status)), now, "StrategyChanged", text)
-    status = _set(status, phase=phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
-    return _enter(obs, status, 0, now)
+    status = record(unrouted(_running(status)), now, "StrategyChanged", text)
+    status = changed(status, phase=phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
+    return enter(obs, status, 0, now)
 
 
 def _running(status: RolloutStatus) -> RolloutStatus:
-    status = _set(status, paused_at=None, paused_by="", pause_reason="")
-    return _set(status, forced_by="", skip_reason="", canary_ready_at=None)
+    status = changed(status, paused_at=None, paused_by="", pause_reason="")
+    return changed(status, forced_by="", skip_reason="", canary_ready_at=None)
 
 
-def _enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> RolloutStatus:
-    """Go to a stage. A weight ends a mirror; a mirror leaves the weight."""
-    stages = _course(obs).stages
-    copying = status.weights.mirror > 0
-    if index < len(stages):
-        status = _arrive(stages[index], status, now)
-    if (status.weights.mirror > 0) != copying:
-        # Copies are counted by the orchestrators alone, live requests by the gateway too: a comparison of its own.
-        status = _set(status, analysis=AnalysisStatus())
-    return _set(
-        status,
-        current_step_index=min(index, len(stages)),
-        step_count=len(stages),
-        step_started_at=now,
-        step_progress_at=now,
-    )
+def _approve(obs: Observed, status: RolloutStatus, now: datetime, intent: Intent | None) -> RolloutStatus:
+    name = gate.to_approve(obs, status, intent.gate if intent else "")
+    by = (intent.by if intent else "") or "a person"
+    opened = Approved(name=name, by=by, at=now)
+    status = changed(status, approvals=(*(a for a in status.approvals if a.name != name), opened))
+    return record(status, now, "Approved", f"{name} approved by {by}{_said(intent)}")
 
 
-def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus:
-    """Do what a stage does at its beginning; what it waits for is the outlook's."""
-    weights = status.weights
-    match stage:
-        case Switch(control=control):
-            weights = weights.model_copy(update={"stable": 0, "canary": 100, "mirror": 0, "control": control})
-            fresh = AnalysisStatus() if control else status.analysis
-            return _set(status, weights=weights, header_routes=(), scale=None, analysis=fresh)
-        case Report():
-            weights = weights.model_copy(update={"mirror": 0})
-            return _report(_set(status, weights=weights, shadow=_shadow(status, now)), now)
-        case Step(set_weight=int(weight)):
-            return _set(status, weights=_none(weights).model_copy(update={"stable": 100 - weight, "canary": weight}))
-        case Step(set_mirror=mirror) if mirror is not None:
-            return _set(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
-        case Step(set_header_route=route) if route is not None:
-            return _set(status, header_routes=_routed(status.header_routes, route))
-        case Step(set_scale=scale) if scale is not None:
-            return _set(status, scale=None if scale.auto else scale)
-        case _:
-            return status
-
-
-def _routed(routes: tuple[HeaderRoute, ...], route: HeaderRoute) -> tuple[HeaderRoute, ...]:
-    """Set, change in its place, or remove a route."""
-    if not route.match:
-        return tuple(known for known in routes if known.name != route.name)
-    if any(known.name == route.name for known in routes):
-        return tuple(route if known.name == route.name else known for known in routes)
-    return (*routes, route)
-
-
-def _shadow(status: RolloutStatus, now: datetime) -> ShadowReport | None:
-    canary = status.canary_revision
-    if canary is None:
-        return status.shadow
-    return ShadowReport(
-        hash=canary.hash,
-        number=canary.number,
-        percentage=status.weights.mirror,
-        started_at=status.analysis.started_at,
-        ended_at=now,
-        verdict=status.analysis.verdict,
-        message=status.analysis.message or "no request was copied",
-        metrics=status.analysis.metrics,
-    )
-
-
-def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
-    found = status.shadow
-    return record(status, now, "ShadowEnded", f"{found.verdict}: {found.message}") if found else status
-
-
-def _next_step(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str = "") -> RolloutStatus:
+def _next_step(
+    obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str = "", why: str = ""
+) -> RolloutStatus:
     index = status.current_step_index
-    stages = _course(obs).stages
+    stages = course_of(obs).stages
     name = kind(stages[index]) if index < len(stages) else "the end"
     verb = f"skipped by {by}" if by else "done"
+    verb += f": {why}" if why else ""
     status = record(
-        _set(_running(status), phase=phase.value), now, "StepCompleted", f"step {index + 1} ({name}) {verb}"
+        changed(_running(status), phase=phase.value), now, "StepCompleted", f"step {index + 1} ({name}) {verb}"
     )
-    return _enter(obs, status, index + 1, now)
+    return enter(obs, status, index + 1, now)
 
 
 def _promote(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
     """Go on: past the present step, and at the end without the judge's consent."""
     if status.current_step_index >= status.step_count:
-        return _set(_running(status), phase=phase.value, forced_by=by)
+        return changed(_running(status), phase=phase.value, forced_by=by)
     return _next_step(obs, status, phase, now, by=by)
 
 
 def _switch(status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
-    weights = _none(status.weights).model_copy(update={"stable": 0, "canary": 100})
+    weights = no_traffic(status.weights).model_copy(update={"stable": 0, "canary": 100})
     forced, skips = by or status.forced_by, status.skip_reason
-    status = _set(
+    status = changed(
         _running(status),
         phase=phase.value,
         forced_by=forced,
@@ -296,16 +229,16 @@ def _resume(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, b
     """Leave a pause. Where a step itself waited for a person it is done; else its clock goes on where it stopped."""
     paused_at = status.paused_at or now
     person_step = not status.paused_by and _indefinite(obs, status)
-    status = record(_set(_running(status), phase=phase.value), now, "Resumed", f"resumed by {by}")
+    status = record(changed(_running(status), phase=phase.value), now, "Resumed", f"resumed by {by}")
     if person_step:
-        return _enter(obs, status, status.current_step_index + 1, now)
+        return enter(obs, status, status.current_step_index + 1, now)
     started = status.step_started_at or now
     again = started + (now - paused_at) if status.last_intent else now
-    return _set(status, step_started_at=min(max(again, started), now), step_progress_at=now)
+    return changed(status, step_started_at=min(max(again, started), now), step_progress_at=now)
 
 
 def _indefinite(obs: Observed, status: RolloutStatus) -> bool:
-    stages = _course(obs).stages
+    stages = course_of(obs).stages
     if status.current_step_index >= len(stages):
         return False
     stage = stages[status.current_step_index]
@@ -319,10 +252,10 @@ def _crown(status: RolloutStatus, phase: Phase, now: datetime, message: str) -> 
         raise ValueError("there is no canary to make stable")
     said = message or f"revision {canary.number} serves all traffic: {_because(status)}"
     status = retire(record(status, now, "Promoted", said, canary.number), previous, now)
-    weights = _none(status.weights).model_copy(update={"verified": True})
+    weights = no_traffic(status.weights).model_copy(update={"verified": True})
     stable = canary.model_copy(update={"role": "stable", "path": ""})
-    return _set(
-        _unrouted(_running(status)), phase=phase.value, stable_revision=stable, canary_revision=None, weights=weights
+    return changed(
+        unrouted(_running(status)), phase=phase.value, stable_revision=stable, canary_revision=None, weights=weights
     )
 
 
@@ -340,25 +273,16 @@ def _reject(
         return _to(status, Phase.HEALTHY)
     entry = Rejected(hash=canary.hash, number=canary.number, at=now, by=by, message=reason.message, reason=reason)
     rejected = (*(r for r in status.rejected if r.hash != canary.hash), entry)[-REJECTED_LIMIT:]
-    status = _set(_shadow_failed(obs, status, now), rejected=rejected)
-    status = _set(_unrouted(_running(status)), phase=phase.value)
+    status = changed(_shadow_failed(obs, status, now), rejected=rejected)
+    status = changed(unrouted(_running(status)), phase=phase.value)
     return record(status, now, "RolledBack", f"revision {canary.number}: {reason.message}", canary.number)
 
 
 def _shadow_failed(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
     """A shadow that is rolled back has its report, too."""
-    stages = _course(obs).stages
+    stages = course_of(obs).stages
     ahead = any(isinstance(stage, Report) for stage in stages[status.current_step_index :])
-    return _set(status, shadow=_shadow(status, now)) if ahead else status
-
-
-def _none(weights: Weights) -> Weights:
-    return weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0, "control": 0})
-
-
-def _unrouted(status: RolloutStatus) -> RolloutStatus:
-    """No request for the canary, of whatever kind."""
-    return _set(status, weights=_none(status.weights), header_routes=())
+    return changed(status, shadow=shadow_report(status, now)) if ahead else status
 
 
 def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, event: Event) -> RolloutStatus:
@@ -366,7 +290,7 @@ def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ev
     canary = status.canary_revision
     if canary is None or phase is not Phase.ROLLING_BACK:
         return _to(status, phase)
-    status = _set(_unrouted(_running(status)), phase=phase.value)
+    status = changed(unrouted(_running(status)), phase=phase.value)
     if event is Event.STABLE_AGAIN:
         why = "the template is stable's again"
     else:
@@ -376,7 +300,7 @@ def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ev
 
 def _stand_down(status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
     status = retire(status, status.canary_revision, now)
-    return _set(status, phase=phase.value, canary_revision=None, scale=None)
+    return changed(status, phase=phase.value, canary_revision=None, scale=None)
 
 
 def _worst(status: RolloutStatus, now: datetime) -> Reason:

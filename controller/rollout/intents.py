@@ -27,7 +27,8 @@ def parse_intent(text: str | None) -> tuple[Intent | None, str]:
     if raw.get("verb") not in VERBS:
         return None, f"intent {raw['id']}: verb {raw.get('verb')!r} is not one of {', '.join(VERBS)}"
     by, reason = str(raw.get("by") or ""), str(raw.get("reason") or "")
-    return Intent(id=raw["id"], verb=raw["verb"], by=by[:200], reason=reason[:1000]), ""
+    gate = str(raw.get("gate") or "")
+    return Intent(id=raw["id"], verb=raw["verb"], by=by[:200], reason=reason[:1000], gate=gate[:40]), ""
 
 
 def pending(intent: Intent | None, status: RolloutStatus) -> Intent | None:

@@ -54,6 +54,31 @@ class TrafficWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a gate's webhook is asked. Another question needs another answer."""
+
+    url: str
+    namespace: str
+    name: str
+    revision: int
+    hash: str
+    step: int
+    weight: int
+    since: datetime
+    """When the step began: each attempt is asked about anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a gate's webhook said."""
+
+    question: Question
+    open: bool
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingDefaults:
     """Where routes are attached when the rollout does not say."""
 
@@ -90,6 +115,8 @@ class Observed:
     analysis: AnalysisStatus | None = None
     """What the judge says of the comparison that `status.analysis.startedAt` names."""
     traffic: TrafficWindow | None = None
+    answer: Answer | None = None
+    """What the webhook of a gate said last."""
     in_the_way: str = ""
     """An object of the same name that is not ours, and how to go on."""
     defaults: RoutingDefaults = field(default_factory=RoutingDefaults)

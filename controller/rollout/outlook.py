@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
-from controller.api.strategy import AnalysisStep, Step
+from controller.api.strategy import AnalysisStep, Gate, Step
+from controller.rollout import gate
 from controller.rollout.course import Course, Judge, Ready, Report, Stage, Switch, course
 from controller.rollout.ground import Ground, deadline, full, waiting
 from controller.rollout.observed import Observed
@@ -37,7 +38,7 @@ def outlook(obs: Observed, status: RolloutStatus, ground: Ground, *, now: dateti
         case Phase.PROGRESSING:
             return _progressing(obs, status, ground, now)
         case Phase.PAUSED:
-            return _wait("person", status.pause_reason or f"paused by {status.paused_by or 'a person'}")
+            return _paused(obs, status, now)
         case Phase.PROMOTING:
             return _switching(obs, status, ground, now, Event.CANARY_SERVES_ALL)
         case Phase.ROLLING_BACK:
@@ -124,6 +125,8 @@ def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, n
             return Outlook(event=done) if stands_down or ground.in_effect else _mesh(ground)
         case Judge(step=step, lenient=lenient):
             return _analysis(obs, status, ground, step, now, lenient=lenient)
+        case Step(gate=Gate() as found):
+            return _gate(obs, status, ground, found, now)
         case Step(pause=None, analysis=None, set_scale=None):
             return _switching(obs, status, ground, now, Event.STEP_DONE)
         case Step(pause=None, analysis=None):
@@ -166,6 +169,31 @@ def _pause(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=_first(due, ends))
     return _wait("time", f"pausing for {format_duration(step.pause.duration)}", ends)
+
+
+def _paused(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
+    """Wait for a person; where the step itself asked for one, no longer than it says."""
+    reason = status.pause_reason or f"paused by {status.paused_by or 'a person'}"
+    stages = course(obs.spec.strategy).stages if obs.spec else ()
+    stage = stages[status.current_step_index] if status.current_step_index < len(stages) else None
+    pause = stage.pause if isinstance(stage, Step) else None
+    if status.paused_by or status.paused_at is None or pause is None or pause.max_duration is None:
+        return _wait("person", reason)
+    ends = status.paused_at + pause.max_duration
+    if now < ends:
+        return _wait("person", reason, ends)
+    waited = f"nobody answered for {format_duration(pause.max_duration)}"
+    return Outlook(event=Event.PAUSE_OVER if pause.on_timeout == "promote" else Event.PAUSE_EXPIRED, reason=waited)
+
+
+def _gate(obs: Observed, status: RolloutStatus, ground: Ground, found: Gate, now: datetime) -> Outlook:
+    late, due = _late(obs, status, ground, now)
+    if late and ground.blocked is not None:
+        return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
+    seen = gate.view(obs, status, found, now=now)
+    if ground.blocked is not None:
+        return Outlook(blocked=ground.blocked, wake=_first(due, seen.wake))
+    return Outlook(event=Event.STEP_DONE) if seen.open else _wait("gate", seen.message, seen.wake)
 
 
 def _analysis(

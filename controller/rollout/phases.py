@@ -49,6 +49,10 @@ class Event(StrEnum):
     """No step is left, and the judge finds the canary good."""
     SHADOW_DONE = "ShadowDone"
     """No step is left, and the revision was only to be shadowed."""
+    PAUSE_OVER = "PauseOver"
+    """A person was waited for long enough, and the step says to go on."""
+    PAUSE_EXPIRED = "PauseExpired"
+    """A person was waited for long enough, and the step says to roll back."""
     STRATEGY_CHANGED = "StrategyChanged"
     """The running revision is to take over in another way."""
     PERSON_NEEDED = "PersonNeeded"
@@ -69,10 +73,12 @@ class Event(StrEnum):
     RESUME = "resume"
     ABORT = "abort"
     RETRY = "retry"
+    APPROVE = "approve"
+    """Open a gate."""
 
 
 INTENTS = frozenset(
-    {Event.PROMOTE, Event.PROMOTE_FULL, Event.SKIP, Event.PAUSE, Event.RESUME, Event.ABORT, Event.RETRY}
+    {Event.PROMOTE, Event.PROMOTE_FULL, Event.SKIP, Event.PAUSE, Event.RESUME, Event.ABORT, Event.RETRY, Event.APPROVE}
 )
 
 Cell = Phase | str | None
@@ -91,6 +97,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PENDING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.PENDING,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIRST,
         _E.FIRST_SERVING: _P.HEALTHY, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIRST, _E.PROMOTE_FULL: _FIRST, _E.SKIP: _FIRST, _E.PAUSE: _FIRST, _E.RESUME: _FIRST,
@@ -100,6 +107,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: _P.DEGRADED,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _IDLE,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _IDLE, _E.PROMOTE_FULL: _IDLE, _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE,
@@ -109,6 +117,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: _P.SHADOWED, _E.STRATEGY_CHANGED: _P.PROGRESSING,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _P.PROGRESSING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: _P.PROGRESSING, _E.STEPS_DONE: _P.PROMOTING,
         _E.PERSON_NEEDED: _P.PAUSED, _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK,
         _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -120,6 +129,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: _P.PROGRESSING,
+        _E.PAUSE_OVER: _P.PROGRESSING, _E.PAUSE_EXPIRED: _P.ROLLING_BACK, _E.APPROVE: _P.PAUSED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
@@ -130,6 +140,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SWITCHING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK, _E.CANARY_SERVES_ALL: _P.HEALTHY,
         _E.STABLE_SERVES_ALL: None,
@@ -141,6 +152,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _ENDING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: _P.DEGRADED,
         _E.PROMOTE: _ENDING, _E.PROMOTE_FULL: _ENDING, _E.SKIP: _ENDING, _E.PAUSE: _ENDING, _E.RESUME: _ENDING,
@@ -150,6 +162,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _REJECTED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _REJECTED, _E.PROMOTE_FULL: _REJECTED,
@@ -160,6 +173,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.DEGRADED,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SHADOWED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _SHADOWED, _E.PROMOTE_FULL: _SHADOWED,
@@ -169,6 +183,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: _P.PROGRESSING,  # or what the invalid spec interrupted
         _E.NEW_REVISION: None, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIX,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIX, _E.PROMOTE_FULL: _FIX, _E.SKIP: _FIX, _E.PAUSE: _FIX, _E.RESUME: _FIX,

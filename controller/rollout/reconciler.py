@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +16,13 @@ from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.watches import Watch
 from controller.queue import Key
-from controller.rollout import judging
+from controller.rollout import gate, judging
 from controller.rollout.act import act
 from controller.rollout.decide import decide
 from controller.rollout.observe import key_of_owned, observe
-from controller.rollout.observed import RoutingDefaults
+from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
+from controller.rollout.webhooks import Webhooks
 from controller.settings import Settings
 
 log = logging.getLogger("seldon_rollouts.rollout")
@@ -46,6 +48,7 @@ class RolloutController:
         self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
         self._monitor = Monitor(Measurer(provider(settings)), step=settings.tick) if settings.prometheus_url else None
         self._tracked: dict[Key, Comparison] = {}
+        self._webhooks = Webhooks(clock.now)
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.SELDON_ROLLOUT, _key),
@@ -89,6 +92,7 @@ class RolloutController:
         rollout = self._cluster.get(resources.SELDON_ROLLOUT, *key)
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
+            self._webhooks.forget(key)
             return None
         obs = observe(
             self._cluster,
@@ -97,6 +101,7 @@ class RolloutController:
             traffic=judging.window(self._monitor.traffic(key)) if self._monitor else None,
             defaults=self._defaults,
         )
+        obs = replace(obs, answer=self._answer(key, obs))
         decision = decide(obs, now=clock.now())
         await act(self._cluster, obs.namespace, decision.actions)
         await self._write(rollout, decision.status)
@@ -105,6 +110,12 @@ class RolloutController:
             log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)
             await self._cluster.event(rollout, type=said.type, reason=said.reason, message=said.message)
         return decision.requeue_after
+
+    def _answer(self, key: Key, obs: Observed) -> Answer | None:
+        """Ask what the gate that the rollout stands at wants to know; return what is known of it."""
+        found = gate.current(obs, obs.status)
+        interval = found.webhook.interval if found is not None and found.webhook is not None else timedelta()
+        return self._webhooks.answer(key, gate.question(obs, obs.status), interval, self._requeue)
 
     async def _write(self, rollout: dict[str, Any], status: RolloutStatus) -> None:
         fresh = status.model_dump(by_alias=True, mode="json", exclude_none=True)

@@ -170,6 +170,7 @@ VERBS = {
     "resume": "Go on after a pause.",
     "abort": "Take all traffic back to the stable revision.",
     "retry": "Try a rejected revision again from its first step.",
+    "approve": "Approve what the gate that the rollout waits at asks for.",
 }
 
 

@@ -11,7 +11,7 @@ from controller.api.rollout import AnalysisStatus, Intent, MetricStatus, Rollout
 from controller.rollout import actions, revisions, traffic
 from controller.rollout.actions import Announcement, Decision
 from controller.rollout.decide import decide
-from controller.rollout.observed import Child, Observed, Route, TrafficWindow
+from controller.rollout.observed import Answer, Child, Observed, Route, TrafficWindow
 from controller.rollout.revisions import Revision
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -48,6 +48,8 @@ class World:
     """The observed share of the canary, when it is not what the route says."""
     requests: int = 1000
     intent: Intent | None = None
+    answer: Answer | None = None
+    """What a gate's webhook said last."""
     invalid: str = ""
     said: list[Announcement] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -78,7 +80,7 @@ class World:
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=Route(live=self.route, ours=True, accepted=self.accepted) if self.route else None,
-            in_the_way=self.in_the_way,
+            in_the_way=self.in_the_way, answer=self.answer,
         )  # fmt: skip
         return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
 
@@ -228,9 +230,10 @@ class World:
         self.verdict = AnalysisStatus(verdict="Bad", message=metric.message, metrics=(metric,))
         return self
 
-    def ask(self, verb: str, by: str = "ada", reason: str = "because") -> Decision:
+    def ask(self, verb: str, by: str = "ada", reason: str = "because", gate: str = "") -> Decision:
         number = int(self.intent.id) + 1 if self.intent else 1
-        self.intent = Intent.model_validate({"id": str(number), "verb": verb, "by": by, "reason": reason})
+        said = {"id": str(number), "verb": verb, "by": by, "reason": reason, "gate": gate}
+        self.intent = Intent.model_validate(said)
         return self.step()
 
     def hash_of(self, image: str) -> str:

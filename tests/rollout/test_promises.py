@@ -49,6 +49,10 @@ STEPS = st.lists(
                 {"setHeaderRoute": {"name": "friends"}},
                 {"setScale": {"replicas": 1}},
                 {"setScale": {"matchWeight": True}},
+                {"gate": {"approval": {"name": "security"}}},
+                {"gate": {"windows": [{"start": "12:05", "end": "12:10"}]}},
+                {"pause": {"maxDuration": "30s", "onTimeout": "promote"}},
+                {"pause": {"maxDuration": "30s", "onTimeout": "abort"}},
             ]
         ),
     ),

@@ -1,0 +1,113 @@
+"""Stages: what arriving at one does to a rollout's status, and the small changes that effects are made of."""
+
+from datetime import datetime
+from typing import Any
+
+from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport, Weights
+from controller.api.strategy import HeaderRoute, Step
+from controller.rollout.course import EMPTY, Course, Report, Stage, Switch, course
+from controller.rollout.observed import Observed
+
+HISTORY_LIMIT = 50
+
+
+def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:
+    """Add an entry to the history; the oldest are dropped."""
+    current = status.canary_revision or status.stable_revision
+    number = revision if revision is not None else (current.number if current else 0)
+    entry = HistoryEntry(at=now, type=kind, message=message, revision=number)
+    return changed(status, history=(*status.history, entry)[-HISTORY_LIMIT:])
+
+
+def changed(status: RolloutStatus, **changes: Any) -> RolloutStatus:
+    """Return the status with other values."""
+    return status.model_copy(update=changes)
+
+
+def course_of(obs: Observed) -> Course:
+    """Return the course of the rollout's strategy; an empty one while the spec is not valid."""
+    return course(obs.spec.strategy) if obs.spec else EMPTY
+
+
+def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> RolloutStatus:
+    """Go to a stage. A weight ends a mirror; a mirror leaves the weight."""
+    stages = course_of(obs).stages
+    copying = status.weights.mirror > 0
+    if index < len(stages):
+        status = _arrive(stages[index], status, now)
+    if (status.weights.mirror > 0) != copying:
+        # Copies are counted by the orchestrators alone, live requests by the gateway too: a comparison of its own.
+        status = changed(status, analysis=AnalysisStatus())
+    return changed(
+        status,
+        current_step_index=min(index, len(stages)),
+        step_count=len(stages),
+        step_started_at=now,
+        step_progress_at=now,
+    )
+
+
+def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus:
+    """Do what a stage does at its beginning; what it waits for is the outlook's."""
+    weights = status.weights
+    match stage:
+        case Switch(control=control):
+            weights = weights.model_copy(update={"stable": 0, "canary": 100, "mirror": 0, "control": control})
+            fresh = AnalysisStatus() if control else status.analysis
+            return changed(status, weights=weights, header_routes=(), scale=None, analysis=fresh)
+        case Report():
+            weights = weights.model_copy(update={"mirror": 0})
+            return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)
+        case Step(set_weight=int(weight)):
+            return changed(
+                status, weights=no_traffic(weights).model_copy(update={"stable": 100 - weight, "canary": weight})
+            )
+        case Step(set_mirror=mirror) if mirror is not None:
+            return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
+        case Step(set_header_route=route) if route is not None:
+            return changed(status, header_routes=_routed(status.header_routes, route))
+        case Step(set_scale=scale) if scale is not None:
+            return changed(status, scale=None if scale.auto else scale)
+        case _:
+            return status
+
+
+def _routed(routes: tuple[HeaderRoute, ...], route: HeaderRoute) -> tuple[HeaderRoute, ...]:
+    """Set, change in its place, or remove a route."""
+    if not route.match:
+        return tuple(known for known in routes if known.name != route.name)
+    if any(known.name == route.name for known in routes):
+        return tuple(route if known.name == route.name else known for known in routes)
+    return (*routes, route)
+
+
+def shadow_report(status: RolloutStatus, now: datetime) -> ShadowReport | None:
+    """Return what the judge says of the shadow that runs now."""
+    canary = status.canary_revision
+    if canary is None:
+        return status.shadow
+    return ShadowReport(
+        hash=canary.hash,
+        number=canary.number,
+        percentage=status.weights.mirror,
+        started_at=status.analysis.started_at,
+        ended_at=now,
+        verdict=status.analysis.verdict,
+        message=status.analysis.message or "no request was copied",
+        metrics=status.analysis.metrics,
+    )
+
+
+def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
+    found = status.shadow
+    return record(status, now, "ShadowEnded", f"{found.verdict}: {found.message}") if found else status
+
+
+def no_traffic(weights: Weights) -> Weights:
+    """Return the weights with everything on stable, and no copies."""
+    return weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0, "control": 0})
+
+
+def unrouted(status: RolloutStatus) -> RolloutStatus:
+    """No request for the canary, of whatever kind."""
+    return changed(status, weights=no_traffic(status.weights), header_routes=())
