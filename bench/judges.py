@@ -202,9 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
     cost = results["cost_of_a_tick"]
-    print(
-        f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, and {cost['sentences_ms']:.0f} ms for sentences"
-    )
+    print(f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms")
     print(f"(on a machine where `for i in range(1000): i * i` takes {cost['yardstick_us']:.0f} us)\n")
     for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, whole)):
         for scenario in scenarios:
