@@ -107,13 +107,9 @@ class _Renderer:
         properties = schema.get("properties", {})
         if properties:
             result["properties"] = {key: self.property(name, key, properties[key], inside) for key in properties}
-        if name not in path and (rules := self.rules(name, path)):
+        if name not in path and (rules := self.extras.rules.get(name)):
             result["x-kubernetes-validations"] = [{"rule": each.rule, "message": each.message} for each in rules]
         return result
-
-    def rules(self, name: str, path: tuple[str, ...]) -> tuple[Rule, ...]:
-        """The rules of a model; none in a status, which only we write: in its unbounded lists they cost too much."""
-        return () if any(each.endswith("Status") for each in path) else self.extras.rules.get(name, ())
 
     def property(self, owner: str, key: str, schema: Schema, path: tuple[str, ...]) -> Schema:
         place = (owner, key)

@@ -242,7 +242,7 @@ async def test_what_the_api_server_refuses_is_told_in_its_words(lab: Any, make_m
         status = await lab.state("Failed")
         assert "iris-default-0-classifier" in status["description"]
         assert "not a label!" in status["description"]
-        raw["spec"]["predictors"][0]["labels"] = {}
+        del raw["spec"]["predictors"][0]["labels"]
         await lab.apply(raw)
         await lab.state("Available")
 
