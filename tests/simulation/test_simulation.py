@@ -35,7 +35,7 @@ def test_random_stories_break_no_promise() -> None:
         try:
             steps += play(story).timeline.steps
         except BrokenPromiseError as problem:
-            shortest = shrink(story, problem.promise, tries=60)
+            shortest = shrink(story, problem.promise, tries=25)
             pytest.fail(f"seed {seed}: {problem}\n{shortest}\n\n{as_yaml(shortest, promise=problem.promise)}")
         seed += 1
     print(f"{steps} steps in {seed} stories, {time.process_time() - began:.0f} s")

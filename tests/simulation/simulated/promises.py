@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simulated.world import World
 
 WAITING = frozenset({"Pending", "Progressing", "Paused", "Promoting", "RollingBack"})
+MOVING = frozenset({"Progressing", "Paused", "Promoting"})
 AT_REST = frozenset({"Healthy", "Degraded", "Paused", "Shadowed"})
 SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRule"})
 """Kinds without which a revision cannot answer."""
@@ -80,7 +81,8 @@ class Promises:
             child = _child(host)
             if weight <= before.get(host, 0):
                 continue
-            if not seen.get(child):
+            others = any(ready for name, ready in seen.items() if name != child)
+            if others and not seen.get(child):
                 self._broken(
                     "no weight without ready pods", f"{child} gets {weight} % and has no ready pod in the cache"
                 )
@@ -130,6 +132,7 @@ class Promises:
         if status.get("phase") in WAITING and not status.get("blockedOn"):
             self._broken("every block is named", f"phase {status['phase']} waits for nothing: {status.get('message')}")
         self._promotion(before, status)
+        self._forward(before, status)
         self._leaving(status)
 
     def _promotion(self, before: Object, status: Object) -> None:
@@ -145,6 +148,18 @@ class Promises:
             was, is_ = qualities.of_child(old["name"]), qualities.of_child(new["name"])
             if is_.fails > was.fails + 0.05:
                 self._broken("a bad revision is never stable", f"{new['name']} fails {is_.fails} of its requests")
+
+    def _forward(self, before: Object, status: Object) -> None:
+        """Two controllers at once, a crash or old news never take a canary back to a step that it has left."""
+        old, new = before.get("canaryRevision") or {}, status.get("canaryRevision") or {}
+        asked = [
+            (each.get("observedGeneration"), (each.get("lastIntent") or {}).get("id")) for each in (before, status)
+        ]
+        same = old and new and old["hash"] == new["hash"] and asked[0] == asked[1]
+        if same and before["phase"] in MOVING and status["phase"] in MOVING:
+            steps = before.get("currentStepIndex", 0), status.get("currentStepIndex", 0)
+            if steps[1] < steps[0]:
+                self._broken("steps never go backwards", f"from step {steps[0] + 1} to {steps[1] + 1}")
 
     def _leaving(self, status: Object) -> None:
         """Going back, the route gives nothing to the rejected revision, or what is lacking is named."""
