@@ -132,9 +132,8 @@ class LocalCluster:
             await furnish(client, self.options.crds)
         at = self.addresses
         scrape = self.options.scrape_seconds
-        await self._start(
-            [components.node(at), components.mesh(at), components.prometheus(at, scrape_seconds=scrape)], together=True
-        )
+        node = components.node(at, collect_garbage=self._real)
+        await self._start([node, components.mesh(at), components.prometheus(at, scrape_seconds=scrape)], together=True)
         more = self.options.extra
         if more is not None:
             await self._start(list(more(at)), together=True)

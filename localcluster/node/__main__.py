@@ -22,6 +22,7 @@ from localcluster.node.agent import Agent
 from localcluster.node.drain import Drain
 from localcluster.node.records import Records
 from localcluster.node.room import NodeRoom, Settings
+from localcluster.workloads.collector import Collector
 from localcluster.workloads.controller import Workloads
 
 log = logging.getLogger("localcluster.node")
@@ -40,6 +41,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--storage-root", type=Path, metavar="DIR", help="stands in for buckets: gs://b/p is DIR/gs/b/p"
     )
     parser.add_argument("--runtime", choices=[*runtimes.RUNTIMES], help="model servers in an environment of their own")
+    parser.add_argument(
+        "--collect-garbage", action="store_true", help="do what kube-controller-manager does after a deletion"
+    )
     parser.add_argument("--node-name", default="local")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser.parse_args(arguments)
@@ -63,13 +67,13 @@ def settings_of(options: argparse.Namespace) -> Settings:
     )
 
 
-async def run(settings: Settings, client: ApiClient, ended: asyncio.Event) -> None:
-    """Run until `ended` is set, or our parent dies."""
+async def run(settings: Settings, client: ApiClient, ended: asyncio.Event, *, collect_garbage: bool = False) -> None:
+    """Run until `ended` is set, or our parent dies; `collect_garbage` is for a server that does not do it itself."""
     records = Records(settings.data_dir / "processes.json")
     if left := await asyncio.to_thread(records.recover):
         log.info("ended %d process sessions of an earlier run", left)
     records.open()
-    workloads = Workloads(client)
+    workloads, collector = Workloads(client), Collector(client)
     timeout = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=False)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
@@ -81,10 +85,13 @@ async def run(settings: Settings, client: ApiClient, ended: asyncio.Event) -> No
             if not ended.is_set():
                 await workloads.start()
                 await agent.start()
+                if collect_garbage:
+                    await collector.start()
                 log.info("node %s runs pods of %s", settings.node_name, client.server)
             await _until(ended)
         finally:
             await agent.stop()
+            await collector.stop()
             await workloads.stop()
             await recorder.close()
             records.close()
@@ -113,14 +120,14 @@ async def _until(ended: asyncio.Event) -> None:
             continue
 
 
-async def serve(settings: Settings, kubeconfig: Path) -> None:
+async def serve(settings: Settings, kubeconfig: Path, *, collect_garbage: bool = False) -> None:
     """Run until SIGTERM or SIGINT."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with ApiClient.from_kubeconfig(kubeconfig) as client:
-        await run(settings, client, ended)
+        await run(settings, client, ended, collect_garbage=collect_garbage)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(serve(settings_of(options), options.kubeconfig))
+        asyncio.run(serve(settings_of(options), options.kubeconfig, collect_garbage=options.collect_garbage))
     except (images.CatalogueError, runtimes.RuntimeSetupError, KubeconfigError, NoAddressError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -21,7 +21,8 @@ from controller.manager import Manager
 from controller.settings import Settings
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.client import ApiClient, Reflector
-from localcluster.testserver import running_server
+from localcluster.testserver import is_real, running_server
+from localcluster.workloads.collector import Collector
 from localcluster.workloads.controller import Workloads
 
 ROOT = Path(__file__).parents[3]
@@ -217,9 +218,13 @@ async def furnished(server: RunningApiServer, namespace: str) -> AsyncIterator[L
         workloads = Workloads(client)
         await workloads.start()
         await reflector.synced()
+        collector = Collector(client)
+        if is_real():
+            await collector.start()
         try:
             yield Lab(server, client, pods, namespace)
         finally:
+            await collector.stop()
             await workloads.stop()
             await reflector.stop()
             await asyncio.gather(*pods.tasks, return_exceptions=True)
