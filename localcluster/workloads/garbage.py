@@ -88,7 +88,7 @@ def plan(things: Iterable[Thing]) -> tuple[Step, ...]:
 
 
 def _judged(thing: Thing, known: Mapping[str, Thing], dependents: Mapping[str, list[Thing]]) -> Iterable[Step]:
-    """A dependent goes when no owner stays; owners that are gone are taken off one that stays."""
+    """A dependent goes when no owner stays; owners that are gone or wait for it are taken off one that stays."""
     solid, absent, waiting = [], [], []
     for owner in thing.owners:
         found = known.get(owner["uid"])
@@ -98,8 +98,8 @@ def _judged(thing: Thing, known: Mapping[str, Thing], dependents: Mapping[str, l
             waiting.append(owner)
         else:
             solid.append(owner)
-    if solid and absent:
-        yield Rewrite(thing=thing, metadata={"ownerReferences": solid + waiting}, because=tuple(absent))
+    if solid and (absent or waiting):
+        yield Rewrite(thing=thing, metadata={"ownerReferences": solid}, because=tuple(absent))
     elif solid:
         return
     elif waiting and not thing.going:
