@@ -21,8 +21,8 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
         return None
     return Comparison(
         key=(obs.namespace, obs.name),
-        stable=_arm(obs, stable),
-        canary=_arm(obs, canary),
+        stable=_arm(obs, status, stable),
+        canary=_arm(obs, status, canary),
         plan=plan(obs.spec.analysis),
         started_at=started,
         restarts=status.analysis.restarts,
@@ -30,8 +30,9 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
     )
 
 
-def _arm(obs: Observed, revision: RevisionStatus) -> Arm:
-    services = traffic.services(obs, obs.revisions[revision.hash])
+def _arm(obs: Observed, status: RolloutStatus, revision: RevisionStatus) -> Arm:
+    """Return an arm. While stable lives on copies the gateway counts the canary alone: only orchestrators see both."""
+    services = () if status.weights.control else traffic.services(obs, obs.revisions[revision.hash])
     return Arm(namespace=obs.namespace, deployment=revision.name, services=services)
 
 

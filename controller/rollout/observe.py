@@ -11,7 +11,7 @@ from controller.api.rollout import AnalysisStatus, RolloutSpec, RolloutStatus
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import intents, revisions
+from controller.rollout import intents, judging, revisions
 from controller.rollout.observed import Child, Observed, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
@@ -70,12 +70,15 @@ def _spec(rollout: dict[str, Any]) -> tuple[RolloutSpec | None, str]:
     try:
         spec = RolloutSpec.model_validate(rollout.get("spec") or {})
         revisions.check_template((rollout.get("spec") or {}).get("template") or {})
+        judging.plan(spec.analysis)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(("spec", *(str(part) for part in first["loc"])))
         return None, f"{path}: {first['msg']}, found {first['input']!r}"[:1000]
     except InvalidSpecError as error:
         return None, str(error)
+    except ValueError as error:
+        return None, f"spec.analysis: {error}"
     return spec, ""
 
 

@@ -98,6 +98,8 @@ def _switching(obs: Observed, status: RolloutStatus, ground: Ground, now: dateti
 
 
 def _share(status: RolloutStatus) -> str:
+    if status.weights.mirror or status.weights.control:
+        return "waiting to see the copies arrive"
     observed = status.weights.observed.canary_percent
     if observed is None:
         return f"waiting to see the canary take {status.weights.canary} % of requests"

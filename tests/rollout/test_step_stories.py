@@ -12,12 +12,10 @@ from controller.rollout.observed import Answer
 FRIENDS = {"name": "friends", "match": [{"headers": {"X-Group": {"exact": "friends"}}}]}
 
 
-def at_step(world, *steps, upgrade: bool = True):
+def at_step(world, *steps) -> None:
+    """Bring v1 up, and v2 as far as its steps let it."""
     world.steps = [*steps]
-    world.serving()
-    world.upgrade()
-    world.settle()
-    return world
+    world.serving().upgrade().run(30)
 
 
 def test_a_header_route_takes_its_requests_and_only_those(world) -> None:
