@@ -78,6 +78,16 @@ EXTRAS = Extras(
             ),
         ),
         "MetricCheck": (exactly_one(MetricCheck, "a metric"),),
+        "LatencyCheck": (
+            Rule("has(self.slowerThan) == has(self.max)", "latency.slowerThan and latency.max belong together"),
+        ),
+        "Analysis": (
+            Rule(
+                "!has(self.judge) || self.judge != 'threshold' || (has(self.metrics) && self.metrics.exists(m, "
+                "(has(m.errorRate) && has(m.errorRate.max)) || (has(m.latency) && has(m.latency.max))))",
+                "the threshold judge needs max in at least one metric",
+            ),
+        ),
         "MetricProvider": (exactly_one(MetricProvider, "a provider"),),
         "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
         "Argument": (

@@ -46,6 +46,12 @@ class LatencyCheck(ApiModel):
     max: Annotated[float, Field(gt=0, lt=1)] | None = None
     """A ceiling of one's own for the share of requests slower than `slowerThan`."""
 
+    @model_validator(mode="after")
+    def _together(self) -> "LatencyCheck":
+        if (self.slower_than is None) != (self.max is None):
+            raise ValueError("latency.slowerThan and latency.max belong together: give both or neither")
+        return self
+
 
 class MetricCheck(ApiModel):
     """One typed check on the orchestrator's and the gateway's own metrics: exactly one of its fields."""
@@ -79,6 +85,13 @@ class Analysis(ApiModel):
     )
     """What is judged: failed requests and latency when absent."""
 
+    @model_validator(mode="after")
+    def _threshold_has_limits(self) -> "Analysis":
+        limits = [check.max for metric in self.metrics for check in (metric.error_rate, metric.latency) if check]
+        if self.judge == "threshold" and all(limit is None for limit in limits):
+            raise ValueError("the threshold judge needs max in at least one metric")
+        return self
+
 
 class Routing(ApiModel):
     """The VirtualService that splits the traffic."""
@@ -87,6 +100,13 @@ class Routing(ApiModel):
     """Hosts it answers for; the controller's setting when empty."""
     gateways: tuple[str, ...] = ()
     """Istio gateways, or `mesh`; the controller's setting when empty."""
+
+
+class RollbackWindow(ApiModel):
+    """Going back to a revision that was stable not long ago needs neither steps nor judge."""
+
+    revisions: Annotated[int, Field(ge=1, le=1000)]
+    """How many revisions back, counted from stable."""
 
 
 class RolloutSpec(ApiModel):
@@ -100,6 +120,8 @@ class RolloutSpec(ApiModel):
     """How long one step may wait for pods or for the mesh before the rollout is rolled back."""
     scale_down_delay: Duration = Field(default="30s", validate_default=True)
     """How long a revision without traffic is kept for its connections to drain."""
+    rollback_window: RollbackWindow | None = None
+    """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
     """How many old revisions can be gone back to."""
     adopt: bool = False
