@@ -334,7 +334,7 @@ class RolloutStatus(StatusModel):
     forced_by: str = ""
     """Who had it promoted without the judge's consent."""
     skip_reason: str = ""
-    """Why neither steps nor judge are needed: the revision was stable a moment ago."""
+    """Why neither steps nor judge are needed: the revision was stable not long ago."""
     interrupted: Phase | None = None
     """The phase that an invalid spec interrupted."""
     canary_ready_at: Instant | None = None

@@ -150,19 +150,20 @@ def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ki
 
 
 def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
-    """Say why a revision needs neither stages nor judge: it was stable a moment ago, and still stands."""
+    """Say why a revision needs neither stages nor judge: it was stable not long ago, and was not rejected since."""
+    number = obs.revisions[digest].number if digest in obs.revisions else 0
+    failed = any(rejected.hash == digest for rejected in status.rejected)
+    served = any(entry.type == "Promoted" and entry.revision == number for entry in status.history)
+    if failed or not served or obs.spec is None or course_of(obs).stands_down:
+        return ""
     child = obs.children.get(digest)
     left = any(retired.hash == digest for retired in status.retired_revisions)
-    failed = any(rejected.hash == digest for rejected in status.rejected)
-    served = any(entry.type == "Promoted" and entry.revision == child_number(obs, digest) for entry in status.history)
-    if course_of(obs).fast_return and left and served and not failed and child is not None and child.available:
+    if course_of(obs).fast_return and left and child is not None and child.available:
         return "it was stable before, and still stands"
+    window, stable = obs.spec.rollback_window, status.stable_revision
+    if window is not None and stable is not None and 0 < stable.number - number <= window.revisions:
+        return f"it was stable before, within the rollback window of {window.revisions}"
     return ""
-
-
-def child_number(obs: Observed, digest: str) -> int:
-    """Return the number of a revision; 0 when it is not known."""
-    return obs.revisions[digest].number if digest in obs.revisions else 0
 
 
 def _change_strategy(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
