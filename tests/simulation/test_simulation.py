@@ -15,9 +15,9 @@ from simulated.world import World, play
 from controller.rollout import reconciler
 
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.yaml"))
-STEPS = 25_000
-"""About 40 s on one core; `make simulate STEPS=1000000` takes more."""
-SECONDS = 60
+STEPS = 12_000
+"""About 25 s of one core (460 to 660 steps a second); `make simulate` takes 50,000, or as many as it is told."""
+SECONDS = 45
 """Of the processor's time: a slow machine stops here, and says how far it came."""
 
 
