@@ -8,9 +8,10 @@ import asyncio
 import itertools
 import os
 import threading
+import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ from kubetest.condition import Condition  # noqa: E402 - after the shim
 from kubetest.objects.namespace import Namespace  # noqa: E402
 from kubetest.utils import wait_for_condition  # noqa: E402
 
+from e2e import account  # noqa: E402
+from localcluster.cluster import LocalCluster  # noqa: E402
 from localcluster.faults import Faults  # noqa: E402
-from seldon_rollouts import local  # noqa: E402
+from localcluster.supervise import Supervised  # noqa: E402
+from seldon_rollouts import data, local  # noqa: E402
 from seldon_rollouts.demo import models  # noqa: E402
 from seldon_rollouts.demo.traffic import Users  # noqa: E402
 
@@ -52,6 +56,8 @@ class World:
     gateway_url: str
     faults: Faults | None
     """None on a real cluster: there nothing is killed."""
+    refusals: Callable[[], list[str]] | None = None
+    """With a real API server, where the controller runs as the base's account: what it was refused."""
 
 
 @pytest.fixture(scope="session")
@@ -68,15 +74,46 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real)
-    asyncio.run_coroutine_threadsafe(cluster.up(), loop).result(120)
+
+    def done(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(120)
+
+    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real, with_controller=not real)
+    done(cluster.up())
+    controller = None
     try:
-        yield World(cluster.addresses.kubeconfig, None, cluster.addresses.gateway_url, Faults(folder))
+        refusals = None
+        if real:
+            controller, refusals = _controller_as_its_account(cluster)
+            done(controller.start())
+            done(controller.ready())
+        yield World(cluster.addresses.kubeconfig, None, cluster.addresses.gateway_url, Faults(folder), refusals)
     finally:
-        asyncio.run_coroutine_threadsafe(cluster.down(), loop).result(120)
+        if controller is not None:
+            done(controller.stop())
+        done(cluster.down())
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+def _controller_as_its_account(cluster: LocalCluster) -> tuple[Supervised, Callable[[], list[str]]]:
+    """The controller with no more rights than the base grants, and what tells the refusals that it met."""
+    folder = cluster.data_dir
+    kubeconfig = folder / "account.kubeconfig"
+    account.prepare(Path(cluster.addresses.kubeconfig), data.folder("manifests"), kubeconfig)
+    program = local.controller(replace(cluster.addresses, kubeconfig=str(kubeconfig)), tick_seconds=2)
+    log = folder / "logs" / "controller.log"
+    metrics = program.ready_url.removesuffix("readyz") + "metrics"
+
+    def refusals() -> list[str]:
+        with urllib.request.urlopen(metrics, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        counted = [line for line in lines if line.startswith("seldon_rollouts_api_requests_total") and '"403"' in line]
+        logged = [line for line in log.read_text("utf-8").splitlines() if "orbidden" in line]
+        return counted + logged
+
+    return Supervised(program, log), refusals
 
 
 @pytest.fixture(scope="session")
