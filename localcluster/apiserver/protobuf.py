@@ -94,6 +94,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise IndexError("a number where bytes belong")
+    return value
+
+
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
@@ -106,7 +112,8 @@ def _message(data: bytes, name: str, properties: JsonObject) -> JsonObject:
         if field is None:
             continue
         if field.inline:
-            assert isinstance(raw, bytes)
+            if not isinstance(raw, bytes):
+                raise IndexError(f"field {number} of {name} is a number, not a message")
             inlined = properties if field.inline not in definitions.load() else _properties(field.inline)
             out.update(_message(raw, field.inline, inlined))
             continue
@@ -129,32 +136,32 @@ def _says_something(value: Any) -> bool:
 
 def _entry(raw: Raw, schema: JsonObject) -> tuple[str, Any]:
     """One entry of a map."""
-    assert isinstance(raw, bytes)
+    raw = _bytes(raw)
     fields = dict(_fields(raw))
     key = fields.get(1, b"")
-    assert isinstance(key, bytes)
+    key = _bytes(key)
     return key.decode(), _value(fields.get(2, b""), schema)
 
 
 def _value(raw: Raw, schema: JsonObject) -> Any:
     ref = definitions.reference(schema)
     if ref:
-        assert isinstance(raw, bytes)
+        raw = _bytes(raw)
         special = _SPECIAL.get(ref)
         return special(raw) if special is not None else _message(raw, ref, _properties(ref))
     match schema.get("type"):
         case "string":
-            assert isinstance(raw, bytes)
+            raw = _bytes(raw)
             return base64.b64encode(raw).decode() if schema.get("format") == "byte" else raw.decode()
         case "integer":
             return _signed(raw) if isinstance(raw, int) else int.from_bytes(raw, "little")
         case "boolean":
             return bool(raw)
         case "number":
-            assert isinstance(raw, bytes)
+            raw = _bytes(raw)
             return struct.unpack("<d", raw)[0]
         case "array":
-            assert isinstance(raw, bytes)
+            raw = _bytes(raw)
             return [_value(value, schema["items"]) for _, value in _fields(raw)]
         case _:
             return _NOTHING
@@ -170,7 +177,7 @@ def _time(raw: bytes, timespec: str) -> Any:
 
 def _text(raw: bytes) -> Any:
     value = dict(_fields(raw)).get(1, b"")
-    assert isinstance(value, bytes)
+    value = _bytes(value)
     return value.decode()
 
 
@@ -178,10 +185,11 @@ def _int_or_string(raw: bytes) -> Any:
     fields = dict(_fields(raw))
     if fields.get(1, 0) == 0:
         number = fields.get(2, 0)
-        assert isinstance(number, int)
+        if not isinstance(number, int):
+            raise IndexError("bytes where a number belongs")
         return _signed(number)
     text = fields.get(3, b"")
-    assert isinstance(text, bytes)
+    text = _bytes(text)
     return text.decode()
 
 

@@ -125,3 +125,9 @@ def test_a_token_file_is_read_as_kube_apiserver_reads_it():
 def test_a_token_file_that_is_malformed_names_its_line(text):
     with pytest.raises(ValueError, match="line 1"):
         read_tokens(text)
+
+
+def test_a_number_where_a_message_belongs_is_a_bad_request():
+    inlined = bytes([1 << 3, 7])  # field 1 of a Volume's source as a varint
+    volumes = bytes([(1 << 3) | 2, len(inlined) + 2, (2 << 3), 7]) + inlined
+    assert outcome(protobuf.decode, wrapped(b"v1", b"Pod", bytes([(2 << 3) | 2, len(volumes)]) + volumes)) == 400
