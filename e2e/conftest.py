@@ -175,7 +175,8 @@ class Kube:
     def ask(self, name: str, verb: str) -> None:
         """Leave an intent."""
         text = f'{{"id": "e2e-{next(self._numbers)}-{uuid.uuid4().hex[:6]}", "verb": "{verb}", "by": "e2e"}}'
-        self.write({"metadata": {"name": name, "annotations": {"rollouts.seldon.io/intent": text}}})
+        patch = {"metadata": {"annotations": {"rollouts.seldon.io/intent": text}}}
+        self._objects.patch_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name, patch)
 
     def until(self, about: str, check: Callable[[], bool], timeout: int = 120) -> None:
         """Wait, with kubetest's conditions, until a check holds."""

@@ -87,6 +87,10 @@ def error_class(status: int) -> type[ApiError]:
     return _BY_STATUS.get(status, ApiError)
 
 
+_REASONS = {404: "NotFound"}
+"""The reason where the answer is no Status: a real server says in plain text that it serves no such path."""
+
+
 def error_from_status(
     status: int, body: Any, *, about: str = "", retry_after: timedelta | None = None, text: str = ""
 ) -> ApiError:
@@ -104,6 +108,6 @@ def error_from_status(
     seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
     if retry_after is None and isinstance(seconds, int | float) and seconds > 0:
         retry_after = timedelta(seconds=seconds)
-    reason = str(fields.get("reason") or "Unknown")
+    reason = str(fields.get("reason") or _REASONS.get(status, "Unknown"))
     message = str(fields.get("message") or text or "no message")
     return error_class(status)(status, reason, message, about=about, retry_after=retry_after)

@@ -58,10 +58,9 @@ class Preparation:
             warnings.extend(unknown)
         if kind.custom:
             decoding.check_types(meta, kind.shape.fields["metadata"], kind.kind, "metadata")
-            decoding.drop_nulls(meta, kind.shape.fields["metadata"])
         else:
             decoding.check_types(obj, kind.shape, kind.kind)
-            decoding.drop_nulls(obj, kind.shape)
+        decoding.drop_nulls(obj, kind.shape)
         return obj
 
     @staticmethod
@@ -160,7 +159,12 @@ class Preparation:
 
 
 def _check_kind(kind: Kind, obj: JsonObject) -> None:
-    """An object may leave its kind out; one of another kind is refused."""
+    """A built-in object may leave its kind out; one of another kind is refused."""
+    for field, label in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if kind.custom and not obj.get(field):
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {kind.kind}): Object '{label}' is missing"
+            )
     version, name = obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind)
     if version != kind.api_version:
         raise errors.bad_request(

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -133,6 +134,9 @@ def _slice(new: JsonObject) -> None:
     new.setdefault("ports", None)
 
 
+_LOCAL_MULTICAST = {"IPv4": ipaddress.ip_network("224.0.0.0/24"), "IPv6": ipaddress.ip_network("ff02::/16")}
+
+
 def _check_slice(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     kinds = ("FQDN", "IPv4", "IPv6")
     if not new.get("addressType"):
@@ -144,6 +148,28 @@ def _check_slice(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     for at, endpoint in enumerate(new.get("endpoints") or ()):
         if not endpoint.get("addresses"):
             yield required(f"endpoints[{at}].addresses", "must contain at least 1 address")
+        if new.get("addressType") in ("IPv4", "IPv6"):
+            for index, address in enumerate(endpoint.get("addresses") or ()):
+                yield from _check_address(f"endpoints[{at}].addresses[{index}]", address, new["addressType"])
+
+
+def _check_address(path: str, text: str, kind: str) -> Iterator[Cause]:
+    """An address that can be reached from elsewhere: none of the ranges that mean this host or this link."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        yield wrong_value(path, text, f"must be an {kind} address")
+        return
+    if f"IPv{address.version}" != kind:
+        yield wrong_value(path, text, f"must be an {kind} address")
+    elif address.is_unspecified:
+        yield wrong_value(path, text, f"may not be unspecified ({address})")
+    elif address.is_loopback:
+        yield wrong_value(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    elif address.is_link_local:
+        yield wrong_value(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    elif address in _LOCAL_MULTICAST[kind]:
+        yield wrong_value(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
 def _check_lease(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:

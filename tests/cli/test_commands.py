@@ -15,7 +15,7 @@ from controller import clock
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.connection import connector
-from localcluster.apiserver.process import running_api_server
+from localcluster.testserver import running_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ class Shell:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster() -> AsyncIterator[Shell]:
-    async with running_api_server(crds=[ROOT / "crds"]) as server:
+    async with running_server(crds=[ROOT / "crds"]) as server:
         kubeconfig = str(server.kubeconfig_path)
         async with Client(connector(kubeconfig, None, now=clock.now)) as client:
             await client.create(

@@ -358,6 +358,36 @@ async def test_an_endpoint_slice_has_a_type(api):
     assert (await api.post(path, {**good, "metadata": {"name": "t"}})).code == 422
 
 
+@pytest.mark.parametrize(
+    ("kind", "address", "said"),
+    [
+        ("IPv4", "127.1.0.2", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("IPv4", "0.0.0.0", "may not be unspecified (0.0.0.0)"),
+        ("IPv4", "169.254.1.1", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        ("IPv4", "224.0.0.1", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+        ("IPv6", "::1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("IPv6", "10.1.1.1", ""),
+        ("IPv4", "fd00::1", ""),
+    ],
+)
+async def test_an_endpoint_has_an_address_that_others_can_reach(api, kind, address, said):
+    made = await api.post(
+        api.of("discovery.k8s.io/v1", "endpointslices"),
+        {"metadata": {"name": "s"}, "addressType": kind, "endpoints": [{"addresses": [address]}], "ports": []},
+    )
+    assert made.code == 422
+    assert said in made["message"]
+
+
+async def test_a_name_may_stand_for_an_address_in_an_endpoint_slice(api):
+    names = [{"addresses": ["127-1-0-2.ml.pod.cluster.local"]}]
+    made = await api.post(
+        api.of("discovery.k8s.io/v1", "endpointslices"),
+        {"metadata": {"name": "s"}, "addressType": "FQDN", "endpoints": names, "ports": []},
+    )
+    assert made.code == 201, made.body
+
+
 async def test_a_webhook_is_completed(api):
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     rule = {

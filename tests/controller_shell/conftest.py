@@ -15,7 +15,8 @@ from controller.kube.client import Client
 from controller.kube.connection import fixed
 from controller.kube.reflector import Timing
 from controller.kube.resources import NAMESPACE
-from localcluster.apiserver.process import RunningApiServer, running_api_server
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import running_server
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 CRDS = Path(__file__).parents[2] / "crds"
@@ -23,13 +24,13 @@ CRDS = Path(__file__).parents[2] / "crds"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[RunningApiServer]:
-    async with running_api_server(plain_http=True, crds=[CRDS]) as running:
+    async with running_server(plain_http=True, crds=[CRDS]) as running:
         yield running
 
 
 @pytest_asyncio.fixture
 async def client(server: RunningApiServer) -> AsyncIterator[Client]:
-    async with Client(fixed(server.url, server.admin_token), chance=lambda: 0.0) as made:
+    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
         yield made
 
 

@@ -121,7 +121,9 @@ async def managing(
 ) -> AsyncIterator[Running]:
     metrics = Metrics()
     health = Health(metrics)
-    async with Client(fixed(server.url, server.admin_token), metrics=metrics, chance=lambda: 0.0) as client:
+    async with Client(
+        fixed(server.url, server.admin_token, tls=server.ssl_context()), metrics=metrics, chance=lambda: 0.0
+    ) as client:
         cluster = Cluster(client, namespaces=(namespace,), timing=timing)
         copier = Copier(cluster, needs=needs)
         election = None

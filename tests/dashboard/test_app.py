@@ -17,7 +17,7 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
-from localcluster.apiserver.process import running_api_server
+from localcluster.testserver import running_server
 from seldon_rollouts.dashboard.app import create
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -66,7 +66,7 @@ class Running:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served() -> AsyncIterator[Running]:
     async with (
-        running_api_server(crds=[ROOT / "crds"]) as server,
+        running_server(crds=[ROOT / "crds"]) as server,
         Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as client,
     ):
         await client.create(resources.SELDON_ROLLOUT, ROLLOUT)

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from controller.api.permissions import PERMISSIONS
-from localcluster.apiserver.process import RunningApiServer, running_api_server
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import running_server
 
 ROOT = Path(__file__).parents[2]
 ISTIO = ROOT / "localcluster" / "istio_crds"
@@ -35,7 +36,7 @@ async def _kubectl(server: RunningApiServer, *words: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[RunningApiServer]:
-    async with running_api_server(crds=[ISTIO]) as running:
+    async with running_server(crds=[ISTIO]) as running:
         await _kubectl(running, "apply", "--server-side", "-k", OVERLAY)
         await _kubectl(running, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         await _kubectl(running, "apply", "-f", "manifests/samples")

@@ -29,7 +29,8 @@ from controller.kube.resources import (
 from controller.manager import Manager
 from controller.rollout.reconciler import RolloutController
 from controller.settings import parse_settings
-from localcluster.apiserver.process import RunningApiServer, running_api_server
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import running_server
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "the-accounts"
@@ -47,13 +48,13 @@ async def server(tmp_path: Path) -> AsyncIterator[RunningApiServer]:
     tokens = tmp_path / "tokens.csv"
     tokens.write_text(f'{TOKEN},{ACCOUNT},1,"system:serviceaccounts,system:authenticated"\n')
     folders = [ROOT / "crds", ROOT / "localcluster" / "istio_crds"]
-    async with running_api_server(crds=folders, tokens=tokens, plain_http=True) as running:
+    async with running_server(crds=folders, tokens=tokens, plain_http=True) as running:
         yield running
 
 
 @pytest.fixture
 async def admin(server: RunningApiServer) -> AsyncIterator[Client]:
-    async with Client(fixed(server.url, server.admin_token)) as client:
+    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context())) as client:
         for each in _documents("manifests/base/namespace.yaml"):
             await client.create(Resource("", "v1", "namespaces", "Namespace", namespaced=False), each)
         for each in _documents("manifests/base/rbac.yaml"):
@@ -76,7 +77,7 @@ def _refused(metrics: Metrics) -> list[dict[str, str]]:
 async def test_an_update_and_a_deletion_need_no_more_than_the_base_grants(server, admin):
     settings = parse_settings(["--leader-elect"], {"POD_NAMESPACE": "seldon-system"})
     health = Health(Metrics())
-    async with Client(fixed(server.url, TOKEN), metrics=health.metrics) as client:
+    async with Client(fixed(server.url, TOKEN, tls=server.ssl_context()), metrics=health.metrics) as client:
         cluster = Cluster(client, recorder=Recorder(client))
         election = Election(client, namespace="seldon-system", name=settings.lease_name, identity="me")
         controllers = [

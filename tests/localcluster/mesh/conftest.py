@@ -49,8 +49,9 @@ class Build:
 
     @staticmethod
     def slice(service: str, *pods: str, address: str = "127.1.0.1", port: int = 9000, ready: bool = True) -> Object:
+        name = f"{address.replace('.', '-')}.ml.pod.cluster.local"
         endpoints = [
-            {"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": pod}}
+            {"addresses": [name], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": pod}}
             for pod in pods
         ]
         return {
@@ -61,7 +62,7 @@ class Build:
                 "name": f"{service}-{'-'.join(pods)}",
                 "labels": {"kubernetes.io/service-name": service},
             },
-            "addressType": "IPv4",
+            "addressType": "FQDN",
             "endpoints": endpoints,
             "ports": [{"name": "http", "port": port}, {"name": "grpc", "port": port + 1}],
         }

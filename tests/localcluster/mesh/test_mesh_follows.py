@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from localcluster.apiserver.process import running_api_server
 from localcluster.client import ApiClient
 from localcluster.furnish import ISTIO_CRDS
 from localcluster.mesh.shell import Mesh, Places, claim_octet
 from localcluster.ports import free_ports
 from localcluster.programs import find_envoy
 from localcluster.supervise import ProgramError
+from localcluster.testserver import running_server
 
 VERSIONS = {
     "Service": ("v1", "services"),
@@ -90,7 +90,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     )
     octet, claim = claim_octet(places.addresses_file)
     places = replace(places, octet=octet)
-    async with running_api_server(crds=[ISTIO_CRDS]) as server, contextlib.AsyncExitStack() as stack:
+    async with running_server(crds=[ISTIO_CRDS]) as server, contextlib.AsyncExitStack() as stack:
         stack.callback(claim.close)
         client = await stack.enter_async_context(ApiClient.from_kubeconfig(server.kubeconfig_path))
         for name in ("ml", "istio-system"):
