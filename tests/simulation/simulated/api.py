@@ -103,8 +103,9 @@ class Api:
     def create(self, resource: Resource, obj: Object, *, actor: str = "world") -> Object:
         namespace = obj["metadata"].get("namespace", "") if resource.namespaced else ""
         kind, write = self.kind(resource), Write(manager=actor)
+        sent = {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
         return self._do(actor, f"create {resource.name}", lambda: self.store.create(
-            kind, _sent(obj), namespace=namespace, write=write))  # fmt: skip
+            kind, _sent(sent), namespace=namespace, write=write))  # fmt: skip
 
     def apply(self, resource: Resource, obj: Object, *, actor: str, force: bool = True) -> Object:
         meta = obj["metadata"]
