@@ -47,6 +47,8 @@ class Options:
     prometheus_port: int = 0
     scrape_seconds: float = 1.0
     keep_data: bool = False
+    node_arguments: tuple[str, ...] = ()
+    """More flags of `python -m localcluster.node`: images, runtimes, where models and classes are."""
 
 
 class LocalCluster:
@@ -132,7 +134,7 @@ class LocalCluster:
             await furnish(client, self.options.crds)
         at = self.addresses
         scrape = self.options.scrape_seconds
-        node = components.node(at, collect_garbage=self._real)
+        node = components.node(at, collect_garbage=self._real, arguments=self.options.node_arguments)
         await self._start([node, components.mesh(at), components.prometheus(at, scrape_seconds=scrape)], together=True)
         more = self.options.extra
         if more is not None:

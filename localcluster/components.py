@@ -35,11 +35,11 @@ def api_server(at: Addresses) -> Program:
     return Program(name="apiserver", argv=argv, ready_url=f"{at.api_url}/readyz", stop_timeout=5.0)
 
 
-def node(at: Addresses, *, collect_garbage: bool = False) -> Program:
+def node(at: Addresses, *, collect_garbage: bool = False, arguments: tuple[str, ...] = ()) -> Program:
     """The workload controllers and the runner of pods; with a real API server also the garbage collector."""
     where = ("--kubeconfig", at.kubeconfig, "--data-dir", f"{at.data_dir}/node", "--log-dir", f"{at.data_dir}/pods")
     more = ("--collect-garbage",) if collect_garbage else ()
-    argv = _module("localcluster.node", *where, "--hosts-file", at.hosts_file, *more)
+    argv = _module("localcluster.node", *where, "--hosts-file", at.hosts_file, *more, *arguments)
     return Program(name="node", argv=argv, stop_timeout=15.0)
 
 

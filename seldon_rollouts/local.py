@@ -54,6 +54,7 @@ def cluster(
     with_controller: bool = True,
     with_dashboard: bool = False,
     real_api_server: bool = False,
+    node_arguments: tuple[str, ...] = (),
 ) -> LocalCluster:
     """Return a local cluster with our definitions installed and the controller running in it.
 
@@ -64,6 +65,7 @@ def cluster(
         with_controller: whether the controller runs as part of it.
         with_dashboard: whether the dashboard does.
         real_api_server: use the kube-apiserver and etcd that KUBEBUILDER_ASSETS names.
+        node_arguments: more flags for the runner of pods.
     """
 
     def extra(at: Addresses) -> Iterable[Program]:
@@ -75,5 +77,6 @@ def cluster(
         extra=extra,
         keep_data=keep_data,
         api_server="real" if real_api_server else "embedded",
+        node_arguments=node_arguments,
     )
     return LocalCluster(folder, options)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,21 @@ import typer
 from rich.console import Console
 
 from localcluster import state
-from localcluster.cluster import ClusterError
+from localcluster.cluster import ClusterError, LocalCluster
 from seldon_rollouts import local
 
 app = typer.Typer(
     help="A local cluster: API server, node, Envoy and Prometheus as processes on this machine.", no_args_is_help=True
 )
+
+
+class Runtime(StrEnum):
+    """Real model servers that can stand in for our own light one."""
+
+    SELDON_CORE = "seldon-core"
+    MLSERVER = "mlserver"
+
+
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where the cluster keeps its files.")]
 _console = Console()
 
@@ -30,16 +40,32 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` ends it.")] = False,
     controller: Annotated[bool, typer.Option(help="Run our controller in it.")] = True,
     dashboard: Annotated[bool, typer.Option(help="Run the dashboard in it.")] = True,
+    runtime: Annotated[
+        Runtime | None,
+        typer.Option(help="Serve models by these real servers, installed in an environment of their own."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="YAML: image name to a list of words, the local command.")] = None,
+    import_path: Annotated[Path | None, typer.Option(help="Where containers find your Python classes.")] = None,
+    storage_root: Annotated[Path | None, typer.Option(help="Stands in for buckets: gs://b/p is FOLDER/gs/b/p.")] = None,
 ) -> None:
     """Start the cluster, and print where it is."""
+    flags = {
+        "--runtime": runtime.value if runtime else None,
+        "--images": images,
+        "--import-path": import_path,
+        "--storage-root": storage_root,
+    }
+    node = tuple(word for flag, value in flags.items() if value is not None for word in (flag, str(value)))
     if detach:
-        _detach(folder, keep_data=keep_data, controller=controller, dashboard=dashboard)
+        _detach(folder, node, keep_data=keep_data, controller=controller, dashboard=dashboard)
         return
-    asyncio.run(_up(folder, keep_data=keep_data, controller=controller, dashboard=dashboard))
+    cluster = local.cluster(
+        folder, keep_data=keep_data, with_controller=controller, with_dashboard=dashboard, node_arguments=node
+    )
+    asyncio.run(_up(folder, cluster))
 
 
-async def _up(folder: Path, *, keep_data: bool, controller: bool, dashboard: bool) -> None:
-    cluster = local.cluster(folder, keep_data=keep_data, with_controller=controller, with_dashboard=dashboard)
+async def _up(folder: Path, cluster: LocalCluster) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,12 +77,13 @@ async def _up(folder: Path, *, keep_data: bool, controller: bool, dashboard: boo
         await ended.wait()
 
 
-def _detach(folder: Path, *, keep_data: bool, controller: bool, dashboard: bool) -> None:
+def _detach(folder: Path, node: tuple[str, ...], *, keep_data: bool, controller: bool, dashboard: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "seldon_rollouts", "local", "up", "--data-dir", str(folder)]
     argv += ["--keep-data"] if keep_data else []
     argv += [] if controller else ["--no-controller"]
     argv += [] if dashboard else ["--no-dashboard"]
+    argv += node
     log = folder / "up.out"
     with log.open("wb") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
