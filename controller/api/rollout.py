@@ -124,8 +124,6 @@ class RolloutSpec(ApiModel):
     """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
     """How many old revisions can be gone back to."""
-    adopt: bool = False
-    """Take over a VirtualService or SeldonDeployment of the same name that is not ours."""
 
 
 class Intent(StatusModel):

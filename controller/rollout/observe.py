@@ -56,7 +56,7 @@ def observe(
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
-        in_the_way=_in_the_way(cluster, namespace, name, uid, adopt=spec.adopt if spec else False),
+        in_the_way=_in_the_way(cluster, namespace, name, uid),
         defaults=defaults,
     )
 
@@ -168,16 +168,14 @@ def _accepted(obj: dict[str, Any]) -> tuple[bool | None, str]:
     return None, ""
 
 
-def _in_the_way(cluster: Cluster, namespace: str, name: str, uid: str, *, adopt: bool) -> str:
-    if adopt:
-        return ""
+def _in_the_way(cluster: Cluster, namespace: str, name: str, uid: str) -> str:
     for resource in (resources.VIRTUAL_SERVICE, resources.SELDON_DEPLOYMENT):
         obj = cluster.get(resource, namespace, name)
         ours = obj is None or resources.owned_by(obj) == uid
         if not ours and not _leaving(obj or {}):
             return (
-                f"{resource.kind} {namespace}/{name} is not this rollout's: delete it, rename the rollout, "
-                "or set spec.adopt to take it over"
+                f"{resource.kind} {namespace}/{name} is not this rollout's and is not taken over: "
+                "delete it, or give the rollout another name"
             )
     return ""
 
