@@ -226,12 +226,16 @@ class ApiClient:
             async with self.session.get(url, params=params, timeout=limit) as answer:
                 if answer.status >= 400:
                     raise error_of(answer.status, await answer.read())
-                rest = b""
-                async for chunk in answer.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        if line:
-                            yield _checked(orjson.loads(line))
+                try:
+                    rest = b""
+                    async for chunk in answer.content.iter_any():
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in lines:
+                            if line:
+                                yield _checked(orjson.loads(line))
+                finally:
+                    if answer.connection and answer.connection.transport:  # not at its end: no TLS farewell
+                        answer.connection.transport.abort()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, "Unreachable", f"watch {url}: {error or type(error).__name__}") from error
 

@@ -236,7 +236,10 @@ class Client:
                 self.metrics.api_requests.labels(request.verb, code).inc()
                 if response.status != 200:
                     _answer(request, response, await response.read())
-                yield response.content.iter_any()
+                try:
+                    yield response.content.iter_any()
+                finally:
+                    _break_off(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if code == "0":
                 self.metrics.api_requests.labels(request.verb, code).inc()
@@ -325,6 +328,13 @@ def _answer(request: Request, response: aiohttp.ClientResponse, data: bytes) -> 
     if not isinstance(body, dict):
         raise UnavailableError(response.status, "NotJson", "the answer is no JSON object", about=request.about)
     return body
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """End a stream that is not at its end without TLS' farewell: the server is in no hurry to answer that."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _no_answer(request: Request, error: Exception) -> UnavailableError:
