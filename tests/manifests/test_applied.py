@@ -48,6 +48,11 @@ async def test_applying_twice_changes_nothing(server):
     assert {line.rsplit(" ", 1)[1] for line in again.splitlines()} == {"unchanged"}
 
 
+async def test_every_sample_is_taken_without_a_warning(server):
+    told = await _kubectl(server, "apply", "--dry-run=server", "--warnings-as-errors", "-f", "manifests/samples")
+    assert "(server dry run)" in told
+
+
 async def test_short_names_category_and_columns_are_served(server):
     table = await _kubectl(server, "get", "srollout")
     assert table.split("\n")[0].split() == [
