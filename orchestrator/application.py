@@ -28,6 +28,7 @@ from orchestrator.servers.limits import Limits
 from orchestrator.servers.openapi import Documents, documents
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import Identity, Metrics
+from orchestrator.telemetry.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Application:
 
     def _house(self, codec: Codec, chance: Random) -> House:
         settings, graph = self._settings, self.graph
+        wanted = settings.prediction_metrics
         called = tuple(node for node in graph.nodes.values() if node.host)
         cors = b"Access-Control-Allow-Origin: %b\r\n" % settings.origins.encode()
         if settings.allowed_headers:
@@ -79,7 +81,8 @@ class Application:
             max_requests=settings.max_requests,
             cors=cors,
             # A reply that another node or we must read may not come compressed.
-            drop=frozenset() if len(graph.nodes) == 1 else frozenset({b"accept-encoding"}),
+            drop=frozenset() if len(graph.nodes) == 1 and wanted is None else frozenset({b"accept-encoding"}),
+            predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
 
     def _status(self, node: Node) -> Call:

@@ -2,11 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import SettingsError
 
 REST_TIMEOUT = "seldon.io/rest-timeout"
+PREDICTION_METRICS = "seldon.io/prediction-metrics"
+PREDICTION_SAMPLE = "seldon.io/prediction-metrics-sample"
+PREDICTION_BOUNDS = "seldon.io/prediction-metrics-bounds"
+KINDS = ("class", "score", "outlier")
+SCORE_BOUNDS = tuple(round(step / 20, 2) for step in range(1, 21))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionMetrics:
+    """What to count in answers: some of `KINDS`, of which share (0 to 1), and the score histogram's bounds."""
+
+    kinds: frozenset[str]
+    share: float = 1.0
+    bounds: tuple[float, ...] = SCORE_BOUNDS
 
 
 def parse(text: str) -> dict[str, str]:
@@ -50,3 +65,39 @@ def rest_timeout(annotations: Mapping[str, str]) -> float | None:
     if not 0 < milliseconds < float("inf"):
         raise SettingsError(f"annotation {REST_TIMEOUT}: {value!r} is not valid; expected milliseconds, such as 3000")
     return milliseconds / 1000
+
+
+def prediction_metrics(annotations: Mapping[str, str]) -> PredictionMetrics | None:
+    """What to count in answers, or None when nothing is wanted.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the annotation.
+    """
+    kinds = frozenset(kind.strip() for kind in annotations.get(PREDICTION_METRICS, "").split(",") if kind.strip())
+    if not kinds:
+        return None
+    if not kinds <= set(KINDS):
+        raise SettingsError(
+            f"annotation {PREDICTION_METRICS}: {annotations[PREDICTION_METRICS]!r} is not valid; "
+            f"expected some of {', '.join(KINDS)}, with commas between"
+        )
+    written = annotations.get(PREDICTION_SAMPLE, "1")
+    share = _number(written)
+    if not 0 < share <= 1:
+        raise SettingsError(f"annotation {PREDICTION_SAMPLE}: {written!r} is not valid; expected a share, such as 0.1")
+    bounds = SCORE_BOUNDS
+    if PREDICTION_BOUNDS in annotations:
+        written = annotations[PREDICTION_BOUNDS]
+        bounds = tuple(_number(bound) for bound in written.split(","))
+        if not all(low < high for low, high in zip((float("-inf"), *bounds), (*bounds, float("inf")), strict=True)):
+            raise SettingsError(
+                f"annotation {PREDICTION_BOUNDS}: {written!r} is not valid; expected rising numbers, such as 0.1,0.5"
+            )
+    return PredictionMetrics(kinds, share, bounds)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from orchestrator.errors import SettingsError
-from orchestrator.podinfo import load, rest_timeout
+from orchestrator.podinfo import PredictionMetrics, load, prediction_metrics, rest_timeout
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TRUE = frozenset({"1", "t", "true"})
@@ -51,6 +51,7 @@ class Settings:
     certificates: Path | None
     origins: str
     allowed_headers: str
+    prediction_metrics: PredictionMetrics | None
     log_level: str
 
 
@@ -120,11 +121,14 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     certificates = environment.get("SELDON_CERT_MOUNT_PATH")
     injection = environment.get("SELDON_ENABLE_ROUTING_INJECTION")
     level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in _TRUE else flags.log_level
+    predictor = _from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment)
+    own = predictor.get("annotations")
+    annotations = {**(own if isinstance(own, dict) else {}), **annotations}
     return Settings(
         deployment=flags.sdep,
         namespace=flags.namespace,
         predictor_name=flags.predictor,
-        predictor=_from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment),
+        predictor=predictor,
         from_file=flags.file is not None,
         protocol="v2" if flags.protocol == "kfserving" else flags.protocol or "seldon",
         bind=environment.get("SELDON_BIND_ADDRESS") or "127.0.0.1",
@@ -142,6 +146,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         certificates=Path(certificates) if certificates else None,
         origins=environment.get("CORS_ALLOWED_ORIGINS") or "*",
         allowed_headers=environment.get("CORS_ALLOWED_HEADERS") or "",
+        prediction_metrics=prediction_metrics(annotations),
         log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
     )
 

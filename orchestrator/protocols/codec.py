@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 
 
@@ -45,3 +46,6 @@ class Codec(Protocol):
 
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The reply with the routes that the request took, where the protocol has a place for them."""
+
+    def outcome(self, reply: Payload) -> Outcome:
+        """The classes, scores and outliers in the graph's answer, for the prediction metrics."""

@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, seldon
+from orchestrator.protocols import averages, outcome, seldon
+from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 
 _SIMPLE_MODEL = orjson.dumps(
@@ -100,3 +101,26 @@ class OpenInference:
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The protocol has no place for it."""
         return reply
+
+    def outcome(self, reply: Payload) -> Outcome:
+        """From the outputs that have classes or scores: of each the first; outliers by name, or in the parameters."""
+        return outcome_of(seldon.read(reply.plain()))
+
+
+def outcome_of(message: Any) -> Outcome:
+    """The classes, scores and outliers in a v2 reply: whole numbers and text in single columns are classes."""
+    found = Outcome()
+    outputs = message.get("outputs") if isinstance(message, dict) else None
+    for output in outputs if isinstance(outputs, list) else ():
+        if not isinstance(output, dict):
+            continue
+        if output.get("name") in outcome.OUTLIER_KEYS:
+            found.outliers += outcome.outliers_in(output.get("data"))
+            continue
+        labels = not str(output.get("datatype", "")).startswith(("FP", "BF"))
+        rows = outcome.of_table(outcome.shaped(output.get("data"), output.get("shape")), labels=labels)
+        found.classes = found.classes or rows.classes
+        found.scores = found.scores or rows.scores
+    if isinstance(message, dict) and not found.outliers:
+        found.outliers = outcome.outliers_among(message.get("parameters"))
+    return found

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages
+from orchestrator.protocols import averages, outcome
+from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 
 _WIDE = re.compile(rb"[0-9]{19}")  # orjson reads integers beyond 64 bits as floats
@@ -212,6 +213,26 @@ def _merged(messages: Sequence[Any]) -> dict[str, Any]:
     return merged
 
 
+def outcome_of(message: Any) -> Outcome:
+    """The classes, scores and outliers in a message."""
+    found = Outcome()
+    if not isinstance(message, dict):
+        return found
+    data, meta = message.get("data"), message.get("meta")
+    if isinstance(data, dict):
+        names = data["names"] if isinstance(data.get("names"), list) else []
+        tensor = data.get("tensor")
+        if isinstance(tensor, dict):
+            found = outcome.of_table(outcome.shaped(tensor.get("values"), tensor.get("shape")), names)
+        else:
+            found = outcome.of_table(data.get("ndarray"), names)
+    elif isinstance(message.get("strData"), str):
+        found.classes.append(message["strData"])
+    if isinstance(meta, dict):
+        found.outliers = outcome.outliers_among(meta.get("tags"))
+    return found
+
+
 class Seldon:
     """The Seldon protocol."""
 
@@ -262,3 +283,7 @@ class Seldon:
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """In `meta.routing`."""
         return Payload(with_routing(reply.plain(), routing), reply.content_type)
+
+    def outcome(self, reply: Payload) -> Outcome:
+        """From `data` (or `strData`) and the tags."""
+        return outcome_of(read(reply.plain()))

@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, seldon
+from orchestrator.protocols import averages, outcome, seldon
+from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 
 _SIMPLE_MODEL = orjson.dumps({"predictions": [[0.9, 0.05, 0.05]]})
@@ -90,3 +91,21 @@ class TensorFlow:
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The protocol has no place for it."""
         return reply
+
+    def outcome(self, reply: Payload) -> Outcome:
+        """From `predictions`: rows of numbers, or objects with probabilities or scores and classes."""
+        message = seldon.read(reply.plain())
+        predictions = message.get("predictions") if isinstance(message, dict) else None
+        if not isinstance(predictions, list) or not any(isinstance(row, dict) for row in predictions[:1]):
+            return outcome.of_table(predictions)
+        found = Outcome()
+        for row in predictions[: outcome.ROWS]:
+            if not isinstance(row, dict):
+                continue
+            names = row["classes"] if isinstance(row.get("classes"), list) else []
+            scores = next((row[key] for key in ("probabilities", "scores") if key in row), None)
+            own = outcome.of_table([scores], names) if scores is not None else Outcome()
+            found.classes += own.classes
+            found.scores += own.scores
+            found.outliers += outcome.outliers_among(row)
+        return found

@@ -22,6 +22,7 @@ from orchestrator.servers.message import TEXT, Request, Response
 from orchestrator.servers.openapi import Documents
 from orchestrator.telemetry.exposition import CONTENT_TYPE
 from orchestrator.telemetry.metrics import Codes, Metrics
+from orchestrator.telemetry.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class House:
     max_requests: int
     cors: bytes
     drop: frozenset[bytes] = field(default_factory=frozenset)
+    predictions: Predictions | None = None
 
 
 class Doors:
@@ -62,6 +64,7 @@ class Doors:
         self.draining = False
         self.in_flight = 0
         self.refused = 0
+        self.predictions = house.predictions
         self._told: dict[str, float] = {}  # kind of failure to when it was last logged
         metrics = house.metrics
         metrics.add_gauge(
@@ -75,6 +78,9 @@ class Doors:
         self._status = metrics.served("status", "get")
         self._metadata = metrics.served("metadata", "get")
         self._serve = self._routed if house.routing else house.engine.predict
+        if house.predictions is not None:
+            metrics.add(house.predictions)
+            self._serve = partial(self._watched, self._serve, house.predictions)
         self._doors: dict[bytes, tuple[bytes, Door]] = self._table()
 
     def _table(self) -> dict[bytes, tuple[bytes, Door]]:
@@ -182,6 +188,17 @@ class Doors:
         context.routing = {}
         answer = await house.engine.predict(payload, context)
         return house.codec.with_routing(answer, context.routing)
+
+    async def _watched(
+        self,
+        serve: Callable[[Payload, Context], Coroutine[Any, Any, Payload]],
+        seen: Predictions,
+        payload: Payload,
+        context: Context,
+    ) -> Payload:
+        answer = await serve(payload, context)
+        seen.offer(partial(self._house.codec.outcome, answer))
+        return answer
 
     async def _fed_back(self, payload: Payload, context: Context) -> Payload:
         return await self._house.engine.feedback(payload, context)

@@ -9,7 +9,7 @@ from orchestrator.telemetry.exposition import Family, Histogram, Reading
 from orchestrator.telemetry.process import ProcessMetrics
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-_PREDICTOR = ("deployment_name", "predictor_name", "predictor_version")
+PREDICTOR = ("deployment_name", "predictor_name", "predictor_version")
 _CALL = ("service", "method", "code")
 _MODEL = ("model_name", "model_image", "model_version")
 
@@ -34,23 +34,28 @@ class Metrics:
     """The histograms of requests in and of calls out."""
 
     def __init__(self, identity: Identity) -> None:
+        self.identity = identity
         self._identity = (identity.deployment, identity.predictor, identity.version)
         name = "seldon_api_executor_{}_requests_seconds"
         self.server = Family(
             name.format("server"),
             "Time from a whole request to its answer",
-            (*_PREDICTOR, *_CALL),
+            (*PREDICTOR, *_CALL),
             BOUNDS,
             summary=name.format("server") + "_summary",
         )
         self.client = Family(
             name.format("client"),
             "Time of calls to nodes",
-            (*_PREDICTOR, *_MODEL, *_CALL),
+            (*PREDICTOR, *_MODEL, *_CALL),
             BOUNDS,
             summary=name.format("client") + "_summary",
         )
         self._sources: list[Source] = [self.server, self.client, ProcessMetrics()]
+
+    def add(self, source: Source) -> None:
+        """Show the lines of a source, too."""
+        self._sources.append(source)
 
     def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a value that is asked for at each scrape."""
