@@ -48,8 +48,9 @@ def weight(status: RolloutStatus) -> str:
     if status.canary_revision is None:
         return ""
     seen = status.weights.observed.canary_percent
-    mirror = f" mirror {status.weights.mirror}%" if status.weights.mirror else ""
-    return f"{status.weights.canary}%{mirror}" + (f" (observed {seen:.1f}%)" if seen is not None else "")
+    mirror = f" mirror {status.weights.mirror:g}%" if status.weights.mirror else ""
+    digits = ".1f" if status.weights.canary >= 1 else ".2f"
+    return f"{status.weights.canary:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
 
 
 def tree(rollout: dict[str, Any]) -> Tree:
@@ -61,7 +62,7 @@ def tree(rollout: dict[str, Any]) -> Tree:
         (status.canary_revision, status.weights.canary),
     ):
         if revision is not None:
-            root.add(_revision(revision, f"{share}%"))
+            root.add(_revision(revision, f"{share:g}%"))
     for revision in status.retired_revisions:
         root.add(_revision(revision, "0%"))
     if status.canary_revision is not None:

@@ -212,7 +212,7 @@ KINDS = (
             Column("Phase", ".status.phase"),
             Column("Step", ".status.currentStepIndex", "integer", description="The current step, from 0"),
             Column("Steps", ".status.stepCount", "integer"),
-            Column("Weight", ".status.weights.canary", "integer", description="Percent of live traffic for the canary"),
+            Column("Weight", ".status.weights.canary", "number", description="Percent of live traffic for the canary"),
             Column("Stable", ".status.stableRevision.number", "integer"),
             Column("Canary", ".status.canaryRevision.number", "integer"),
             Column("Verdict", ".status.analysis.verdict"),

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
+from controller.api.percent import Seen
 from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
 
 Phase = Literal[
@@ -187,13 +188,13 @@ class ObservedTraffic(StatusModel):
 class Weights(StatusModel):
     """Where traffic goes."""
 
-    stable: int = 100
+    stable: Seen = 100
     """Percent of live traffic for stable."""
-    canary: int = 0
+    canary: Seen = 0
     """Percent of live traffic for the canary."""
-    mirror: int = 0
+    mirror: Seen = 0
     """Percent of live requests that are copied to the canary."""
-    control: int = 0
+    control: Seen = 0
     """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
     changed_at: Instant | None = None
     """When the weights were last written."""
@@ -273,7 +274,7 @@ class ShadowReport(StatusModel):
 
     hash: str
     number: int = 0
-    percentage: int = 0
+    percentage: Seen = 0
     """Percent of live requests that were copied."""
     started_at: Instant | None = None
     """When the copying began."""

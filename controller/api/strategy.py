@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from controller.api.meta import ApiModel, Duration
+from controller.api.percent import Percent, Share
 
-Percent = Annotated[int, Field(ge=0, le=100)]
 DEFAULT_WEIGHTS = (5, 25, 50)
 ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
@@ -56,7 +56,7 @@ class SetMirror(ApiModel):
     """Copy a share of live requests to the canary; users get the stable revision's answers."""
 
     percentage: Percent = 100
-    """Percent of live requests that are copied."""
+    """Percent of live requests that are copied, with at most two decimals."""
 
 
 class Webhook(ApiModel):
@@ -195,7 +195,7 @@ class Step(ApiModel):
     """One step of a canary: exactly one of its fields."""
 
     set_weight: Percent | None = None
-    """Percent of live traffic for the canary."""
+    """Percent of live traffic for the canary, with at most two decimals, such as 0.5."""
     pause: Pause | None = None
     analysis: AnalysisStep | None = None
     set_mirror: SetMirror | None = None
@@ -259,8 +259,8 @@ class ShadowStrategy(ApiModel):
     What a model does beside answering (writing to a database, calling others) is done for copies, too.
     """
 
-    percentage: Annotated[int, Field(ge=1, le=100)] = 100
-    """Percent of live requests that are copied."""
+    percentage: Share = 100
+    """Percent of live requests that are copied, with at most two decimals."""
     duration: Duration | None = None
     """Copy for this long, whatever the judge says; only a bad verdict ends it sooner. Not beside `untilVerdict`."""
     until_verdict: UntilVerdict | None = None
@@ -289,8 +289,8 @@ class PrePromotionAnalysis(ApiModel):
 
     skip: bool = False
     """Do without: only pods, the automatic delay or a person stand before the switch."""
-    percentage: Annotated[int, Field(ge=1, le=100)] = 100
-    """Percent of live requests that are copied."""
+    percentage: Share = 100
+    """Percent of live requests that are copied, with at most two decimals."""
     min_duration: Duration | None = None
     """Judge at least this long."""
     max_duration: Duration | None = None
@@ -300,7 +300,7 @@ class PrePromotionAnalysis(ApiModel):
 class PostPromotionAnalysis(ApiModel):
     """Judge the new revision on live requests after the switch; stable gets copies, to be compared with."""
 
-    percentage: Annotated[int, Field(ge=1, le=100)] = 100
+    percentage: Share = 100
     """Percent of live requests that are copied to stable."""
     min_duration: Duration | None = None
     """Judge at least this long."""

@@ -32,7 +32,7 @@ class Ready:
 class Switch:
     """All traffic to the new revision in one write; stable may get copies, to be compared with."""
 
-    control: int = 0
+    control: float = 0
     """Percent of live requests that stable gets copied."""
 
 
@@ -140,10 +140,10 @@ def title(stage: Stage) -> str:
             return "report"
         case Judge():
             return "judge"
-        case Step(set_weight=int(weight)):
-            return f"weight {weight} %"
+        case Step(set_weight=int() | float() as weight):
+            return f"weight {weight:g} %"
         case Step(set_mirror=SetMirror(percentage=share)):
-            return f"mirror {share} %"
+            return f"mirror {share:g} %"
         case Step(pause=Pause(duration=duration)):
             return f"pause {format_duration(duration)}" if duration is not None else "pause for a person"
         case Step(set_header_route=HeaderRoute(name=name, match=found)):

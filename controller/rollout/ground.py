@@ -153,7 +153,7 @@ def full(obs: Observed, status: RolloutStatus) -> bool:
     return scaling.same_size(wanted, child.live.get("spec") or {})
 
 
-def live_weight(obs: Observed, digest: str) -> int:
+def live_weight(obs: Observed, digest: str) -> float:
     revision = obs.revisions.get(digest)
     if obs.route is None or revision is None:
         return 0

@@ -63,7 +63,7 @@ class Question:
     revision: int
     hash: str
     step: int
-    weight: int
+    weight: float
     since: datetime
     """When the step began: each attempt is asked about anew."""
 

@@ -102,8 +102,9 @@ def _share(status: RolloutStatus) -> str:
         return "waiting to see the copies arrive"
     observed = status.weights.observed.canary_percent
     if observed is None:
-        return f"waiting to see the canary take {status.weights.canary} % of requests"
-    return f"the canary takes {observed:.1f} % of requests, not yet {status.weights.canary} %"
+        return f"waiting to see the canary take {status.weights.canary:g} % of requests"
+    digits = ".1f" if status.weights.canary >= 1 else ".2f"
+    return f"the canary takes {observed:{digits}} % of requests, not yet {status.weights.canary:g} %"
 
 
 def _progressing(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:

@@ -33,7 +33,7 @@ def _copy_key(into: dict[str, Any], source: Mapping[str, Any], key: str) -> None
         into.pop(key, None)
 
 
-def scaled(spec: Mapping[str, Any], scale: SetScale | None, *, weight: int) -> dict[str, Any]:
+def scaled(spec: Mapping[str, Any], scale: SetScale | None, *, weight: float) -> dict[str, Any]:
     """Return a spec with the pods that a scale asks for; predictors that have an autoscaler keep theirs.
 
     Args:
@@ -54,12 +54,12 @@ def scaled(spec: Mapping[str, Any], scale: SetScale | None, *, weight: int) -> d
     return result
 
 
-def _count(scale: SetScale, usual: Any, weight: int) -> int:
+def _count(scale: SetScale, usual: Any, weight: float) -> int:
     full = int(usual) if usual is not None else 1
     if scale.replicas is not None:
         return scale.replicas
     percent = scale.percent if scale.percent is not None else weight
-    return max(1, ceil(full * percent / 100)) if full else 0
+    return max(1, ceil(round(full * percent / 100, 6))) if full else 0
 
 
 def _parts(predictor: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

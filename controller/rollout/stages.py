@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from controller.api.percent import rest
 from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport, Weights
 from controller.api.strategy import HeaderRoute, Step
 from controller.rollout.course import EMPTY, Course, Report, Stage, Switch, course
@@ -58,9 +59,9 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
         case Report():
             weights = weights.model_copy(update={"mirror": 0})
             return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)
-        case Step(set_weight=int(weight)):
+        case Step(set_weight=int() | float() as weight):
             return changed(
-                status, weights=no_traffic(weights).model_copy(update={"stable": 100 - weight, "canary": weight})
+                status, weights=no_traffic(weights).model_copy(update={"stable": rest(weight), "canary": weight})
             )
         case Step(set_mirror=mirror) if mirror is not None:
             return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))

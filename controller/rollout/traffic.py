@@ -7,6 +7,8 @@ from typing import Any
 
 from controller.api import names
 from controller.api.meta import MANAGED_BY, ROLLOUT_LABEL
+from controller.api.percent import rest as left
+from controller.api.percent import rounded
 from controller.api.strategy import HeaderRoute
 from controller.rollout import matching
 from controller.rollout.observed import Observed, Route, TrafficWindow
@@ -18,6 +20,10 @@ REVISION_HEADER = "seldon-revision"
 """On every answer: the hash of the revision that gave it."""
 MIN_REQUESTS_TO_VERIFY = 30
 _TOLERANCE = 0.02
+_EXPECTED_TO_TELL = 10
+"""Requests that a revision must be expected to have had before having none of them speaks against its weight."""
+_WHOLE, _FINE = 100, 10_000
+"""What the weights of a route sum to: percent, and hundredths of a percent where whole ones cannot say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +32,11 @@ class Split:
 
     stable: str | None
     canary: str | None = None
-    weight: int = 0
-    """Percent for the canary."""
-    mirror: int = 0
+    weight: float = 0
+    """Percent for the canary, with at most two decimals."""
+    mirror: float = 0
     """Percent of live requests that the canary gets copied."""
-    control: int = 0
+    control: float = 0
     """Percent of live requests that stable gets copied, once the canary has them all."""
     routes: tuple[HeaderRoute, ...] = ()
     """Requests that go to the canary whatever its weight."""
@@ -119,7 +125,8 @@ def _ended(http: dict[str, Any], route: Route | None) -> dict[str, Any]:
 
 
 def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, str]], list[tuple[Destination, float]]]:
-    shares = [(split.stable, 100 - split.weight), (split.canary, split.weight)]
+    shares = [(split.stable, left(split.weight)), (split.canary, split.weight)]
+    total = _total(obs, shares)
     weighted: list[tuple[Destination, int, str]] = []
     mirrors: list[tuple[Destination, float]] = []
     for digest, share in shares:
@@ -128,13 +135,25 @@ def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, st
         parts = routed(obs, obs.revisions[digest])
         live = [part for part in parts if not part.shadow]
         if share:
-            weights = apportion(share, [part.share for part in live])
+            weights = apportion(round(share * total / 100), [part.share for part in live])
             weighted += [(part, weight, digest) for part, weight in zip(live, weights, strict=True) if weight]
             mirrors += [(part, float(part.share)) for part in parts if part.shadow]
         copied = split.mirror if digest == split.canary else split.control
         if copied:
             mirrors += [(part, copied * part.share / 100) for part in live]
     return weighted, mirrors
+
+
+def _total(obs: Observed, shares: Iterable[tuple[str | None, float]]) -> int:
+    """Return what the weights sum to: Istio takes them as relative whole numbers."""
+    exact = [
+        share * part.share / 100
+        for digest, share in shares
+        if digest is not None
+        for part in routed(obs, obs.revisions[digest])
+        if not part.shadow
+    ]
+    return _WHOLE if all(value == int(value) for value in exact) else _FINE
 
 
 def _routes(
@@ -154,7 +173,7 @@ def _routes(
     }
 
 
-def live_weight(route: Mapping[str, Any], hosts: Iterable[str]) -> int:
+def live_weight(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
     """Return the percent of REST requests that a live VirtualService sends to these hosts."""
     wanted = frozenset(hosts)
     for http in (route.get("spec") or {}).get("http") or []:
@@ -162,7 +181,8 @@ def live_weight(route: Mapping[str, Any], hosts: Iterable[str]) -> int:
             parts = http.get("route") or []
             weights = [part.get("weight", 100 if len(parts) == 1 else 0) for part in parts]
             chosen = [(part.get("destination") or {}).get("host") in wanted for part in parts]
-            return sum(weight for weight, ours in zip(weights, chosen, strict=True) if ours)
+            found = sum(weight for weight, ours in zip(weights, chosen, strict=True) if ours)
+            return rounded(100 * found / sum(weights)) if found else 0
     return 0
 
 
@@ -190,9 +210,10 @@ def covers(desired: Any, live: Any) -> bool:
 def agrees(window: TrafficWindow, split: Split) -> bool | None:
     """Say whether the observed share of requests agrees with a split; None with too few requests to tell.
 
-    The split is random for each request, so the share is binomial: four standard errors, or two percentage points, are
-    allowed. At 0 and at 100 percent almost nothing may go the other way. Copies are counted as requests where they
-    arrive, so both must have some; requests of header routes come to the canary on top of its weight.
+    The split is random for each request, so the share is binomial: four standard errors are allowed, or two percentage
+    points, or half of a smaller share. At 0 and at 100 percent almost nothing may go the other way. Copies are counted
+    as requests where they arrive, so both must have some; requests of header routes come to the canary on top of its
+    weight.
     """
     total = window.stable + window.canary
     if total < MIN_REQUESTS_TO_VERIFY:
@@ -200,5 +221,12 @@ def agrees(window: TrafficWindow, split: Split) -> bool | None:
     if split.mirror or split.control:
         return window.stable > 0 and window.canary > 0
     share, wanted = window.canary / total, split.weight / 100
-    allowed = max(4 * sqrt(wanted * (1 - wanted) / total), _TOLERANCE)
+    smaller, few = min(wanted, 1 - wanted), min(window.canary, window.stable)
+    if not smaller:
+        return abs(share - wanted) <= _TOLERANCE or (bool(split.routes) and share > wanted)
+    if not few and smaller * total < _EXPECTED_TO_TELL:
+        return None
+    # The second term is the variance of a share of which hardly any request is expected yet.
+    error = sqrt((wanted * (1 - wanted) + 1 / total) / total)
+    allowed = max(4 * error, min(_TOLERANCE, smaller / 2))
     return share >= wanted - allowed and (bool(split.routes) or share <= wanted + allowed)

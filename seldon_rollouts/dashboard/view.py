@@ -31,8 +31,8 @@ class Row(View):
     urgency: Urgency
     step: str
     """Such as `2 of 5`; empty at rest."""
-    stable_weight: int
-    canary_weight: int
+    stable_weight: float
+    canary_weight: float
     mirror: int
     verdict: str
     message: str
@@ -71,7 +71,7 @@ class Revision(View):
     hash: str
     deployment: str
     role: str
-    weight: int
+    weight: float
     replicas: int
     ready: int
     message: str
@@ -121,7 +121,7 @@ class Point(View):
     at: datetime
     revision: str
     """Hash of the canary that it is about."""
-    weight: int
+    weight: float
     observed: float | None
     evidence: Mapping[str, float]
     promote: Mapping[str, float]
@@ -225,7 +225,7 @@ def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Re
             yield _revision(revision, weight, models(template) if current else ())
 
 
-def _revision(revision: RevisionStatus, weight: int, used: tuple[str, ...]) -> Revision:
+def _revision(revision: RevisionStatus, weight: float, used: tuple[str, ...]) -> Revision:
     return Revision(
         number=revision.number,
         hash=revision.hash,

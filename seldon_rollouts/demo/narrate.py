@@ -76,9 +76,9 @@ def _ordered(numbers: Mapping[str, int]) -> Sequence[tuple[str, int]]:
 
 def _place(status: RolloutStatus, digest: str) -> tuple[str, str]:
     if status.stable_revision and status.stable_revision.hash == digest:
-        return "stable", f"{status.weights.stable} %"
+        return "stable", f"{status.weights.stable:g} %"
     if status.canary_revision and status.canary_revision.hash == digest:
-        return "canary", f"{status.weights.canary} %"
+        return "canary", f"{status.weights.canary:g} %"
     if any(rejected.hash == digest for rejected in status.rejected):
         return "rejected", "0 %"
     return "retired", "0 %"

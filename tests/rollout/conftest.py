@@ -110,14 +110,15 @@ class World:
         copies, control = self.copies(canary.hash), 0
         if self.status.stable_revision is not None and share == 1:
             control = self.copies(self.status.stable_revision.hash)
-        stable = self.requests - count + control * self.requests // 100
-        return TrafficWindow(since=changed, until=self.now, stable=stable, canary=count + copies * self.requests // 100)
+        stable = self.requests - count + round(control * self.requests / 100)
+        canary_requests = count + round(copies * self.requests / 100)
+        return TrafficWindow(since=changed, until=self.now, stable=stable, canary=canary_requests)
 
-    def copies(self, digest: str) -> int:
+    def copies(self, digest: str) -> float:
         """Percent of live requests that a revision gets copied."""
         routes = self.route["spec"]["http"] if self.route else []
         mirrors = [mirror for http in routes if http["name"] == "rest" for mirror in http.get("mirrors", [])]
-        return sum(int(m["percentage"]["value"]) for m in mirrors if digest in m["destination"]["host"])
+        return sum(m["percentage"]["value"] for m in mirrors if digest in m["destination"]["host"])
 
     def special(self) -> dict[str, dict[str, Any]]:
         """The routes before the two that take all requests, by name."""
@@ -127,7 +128,7 @@ class World:
         """How many pods a revision is told to have."""
         return self.children[self.hash_of(image)]["spec"]["predictors"][0]["replicas"]
 
-    def live_weight(self, digest: str) -> int:
+    def live_weight(self, digest: str) -> float:
         if self.route is None or digest not in self.observed_revisions():
             return 0
         parts = revisions.destinations("iris", "ml", self.observed_revisions()[digest])
@@ -178,14 +179,16 @@ class World:
     def _apply_route(self, action: actions.ApplyRoute) -> None:
         desired = copy.deepcopy(dict(action.object))
         for http in desired["spec"]["http"]:
-            assert sum(part["weight"] for part in http["route"]) == 100
+            total = sum(part["weight"] for part in http["route"])
+            assert total in (100, 10_000)
             for part in http["route"]:
                 digest = part["destination"]["host"].split(".")[0].split("-")[1]
                 if http["name"] in ("rest", "grpc"):
                     was = self.live_weight(digest)
                     # Where nobody has pods, the requests have to go somewhere.
                     dead = not any(self.ready.get(d, 0) and self.live_weight(d) for d in self.children)
-                    assert self.ready.get(digest, 0) > 0 or was >= part["weight"] or dead, f"{digest} has no pods"
+                    less = was >= 100 * part["weight"] / total
+                    assert self.ready.get(digest, 0) > 0 or less or dead, f"{digest} has no pods"
                 else:
                     assert self.ready.get(digest, 0) > 0, f"a header route to {digest} without pods"
         self.version += 1

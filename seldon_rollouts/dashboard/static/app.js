@@ -134,7 +134,7 @@ function weights(evidence) {
     { name: "observed", kind: "other", points: evidence.filter((point) => point.observed !== null).map((point) => [at(point), point.observed]) },
   ];
   return make("section", {}, make("h2", {}, "Canary weight, configured and observed"),
-    lineChart({ title: "Canary weight", lines, format: (value) => `${value.toFixed(0)} %` }), legend(lines));
+    lineChart({ title: "Canary weight", lines, format: (value) => `${Number(value.toFixed(value < 1 ? 2 : 1))} %` }), legend(lines));
 }
 
 function judged(metric, evidence) {

@@ -52,6 +52,22 @@ async def test_requests_are_split_by_weight_and_their_path_is_rewritten(
     assert {path for each in (stable, canary) for path, _ in each.requests} == {"/api/v1.0/predictions"}
 
 
+async def test_weights_in_hundredths_of_a_percent_are_kept(
+    build: Any, proxy: Any, backend: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    stable, canary, objects = await two(build, backend)
+    copies = {"destination": build.to("stable")["destination"], "percentage": {"value": 1.25}}
+    route = build.split(build.to("stable", 9875), build.to("canary", 125), mirrors=[copies])
+    await proxy.follow(build.seen(*objects, build.virtual_service(route)))
+    found = await proxy.count(2000)
+    await until(lambda: len(canary.requests) == found["canary"])
+    copied = sum("-shadow" in headers["Host"] for _, headers in stable.requests)
+    # 25 of each are expected, with a standard deviation of 5: whole percents would give 20 or none, or all.
+    assert 5 <= found["canary"] <= 50
+    assert 5 <= copied <= 50
+    assert found["stable"] + found["canary"] == 2000
+
+
 async def test_a_header_match_takes_its_requests_to_the_canary(
     build: Any, proxy: Any, backend: Callable[..., Any]
 ) -> None:

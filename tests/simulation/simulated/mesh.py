@@ -85,18 +85,19 @@ class Mesh:
                 name, obj = live["metadata"]["name"], live
                 self._timeline.after(self.delay, lambda name=name, obj=obj: self._take(name, obj, False))
 
-    def shares(self, name: str) -> tuple[dict[str, int], dict[str, float]]:
+    def shares(self, name: str) -> tuple[dict[str, float], dict[str, float]]:
         """Return what the route in effect gives to each host, and what it copies to each: percent."""
         route = self.effective.get(name)
-        weights: dict[str, int] = {}
+        weights: dict[str, float] = {}
         copies: dict[str, float] = {}
         for http in route["spec"]["http"] if route else ():
             if http.get("name") != "rest":
                 continue
             parts = http["route"]
-            for part in parts:
+            given = [part.get("weight", 0) for part in parts] if len(parts) > 1 else [100]
+            for part, weight in zip(parts, given, strict=True):
                 host = part["destination"]["host"]
-                weights[host] = weights.get(host, 0) + part.get("weight", 100 if len(parts) == 1 else 0)
+                weights[host] = weights.get(host, 0) + 100 * weight / sum(given)
             for mirror in http.get("mirrors") or ():
                 host = mirror["destination"]["host"]
                 copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]

@@ -71,7 +71,7 @@ class Promises:
         before = _weights(live)
         for http in route["spec"]["http"]:
             total = sum(part["weight"] for part in http["route"])
-            if total != 100:
+            if total not in (100, 10_000):
                 self._broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
         version = route["metadata"].get("resourceVersion")
         if live is not None and version != live["metadata"]["resourceVersion"]:
@@ -125,7 +125,7 @@ class Promises:
         if status == before or not status:
             return
         weights = status.get("weights") or {}
-        if weights.get("stable", 100) + weights.get("canary", 0) != 100:
+        if round(weights.get("stable", 100) + weights.get("canary", 0), 2) != 100:
             self._broken("weights sum to 100", f"the status says {weights}")
         if not status.get("message"):
             self._broken("every decision explains itself", f"phase {status.get('phase')} has no message")
@@ -176,14 +176,15 @@ class Promises:
             self._broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
 
 
-def _weights(route: Object | None) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _weights(route: Object | None) -> dict[str, float]:
+    found: dict[str, float] = {}
     for http in (route or {}).get("spec", {}).get("http") or ():
         if http.get("name") == "rest":
             parts = http["route"]
-            for part in parts:
+            given = [part.get("weight", 0) for part in parts] if len(parts) > 1 else [100]
+            for part, weight in zip(parts, given, strict=True):
                 host = part["destination"]["host"]
-                found[host] = found.get(host, 0) + part.get("weight", 100 if len(parts) == 1 else 0)
+                found[host] = found.get(host, 0) + 100 * weight / sum(given)
     return found
 
 

@@ -21,6 +21,7 @@ _CANARIES: tuple[list[dict[str, Any]], ...] = (
     [{"setMirror": {"percentage": 100}}, {"pause": {"duration": "20s"}}, {"setWeight": 10}, {"analysis": {}}],
     [{"setWeight": 10}, {"pause": {}}, {"setWeight": 100}],
     [{"setWeight": 50}],
+    [{"setWeight": 0.5}, {"analysis": {"maxDuration": "1m"}}, {"setWeight": 12.25}, {"setMirror": {"percentage": 0.5}}],
     [{"analysis": {"minDuration": "30s", "maxDuration": "2m"}}, {"setWeight": 30}, {"analysis": {"maxDuration": "3m"}}],
     [{"setScale": {"matchWeight": True}}, {"setWeight": 25}, {"pause": {"duration": "40s"}}, {"setWeight": 75}],
     [{"setScale": {"replicas": 1}}, _HEADER, {"pause": {"duration": "20s"}}, {"setHeaderRoute": {"name": "inside"}},
