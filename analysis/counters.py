@@ -5,6 +5,8 @@ Rules, for each source (a pod, or a gateway):
 - a source or series that appears later started after the baseline, and counts from 0;
 - a series that is missing keeps its last value: a missed scrape adds nothing now and everything when it returns;
 - a pod's counters live and die together: when one of them fell, the process restarted and all of them count from 0;
+- but where their sum fell by less than a tenth, an older scrape was read (another replica of Prometheus, or a store
+  that joins replicas): the last values stay, and nothing is counted until they are passed;
 - a gateway may drop single series and re-create them: when all fell it restarted and they count from 0, else those that
   fell begin anew where they are.
 """
@@ -14,12 +16,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from analysis.samples import ArmReading, ArmTick, Count, Half, Latencies, PodReading, Reading, Tick
+from analysis.samples import ArmReading, ArmTick, Count, Half, Latencies, PodReading, Reading, Signal, Tick
 
 GatewayCounters = Mapping[tuple[str, str, str], float]
 """By response code, response flags and gRPC status."""
 
 _INFINITY = float("inf")
+_LATE = 0.9
+"""A sum of counters that fell, but not below this part of the last one, is late; a restart leaves less."""
+_SIGNED = ("reward", "")
+"""Rewards may be negative, so their sum may fall."""
 _CLIENT_GONE = frozenset({"DC", "DPE"})
 _GRPC_NUMBERS = {"2": True, "4": True, "12": True, "13": True, "14": True, "15": True}
 _GRPC_FAULTS = frozenset({"UNKNOWN", "DEADLINEEXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATALOSS"})
@@ -36,6 +42,7 @@ class ArmCounters:
     pods: Mapping[str, tuple[PodReading, int]] = field(default_factory=dict)
     """By pod: its last counters, and the half (0 or 1) it belongs to."""
     gateways: Mapping[str, GatewayCounters] = field(default_factory=dict)
+    signals: Mapping[str, Mapping[Signal, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,19 @@ class Counters:
     @property
     def begun(self) -> "Begun":
         """Whose baseline has been read."""
-        return Begun(bool(self.stable.pods or self.canary.pods), bool(self.stable.gateways or self.canary.gateways))
+        return Begun(
+            bool(self.stable.pods or self.canary.pods),
+            bool(self.stable.gateways or self.canary.gateways),
+            bool(self.stable.signals or self.canary.signals),
+        )
 
 
 class Begun(NamedTuple):
-    """Whether pods and gateways have been read before: what appears later counts from 0."""
+    """Whether pods, gateways and signals have been read before: what appears later counts from 0."""
 
     pods: bool
     gateways: bool
+    signals: bool
 
 
 def advance(counters: Counters, reading: Reading) -> tuple[Counters, Tick | None]:
@@ -139,13 +151,15 @@ def _advance_arm(last: ArmCounters, now: ArmReading, begun: Begun) -> tuple[ArmC
             before, half = PodReading(), _smaller_half(pods)
         else:
             before, half = known
-        reset = known is not None and _fell(before, reading)
-        if reset:
-            before = PodReading()
+        reset = False
+        if known is not None and _fell(before, reading):
+            reset = _restarted(before, reading)
+            before, reading = (PodReading(), reading) if reset else (before, _highest(before, reading))
         pods[name] = (reading if reset else _merged(before, reading), half)
         if begun.pods:
             sums[half].add(before, reading)
     gateways, gateway = _advance_gateways(last.gateways, now.gateways, begun=begun.gateways)
+    signals, counted = _advance_signals(last.signals, now.signals, begun=begun.signals)
     first, second = sums[0].half(), sums[1].half()
     tick = ArmTick(
         present=bool(now.pods or now.gateways),
@@ -153,8 +167,9 @@ def _advance_arm(last: ArmCounters, now: ArmReading, begun: Begun) -> tuple[ArmC
         served=first.served.plus(second.served),
         latencies=_together(first.latencies, second.latencies),
         halves=(first, second),
+        signals=counted,
     )
-    return ArmCounters(pods, gateways), tick
+    return ArmCounters(pods, gateways, signals), tick
 
 
 def _smaller_half(pods: Mapping[str, tuple[PodReading, int]]) -> int:
@@ -165,6 +180,18 @@ def _fell(before: PodReading, now: PodReading) -> bool:
     return any(value < before.codes.get(code, 0) for code, value in now.codes.items()) or any(
         value < before.buckets.get(edge, 0) for edge, value in now.buckets.items()
     )
+
+
+def _restarted(before: PodReading, now: PodReading) -> bool:
+    """Whether a pod whose counters fell is a new process, and not an older scrape of the same."""
+    return sum(now.codes.values()) < _LATE * sum(before.codes.values()) or (
+        now.buckets.get(_INFINITY, 0) < _LATE * before.buckets.get(_INFINITY, 0) and not now.codes
+    )
+
+
+def _highest(before: PodReading, now: PodReading) -> PodReading:
+    codes = {code: max(value, before.codes.get(code, 0)) for code, value in now.codes.items()}
+    return PodReading(codes, {edge: max(value, before.buckets.get(edge, 0)) for edge, value in now.buckets.items()})
 
 
 def _merged(before: PodReading, now: PodReading) -> PodReading:
@@ -192,6 +219,27 @@ def _advance_gateways(
                 requests += round(value - old)
                 bad += round(value - old) if is_bad else 0
     return gateways, Count(requests, bad)
+
+
+def _advance_signals(
+    last: Mapping[str, Mapping[Signal, float]], now: Mapping[str, Mapping[Signal, float]], *, begun: bool
+) -> tuple[Mapping[str, Mapping[Signal, float]], Mapping[Signal, float]]:
+    if not now:
+        return last, {}
+    sources = dict(last)
+    counted: dict[Signal, float] = {}
+    for name in sorted(now):
+        reading, before = now[name], last.get(name, {})
+        rising = {key: value for key, value in reading.items() if key != _SIGNED}
+        fell = any(value < before.get(key, 0.0) for key, value in rising.items())
+        if fell and sum(rising.values()) < _LATE * sum([before.get(key, 0.0) for key in rising]):
+            before = {}
+        elif fell:
+            reading = {key: max(value, before.get(key, value)) for key, value in rising.items()}
+        sources[name] = {**before, **reading}
+        for key, value in reading.items() if begun else ():
+            counted[key] = counted.get(key, 0.0) + value - before.get(key, 0.0)
+    return sources, counted
 
 
 def _together(first: Latencies, second: Latencies) -> Latencies:

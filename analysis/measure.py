@@ -8,8 +8,9 @@ from datetime import datetime
 from math import isfinite
 from typing import TypeVar
 
+from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
 from analysis.providers.provider import Provider, Series
-from analysis.samples import ArmReading, PodReading, Reading
+from analysis.samples import ArmReading, PodReading, Reading, Signal
 from analysis.spec import Arm, Comparison, Key
 
 K = TypeVar("K")
@@ -20,6 +21,22 @@ _NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live).*"
 _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
 """What tells two scrapes of the same target apart."""
 _SUCCESS = "2..|OK|ok|Ok"
+_SIGNALS: Mapping[str, tuple[str, str]] = {
+    "seldon_prediction_class_total": ("class", "class"),
+    "seldon_prediction_score_bucket": ("score", "le"),
+    "seldon_prediction_outlier_total": ("outlier", ""),
+    "seldon_prediction_row_total": ("row", ""),
+    "seldon_api_model_feedback_total": ("feedback", ""),
+    "seldon_api_model_feedback_reward_total": ("reward", ""),
+    "seldon_shadow_compare_total": ("compare", "pair"),
+}
+"""What is called how in a signal, and which label tells its kinds apart."""
+_NEEDED = {
+    PredictionDrift: ("seldon_prediction_class_total", "seldon_prediction_score_bucket"),
+    OutlierRate: ("seldon_prediction_outlier_total", "seldon_prediction_row_total"),
+    Reward: ("seldon_api_model_feedback_total", "seldon_api_model_feedback_reward_total"),
+    ShadowAgreement: ("seldon_shadow_compare_total",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +111,23 @@ class Measurer:
         )
         counted = f"max without ({_COPIES}) ({_GATEWAY}{{{at_gateway}}})"
         gateway = f"sum by ({names.pod},instance,{hosts},{outcome}) ({counted})"
-        return (codes, buckets, gateway) if services else (codes, buckets)
+        queries = [codes, buckets, gateway] if services else [codes, buckets]
+        if signals := self._signals(comparisons, source):
+            queries.append(signals)
+        return tuple(queries)
+
+    def _signals(self, comparisons: Sequence[Comparison], source: str) -> str:
+        """What the typed checks of some comparisons count beside requests."""
+        wanted = {one.key: _signal_names(one) for one in comparisons}
+        arms = [arm for one in comparisons if wanted[one.key] for arm in (one.stable, one.canary)]
+        if not arms:
+            return ""
+        families = _any(name for names in wanted.values() for name in names)
+        where = f'__name__=~"{families}",deployment_name=~"{_any(arm.deployment for arm in arms)}"'
+        where += f',{self._labels.namespace}=~"{_any(arm.namespace for arm in arms)}"'
+        kinds = f"{source},__name__,class,le,pair,result"
+        each = f"{kinds},predictor_name,predictor_version,model_name,method"
+        return f"sum by ({kinds}) (max by ({each}) ({{{where}}}))"
 
 
 class _Table:
@@ -105,13 +138,16 @@ class _Table:
         self._codes: dict[tuple[str, str], dict[int, dict[str, dict[str, float]]]] = {}
         self._buckets: dict[tuple[str, str], dict[int, dict[str, dict[float, float]]]] = {}
         self._gateways: dict[tuple[str, str], dict[int, dict[str, dict[tuple[str, str, str], float]]]] = {}
+        self._signals: dict[tuple[str, str], dict[int, dict[str, dict[Signal, float]]]] = {}
 
     def add(self, answer: Iterable[Series]) -> None:
         for labels, samples in answer:
             source = labels.get(self._labels.pod, "") + "/" + labels.get("instance", "")
             if "deployment_name" in labels:
                 arm = (labels.get(self._labels.namespace, ""), labels["deployment_name"])
-                if "le" in labels:
+                if family := labels.get("__name__"):
+                    _put(self._signals.setdefault(arm, {}), source, _signal(family, labels), samples)
+                elif "le" in labels:
                     _put(self._buckets.setdefault(arm, {}), source, float(labels["le"]), samples)
                 else:
                     _put(self._codes.setdefault(arm, {}), source, labels.get("code", ""), samples)
@@ -135,7 +171,17 @@ class _Table:
         for service in arm.services:
             for source, outcomes in self._gateways.get((arm.namespace, service), {}).get(at, {}).items():
                 gateways[f"{source}/{service}"] = outcomes
-        return ArmReading(pods, gateways)
+        return ArmReading(pods, gateways, self._signals.get(name, {}).get(at, {}))
+
+
+def _signal_names(comparison: Comparison) -> tuple[str, ...]:
+    return tuple([name for metric in comparison.plan.metrics for name in _NEEDED.get(type(metric), ())])
+
+
+def _signal(family: str, labels: Mapping[str, str]) -> Signal:
+    what, by = _SIGNALS[family]
+    kind = labels.get(by, "") if by else ""
+    return what, f"{kind}/{labels.get('result', '')}" if what == "compare" else kind
 
 
 def _put(at: dict[int, dict[str, dict[K, float]]], source: str, key: K, samples: tuple[tuple[int, float], ...]) -> None:

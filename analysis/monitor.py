@@ -62,9 +62,9 @@ class Monitor:
         """
         known = self._tracked.get(comparison.key)
         if known is not None:
-            same = replace(comparison, restarts=(), mirrored=False)
+            same = replace(comparison, restarts=(), shifts=(), mirrored=False)
             kept = session.with_restarts(known.session, comparison)
-            if same == replace(known.comparison, restarts=(), mirrored=False) and kept is not None:
+            if same == replace(known.comparison, restarts=(), shifts=(), mirrored=False) and kept is not None:
                 known.comparison, known.session = comparison, kept
                 return
         begun = session.begin(comparison)

@@ -10,7 +10,8 @@ class Count(NamedTuple):
     """Requests of one arm, and how many of them were bad."""
 
     requests: int = 0
-    bad: int = 0
+    bad: float = 0
+    """A whole number where requests are counted; parts where losses within 0..1 are added."""
 
     def plus(self, other: "Count") -> "Count":
         """Both together."""
@@ -29,9 +30,9 @@ class Pair(NamedTuple):
     """What one question counted in one tick: canary's and stable's requests, and the bad ones among them."""
 
     canary_requests: int = 0
-    canary_bad: int = 0
+    canary_bad: float = 0
     stable_requests: int = 0
-    stable_bad: int = 0
+    stable_bad: float = 0
 
     def plus(self, other: "Pair") -> "Pair":
         """Both together."""
@@ -46,12 +47,17 @@ class PodReading:
     buckets: Mapping[float, float] = field(default_factory=dict)
 
 
+Signal = tuple[str, str]
+"""What a counter beside requests counts, and of which kind: ("class", "setosa"), ("score", "0.5"), ("reward", "")."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmReading:
-    """Raw counters of one arm: by pod, and by gateway and (code, flags, gRPC status)."""
+    """Raw counters of one arm: by pod, by gateway and (code, flags, gRPC status), and signals by what exposes them."""
 
     pods: Mapping[str, PodReading] = field(default_factory=dict)
     gateways: Mapping[str, Mapping[tuple[str, str, str], float]] = field(default_factory=dict)
+    signals: Mapping[str, Mapping[Signal, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,12 @@ class ArmTick:
     """Outcomes at the orchestrators."""
     latencies: Latencies = Latencies()
     halves: tuple[Half, Half] = (Half(), Half())
+    signals: Mapping[Signal, float] = field(default_factory=dict)
+    """What the typed checks count beside requests; nothing where nobody counts it."""
+
+    def counted(self, what: str, kind: str = "") -> int:
+        """How much of one signal was counted."""
+        return round(self.signals.get((what, kind), 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from analysis.checks import Check, is_required
 from analysis.judges import sequential, threshold
 from analysis.judges.sequential import Sequential
 from analysis.judges.threshold import Threshold
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Count, Pair, Tick, Traffic
-from analysis.spec import Comparison, Plan
+from analysis.signals import signal
+from analysis.signals.signal import Signal
+from analysis.signals.split import GRACE
+from analysis.signals.terms import Terms
+from analysis.spec import Comparison, Metric, Plan
 from analysis.verdict import Finding, Judgement, Verdict
 
 HISTORY = 600
@@ -47,6 +52,16 @@ class Served(NamedTuple):
     canary: int
 
 
+Judge = Sequential | Threshold
+
+
+class Shifted(NamedTuple):
+    """From `at` on (seconds since the epoch) this was the canary's share of live requests."""
+
+    at: int
+    share: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Everything that the judgement rests on."""
@@ -55,7 +70,12 @@ class Session:
     judged_from: int
     restarts: tuple[int, ...]
     """Those within the warm-up start no copy: the judge itself starts later."""
-    judge: Sequential | Threshold
+    judge: Judge | None
+    """Of failed requests and latency, where they roll back; they share alpha."""
+    asides: tuple[tuple[Metric, Judge], ...] = ()
+    """Of those that only ask or warn: each has an alpha of its own."""
+    signals: tuple[Signal, ...] = ()
+    shifts: tuple[Shifted, ...] = ()
     at: int | None = None
     source: Source = Source()
     absent: tuple[int, int] = (_MISSING, _MISSING)
@@ -73,8 +93,46 @@ def begin(comparison: Comparison) -> Session:
         plan,
         judged_from,
         restarts=tuple(sorted(int(at.timestamp()) for at in comparison.restarts)),
-        judge=threshold.begin(plan) if plan.judge == "threshold" else sequential.begin(plan),
+        judge=_judge(plan),
+        asides=_asides(plan),
+        signals=_signals(plan, judged_from),
+        shifts=tuple(sorted(Shifted(int(shift.at.timestamp()), shift.share) for shift in comparison.shifts)),
     )
+
+
+def _judge(plan: Plan) -> Judge | None:
+    """The judge of what rolls back. Checks beside it that do so too have their part of alpha, each an equal one."""
+    metrics = tuple([metric for metric in plan.compared if metric.action == "abort"])
+    if plan.judge == "threshold":
+        metrics = tuple([metric for metric in metrics if metric.max is not None])
+    if not metrics:
+        return None
+    return _begin(replace(plan, metrics=_required(metrics), alpha=plan.alpha * len(metrics) / plan.aborting))
+
+
+def _asides(plan: Plan) -> tuple[tuple[Metric, Judge], ...]:
+    metrics = [metric for metric in plan.compared if metric.action != "abort"]
+    if plan.judge == "threshold":
+        metrics = [metric for metric in metrics if metric.max is not None]
+    return tuple([(metric, _begin(replace(plan, metrics=_required((metric,))))) for metric in metrics])
+
+
+def _required(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    return tuple([replace(metric, required=True) for metric in metrics])
+
+
+def _begin(plan: Plan) -> Judge:
+    return threshold.begin(plan) if plan.judge == "threshold" else sequential.begin(plan)
+
+
+def _signals(plan: Plan, judged_from: int) -> tuple[Signal, ...]:
+    checks = [metric for metric in plan.metrics if isinstance(metric, Check)]
+    return tuple([signal.begin(check, _terms(plan, check), judged_from) for check in checks])
+
+
+def _terms(plan: Plan, check: Check) -> Terms:
+    alpha = plan.alpha / plan.aborting if check.action == "abort" else plan.alpha
+    return Terms(1 / alpha, plan.promote_needed, plan.min_samples)
 
 
 def step(session: Session, tick: Tick) -> Session:
@@ -93,13 +151,16 @@ def step(session: Session, tick: Tick) -> Session:
         errors=errors,
         stable=tick.stable,
         canary=tick.canary,
+        share=_share(session.shifts, tick),
     )
-    judge = session.judge
     return Session(
         session.plan,
         session.judged_from,
         session.restarts,
-        sequential.step(judge, view) if isinstance(judge, Sequential) else threshold.step(judge, view),
+        None if session.judge is None else _step(session.judge, view),
+        tuple([(metric, _step(judge, view)) for metric, judge in session.asides]),
+        tuple([signal.step(one, view) for one in session.signals]),
+        session.shifts,
         tick.at,
         source,
         (_absent(session.absent[0], tick.stable), _absent(session.absent[1], tick.canary)),
@@ -108,17 +169,31 @@ def step(session: Session, tick: Tick) -> Session:
     )
 
 
+def _step(judge: Judge, view: View) -> Judge:
+    return sequential.step(judge, view) if isinstance(judge, Sequential) else threshold.step(judge, view)
+
+
+def _share(shifts: tuple[Shifted, ...], tick: Tick) -> float | None:
+    """The weight that held all through a tick, and for some time before; None where it changed then."""
+    began = tick.at - tick.seconds - GRACE
+    before = [shift for shift in shifts if shift.at < tick.at]
+    return before[-1].share if before and before[-1].at <= began else None
+
+
 def with_restarts(session: Session, comparison: Comparison) -> Session | None:
-    """The session with the comparison's restarts; None when they change the past, so that it must be replayed."""
-    restarts = begin(comparison).restarts
-    if restarts == session.restarts:
+    """The session with the comparison's restarts and shifts; None when they change the past: it must be replayed."""
+    fresh = begin(comparison)
+    restarts, shifts = fresh.restarts, fresh.shifts
+    if restarts == session.restarts and shifts == session.shifts:
         return session
-    kept = session.restarts
-    late = restarts[len(kept) :]
     past = session.judged_from if session.at is None else session.at
-    if restarts[: len(kept)] != kept or any(session.judged_from < at < past for at in late):
+    late = restarts[len(session.restarts) :]
+    if restarts[: len(session.restarts)] != session.restarts or any(session.judged_from < at < past for at in late):
         return None
-    return replace(session, restarts=restarts)
+    moved = shifts[len(session.shifts) :]
+    if shifts[: len(session.shifts)] != session.shifts or any(session.judged_from < shift.at < past for shift in moved):
+        return None
+    return replace(session, restarts=restarts, shifts=shifts)
 
 
 def judge(session: Session) -> Judgement:
@@ -145,26 +220,38 @@ def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
 
 
 def _findings(session: Session) -> tuple[Finding, ...]:
-    if isinstance(session.judge, Sequential):
-        return sequential.findings(session.judge)
-    return threshold.findings(session.judge)
+    found = [] if session.judge is None else list(_said(session.judge))
+    optional = {metric.name for metric in session.plan.compared if not is_required(metric.action, metric.required)}
+    found = [replace(finding, required=False) if finding.metric in optional else finding for finding in found]
+    for metric, judge in session.asides:
+        required = is_required(metric.action, metric.required)
+        found += [replace(finding, action=metric.action, required=required) for finding in _said(judge)]
+    return (*found, *[signal.finding(one) for one in session.signals])
+
+
+def _said(judge: Judge) -> tuple[Finding, ...]:
+    return sequential.findings(judge) if isinstance(judge, Sequential) else threshold.findings(judge)
 
 
 def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str]:
-    bad = [finding.message for finding in found if finding.verdict is Verdict.BAD]
-    if session.judge.bad and bad:
+    bad = [finding.message for finding in found if finding.verdict is Verdict.BAD and finding.action == "abort"]
+    if bad:
         return Verdict.BAD, "; ".join(bad)
     if session.at is None:
         return Verdict.NO_DATA, "nothing was measured yet"
     for arm, ticks in zip(("stable", "the canary"), session.absent, strict=True):
-        if ticks >= _MISSING and not (arm == "stable" and isinstance(session.judge, Threshold)):
+        if ticks >= _MISSING and not (arm == "stable" and session.plan.judge == "threshold"):
             return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
     if not session.judged_ticks:
         start = datetime.fromtimestamp(session.judged_from, UTC)
         return Verdict.INCONCLUSIVE, f"warming up: what is measured before {start:%H:%M:%S} UTC is dropped"
-    if all(finding.verdict is Verdict.GOOD for finding in found):
-        return Verdict.GOOD, "; ".join(finding.message for finding in found)
-    return Verdict.INCONCLUSIVE, "; ".join(finding.message for finding in found if finding.verdict is not Verdict.GOOD)
+    required = [finding for finding in found if finding.required]
+    missing = [finding for finding in required if finding.verdict is not Verdict.GOOD]
+    if not missing:
+        return Verdict.GOOD, "; ".join(finding.message for finding in required)
+    unmeasured = all(finding.verdict is Verdict.NO_DATA for finding in missing)
+    verdict = Verdict.NO_DATA if unmeasured else Verdict.INCONCLUSIVE
+    return verdict, "; ".join(finding.message for finding in missing)
 
 
 def _errors(source: Source, tick: Tick) -> tuple[Source, Pair]:

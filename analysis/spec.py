@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from analysis.checks import Action, Check, check_share, is_required
+
 Key = tuple[str, str]
 """Namespace and name of the rollout that a comparison belongs to."""
 
@@ -41,20 +43,17 @@ ERROR_LINES = Lines(rollback=Line(1.1, 0.0005), promote=Line(1.5, 0.005))
 SLOW_LINES = Lines(rollback=Line(1.1, 0.001), promote=Line(1.25, 0.01))
 
 
-def _check_share(name: str, value: float | None) -> None:
-    if value is not None and not 0 < value < 1:
-        raise ValueError(f"{name} is a share of requests and must lie between 0 and 1, such as 0.02; got {value}")
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
     """Requests that fail, canary against stable, and against a ceiling of one's own when `max` (a share) is given."""
 
     max: float | None = None
     lines: Lines = ERROR_LINES
+    action: Action = "abort"
+    required: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_share("errorRate.max", self.max)
+        check_share("errorRate.max", self.max)
 
     @property
     def name(self) -> str:
@@ -73,9 +72,11 @@ class Latency:
     slower_than: timedelta | None = None
     max: float | None = None
     lines: Lines = SLOW_LINES
+    action: Action = "abort"
+    required: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_share("latency.max", self.max)
+        check_share("latency.max", self.max)
         if (self.slower_than is None) != (self.max is None):
             raise ValueError("latency.slowerThan and latency.max belong together: give both or neither")
         if self.slower_than is not None and self.slower_than <= timedelta(0):
@@ -88,6 +89,15 @@ class Latency:
 
 
 Metric = ErrorRate | Latency
+"""What the judge compares between the arms' requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """From `at` on this share of live requests, 0..1, was for the canary; None where no share can be said."""
+
+    at: datetime
+    share: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +113,7 @@ class Plan:
     """What is measured this soon after `Comparison.started_at` is dropped."""
     min_samples: int = 100
     """Canary requests that a good verdict needs at least, counted since the last step change."""
-    metrics: tuple[Metric, ...] = field(default=(ErrorRate(), Latency()))
+    metrics: tuple[Metric | Check, ...] = field(default=(ErrorRate(), Latency()))
     window: timedelta = timedelta(minutes=5)
     """The threshold judge looks at this much of the past."""
 
@@ -117,8 +127,24 @@ class Plan:
             raise ValueError(f"warmup must not be negative, got {self.warmup}")
         if not self.metrics:
             raise ValueError("metrics must name at least one check, such as errorRate or latency")
-        if self.judge == "threshold" and all(metric.max is None for metric in self.metrics):
-            raise ValueError("the threshold judge needs `max` in at least one metric")
+        if self.judge == "threshold" and all(metric.max is None for metric in self.compared):
+            raise ValueError("the threshold judge needs `max` in at least one of errorRate and latency")
+        if not any(is_required(metric.action, metric.required) for metric in self.metrics):
+            names = ", ".join(metric.name for metric in self.metrics)
+            raise ValueError(
+                f"of the metrics {names} none is required, so that nothing could make the canary good: "
+                "add errorRate or latency, or say `required: true`"
+            )
+
+    @property
+    def compared(self) -> tuple[Metric, ...]:
+        """The metrics that are compared request by request."""
+        return tuple([metric for metric in self.metrics if isinstance(metric, ErrorRate | Latency)])
+
+    @property
+    def aborting(self) -> int:
+        """How many metrics roll back: they share alpha."""
+        return sum([metric.action == "abort" for metric in self.metrics])
 
     @property
     def needed(self) -> float:
@@ -161,6 +187,8 @@ class Comparison:
     """When steps changed: the judge looks for late regressions from each of them."""
     mirrored: bool = False
     """The canary gets copies of requests, which the gateway does not count."""
+    shifts: tuple[Shift, ...] = ()
+    """What the canary's share of live requests was, and since when."""
 
     def __post_init__(self) -> None:
         for at in (self.started_at, *self.restarts):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from analysis.checks import Action
+
 
 class Verdict(StrEnum):
     """Good and Bad are statements about the canary; the others say why there is none."""
@@ -38,6 +40,10 @@ class Finding:
     promote_needed: float = 20.0
     canary_requests: int = 0
     stable_requests: int = 0
+    action: Action = "abort"
+    """What a bad verdict of this metric does."""
+    required: bool = True
+    """Whether a good verdict on the canary needs this metric's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ class Sequential:
 
 def begin(plan: Plan) -> Sequential:
     """The judge before the first tick."""
-    metrics = tuple(parts.begin(metric) for metric in plan.metrics)
-    has_errors = any(isinstance(metric, ErrorRate) for metric in plan.metrics)
+    metrics = tuple(parts.begin(metric) for metric in plan.compared)
+    has_errors = any(isinstance(metric, ErrorRate) for metric in plan.compared)
     return Sequential(plan, metrics, Emergency() if has_errors else None)
 
 

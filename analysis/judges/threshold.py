@@ -44,7 +44,7 @@ def findings(judge: Threshold) -> tuple[Finding, ...]:
 
 
 def _ceilings(plan: Plan) -> tuple[Metric, ...]:
-    return tuple(metric for metric in plan.metrics if metric.max is not None)
+    return tuple(metric for metric in plan.compared if metric.max is not None)
 
 
 def _bounds(metric: Metric, view: View) -> Bounds:

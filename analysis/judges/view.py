@@ -20,6 +20,8 @@ class View:
     errors: Pair
     stable: ArmTick
     canary: ArmTick
+    share: float | None = None
+    """The canary's share of live requests as configured, 0..1; None near a change of it and where none can be said."""
 
     @property
     def error_halves(self) -> Pair:

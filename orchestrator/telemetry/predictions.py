@@ -39,7 +39,7 @@ class Predictions:
         text = "Scores in sampled answers"
         self._scores = Family("seldon_prediction_score", text, PREDICTOR, wanted.bounds)
         self.scores: Histogram = self._scores.child(*self._labels.values())
-        self.outliers = self.sampled = self.skipped = 0
+        self.outliers = self.rows = self.sampled = self.skipped = 0
 
     def offer(self, read: Read) -> None:
         """Look at an answer soon, if it is drawn. `read` decodes it."""
@@ -75,6 +75,7 @@ class Predictions:
         for score in outcome.scores:
             self.scores.observe(score)
         self.outliers += outcome.outliers
+        self.rows += max(1, len(outcome.classes), len(outcome.scores), outcome.outliers)
 
     def lines(self) -> Iterable[str]:
         """The metrics' text, line by line: of what is wanted, and of how much was looked at."""
@@ -86,6 +87,7 @@ class Predictions:
         if "score" in kinds:
             yield from self._scores.lines()
         counts = [
+            ("row", "Rows in sampled answers", self.rows),
             ("sampled", "Answers that were looked at", self.sampled),
             ("skipped", "Answers that were drawn and not looked at: too many at a time, or not readable", self.skipped),
         ]

@@ -26,6 +26,10 @@ class Source:
     slow: int = 0
     """Successful requests that take 0.3 s; the others take 0.06 s."""
     kind: str = "orchestrator"
+    classes: dict[str, int] = field(default_factory=dict)
+    """Answers at each scrape, by class."""
+    down: bool = False
+    """It answers no scrape."""
     scrapes: int = 0
     served: int = 0
     bad: int = 0
@@ -52,6 +56,8 @@ class Source:
             within = 0 if edge < 0.06 else good - self.late if edge < 0.3 else good
             le = "+Inf" if edge == float("inf") else str(edge)
             lines.append(self._line(f"{name}_bucket", within, service="predictions", method="post", code="200", le=le))
+        for kind, each in self.classes.items():
+            lines.append(self._line("seldon_prediction_class_total", each * self.scrapes, **{"class": kind}))
         return "".join(lines)
 
     def _gateway(self) -> str:
@@ -71,9 +77,9 @@ class Exporter:
     sources: dict[str, Source] = field(default_factory=dict)
     port: int = 0
 
-    def pod(self, deployment: str, pod: str, **counts: int) -> Source:
+    def pod(self, deployment: str, pod: str, classes: dict[str, int] | None = None, **counts: int) -> Source:
         labels = {"deployment_name": deployment, "predictor_name": "default", "predictor_version": ""}
-        return self.sources.setdefault(pod, Source(labels, **counts))
+        return self.sources.setdefault(pod, Source(labels, classes=classes or {}, **counts))
 
     def gateway(self, service: str, **counts: int) -> Source:
         labels = {"destination_service_name": service, "destination_service_namespace": "ml"}
@@ -81,7 +87,7 @@ class Exporter:
 
     async def answer(self, request: web.Request) -> web.Response:
         source = self.sources.get(request.match_info["name"])
-        return web.Response(status=503) if source is None else web.Response(text=source.text())
+        return web.Response(status=503) if source is None or source.down else web.Response(text=source.text())
 
 
 class Prometheus:

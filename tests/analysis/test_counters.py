@@ -195,3 +195,32 @@ def test_every_request_is_counted_once_however_scrapes_are_missed(steps):
     for count in served(*readings):
         total = total.plus(count)
     assert total == Count(counted_good + counted_bad - lost_good - lost_bad, counted_bad - lost_bad)
+
+
+def test_an_older_scrape_is_not_taken_for_a_restart():
+    # Two replicas of Prometheus scrape at other moments: when one goes away, the other one's last scrape is older.
+    assert served({"a": pod(1000, 9)}, {"a": pod(990, 8)}, {"a": pod(1010, 9)}) == [Count(), Count(10, 0)]
+
+
+def signals(**counts: float) -> ArmReading:
+    return ArmReading(signals={"p": {tuple(name.split("_")): value for name, value in counts.items()}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"class_a": 100}, {"class_a": 103, "class_b": 2}, {"class_a": 3, "class_b": 2}),
+        ({"class_a": 100, "class_b": 50}, {"class_a": 4}, {"class_a": 4}),
+        ({"class_a": 100, "class_b": 50}, {"class_a": 99, "class_b": 52}, {"class_a": 0, "class_b": 2}),
+        ({"feedback_": 100, "reward_": 5.0}, {"feedback_": 110, "reward_": 1.5}, {"feedback_": 10, "reward_": -3.5}),
+    ],
+    ids=["a new kind", "restarted", "an older scrape", "rewards may fall"],
+)
+def test_signals_are_differenced_by_source(before, after, expected):
+    ticks = feed(signals(**before), signals(**after))
+    assert ticks[1].signals == {tuple(name.split("_")): value for name, value in expected.items()}
+
+
+def test_a_source_of_signals_that_appears_later_counts_from_zero():
+    other = ArmReading(signals={"p": {("row", ""): 7.0}, "q": {("row", ""): 3.0}})
+    assert feed(signals(row_=5), other)[1].signals == {("row", ""): 5.0}

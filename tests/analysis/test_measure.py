@@ -1,11 +1,13 @@
 """Grouped queries: few of them, and each series found by its comparison."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
 from analysis.measure import Labels, Measurer
 from analysis.providers.provider import Series
 from analysis.samples import PodReading
-from analysis.spec import Arm, Comparison, Plan
+from analysis.spec import Arm, Comparison, ErrorRate, Plan
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -91,3 +93,38 @@ async def test_names_of_ones_own_labels_are_used():
     found = await Measurer(provider, labels=labels).read([comparison("iris")], AT)
     assert set(found["ml", "iris"].canary.pods) == {"p/i"}
     assert 'kubernetes_namespace=~"ml"' in provider.queries[0]
+
+
+def checked(name: str, *checks) -> Comparison:
+    return replace(comparison(name), plan=Plan(metrics=(ErrorRate(), *checks)))
+
+
+async def test_typed_checks_take_one_more_query_and_only_for_those_that_have_some():
+    provider = Recorded()
+    await Measurer(provider).read([comparison("wine"), checked("iris", OutlierRate(), Reward())], AT)
+    assert len(provider.queries) == 4
+    asked = provider.queries[-1]
+    assert "wine" not in asked
+    assert "1|iris" in asked
+    for family in ("prediction_outlier_total", "prediction_row_total", "model_feedback_total", "feedback_reward_total"):
+        assert family in asked
+    assert "prediction_class_total" not in asked
+
+
+async def test_signals_go_to_their_arm_source_and_kind():
+    where = {"namespace": "ml", "deployment_name": "iris-2", "pod": "p", "instance": "i"}
+    pairs = where | {"__name__": "seldon_shadow_compare_total", "pair": "control", "pod": "c", "instance": "j"}
+    provider = Recorded()
+    provider.answers = {
+        "istio": [
+            series(3, **where, __name__="seldon_prediction_class_total", **{"class": "setosa"}),
+            series(9, **where, __name__="seldon_prediction_score_bucket", le="+Inf"),
+            series(1, **pairs, result="disagree"),
+        ]
+    }
+    found = await Measurer(provider).read([checked("iris", PredictionDrift(), ShadowAgreement())], AT)
+    assert found["ml", "iris"].canary.signals == {
+        "p/i": {("class", "setosa"): 3, ("score", "+Inf"): 9},
+        "c/j": {("compare", "control/disagree"): 1},
+    }
+    assert not found["ml", "iris"].canary.pods

@@ -1,14 +1,16 @@
 """The whole judge against a real Prometheus."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from analysis import session
+from analysis.checks import PredictionDrift
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.providers.prometheus import PrometheusProvider
-from analysis.spec import Arm, Comparison, Plan
+from analysis.spec import Arm, Comparison, ErrorRate, Plan
 from analysis.verdict import Verdict
 
 pytestmark = pytest.mark.slow
@@ -127,6 +129,26 @@ async def test_the_gateway_tells_of_failures_that_no_orchestrator_saw(exporter, 
     traffic = live.traffic(watched.key)
     assert traffic.canary_requests > 0
     assert 0.3 < traffic.canary_share < 0.7
+
+
+async def test_classes_that_differ_are_found_on_a_real_prometheus(exporter, prometheus, poll):
+    exporter.pod("iris-1", "stable-a", classes={"cat": 160, "dog": 40}, requests=200)
+    exporter.pod("iris-2", "canary-a", classes={"cat": 60, "dog": 40}, requests=100)
+    prometheus.scrape("stable-a", "canary-a")
+    await prometheus.start()
+    metrics = (ErrorRate(), PredictionDrift(action="abort"))
+    watched = replace(comparison(datetime.now(UTC)), plan=Plan(warmup=timedelta(0), metrics=metrics))
+    live = monitor(prometheus.url)
+    live.track(watched)
+
+    async def decided() -> bool:
+        await live.tick(datetime.now(UTC))
+        return live.judgement(watched.key).verdict is Verdict.BAD
+
+    await poll(decided, seconds=45)
+    assert "against 80 % on stable" in live.judgement(watched.key).message or (
+        "against 20 % on stable" in live.judgement(watched.key).message
+    )
 
 
 async def test_a_new_step_change_keeps_the_evidence_and_another_plan_replays_it():

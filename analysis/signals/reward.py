@@ -1,0 +1,119 @@
+"""reward: is the mean reward of the canary's answers lower than stable's?
+
+Rewards are brought to 0..1, and 1 - reward is a loss in 0..1. The half-plane bets on failed requests hold for losses
+as they stand: x ↦ (a/z)^x · ((1-a)/(1-z))^(1-x) is convex, so for any loss x within 0..1 of the mean θ its mean is at
+most θ·a/z + (1-θ)(1-a)/(1-z), which is all that their proof uses. The lines are z_C = z_S + tolerance (rollback) and
+z_C = z_S + 3·tolerance (promote).
+"""
+
+from dataclasses import dataclass, replace
+
+from analysis.checks import Reward
+from analysis.judges import sentences, statement
+from analysis.judges.statement import Past, Question, Statement
+from analysis.judges.view import View
+from analysis.samples import ArmTick, Pair
+from analysis.signals.terms import DOUBT, Terms
+from analysis.spec import Line, Lines
+from analysis.verdict import Finding, Verdict
+
+_EXPECTED = 0.5
+_SLACK = 1e-6
+_NONE = Pair()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """The state of the check."""
+
+    metric: Reward
+    judged_from: int
+    statement: Statement
+    total: Pair = _NONE
+    """Feedbacks, and losses as what is bad of them."""
+    outside: bool = False
+    """A tick's mean lay outside the range."""
+
+
+def begin(metric: Reward, judged_from: int) -> Rewards:
+    """The check before its first tick. What began before `judged_from` and the metric's delay is dropped."""
+    lines = Lines(rollback=Line(1, metric.tolerance), promote=Line(1, 3 * metric.tolerance))
+    asked = statement.ask(Question(lines, _EXPECTED), Past())
+    return Rewards(metric, judged_from + int(metric.delay.total_seconds()), asked)
+
+
+def step(rewards: Rewards, view: View, terms: Terms) -> Rewards:
+    """One tick."""
+    pair = Pair(*_losses(rewards.metric, view.canary), *_losses(rewards.metric, view.stable))
+    if not (_possible(pair[0], pair[1]) and _possible(pair[2], pair[3])):
+        return replace(rewards, outside=True)
+    if not view.judged or view.at - view.seconds < rewards.judged_from:
+        past = statement.learn(rewards.statement.past, pair, Pair(), judged=False)
+        return replace(rewards, statement=rewards.statement._replace(past=past))
+    stepped = statement.step(rewards.statement, pair, needed=terms.nats)
+    return replace(rewards, statement=stepped, total=rewards.total.plus(pair))
+
+
+def restart(rewards: Rewards, number: int) -> Rewards:
+    """Look for a loss that begins now, too."""
+    return replace(rewards, statement=statement.restart(rewards.statement, number, step_changed=False))
+
+
+def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
+    """What the check says. `canary` and `stable` are mean rewards as they were reported."""
+    pair, worse, better = rewards.total, rewards.statement.worse.evidence, rewards.statement.better.evidence
+    canary, stable = _mean(rewards, pair[0], pair[1]), _mean(rewards, pair[2], pair[3])
+    verdict = Verdict.INCONCLUSIVE
+    if bad:
+        verdict = Verdict.BAD
+    elif rewards.outside:
+        verdict = Verdict.ERROR
+    elif canary is None:
+        verdict = Verdict.NO_DATA
+    elif pair.canary_requests >= terms.min_samples and better >= terms.promote_needed and worse < DOUBT:
+        verdict = Verdict.GOOD
+    return Finding(
+        metric=rewards.metric.name,
+        verdict=verdict,
+        message=_sentence(rewards, verdict, canary, stable, terms),
+        canary=canary,
+        stable=stable,
+        evidence=worse,
+        needed=terms.needed,
+        promote_evidence=better,
+        promote_needed=terms.promote_needed,
+        canary_requests=pair.canary_requests,
+        stable_requests=pair.stable_requests,
+    )
+
+
+def _losses(metric: Reward, arm: ArmTick) -> tuple[int, float]:
+    """Feedbacks of a tick, and the sum of their losses, each within 0..1."""
+    number = arm.counted("feedback")
+    total = arm.signals.get(("reward", ""), 0.0)
+    return number, number - (total - number * metric.low) / (metric.high - metric.low)
+
+
+def _possible(number: int, losses: float) -> bool:
+    return -_SLACK * number <= losses <= number * (1 + _SLACK)
+
+
+def _mean(rewards: Rewards, number: int, losses: float) -> float | None:
+    metric = rewards.metric
+    return metric.high - (metric.high - metric.low) * losses / number if number else None
+
+
+def _sentence(rewards: Rewards, verdict: Verdict, canary: float | None, stable: float | None, terms: Terms) -> str:
+    metric = rewards.metric
+    if verdict is Verdict.ERROR:
+        return f"reward: means outside {metric.low:g}..{metric.high:g} were counted: set reward.low and reward.high"
+    if canary is None:
+        return "reward: no feedback on the canary's answers"
+    against = f"a mean of {canary:.3g}"
+    against += f" against {stable:.3g} on stable" if stable is not None else ", and none on stable to compare with"
+    text = f"reward: {against}, {rewards.total.canary_requests:,} feedbacks"
+    if verdict is Verdict.BAD:
+        odds = sentences.odds(rewards.statement.worse.evidence)
+        return f"{text}, evidence {odds} (needs {sentences.odds(terms.needed)})"
+    odds = f"{sentences.odds(rewards.statement.better.evidence)} (needs {sentences.odds(terms.promote_needed)})"
+    return f"{text}, {'good enough, evidence' if verdict is Verdict.GOOD else 'evidence that it is good enough'} {odds}"

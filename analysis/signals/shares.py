@@ -1,0 +1,165 @@
+"""outlierRate and shadowAgreement: shares of two arms, judged by the half-plane bets of failed requests.
+
+outlierRate asks both ways, since inputs are dealt at random: more outliers on the canary than on stable, and fewer.
+shadowAgreement takes for the canary the pairs (stable, copy to the canary) and for stable the pairs (stable, copy to
+stable): what two stable pods disagree on is noise, and no fault of the canary's.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from analysis.checks import OutlierRate, ShadowAgreement
+from analysis.judges import sentences, statement
+from analysis.judges.statement import Past, Question, Statement
+from analysis.judges.view import View
+from analysis.samples import ArmTick, Pair
+from analysis.signals.terms import DOUBT, Terms
+from analysis.spec import Line, Lines
+from analysis.verdict import Finding, Verdict
+
+OUTLIER_LINES = Lines(rollback=Line(1.25, 0.005), promote=Line(1.5, 0.02))
+DISAGREEMENT_LINES = Lines(rollback=Line(1.25, 0.01), promote=Line(1.5, 0.03))
+_EXPECTED = 0.01
+_NONE = Pair()
+
+
+class Side(NamedTuple):
+    """One question about the two shares; `swapped` asks it of stable."""
+
+    weight: float
+    swapped: bool
+    ceiling: bool
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The state of the check."""
+
+    metric: OutlierRate | ShadowAgreement
+    sides: tuple[Side, ...]
+    total: Pair = _NONE
+
+    @property
+    def evidence(self) -> float:
+        """That the shares are not as they should be, how many to one."""
+        return sum([side.weight * side.statement.worse.evidence for side in self.sides])
+
+    @property
+    def promote_evidence(self) -> float:
+        """That they are, how many to one: the least of all questions."""
+        return min([side.statement.better.evidence for side in self.sides])
+
+
+def begin(metric: OutlierRate | ShadowAgreement) -> Shares:
+    """The check before its first tick."""
+    ceiling = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
+    if isinstance(metric, ShadowAgreement):
+        return Shares(metric, _weighted(ceiling or [_side(DISAGREEMENT_LINES)]))
+    return Shares(metric, _weighted([_side(OUTLIER_LINES), _side(OUTLIER_LINES, swapped=True), *ceiling]))
+
+
+def step(shares: Shares, view: View, terms: Terms) -> Shares:
+    """One tick."""
+    pair = counted(shares.metric, view.canary, view.stable)
+    sides = tuple([side._replace(statement=_step(side, pair, view, terms)) for side in shares.sides])
+    if not view.judged:
+        return replace(shares, sides=sides)
+    return Shares(shares.metric, sides, shares.total.plus(pair))
+
+
+def restart(shares: Shares, number: int) -> Shares:
+    """Look for a difference that begins now, too."""
+    sides = [
+        side._replace(statement=statement.restart(side.statement, number, step_changed=False)) for side in shares.sides
+    ]
+    return replace(shares, sides=tuple(sides))
+
+
+def counted(metric: OutlierRate | ShadowAgreement, canary: ArmTick, stable: ArmTick) -> Pair:
+    """What one tick counted of a check. Pairs are counted by the comparer, under the canary's name."""
+    if isinstance(metric, OutlierRate):
+        return Pair(
+            canary.counted("row"),
+            min(canary.counted("row"), canary.counted("outlier")),
+            stable.counted("row"),
+            min(stable.counted("row"), stable.counted("outlier")),
+        )
+    return Pair(*_pairs(canary, "candidate"), *_pairs(canary, "control"))
+
+
+def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
+    """What the check says."""
+    pair = shares.total
+    verdict = Verdict.INCONCLUSIVE
+    enough = pair.canary_requests >= terms.min_samples
+    if bad:
+        verdict = Verdict.BAD
+    elif not pair.canary_requests:
+        verdict = Verdict.NO_DATA
+    elif enough and shares.promote_evidence >= terms.promote_needed and shares.evidence < DOUBT:
+        verdict = Verdict.GOOD
+    return Finding(
+        metric=shares.metric.name,
+        verdict=verdict,
+        message=_sentence(shares, verdict, terms),
+        canary=pair.canary_bad / pair.canary_requests if pair.canary_requests else None,
+        stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
+        evidence=shares.evidence,
+        needed=terms.needed,
+        promote_evidence=shares.promote_evidence,
+        promote_needed=terms.promote_needed,
+        canary_requests=pair.canary_requests,
+        stable_requests=pair.stable_requests,
+    )
+
+
+def _side(lines: Lines, *, swapped: bool = False, ceiling: bool = False) -> Side:
+    return Side(1.0, swapped, ceiling, statement.ask(Question(lines, _EXPECTED, alternatives=6), Past()))
+
+
+def _weighted(sides: list[Side]) -> tuple[Side, ...]:
+    return tuple([side._replace(weight=1 / len(sides)) for side in sides])
+
+
+def _ceiling(most: float) -> Lines:
+    return Lines(rollback=Line(0, most), promote=Line(0, most))
+
+
+def _step(side: Side, pair: Pair, view: View, terms: Terms) -> Statement:
+    asked = Pair(pair[2], pair[3], pair[0], pair[1]) if side.swapped else pair
+    if not view.judged:
+        return side.statement._replace(past=statement.learn(side.statement.past, asked, Pair(), judged=False))
+    return statement.step(side.statement, asked, needed=terms.nats)
+
+
+def _pairs(arm: ArmTick, which: str) -> tuple[int, int]:
+    agree, differ = arm.counted("compare", f"{which}/agree"), arm.counted("compare", f"{which}/disagree")
+    return agree + differ, differ
+
+
+def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
+    pair, metric = shares.total, shares.metric
+    agreement = isinstance(metric, ShadowAgreement)
+    subject = "answers that differ from stable's" if agreement else "rows marked as outliers"
+    if verdict is Verdict.NO_DATA:
+        who = "the comparer pairs none" if agreement else "the canary's orchestrators count none"
+        return f"{subject}: {who}"
+    text = f"{subject}: {_against(pair, metric)}, {pair.canary_requests:,} {'pairs' if agreement else 'rows'}"
+    if verdict is Verdict.BAD:
+        odds = f"evidence {sentences.odds(shares.evidence)} (needs {sentences.odds(terms.needed)})"
+        hint = "" if agreement else ": both get the same inputs, so look at the routing and at what prepares inputs"
+        return f"{text}, {odds}{hint}"
+    odds = f"{sentences.odds(shares.promote_evidence)} (needs {sentences.odds(terms.promote_needed)})"
+    return f"{text}, {'good enough, evidence' if verdict is Verdict.GOOD else 'evidence that it is good enough'} {odds}"
+
+
+def _against(pair: Pair, metric: OutlierRate | ShadowAgreement) -> str:
+    canary = sentences.share(pair.canary_bad / pair.canary_requests)
+    if isinstance(metric, ShadowAgreement) and metric.max is not None:
+        return f"{canary} against at most {sentences.share(metric.max)}"
+    other = "between two stable pods" if isinstance(metric, ShadowAgreement) else "on stable"
+    if not pair.stable_requests:
+        missing = "no control pairs" if isinstance(metric, ShadowAgreement) else "no rows on stable"
+        return f"{canary}, and {missing} to compare with"
+    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} {other}"

@@ -1,0 +1,94 @@
+"""The signals' bets pay at most their stake on average, whatever of the null is true: all outcomes are counted out."""
+
+from itertools import product
+from math import comb, exp, factorial, prod
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.judges import halfplane
+from analysis.samples import ArmTick, Count
+from analysis.signals import drift, split
+from analysis.signals.drift import Family
+from analysis.spec import Line
+
+SHARES = st.floats(0.02, 0.98)
+
+
+@given(share=SHARES, tolerance=st.floats(1.05, 3), place=st.floats(0, 1), requests=st.integers(1, 12))
+@settings(max_examples=150, deadline=None)
+def test_traffic_inside_the_band_wins_nothing_on_average(share, tolerance, place, requests):
+    odds = share / (1 - share)
+    low, high = (odds * factor / (1 + odds * factor) for factor in (1 / tolerance, tolerance))
+    truth = low + place * (high - low)
+    for hit, miss in split.bets(share, tolerance):
+        mean = sum(
+            comb(requests, n) * truth**n * (1 - truth) ** (requests - n) * exp(n * hit + (requests - n) * miss)
+            for n in range(requests + 1)
+        )
+        assert mean <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.5, 0.95])
+def test_traffic_beyond_the_band_is_bet_on_from_both_sides(share):
+    found = split.bets(share, 1.25)
+    assert [hit > 0 for hit, _ in found] == [True] * 4 + [False] * 4
+    assert [miss > 0 for _, miss in found] == [False] * 4 + [True] * 4
+
+
+def multinomial(total: int, chances: tuple[float, ...]):
+    """Every outcome of so many draws, with its probability."""
+    for counts in product(range(total + 1), repeat=len(chances)):
+        if sum(counts) == total:
+            ways = factorial(total) / prod(factorial(count) for count in counts)
+            yield counts, ways * prod(chance**count for chance, count in zip(chances, counts, strict=True))
+
+
+WEIGHTS = st.lists(st.floats(0.01, 1), min_size=3, max_size=3)
+PAST = st.dictionaries(st.sampled_from("ab"), st.integers(0, 40), max_size=2)
+
+
+@given(weights=WEIGHTS, mine=PAST, theirs=PAST, sizes=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+@settings(max_examples=80, deadline=None)
+def test_equal_distributions_win_nothing_on_average_whatever_they_are(weights, mine, theirs, sizes):
+    truth = tuple(weight / sum(weights) for weight in weights)
+    family = Family("class", canary=mine, stable=theirs)  # "c" was never seen before
+    for own in (0.2, 0.5, 1.0):
+        mean = 0.0
+        for canary, chance in multinomial(sizes[0], truth):
+            for stable, other in multinomial(sizes[1], truth):
+                counts = [dict(zip("abc", map(float, arm), strict=True)) for arm in (canary, stable)]
+                mean += chance * other * exp(drift.gain(own, family, *counts))
+        assert mean <= 1 + 1e-9
+
+
+@given(
+    canary=st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+    stable=st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    there=st.floats(0.2, 0.9),
+    base=st.floats(0.05, 0.6),
+)
+@settings(max_examples=100, deadline=None)
+def test_losses_between_0_and_1_win_no_more_than_failures_do(canary, stable, sizes, there, base):
+    """Each loss is 0, a half or 1: where the canary's mean is within the line, the bet on more wins nothing."""
+    chances = [tuple(weight / sum(arm) for weight in arm) for arm in (canary, stable)]
+    means = [0.5 * middle + high for _, middle, high in chances]
+    offset = min(0.5, max(0.0, means[0] - means[1]))
+    line = Line(1, offset)
+    bet = halfplane.worse(line, there, base, sizes[0] / sizes[1])
+    if means[0] - means[1] > 0.5 or bet is None or not halfplane.fits(bet, sizes[1] / sizes[0]):
+        return
+    mean = 0.0
+    for mine, chance in multinomial(sizes[0], chances[0]):
+        for theirs, other in multinomial(sizes[1], chances[1]):
+            losses = [Count(sum(arm), 0.5 * arm[1] + arm[2]) for arm in (theirs, mine)]
+            mean += chance * other * exp(halfplane.gain(bet, *losses))
+    assert mean <= 1 + 1e-9
+
+
+def test_bins_are_taken_over_the_edges_that_both_arms_have():
+    mine = ArmTick(signals={("score", "0.5"): 3, ("score", "0.9"): 7, ("score", "+Inf"): 7})
+    theirs = ArmTick(signals={("score", "0.5"): 0, ("score", "+Inf"): 4})
+    assert drift.counts_of("score", mine, theirs) == ({"0.5": 3, "+Inf": 4}, {"+Inf": 4})
