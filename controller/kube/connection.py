@@ -69,20 +69,21 @@ class Secret:
 Connect = Callable[[], Awaitable[Connection]]
 
 
-def connector(kubeconfig: str | None, context: str | None, *, now: Clock) -> Connect:
+def connector(kubeconfig: str | None, context: str | None, *, now: Clock, bearer: Secret | None = None) -> Connect:
     """Return what reads the configuration, each time anew.
 
     Args:
         kubeconfig: a path; without one `KUBECONFIG`, then the service account of the pod, then `~/.kube/config`.
         context: the kubeconfig's context; its current one when absent.
         now: the clock.
+        bearer: ask as the bearer of this token: nothing else of the configuration says who we are.
     """
 
     async def connect() -> Connection:
         paths = kubeconfig or os.environ.get("KUBECONFIG")
         if not paths and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return _in_cluster(now())
-        return await _from_kubeconfig(paths or str(Path.home() / ".kube" / "config"), context, now())
+            return _in_cluster(now(), bearer)
+        return await _from_kubeconfig(paths or str(Path.home() / ".kube" / "config"), context, now(), bearer)
 
     return connect
 
@@ -96,16 +97,16 @@ def fixed(url: str, token: str | None = None, *, tls: ssl.SSLContext | None = No
     return connect
 
 
-def _in_cluster(now: datetime) -> Connection:
+def _in_cluster(now: datetime, bearer: Secret | None) -> Connection:
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration, try_refresh_token=False)  # type: ignore[no-untyped-call]  # theirs
     except (ConfigException, OSError) as error:
         raise CredentialsError(f"service account of the pod: {error}") from error
-    return _connection(configuration, reread_at=now + REREAD)
+    return _connection(configuration, bearer, reread_at=now + REREAD)
 
 
-async def _from_kubeconfig(paths: str, context: str | None, now: datetime) -> Connection:
+async def _from_kubeconfig(paths: str, context: str | None, now: datetime, bearer: Secret | None) -> Connection:
     if not _exists(paths):
         raise CredentialsError(f"kubeconfig: {paths!r} is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)")
     configuration = Configuration()
@@ -121,7 +122,7 @@ async def _from_kubeconfig(paths: str, context: str | None, now: datetime) -> Co
     reread_at: datetime | None = now + REREAD
     if "exec" in (loader._user or {}):  # noqa: SLF001 - nothing public tells whether a plugin was asked
         reread_at = max(expiry - EXPIRY_MARGIN, now + timedelta(seconds=5)) if expiry else None
-    return _connection(configuration, reread_at=reread_at, namespace=current.get("namespace"))
+    return _connection(configuration, bearer, reread_at=reread_at, namespace=current.get("namespace"))
 
 
 def _exists(paths: str) -> bool:
@@ -129,10 +130,17 @@ def _exists(paths: str) -> bool:
 
 
 def _connection(
-    configuration: Configuration, *, reread_at: datetime | None, namespace: str | None = None
+    configuration: Configuration,
+    bearer: Secret | None,
+    *,
+    reread_at: datetime | None,
+    namespace: str | None = None,
 ) -> Connection:
     url = str(configuration.host).rstrip("/")
     token = configuration.api_key.get("BearerToken")
+    if bearer is not None:
+        # A client certificate would say who we are before the token is looked at.
+        token, configuration.cert_file, configuration.key_file = f"Bearer {bearer.value}", None, None
     return Connection(
         url=url,
         authorization=Secret(token.strip() if token else None),

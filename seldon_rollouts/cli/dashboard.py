@@ -1,4 +1,4 @@
-"""`seldon-rollouts dashboard`: the page, on this machine."""
+"""`seldon-rollouts dashboard`: the page, on this machine or in a cluster."""
 
 import asyncio
 import logging
@@ -10,33 +10,52 @@ import uvicorn
 from controller import clock
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
-from controller.kube.connection import connector
+from controller.kube.connection import Secret, connector
 
 
 def dashboard(
     port: Annotated[int, typer.Option(help="The port.")] = 8090,
-    host: Annotated[
-        str, typer.Option(help="The address; it is read-only, and open to who can reach it.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address; what is not loopback wants --login.")] = "127.0.0.1",
     prometheus_url: Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="For charts.")] = "",
+    login: Annotated[
+        bool, typer.Option("--login", help="Only who is signed in sees anything, and only what they may list.")
+    ] = False,
+    token_header: Annotated[
+        str, typer.Option(help="Header in which a proxy that signs people in leaves their token.")
+    ] = "",
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A name that it answers to; again for more. Loopback's when absent.")
+    ] = None,
     root_path: Annotated[str, typer.Option(help="The path prefix of a proxy in front of it.")] = "",
     kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Path of the kubeconfig.")] = None,
     context: Annotated[str | None, typer.Option("--context", help="The kubeconfig's context.")] = None,
 ) -> None:
-    """Show all rollouts, live, in a browser."""
-    asyncio.run(_serve(host, port, prometheus_url, root_path, kubeconfig, context))
+    """Show all rollouts, live, in a browser; who signs in with a token may act as Kubernetes allows them."""
+    from seldon_rollouts.dashboard.app import LOOPBACK, Options, create  # FastAPI is only needed here
 
+    loopback = host in LOOPBACK or host.startswith("127.")
+    options = Options(
+        prometheus_url=prometheus_url,
+        login=login,
+        token_header=token_header,
+        hosts=tuple(allowed_host or ([*LOOPBACK, host] if loopback else ["*"])),
+    )
+    if not loopback and not login:
+        raise typer.BadParameter(f"{host} can be reached by others: give --login, or leave --host at 127.0.0.1")
 
-async def _serve(
-    host: str, port: int, prometheus_url: str, root_path: str, kubeconfig: str | None, context: str | None
-) -> None:
-    from seldon_rollouts.dashboard.app import create  # FastAPI is only needed here
+    def as_person(token: Secret) -> Client:
+        return Client(connector(kubeconfig, context, now=clock.now, bearer=token))
 
-    logging.basicConfig(level=logging.WARNING)
-    async with Client(connector(kubeconfig, context, now=clock.now)) as client:
-        app = create(Cluster(client), prometheus_url)
-        config = uvicorn.Config(
-            app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2
-        )
-        print(f"dashboard on http://{host}:{port}{root_path}/", flush=True)
-        await uvicorn.Server(config).serve()
+    async def serve() -> None:
+        async with Client(connector(kubeconfig, context, now=clock.now)) as client:
+            app = create(Cluster(client), options, as_person=as_person)
+            config = uvicorn.Config(
+                app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2,
+                server_header=False, ws="none",
+            )  # fmt: skip
+            print(f"dashboard on http://{host}:{port}{root_path}/", flush=True)
+            await uvicorn.Server(config).serve()
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("seldon_rollouts.audit").setLevel(logging.INFO)
+    asyncio.run(serve())

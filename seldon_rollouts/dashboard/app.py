@@ -1,44 +1,67 @@
-"""The dashboard's application: JSON and server-sent events under /api/v1, and one page that draws them. Read-only."""
+"""The dashboard's application: an API under /api/v1, and one page that draws what it says."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from controller import clock
 from controller.kube.cluster import Cluster
+from controller.kube.errors import ApiError
 from seldon_rollouts import __version__
-from seldon_rollouts.dashboard import view
-from seldon_rollouts.dashboard.charts import Charts, Prometheus
+from seldon_rollouts.asking import ANSWER_SECONDS
+from seldon_rollouts.dashboard import acting, reading
+from seldon_rollouts.dashboard.access import Access
+from seldon_rollouts.dashboard.acting import AsPerson
+from seldon_rollouts.dashboard.charts import Prometheus
 from seldon_rollouts.dashboard.feed import Feed
-from seldon_rollouts.dashboard.view import Detail, Point, Row, View
+from seldon_rollouts.dashboard.identity import Identity, forged
+from seldon_rollouts.dashboard.looks import Looks
 
 STATIC = Path(__file__).parent / "static"
-KEEP_ALIVE_SECONDS = 15.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
-class Page(View):
-    """A page of the list."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the dashboard is served."""
 
-    items: tuple[Row, ...]
-    total: int
-    namespaces: tuple[str, ...]
+    prometheus_url: str = ""
+    """For charts."""
+    login: bool = False
+    """Only those who are signed in see anything, and only what they may list."""
+    token_header: str = ""
+    """Where a proxy that signs people in leaves their token."""
+    hosts: tuple[str, ...] = ("*",)
+    """Names that it answers to; a page of another name cannot read it through a name that leads here."""
+    patience: float = ANSWER_SECONDS
+    """Seconds to wait for the controller's answer to an act."""
+    now: Callable[[], datetime] = clock.now
 
 
-def create(cluster: Cluster, prometheus_url: str = "") -> FastAPI:
-    """Return the application over a cluster whose caches it starts and stops with itself."""
-    feed, prometheus = Feed(cluster), Prometheus(prometheus_url)
+def create(cluster: Cluster, options: Options | None = None, *, as_person: AsPerson | None = None) -> FastAPI:
+    """Return the application over a cluster whose caches it starts and stops with itself.
+
+    Args:
+        cluster: what is shown, with the dashboard's own rights.
+        options: how.
+        as_person: makes a client that asks with a person's token; without it nothing can be asked for.
+    """
+    options = options or Options()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,13 +72,39 @@ def create(cluster: Cluster, prometheus_url: str = "") -> FastAPI:
         title="Seldon Rollouts", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )  # fmt: skip
+    identity = Identity(Access(cluster.client, now=options.now), token_header=options.token_header)
+    shown = reading.Shown(
+        feed=Feed(cluster),
+        looks=Looks(cluster.client, now=options.now),
+        prometheus=Prometheus(options.prometheus_url),
+        identity=identity,
+        login=options.login,
+        now=options.now,
+    )
+    _guard(app)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(options.hosts), www_redirect=False)
+    app.include_router(reading.routes(shown))
+    app.include_router(acting.routes(identity, as_person, patience=options.patience))
+    _page(app)
+    return app
 
+
+def _guard(app: FastAPI) -> None:
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        reason = forged(request)
+        response = JSONResponse({"detail": reason}, 403) if reason else await call_next(request)
         response.headers.update(HEADERS)
+        if request.url.path.startswith("/api/"):
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    @app.exception_handler(ApiError)
+    async def unavailable(_: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse({"detail": f"the API server: {error}"}, 502)
+
+
+def _page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
@@ -65,67 +114,4 @@ def create(cluster: Cluster, prometheus_url: str = "") -> FastAPI:
         """Say that the dashboard answers."""
         return {"status": "ok"}
 
-    @app.get("/api/v1/rollouts")
-    async def rollouts(
-        namespace: Annotated[str, Query(max_length=63)] = "",
-        search: Annotated[str, Query(max_length=200)] = "",
-        offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    ) -> Page:
-        """List rollouts, those that need attention first."""
-        every = feed.rollouts()
-        rows = view.listing(every, namespace=namespace, search=search)
-        names = sorted({rollout["metadata"]["namespace"] for rollout in every})
-        return Page(items=tuple(rows[offset : offset + limit]), total=len(rows), namespaces=tuple(names))
-
-    _details(app, feed, prometheus)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    return app
-
-
-def _details(app: FastAPI, feed: Feed, prometheus: Prometheus) -> None:
-    missing = {404: {"description": "There is no such rollout."}}
-
-    @app.get("/api/v1/rollouts/{namespace}/{name}", responses=missing)  # type: ignore[arg-type] # FastAPI's own invariance
-    async def rollout(namespace: str, name: str) -> Detail:
-        """Show one rollout."""
-        found = feed.rollout(namespace, name)
-        if found is None:
-            raise HTTPException(404, f"there is no rollout {namespace}/{name}")
-        return view.detail(found)
-
-    @app.get("/api/v1/rollouts/{namespace}/{name}/evidence", responses=missing)  # type: ignore[arg-type] # the same
-    async def evidence(namespace: str, name: str) -> list[Point]:
-        """Show the evidence that was seen since the dashboard started."""
-        if feed.rollout(namespace, name) is None:
-            raise HTTPException(404, f"there is no rollout {namespace}/{name}")
-        return feed.curve(namespace, name)
-
-    @app.get("/api/v1/rollouts/{namespace}/{name}/charts", responses=missing)  # type: ignore[arg-type] # the same
-    async def charts(namespace: str, name: str) -> Charts:
-        """Show requests, errors and latency by revision, of the last 15 minutes."""
-        if feed.rollout(namespace, name) is None:
-            raise HTTPException(404, f"there is no rollout {namespace}/{name}")
-        return await prometheus.charts(namespace, name, now=clock.now())
-
-    @app.get("/api/v1/changes")
-    async def changes() -> StreamingResponse:
-        """Tell, as server-sent events, that something has changed; the page then asks for what it shows."""
-        return StreamingResponse(_events(feed), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-async def _events(feed: Feed) -> AsyncIterator[bytes]:
-    versions = feed.versions()
-    waiting: asyncio.Task[int] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(versions))
-            done, _ = await asyncio.wait({waiting}, timeout=KEEP_ALIVE_SECONDS)
-            if not done:
-                yield b": still here\n\n"
-                continue
-            version, waiting = waiting.result(), None
-            yield f"event: changed\nid: {version}\ndata: {version}\n\n".encode()
-    finally:
-        if waiting is not None:
-            waiting.cancel()

@@ -1,17 +1,19 @@
-"""Charts: requests, errors and latency by revision over time, as Prometheus has them."""
+"""Charts: requests, errors and latency by revision over time, and how latency is spread, as Prometheus has them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
-from seldon_rollouts.dashboard.view import View
+from seldon_rollouts.view.base import View
 
 SPAN, STEPS = timedelta(minutes=15), 180
+LONGEST = timedelta(days=7)
 _SERVED = "seldon_api_executor_server_requests_seconds"
 
 
@@ -20,6 +22,41 @@ class Series(View):
 
     deployment: str
     points: tuple[tuple[float, float], ...]
+
+
+class Bar(View):
+    """Requests between two edges of the histogram."""
+
+    upto: float
+    """Seconds; infinity is -1, since JSON has no word for it."""
+    share: float
+    """Of the revision's requests."""
+
+
+class Spread(View):
+    """How one revision's latency is spread."""
+
+    deployment: str
+    bars: tuple[Bar, ...]
+
+
+class Window(View):
+    """A span of time."""
+
+    begin: datetime
+    end: datetime
+
+    @classmethod
+    def last(cls, now: datetime, began: datetime | None = None, ended: datetime | None = None) -> "Window":
+        """Return the last 15 minutes, or the time of a past rollout with a minute around it, at most seven days."""
+        end = min(now, ended + timedelta(minutes=1)) if ended is not None else now
+        begin = began - timedelta(minutes=1) if began is not None else end - SPAN
+        return cls(begin=max(begin, end - LONGEST), end=end)
+
+    @property
+    def step(self) -> float:
+        """Seconds between two points."""
+        return max(5.0, (self.end - self.begin).total_seconds() / STEPS)
 
 
 class Charts(View):
@@ -32,12 +69,14 @@ class Charts(View):
     p50: tuple[Series, ...] = ()
     """Seconds."""
     p99: tuple[Series, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    """Of the last five minutes of the window."""
     problem: str = ""
 
 
 def queries(namespace: str, rollout: str, window: str = "15s") -> Mapping[str, str]:
-    """Return the PromQL of each chart."""
-    which = f'namespace="{_quoted(namespace)}",deployment_name=~"{_quoted(rollout)}-[a-z0-9]+",service="predictions"'
+    """Return the PromQL of each chart over time."""
+    which = _which(namespace, rollout)
     rate = f"sum by (deployment_name) (rate({_SERVED}_count{{{which}}}[{window}]))"
     bad = f'sum by (deployment_name) (rate({_SERVED}_count{{{which},code=~"5.."}}[{window}]))'
     buckets = f"sum by (deployment_name, le) (rate({_SERVED}_bucket{{{which}}}[{window}]))"
@@ -47,6 +86,15 @@ def queries(namespace: str, rollout: str, window: str = "15s") -> Mapping[str, s
         "p50": f"histogram_quantile(0.5, {buckets})",
         "p99": f"histogram_quantile(0.99, {buckets})",
     }
+
+
+def spread_query(namespace: str, rollout: str) -> str:
+    """Return the PromQL of how latency is spread."""
+    return f"sum by (deployment_name, le) (increase({_SERVED}_bucket{{{_which(namespace, rollout)}}}[5m]))"
+
+
+def _which(namespace: str, rollout: str) -> str:
+    return f'namespace="{_quoted(namespace)}",deployment_name=~"{_quoted(rollout)}-[a-z0-9]+",service="predictions"'
 
 
 def _quoted(text: str) -> str:
@@ -68,27 +116,49 @@ def series(answer: list[dict[str, Any]]) -> tuple[Series, ...]:
     return tuple(sorted(found, key=lambda line: line.deployment))
 
 
+def spread(answer: list[dict[str, Any]]) -> tuple[Spread, ...]:
+    """Return cumulative buckets as shares between their edges; revisions without requests are left out."""
+    found: dict[str, dict[float, float]] = {}
+    for each in answer:
+        labels = each["metric"]
+        found.setdefault(labels.get("deployment_name", ""), {})[float(labels["le"])] = float(each["value"][1])
+    return tuple(
+        Spread(deployment=deployment, bars=tuple(_bars(buckets)))
+        for deployment, buckets in sorted(found.items())
+        if max(buckets.values()) > 0
+    )
+
+
+def _bars(buckets: Mapping[float, float]) -> Iterator[Bar]:
+    total, below = max(buckets.values()), 0.0
+    for edge, count in sorted(buckets.items()):
+        yield Bar(upto=edge if isfinite(edge) else -1.0, share=max(0.0, count - below) / total)
+        below = max(below, count)
+
+
 class Prometheus:
     """Asks for charts; the client is synchronous and works in a thread."""
 
     def __init__(self, url: str) -> None:
         self._client = PrometheusConnect(url=url) if url else None
 
-    async def charts(self, namespace: str, rollout: str, *, now: datetime) -> Charts:
-        """Return the charts of the last 15 minutes; a problem is said, never raised."""
+    async def charts(self, namespace: str, rollout: str, window: Window) -> Charts:
+        """Return the charts of a window; a problem is said, never raised."""
         if self._client is None:
             return Charts(problem="no Prometheus: start the dashboard with --prometheus-url")
-        return await asyncio.to_thread(self._charts, namespace, rollout, now)
+        return await asyncio.to_thread(self._charts, self._client, namespace, rollout, window)
 
-    def _charts(self, namespace: str, rollout: str, now: datetime) -> Charts:
-        assert self._client is not None
+    @staticmethod
+    def _charts(client: PrometheusConnect, namespace: str, rollout: str, window: Window) -> Charts:
+        rate = f"{max(15, round(3 * window.step))}s"
         lines = {}
         try:
-            for name, query in queries(namespace, rollout).items():
-                answer = self._client.custom_query_range(
-                    query, start_time=now - SPAN, end_time=now, step=f"{SPAN.total_seconds() / STEPS:g}s"
+            for name, query in queries(namespace, rollout, rate).items():
+                answer = client.custom_query_range(
+                    query, start_time=window.begin, end_time=window.end, step=f"{window.step:g}s"
                 )
                 lines[name] = series(answer)
-        except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
+            spread_out = client.custom_query(spread_query(namespace, rollout), params={"time": window.end.timestamp()})
+            return Charts(**lines, spread=spread(spread_out))
+        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
             return Charts(problem=f"Prometheus does not answer: {type(error).__name__}")
-        return Charts(**lines)

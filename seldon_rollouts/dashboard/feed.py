@@ -1,4 +1,4 @@
-"""Feed: one shared watch for all viewers, and the evidence curves that it has seen."""
+"""Feed: one shared watch for all viewers; rows that are made once for each change, and the evidence that was seen."""
 
 import asyncio
 from collections import deque
@@ -8,8 +8,9 @@ from typing import Any
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.watches import Change
-from seldon_rollouts.dashboard import view
-from seldon_rollouts.dashboard.view import Point
+from seldon_rollouts.view.base import status_of
+from seldon_rollouts.view.detail import Point, point
+from seldon_rollouts.view.rows import Row, ordered, row
 
 Key = tuple[str, str]
 CURVE_POINTS = 600
@@ -20,15 +21,19 @@ class Feed:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._rows: dict[Key, Row] = {}
+        self._ordered: list[Row] | None = None
         self._curves: dict[Key, deque[Point]] = {}
         self._version = 0
         self._changed = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
         cluster.watch(resources.SELDON_ROLLOUT, on_change=self._on_change)
 
-    def rollouts(self) -> list[dict[str, Any]]:
-        """Return all rollouts."""
-        return self._cluster.list(resources.SELDON_ROLLOUT)
+    def rows(self) -> list[Row]:
+        """Return all rows, those that need attention first; not to be changed."""
+        if self._ordered is None:
+            self._ordered = ordered(self._rows.values())
+        return self._ordered
 
     def rollout(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return one rollout."""
@@ -50,23 +55,29 @@ class Feed:
     def _on_change(self, change: Change) -> None:
         meta = change.object["metadata"]
         key = (meta["namespace"], meta["name"])
+        self._ordered = None
         if change.type == "DELETED":
             self._curves.pop(key, None)
+            self._rows.pop(key, None)
         else:
+            self._rows[key] = row(change.object)
             self._remember(key, change.object)
-        task = asyncio.ensure_future(self._wake())
-        self._wakers.add(task)
-        task.add_done_callback(self._wakers.discard)
+        if not self._wakers:
+            task = asyncio.ensure_future(self._wake())
+            self._wakers.add(task)
+            task.add_done_callback(self._wakers.discard)
 
     def _remember(self, key: Key, rollout: dict[str, Any]) -> None:
-        status = view.status_of(rollout)
+        status = status_of(rollout)
         at = status.analysis.updated_at
+        if at is None:
+            return
         curve = self._curves.setdefault(key, deque(maxlen=CURVE_POINTS))
-        if at is not None and (not curve or at > curve[-1].at):
-            canary = view.point(status, at)
-            if curve and curve[-1].revision != canary.revision:
+        if not curve or at > curve[-1].at:
+            seen = point(status, at)
+            if curve and curve[-1].revision != seen.revision:
                 curve.clear()
-            curve.append(canary)
+            curve.append(seen)
 
     async def _wake(self) -> None:
         async with self._changed:

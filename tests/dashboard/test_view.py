@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from seldon_rollouts.dashboard import charts, view
+from seldon_rollouts.dashboard import charts
+from seldon_rollouts.view import rows
+from seldon_rollouts.view.detail import detail
+from seldon_rollouts.view.rows import Filter
 
 
 def rollout(name: str = "iris", **status: Any) -> dict[str, Any]:
@@ -50,7 +53,7 @@ MOVING = {
 
 
 def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
-    shown = view.detail(rollout(**MOVING))
+    shown = detail(rollout(**MOVING))
     assert [step.state for step in shown.steps] == ["done", "current", "ahead", "ahead"]
     assert [step.title for step in shown.steps] == ["mirror 100 %", "weight 5 %", "pause for a person", "judge"]
     assert [(each.number, each.weight, each.ready) for each in shown.revisions] == [(1, 95, 2), (2, 5, 1)]
@@ -63,7 +66,7 @@ def test_a_rollback_is_shown_with_its_reason() -> None:
     rejected = [
         {"hash": "bbb", "number": 2, "at": "2026-01-01T00:02:00Z", "by": "judge", "message": "slower", "reason": reason}
     ]
-    shown = view.detail(rollout(phase="Degraded", rejected=rejected))
+    shown = detail(rollout(phase="Degraded", rejected=rejected))
     (last,) = shown.rejections
     assert (last.metric, last.samples, last.window, shown.row.urgency) == ("latency", 420, "30s", "attention")
     assert shown.row.last_rollback == "revision 2: slower"
@@ -71,21 +74,27 @@ def test_a_rollback_is_shown_with_its_reason() -> None:
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}, {"phase": "Healthy", "stepCount": 4}])
 def test_any_status_can_be_shown(status: dict[str, Any]) -> None:
-    assert view.detail(rollout(**status)).row.name == "iris"
+    assert detail(rollout(**status)).row.name == "iris"
 
 
 def test_a_spec_that_is_not_valid_has_no_steps_and_is_shown_all_the_same() -> None:
     broken = rollout(phase="Invalid", message="spec.strategy: no")
     broken["spec"]["strategy"] = {"canary": {"steps": [{"setWeight": 300}]}}
-    shown = view.detail(broken)
+    shown = detail(broken)
     assert (shown.steps, shown.row.message) == ((), "spec.strategy: no")
 
 
 def test_the_list_puts_what_needs_attention_first_and_finds_by_name() -> None:
     every = [rollout("a", phase="Healthy"), rollout("b", phase="Progressing"), rollout("c", phase="Degraded")]
-    assert [row.name for row in view.listing(every)] == ["c", "b", "a"]
-    assert [row.name for row in view.listing(every, search="ML/B")] == ["b"]
-    assert view.listing(every, namespace="other") == []
+    made = rows.ordered(map(rows.row, every))
+    assert [row.name for row in made] == ["c", "b", "a"]
+    assert [row.name for row in made if Filter(search="ML/B").wants(row)] == ["b"]
+    assert [row.name for row in made if Filter(urgency="rest").wants(row)] == ["a"]
+    assert not [row for row in made if Filter(namespace="other").wants(row)]
+
+
+def test_a_status_of_another_version_is_shown_as_such() -> None:
+    assert "cannot be read" in detail(rollout(phase="Imaginary")).row.message
 
 
 def test_gaps_in_prometheus_are_left_out_of_a_line() -> None:

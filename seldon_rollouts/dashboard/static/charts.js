@@ -43,12 +43,77 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
   return svg;
 }
 
-export function weightBar(stable, canary) {
-  const svg = node("svg", { class: "bar", viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img", "aria-label": `stable ${stable} percent, canary ${canary} percent` });
-  svg.append(node("rect", { class: "stable", x: 0, y: 0, width: stable, height: 8 }));
-  svg.append(node("rect", { class: "canary", x: stable, y: 0, width: canary, height: 8 }));
+// groups: [{name, kind, bars: [{upto, share}]}], all with the same edges; one bar a group at each edge.
+export function barChart({ title, groups, edge }) {
+  const edges = [...new Set(groups.flatMap((group) => group.bars.filter((bar) => bar.share > 0).map((bar) => bar.upto)))].sort((a, b) => (a < 0) - (b < 0) || a - b);
+  const told = groups.map((group) => `${group.name} mostly ${said(group.bars.reduce((most, bar) => (bar.share > most.share ? bar : most), { share: -1 }), edge)}`);
+  const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${told.join(", ") || "nothing yet"}` });
+  if (!edges.length) {
+    svg.append(node("text", { x: LEFT, y: HEIGHT / 2 }, "nothing was measured yet"));
+    return svg;
+  }
+  const most = Math.max(...groups.flatMap((group) => group.bars.map((bar) => bar.share)));
+  const slot = (WIDTH - LEFT - RIGHT) / edges.length, width = (slot * 0.8) / groups.length, ground = HEIGHT - BOTTOM;
+  for (const part of [0, 0.5, 1]) {
+    const at = ground - part * (ground - TOP);
+    svg.append(node("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }));
+    svg.append(node("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, `${(100 * part * most).toFixed(0)} %`));
+  }
+  const every = Math.ceil(edges.length / 7);
+  edges.forEach((upto, index) => {
+    const left = LEFT + index * slot + slot * 0.1;
+    groups.forEach((group, place) => {
+      const share = group.bars.find((bar) => bar.upto === upto)?.share || 0, height = (share / most) * (ground - TOP);
+      svg.append(node("rect", { class: group.kind, x: left + place * width, y: ground - height, width: Math.max(width - 1, 1), height }));
+    });
+    if (index % every === 0) svg.append(node("text", { x: left + slot * 0.4, y: HEIGHT - 6, "text-anchor": "middle" }, upto < 0 ? "more" : edge(upto)));
+  });
   return svg;
 }
+
+const said = (bar, edge) => (bar.upto < 0 ? "longer than all edges" : `within ${edge(bar.upto)}`);
+
+export function weightBar(stable, canary, mirror = 0) {
+  const copies = mirror ? `, ${mirror} percent mirrored` : "";
+  const svg = node("svg", { class: "bar", viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img", "aria-label": `stable ${stable} percent, canary ${canary} percent${copies}` });
+  svg.append(node("rect", { class: "stable", x: 0, y: 0, width: stable, height: 8 }));
+  svg.append(node("rect", { class: "canary", x: stable, y: 0, width: canary, height: 8 }));
+  if (mirror) svg.append(node("rect", { class: "mirrored", x: 0, y: 5.5, width: mirror, height: 2.5 }));
+  return svg;
+}
+
+// A graph from its root at the left to its leaves at the right.
+export function graphChart(root) {
+  const BOX = 190, GAP = 44, ROW = 62, TALL = 48;
+  const placed = [];
+  let leaves = 0, depth = 0;
+  (function place(each, level) {
+    depth = Math.max(depth, level);
+    const children = each.children.map((child) => place(child, level + 1));
+    const found = { each, x: level * (BOX + GAP), y: children.length ? (children[0].y + children.at(-1).y) / 2 : ROW * leaves++, children };
+    placed.push(found);
+    return found;
+  })(root, 0);
+  const width = (depth + 1) * (BOX + GAP) - GAP + 2, height = leaves * ROW;
+  const words = placed.map(({ each }) => `${each.name} ${kindOf(each)}`);
+  const svg = node("svg", { class: "graph", viewBox: `-1 -1 ${width} ${height}`, width, height, role: "img", "aria-label": `graph: ${words.reverse().join(", ")}` });
+  for (const { x, y, children } of placed) {
+    for (const child of children) {
+      svg.append(node("path", { class: "edge", d: `M${x + BOX} ${y + TALL / 2}C${x + BOX + GAP / 2} ${y + TALL / 2} ${child.x - GAP / 2} ${child.y + TALL / 2} ${child.x} ${child.y + TALL / 2}` }));
+    }
+  }
+  for (const { each, x, y } of placed) {
+    const what = each.modelUri || each.image;
+    svg.append(node("g", {}, node("title", {}, `${each.name}: ${kindOf(each)} ${what}`),
+      node("rect", { class: "node", x, y, width: BOX, height: TALL, rx: 5 }),
+      node("text", { class: "name", x: x + 8, y: y + 19 }, shorten(`${each.name}  ${kindOf(each)}`, 30)),
+      node("text", { x: x + 8, y: y + 36 }, shorten(what, 32))));
+  }
+  return svg;
+}
+
+const kindOf = (each) => each.implementation || each.type || "MODEL";
+const shorten = (text, most) => (text.length > most ? `…${text.slice(1 - most)}` : text);
 
 function describe(title, lines, format) {
   const ends = lines.filter((line) => line.points.length).map((line) => `${line.name} ${format(line.points.at(-1)[1])}`);

@@ -1,44 +1,17 @@
-"""View models: a SeldonRollout as what the page shows. Pure; the page only draws."""
+"""One rollout, whole: steps, weights, verdicts, revisions, and what happened."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
 
 from controller.api.meta import format_duration
 from controller.api.rollout import RevisionStatus, RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
-
-Urgency = Literal["attention", "moving", "rest"]
-_ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
-_MOVING = frozenset({"Pending", "Progressing", "Promoting", "RollingBack"})
-
-
-class View(BaseModel):
-    """A frozen value for the page, camelCase on the wire."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Row(View):
-    """A rollout in the list."""
-
-    namespace: str
-    name: str
-    phase: str
-    urgency: Urgency
-    step: str
-    """Such as `2 of 5`; empty at rest."""
-    stable_weight: float
-    canary_weight: float
-    mirror: int
-    verdict: str
-    message: str
-    created_at: str
-    last_rollback: str
-    """Why the last revision was rolled back, if one was."""
+from seldon_rollouts.view.base import View, status_of
+from seldon_rollouts.view.graphs import models
+from seldon_rollouts.view.rows import Row, row
 
 
 class Metric(View):
@@ -127,44 +100,6 @@ class Point(View):
     promote: Mapping[str, float]
 
 
-def status_of(rollout: Mapping[str, Any]) -> RolloutStatus:
-    """Return a rollout's status; an empty one before the controller saw it."""
-    return RolloutStatus.model_validate(rollout.get("status") or {})
-
-
-def row(rollout: Mapping[str, Any]) -> Row:
-    """Return a rollout as a row of the list."""
-    status, meta = status_of(rollout), rollout["metadata"]
-    moving = status.canary_revision is not None
-    last = status.rejected[-1] if status.rejected else None
-    return Row(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        phase=status.phase,
-        urgency="attention" if status.phase in _ATTENTION else "moving" if status.phase in _MOVING else "rest",
-        step=f"{min(status.current_step_index + 1, status.step_count)} of {status.step_count}" if moving else "",
-        stable_weight=status.weights.stable,
-        canary_weight=status.weights.canary,
-        mirror=status.weights.mirror,
-        verdict=status.analysis.verdict if moving else "",
-        message=status.message,
-        created_at=meta.get("creationTimestamp", ""),
-        last_rollback=f"revision {last.number}: {last.message}" if last else "",
-    )
-
-
-def listing(rollouts: Iterable[Mapping[str, Any]], *, namespace: str = "", search: str = "") -> list[Row]:
-    """Return the rows that match, those that need attention first."""
-    order = {"attention": 0, "moving": 1, "rest": 2}
-    rows = [row(rollout) for rollout in rollouts]
-    wanted = [
-        each
-        for each in rows
-        if (not namespace or each.namespace == namespace) and search.lower() in f"{each.namespace}/{each.name}".lower()
-    ]
-    return sorted(wanted, key=lambda each: (order[each.urgency], each.namespace, each.name))
-
-
 def detail(rollout: Mapping[str, Any]) -> Detail:
     """Return one rollout for its page."""
     status = status_of(rollout)
@@ -175,7 +110,7 @@ def detail(rollout: Mapping[str, Any]) -> Detail:
         revisions=tuple(_revisions(rollout, status)),
         verified=status.weights.verified,
         observed_percent=status.weights.observed.canary_percent,
-        metrics=tuple(Metric(**metric.model_dump()) for metric in status.analysis.metrics),
+        metrics=tuple(Metric(**_fields(metric, Metric)) for metric in status.analysis.metrics),
         rejections=tuple(
             Rejection(
                 number=each.number,
@@ -189,8 +124,12 @@ def detail(rollout: Mapping[str, Any]) -> Detail:
             )
             for each in reversed(status.rejected)
         ),
-        history=tuple(Happened(**entry.model_dump()) for entry in reversed(status.history)),
+        history=tuple(Happened(**_fields(entry, Happened)) for entry in reversed(status.history)),
     )
+
+
+def _fields(status: BaseModel, of: type[View]) -> dict[str, Any]:
+    return status.model_dump(include=set(of.model_fields))
 
 
 def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView, ...]:
@@ -237,23 +176,6 @@ def _revision(revision: RevisionStatus, weight: float, used: tuple[str, ...]) ->
         message=revision.message,
         models=used,
     )
-
-
-def models(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the model URIs in a SeldonDeployment's graphs, in order."""
-    found: list[str] = []
-
-    def walk(node: Any) -> None:
-        if isinstance(node, Mapping):
-            if node.get("modelUri"):
-                found.append(str(node["modelUri"]))
-            for child in node.get("children") or []:
-                walk(child)
-
-    for predictor in spec.get("predictors") or []:
-        if isinstance(predictor, Mapping):
-            walk(predictor.get("graph"))
-    return tuple(found)
 
 
 def point(status: RolloutStatus, at: datetime) -> Point:

@@ -1,0 +1,147 @@
+// One rollout: where it is, what it waits for, what the judge says, what may be done, and what happened.
+import { actButtons } from "./acts.js";
+import { barChart, lineChart } from "./charts.js";
+import { ask, byId, make, milliseconds, odds, percent, plain, show, table, when } from "./dom.js";
+import { phase } from "./list.js";
+import { revisions } from "./revisions.js";
+
+export async function drawOne({ namespace, name, revision }) {
+  const base = `rollouts/${namespace}/${name}`;
+  byId("list").hidden = true;
+  byId("one").hidden = false;
+  document.title = `${namespace}/${name} - Seldon Rollouts`;
+  try {
+    const [detail, past] = await Promise.all([ask(base), ask(`${base}/past`)]);
+    const episode = revision ? past.find((each) => each.revision === revision) : null;
+    if (revision && !episode) return nothing(`The history of ${namespace}/${name} knows nothing of revision ${revision} any more.`);
+    show(byId("one"), await (episode ? pastPage(base, detail, episode) : presentPage(base, detail, past)));
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    nothing(`There is no rollout ${namespace}/${name}.`);
+  }
+}
+
+function nothing(text) {
+  show(byId("one"), [make("p", {}, text)]);
+}
+
+async function presentPage(base, detail, past) {
+  const [evidence, charts, acts, around] = await Promise.all([
+    ask(`${base}/evidence`), ask(`${base}/charts`), ask(`${base}/acts`), ask(`${base}/around`).catch((error) => ({ problem: error.message, revisions: [], events: [] })),
+  ]);
+  return [
+    heading(detail),
+    actButtons(detail.row, acts),
+    ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
+    make("div", { class: "cards" }, ...over(charts, names(detail)), weights(evidence), spread(charts, names(detail)), ...detail.metrics.map((metric) => judged(metric, evidence))),
+    revisions(detail, around),
+    episodes(detail.row, past),
+    history("What happened", detail.history),
+    events(around.events),
+  ];
+}
+
+async function pastPage(base, detail, episode) {
+  const span = new URLSearchParams({ began: episode.began, ...(episode.ended ? { ended: episode.ended } : {}) });
+  const [charts, around] = await Promise.all([ask(`${base}/charts?${span}`), ask(`${base}/around`).catch(() => ({ revisions: [] }))]);
+  const of = around.revisions.filter((each) => each.number === episode.revision);
+  const where = `#/${detail.row.namespace}/${detail.row.name}`;
+  return [
+    make("section", {},
+      make("h1", {}, `${detail.row.namespace}/${detail.row.name}, revision ${episode.revision} as it was`),
+      make("p", { class: "message" }, `${episode.outcome || "under way"}: ${episode.message}`),
+      make("p", { class: "soft message" }, `${when(episode.began)} to ${episode.ended ? when(episode.ended) : "now"} `, make("a", { href: where }, "back to the present"))),
+    make("div", { class: "cards" }, ...over(charts, names(detail)), spread(charts, names(detail))),
+    revisions(detail, { revisions: of }),
+    history("What happened then", [...episode.entries].reverse()),
+  ];
+}
+
+function names(detail) {
+  const known = [...detail.rejections.map((each) => ({ ...each, role: "other", deployment: `${detail.row.name}-${each.hash}` })), ...detail.revisions];
+  return {
+    kind: (deployment) => ({ stable: "stable", canary: "canary" })[known.findLast((each) => each.deployment === deployment)?.role] || "other",
+    name: (deployment) => { const found = known.findLast((each) => each.deployment === deployment); return found ? `revision ${found.number}` : deployment; },
+  };
+}
+
+function heading(detail) {
+  const steps = detail.steps.map((step) => make("li", { class: step.state, "aria-current": step.state === "current" ? "step" : null }, step.title));
+  const seen = detail.observedPercent === null ? "" : `, observed ${detail.observedPercent.toFixed(1)} %`;
+  const mirror = detail.row.mirror ? `, mirrored ${plain(detail.row.mirror)} %` : "";
+  return make("section", {},
+    make("h1", {}, `${detail.row.namespace}/${detail.row.name} `, phase(detail.row)),
+    make("p", { class: "message" }, detail.row.message),
+    ...(detail.blockedOn ? [make("p", { class: "message waits" }, `waits for ${detail.blockedOn}`)] : []),
+    make("p", { class: "soft message" }, `stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`),
+    make("ol", { class: "steps", "aria-label": "steps" }, steps));
+}
+
+function rollback(last) {
+  return make("section", { class: "rollback" },
+    make("h2", {}, `Last rollback: revision ${last.number}`),
+    make("p", { class: "message" }, last.message),
+    make("p", { class: "soft message" }, `${when(last.at)}, by ${last.by}${last.samples ? `, after ${last.samples} canary requests in ${last.window}` : ""}`));
+}
+
+const over = (charts, known) => [
+  chart("Requests per second", charts.requests, charts.problem, known, (value) => value.toFixed(0)),
+  chart("Error rate", charts.errors, charts.problem, known, percent),
+  chart("Latency p50", charts.p50, charts.problem, known, milliseconds),
+  chart("Latency p99", charts.p99, charts.problem, known, milliseconds),
+];
+
+function chart(title, series, problem, known, format) {
+  const lines = (series || []).map((each) => ({ name: known.name(each.deployment), kind: known.kind(each.deployment), points: each.points }));
+  return make("section", {}, make("h2", {}, title),
+    problem ? make("p", { class: "soft" }, problem) : lineChart({ title, lines, format }), legend(lines));
+}
+
+function spread(charts, known) {
+  const groups = (charts.spread || []).map((each) => ({ name: known.name(each.deployment), kind: known.kind(each.deployment), bars: each.bars }));
+  return make("section", {}, make("h2", {}, "How latency is spread"), barChart({ title: "How latency is spread", groups, edge: milliseconds }), legend(groups));
+}
+
+const legend = (lines) => make("p", { class: "legend" }, lines.map((line) => make("span", { class: line.kind }, line.name)));
+
+function weights(evidence) {
+  const at = (point) => Date.parse(point.at) / 1000;
+  const lines = [
+    { name: "configured", kind: "canary", points: evidence.map((point) => [at(point), point.weight]) },
+    { name: "observed", kind: "other", points: evidence.filter((point) => point.observed !== null).map((point) => [at(point), point.observed]) },
+  ];
+  return make("section", {}, make("h2", {}, "Canary weight, configured and observed"),
+    lineChart({ title: "Canary weight", lines, format: (value) => `${Number(value.toFixed(value < 1 ? 2 : 1))} %` }), legend(lines));
+}
+
+function judged(metric, evidence) {
+  const points = (field) => evidence.filter((point) => metric.name in point[field]).map((point) => [Date.parse(point.at) / 1000, point[field][metric.name]]);
+  const lines = [
+    { name: "evidence that it is worse", kind: "canary", points: points("evidence") },
+    { name: "evidence that it is good", kind: "stable", points: points("promote") },
+  ];
+  const limits = [{ value: metric.needed, kind: "limit", label: "rollback" }, { value: metric.promoteNeeded, kind: "goal", label: "good" }];
+  return make("section", {},
+    make("h2", {}, `${metric.name}: `, make("span", { class: metric.verdict }, metric.verdict)),
+    make("p", { class: "message" }, metric.message),
+    lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, format: odds }), legend(lines));
+}
+
+function episodes(row, past) {
+  const rows = past.map((each) => make("tr", {},
+    make("td", {}, make("a", { href: `#/${row.namespace}/${row.name}/past/${each.revision}` }, `revision ${each.revision}`)),
+    make("td", {}, each.outcome || "under way"), make("td", {}, when(each.began)), make("td", {}, each.message)));
+  return make("section", {}, make("h2", {}, "Rollouts so far"), table(["Revision", "Outcome", "Began", "Why"], rows, "rollouts so far"));
+}
+
+function history(title, all) {
+  const rows = all.map((each) => make("tr", {},
+    make("td", {}, when(each.at)), make("td", {}, each.type), make("td", {}, each.message)));
+  return make("section", {}, make("h2", {}, title), table(["When", "What", "Why"], rows, title));
+}
+
+function events(all) {
+  const rows = all.map((each) => make("tr", {}, make("td", {}, when(each.at)), make("td", { class: each.type }, each.reason),
+    make("td", {}, `${each.message}${each.count > 1 ? ` (${each.count} times)` : ""}`)));
+  return make("section", {}, make("h2", {}, "Events"), table(["When", "Reason", "Message"], rows, "events"));
+}

@@ -1,0 +1,107 @@
+"""Acts: what a person may ask of a rollout now, and what will happen then, in words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from controller.api.rollout import RolloutSpec, RolloutStatus
+from controller.rollout.course import course, title
+from controller.rollout.phases import INTENTS, Event, Phase, legal, refusal
+from seldon_rollouts.view.base import View, status_of
+
+
+class Act(View):
+    """One verb."""
+
+    verb: str
+    title: str
+    legal: bool
+    """The rollout's phase takes it."""
+    effect: str
+    """What will happen; where it is not legal, why not."""
+    needs: Literal["", "revision", "gate"] = ""
+    """What has to be said with it."""
+    danger: bool = False
+    """It moves live traffic at once."""
+
+
+def acts(rollout: Mapping[str, Any]) -> tuple[Act, ...]:
+    """Return all verbs, those that are legal now first."""
+    status = status_of(rollout)
+    phase, ahead = Phase(status.phase), _ahead(rollout, status)
+    every = [_act(verb, phase, status, ahead) for verb in sorted(INTENTS, key=list(_VERBS).index)]
+    return tuple(sorted(every, key=lambda act: not act.legal))
+
+
+def _act(verb: Event, phase: Phase, status: RolloutStatus, ahead: str) -> Act:
+    words, effect, needs, danger = _VERBS[verb.value]
+    possible = legal(phase, verb)
+    said = effect(status, ahead) if possible else refusal(phase, verb)
+    return Act(verb=verb.value, title=words, legal=possible, effect=said, needs=needs, danger=danger)
+
+
+def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> str:
+    """Name what comes after the present step."""
+    try:
+        stages = course(RolloutSpec.model_validate(rollout.get("spec") or {}).strategy).stages
+    except ValueError:
+        return "the next step"
+    following = status.current_step_index + 1
+    return f"step {following + 1}, {title(stages[following])}" if following < len(stages) else "the promotion"
+
+
+def _canary(status: RolloutStatus) -> str:
+    return f"revision {status.canary_revision.number}" if status.canary_revision else "the new revision"
+
+
+def _stable(status: RolloutStatus) -> str:
+    return f"revision {status.stable_revision.number}" if status.stable_revision else "the stable revision"
+
+
+def _rejected(status: RolloutStatus) -> str:
+    return f"revision {status.rejected[-1].number}" if status.rejected else "the revision"
+
+
+Effect = Callable[[RolloutStatus, str], str]
+_VERBS: Mapping[str, tuple[str, Effect, Literal["", "revision", "gate"], bool]] = {
+    "promote": ("Promote", lambda s, ahead: f"{_canary(s)} goes on to {ahead}, without waiting longer.", "", False),
+    "promote-full": (
+        "Promote in full",
+        lambda s, _: f"{_canary(s)} gets all traffic now: the steps that are left and the judge are passed over.",
+        "",
+        True,
+    ),
+    "skip": ("Skip step", lambda _, ahead: f"The present step is left; {ahead} begins.", "", False),
+    "pause": ("Pause", lambda s, _: f"{_canary(s)} stays at {s.weights.canary:g} % until resumed; the judge goes on.",
+              "", False),
+    "resume": ("Resume", lambda s, _: f"{_canary(s)} goes on where it was paused.", "", False),
+    "abort": (
+        "Abort",
+        lambda s, _: f"All traffic goes back to {_stable(s)} in one write; {_canary(s)} is rejected.",
+        "",
+        True,
+    ),
+    "retry": ("Retry", lambda s, _: f"{_rejected(s)} is tried again from its first step.", "", False),
+    "approve": ("Approve gate", lambda s, _: f"The gate opens for {_canary(s)}.", "gate", False),
+    "pass": ("Pass analysis", lambda s, _: f"The analysis that {_canary(s)} waits for counts as good, this once.",
+             "", False),
+    "fail": (
+        "Fail analysis",
+        lambda s, _: f"The analysis counts as bad: all traffic goes back to {_stable(s)}, {_canary(s)} is rejected.",
+        "",
+        True,
+    ),
+    "rollback": (
+        "Roll back to a revision",
+        lambda s, _: f"The revision that you name takes the place of {_stable(s)}: by the strategy's steps, unless it "
+        "lies within the rollback window. The spec is not changed; it stays so until the template changes.",
+        "revision",
+        True,
+    ),
+    "restart": (
+        "Restart pods",
+        lambda s, _: f"The pods of {_stable(s)}{f' and {_canary(s)}' if s.canary_revision else ''} are replaced one "
+        "after another; no request is lost.",
+        "",
+        False,
+    ),
+}  # fmt: skip

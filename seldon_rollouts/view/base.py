@@ -1,0 +1,23 @@
+"""What every view is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from controller.api.rollout import RolloutStatus
+
+
+class View(BaseModel):
+    """A frozen value, camelCase on the wire."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+def status_of(rollout: Mapping[str, Any]) -> RolloutStatus:
+    """Return a rollout's status; an empty one before the controller saw it, or where nobody can read it."""
+    try:
+        return RolloutStatus.model_validate(rollout.get("status") or {})
+    except ValueError:
+        return RolloutStatus(message="the status cannot be read: another version of the controller wrote it")

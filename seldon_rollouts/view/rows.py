@@ -1,0 +1,83 @@
+"""Rows: a rollout in one line, and the list of them."""
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any, Literal
+
+from seldon_rollouts.view.base import View, status_of
+
+Urgency = Literal["attention", "moving", "rest"]
+_ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
+_MOVING = frozenset({"Pending", "Progressing", "Promoting", "RollingBack"})
+_ORDER: Mapping[Urgency, int] = {"attention": 0, "moving": 1, "rest": 2}
+
+
+class Row(View):
+    """A rollout in the list."""
+
+    namespace: str
+    name: str
+    phase: str
+    urgency: Urgency
+    step: str
+    """Such as `2 of 5`; empty at rest."""
+    stable_weight: float
+    canary_weight: float
+    mirror: float
+    verdict: str
+    blocked_on: str
+    """What kind of thing it waits for: pods, weight, metric, gate, person, mesh, quota, error, time."""
+    message: str
+    created_at: str
+    last_rollback: str
+    """Why the last revision was rolled back, if one was."""
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Where it stands in the list: what needs attention first."""
+        return _ORDER[self.urgency], self.namespace, self.name
+
+
+class Filter(View):
+    """Which rows are wanted; an empty field wants all."""
+
+    namespace: str = ""
+    search: str = ""
+    phase: str = ""
+    urgency: Urgency | None = None
+
+    def wants(self, row: Row) -> bool:
+        """Say whether a row is wanted."""
+        return (
+            (not self.namespace or row.namespace == self.namespace)
+            and (not self.phase or row.phase == self.phase)
+            and (self.urgency is None or row.urgency == self.urgency)
+            and (not self.search or self.search.lower() in f"{row.namespace}/{row.name}".lower())
+        )
+
+
+def row(rollout: Mapping[str, Any]) -> Row:
+    """Return a rollout as a row of the list."""
+    status, meta = status_of(rollout), rollout["metadata"]
+    moving = status.canary_revision is not None
+    last = status.rejected[-1] if status.rejected else None
+    return Row(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        phase=status.phase,
+        urgency="attention" if status.phase in _ATTENTION else "moving" if status.phase in _MOVING else "rest",
+        step=f"{min(status.current_step_index + 1, status.step_count)} of {status.step_count}" if moving else "",
+        stable_weight=status.weights.stable,
+        canary_weight=status.weights.canary,
+        mirror=status.weights.mirror,
+        verdict=status.analysis.verdict if moving else "",
+        blocked_on=status.blocked_on.kind if status.blocked_on else "",
+        message=status.message,
+        created_at=meta.get("creationTimestamp", ""),
+        last_rollback=f"revision {last.number}: {last.message}" if last else "",
+    )
+
+
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    """Return rows with those that need attention first."""
+    return sorted(rows, key=attrgetter("order"))

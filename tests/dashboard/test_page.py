@@ -1,0 +1,146 @@
+"""The page in a real browser: what it shows, that it follows, who may act, and that everybody can read it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from controller.kube import resources
+
+from .conftest import CHROMIUM, EDITOR, QUIET, VIEWER
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install Debian's package chromium"),
+]
+
+
+class Watched:
+    """A page, and what went wrong in it: errors in the console, and requests to other hosts."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.problems = page, list[str]()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda told: self.problems.append(told.text) if told.type == "error" else None)
+        page.on(
+            "request",
+            lambda sent: None if sent.url.startswith((url, "data:")) else self.problems.append(f"asked {sent.url}"),
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def watched(running: Any, browser: Browser) -> AsyncIterator[Watched]:
+    context = await browser.new_context()
+    made = Watched(await context.new_page(), running.url)
+    await made.page.goto(f"{running.url}/")
+    yield made
+    await context.close()
+    # Answers that the page itself handles are all that the console may tell.
+    handled = ("401", "403", "404", "409", "504")
+    assert [problem for problem in made.problems if not any(code in problem for code in handled)] == []
+
+
+async def sign_in(page: Page, token: str, name: str) -> None:
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_label("Token").press("Enter")
+    await expect(page.locator("#who")).to_have_text(name)
+
+
+async def test_the_page_shows_a_rollout_and_follows_it_live(running: Any, watched: Watched) -> None:
+    page = watched.page
+    await page.get_by_role("link", name="default/iris").click()
+    await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Progressing")
+    await expect(page.locator("[aria-current=step]")).to_have_text("weight 5 %")
+    rejected = {"hash": "bbb", "number": 2, "at": "2026-01-01T00:02:00Z", "by": "judge", "message": "5 % failed"}
+    await running.say(phase="Degraded", message="rolled back", rejected=[rejected])
+    await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Degraded")
+    await expect(page.locator(".rollback")).to_contain_text("5 % failed")
+
+
+async def test_a_revision_shows_its_graph_and_its_difference(running: Any, watched: Watched) -> None:
+    await watched.page.goto(f"{running.url}/#/default/iris")
+    await watched.page.get_by_text("revision 2 canary").click()
+    await expect(watched.page.get_by_role("img", name="graph: c SKLEARN_SERVER")).to_be_visible()
+    await expect(watched.page.get_by_label("difference from stable")).to_contain_text("+      modelUri: gs://m/v2")
+
+
+async def test_a_past_rollout_is_shown_as_it_was(running: Any, watched: Watched) -> None:
+    await watched.page.goto(f"{running.url}/#/default/iris")
+    await watched.page.get_by_role("link", name="revision 1").click()
+    await expect(watched.page.get_by_role("heading", level=1)).to_contain_text("revision 1 as it was")
+    await expect(watched.page.get_by_text("Promoted: revision 1 serves")).to_be_visible()
+
+
+@pytest.mark.parametrize("place", ["nothing", "iris/past/99"])
+async def test_what_is_not_there_is_said(running: Any, watched: Watched, place: str) -> None:
+    await watched.page.goto(f"{running.url}/#/default/{place}")
+    await expect(watched.page.locator("#one")).to_contain_text("no")
+    await expect(watched.page.locator("#one h1")).to_have_count(0)
+
+
+async def test_who_may_look_is_offered_nothing_and_who_may_act_acts_with_a_reason(
+    running: Any, watched: Watched
+) -> None:
+    page = watched.page
+    await page.goto(f"{running.url}/#/default/iris")
+    await expect(page.get_by_text("Sign in to act on this rollout.")).to_be_visible()
+    await sign_in(page, VIEWER, "vic")
+    await expect(page.get_by_text("vic may look at this rollout, not change it.")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await sign_in(page, EDITOR, "ada")
+    await page.get_by_role("button", name="Abort").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("All traffic goes back to revision 1 in one write; revision 2 is rejected.")
+    await dialog.get_by_label("Reason").fill("worse on Mondays")
+    await dialog.get_by_role("button", name="Abort").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("no controller answered")
+    live = await running.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+    assert "worse on Mondays" in live["metadata"]["annotations"]["rollouts.seldon.io/intent"]
+    await running.client.merge_patch(resources.SELDON_ROLLOUT, "default", "iris", {"metadata": {"annotations": None}})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 380])
+async def test_everybody_can_read_it(running: Any, watched: Watched, scheme: Any, width: int) -> None:
+    page = watched.page
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": width, "height": 900})
+    for place, seen in (
+        ("", "default/iris"),
+        ("default/iris", "Rollouts so far"),
+        ("default/iris/past/1", "as it was"),
+    ):
+        await page.goto(f"{running.url}/#/{place}")
+        await expect(page.get_by_text(seen).first).to_be_visible()
+        found = await Axe().run(page, context=None)
+        serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == []
+        wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{place or 'the list'} is {wide} pixels too wide"
+
+
+async def test_all_is_done_by_keyboard(running: Any, watched: Watched) -> None:
+    page = watched.page
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await sign_in(page, EDITOR, "ada")
+    await page.goto(f"{running.url}/#/default/iris")
+    await page.get_by_role("button", name="Pause").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Pause")).to_be_focused()
