@@ -18,6 +18,8 @@ ROLE_LABEL = f"{ROLLOUTS_GROUP}/role"
 """On a child SeldonDeployment: stable, canary or retired. The operator drops the preview URL of a stable one."""
 INTENT_ANNOTATION = f"{ROLLOUTS_GROUP}/intent"
 """On a SeldonRollout: what a person wants done, as JSON `{id, verb, by, reason}`."""
+RESTARTED_ANNOTATION = f"{ROLLOUTS_GROUP}/restarted-at"
+"""On a child's predictors, and so on their pods: when a person had them replaced. It is no part of a revision."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)

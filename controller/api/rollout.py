@@ -11,7 +11,10 @@ from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strat
 Phase = Literal[
     "Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Shadowed", "Invalid"
 ]  # fmt: skip
-Verb = Literal["promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "approve"]
+Verb = Literal[
+    "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "approve",
+    "rollback", "restart", "pass", "fail", "",
+]  # fmt: skip
 Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
 
 
@@ -131,11 +134,14 @@ class Intent(StatusModel):
     """What a person asked for, by annotation, and what became of it."""
 
     id: str
-    verb: Verb
+    verb: Verb = ""
+    """Empty when the annotation could not be read; the message says why."""
     by: str = ""
     reason: str = ""
     gate: str = ""
     """With approve: which gate; the one that the rollout waits at when empty."""
+    revision: Annotated[int, Field(ge=1)] | None = None
+    """With rollback: the number of the revision to go back to."""
     outcome: Literal["done", "refused"] | None = None
     message: str = ""
     at: Instant | None = None
@@ -146,6 +152,26 @@ class Approved(StatusModel):
 
     name: str
     by: str = ""
+    at: Instant | None = None
+
+
+class Pinned(StatusModel):
+    """The revision that a person went back to: in force in the place of the template, until that changes or a retry."""
+
+    hash: str
+    number: int = 0
+    instead_of: str = ""
+    """The hash of the template that it takes the place of."""
+    by: str = ""
+    reason: str = ""
+    at: Instant | None = None
+
+
+class Passed(StatusModel):
+    """A person's word in the place of the judge's: the analysis that is waited for counts as good, once."""
+
+    by: str = ""
+    reason: str = ""
     at: Instant | None = None
 
 
@@ -170,6 +196,8 @@ class RevisionStatus(StatusModel):
     """The path under which it can be asked alone, until it is stable."""
     retired_at: Instant | None = None
     """When it lost its last traffic; its pods go after the scale-down delay."""
+    restarted_at: Instant | None = None
+    """When a person last had its pods replaced."""
 
 
 class ObservedTraffic(StatusModel):
@@ -341,6 +369,10 @@ class RolloutStatus(StatusModel):
     """Requests that go to the canary whatever its weight."""
     scale: SetScale | None = None
     """How many pods the canary has, when not as many as the template says."""
+    pinned: Pinned | None = None
+    """The revision that a person went back to, in the place of the template."""
+    passed: Passed | None = None
+    """Who said that the analysis of this step counts as good."""
     approvals: tuple[Approved, ...] = ()
     """Gates that people opened for the running revision."""
     weights: Weights = Weights()

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from controller.api import names
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RevisionStatus, RolloutStatus
-from controller.rollout import actions, effects, gate, intents, revisions, stages, traffic
+from controller.rollout import actions, answers, effects, intents, pins, revisions, stages, traffic
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
@@ -24,7 +24,8 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     Total and deterministic. On a world where its actions took effect and nothing else changed it asks for nothing more.
     """
     before = obs.status.history[-1:] if obs.status.history else ()
-    status = _adopt_orphans(obs, words.refresh(obs, now=now), now)
+    status = pins.refreshed(obs, words.refresh(obs, now=now), now=now)
+    status = _adopt_orphans(obs, status, now)
     view, ground = Outlook(), survey(obs, status, now=now)
     # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
     ahead = len(course(obs.spec.strategy).stages) if obs.spec else 0
@@ -66,7 +67,8 @@ def _world(obs: Observed, status: RolloutStatus, phase: Phase) -> list[Event]:
         return [*events, *([Event.SPEC_INVALID] if phase is not Phase.INVALID else [])]
     if phase is Phase.INVALID:
         return [*events, Event.SPEC_VALID]
-    return [*_template(obs, status, phase, obs.target.hash), *events]
+    target = pins.goal(obs, status)
+    return [*(_template(obs, status, phase, target.hash) if target else ()), *events]
 
 
 def _template(obs: Observed, status: RolloutStatus, phase: Phase, target: str) -> list[Event]:
@@ -92,21 +94,15 @@ def _only_shadowed(obs: Observed, status: RolloutStatus, target: str) -> bool:
 
 def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime) -> RolloutStatus:
     """Do what a person asks for, or say why not; either way it is answered once."""
-    event, refused = intents.verdict_on(intent, status)
-    if event is Event.RETRY and not refused and obs.target is None:
-        refused = "the spec is invalid; correct it first"
-    if event is Event.PROMOTE_FULL and not refused and obs.spec and course(obs.spec.strategy).stands_down:
-        refused = "a shadow is never promoted; change the strategy to release the revision"
-    if event is Event.APPROVE and not refused and not gate.to_approve(obs, status, intent.gate):
-        known = ", ".join(gate.approvable(obs)) or "none"
-        refused = f"no gate {intent.gate!r} asks for an approval now; the strategy's are: {known}"
+    refused = answers.refused(obs, status, intent)
     if refused:
         answered = intent.model_copy(update={"outcome": "refused", "message": refused, "at": now})
         status = status.model_copy(update={"last_intent": answered})
-        return stages.record(status, now, "Refused", f"{intent.verb} by {intent.by or 'a person'}: {refused}")
+        said = f"{intent.verb or 'an intent'} by {intent.by or 'a person'}: {refused}"
+        return stages.record(status, now, "Refused", said)
     answered = intent.model_copy(update={"outcome": "done", "message": "", "at": now})
     status = status.model_copy(update={"last_intent": answered})
-    return effects.apply_event(event, obs, status, now=now, intent=intent)
+    return effects.apply_event(Event(intent.verb), obs, status, now=now, intent=intent)
 
 
 def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> RolloutStatus:
@@ -124,9 +120,10 @@ def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: da
 
 def _adopt_orphans(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
     """A child that the status does not know, left by a crash or a lost status, goes the way of a retired one."""
+    target = pins.goal(obs, status)
     for digest in sorted(obs.children):
         if digest not in _live_hashes(status) and all(r.hash != digest for r in status.retired_revisions):
-            if obs.target is not None and digest == obs.target.hash:
+            if target is not None and digest == target.hash:
                 continue
             number = obs.revisions[digest].number if digest in obs.revisions else 0
             orphan = RevisionStatus(hash=digest, number=number, name=obs.children[digest].name, role="retired")
@@ -271,9 +268,8 @@ def _remove(
 def _forget(obs: Observed, status: RolloutStatus) -> list[Action]:
     if obs.spec is None:
         return []
-    used = (
-        _live_hashes(status) | {r.hash for r in status.retired_revisions} | ({obs.target.hash} if obs.target else set())
-    )
+    wanted = {revision.hash for revision in (obs.target, pins.goal(obs, status)) if revision is not None}
+    used = _live_hashes(status) | {r.hash for r in status.retired_revisions} | wanted
     kept = {digest: revision for digest, revision in obs.revisions.items() if digest in obs.stored}
     gone = revisions.surplus(kept, frozenset(used), obs.spec.revision_history_limit)
     return [actions.ForgetRevision(names.revision_name(obs.name, digest)) for digest in gone]

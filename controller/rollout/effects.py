@@ -7,13 +7,14 @@ from controller.api.rollout import (
     AnalysisStatus,
     Approved,
     Intent,
+    Passed,
     Reason,
     Rejected,
     RevisionStatus,
     RolloutStatus,
 )
 from controller.api.strategy import Step
-from controller.rollout import gate
+from controller.rollout import gate, pins
 from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -42,7 +43,18 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.NEW_REVISION:
             return _begin(obs, status, phase, now, "RevisionCreated")
         case Event.RETRY:
-            return _begin(obs, status, phase, now, "Retried", by=by)
+            return _retry(obs, status, phase, now, by)
+        case Event.ROLLBACK:
+            pinned = pins.pin(obs, status, intent, now=now)
+            return _begin(obs, pinned, phase, now, "RollbackBegun", text=f"is gone back to by {by}{_said(intent)}")
+        case Event.RESTART:
+            return _restart(_to(status, phase), now, f"{by}{_said(intent)}")
+        case Event.PASS:
+            return _pass(_to(status, phase), now, by, intent)
+        case Event.FAIL:
+            failed = f"the analysis was failed by {by}{_said(intent)}"
+            reason_given = _worst(status, now).model_copy(update={"message": failed})
+            return _reject(obs, status, phase, now, by=by, reason=reason_given)
         case Event.FIRST_SERVING:
             return _crown(status, phase, now, "the first revision serves all traffic")
         case Event.CANARY_SERVES_ALL:
@@ -117,9 +129,36 @@ def retire(status: RolloutStatus, revision: RevisionStatus | None, now: datetime
     return changed(status, retired_revisions=(*others, gone))
 
 
-def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, kind: str, by: str = "") -> RolloutStatus:
+def _retry(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
+    """Try the template's revision again, also where another was pinned in its place."""
+    status, stable = changed(status, pinned=None), status.stable_revision
+    if stable is not None and obs.target is not None and obs.target.hash == stable.hash:
+        return record(status, now, "Retried", f"the template's revision {stable.number} is stable already")
+    return _begin(obs, status, phase, now, "Retried", text=f"is retried by {by}")
+
+
+def _restart(status: RolloutStatus, now: datetime, by: str) -> RolloutStatus:
+    """Replace the pods of stable, and of the canary while there is one."""
+    stable, canary = (
+        each.model_copy(update={"restarted_at": now}) if each is not None else None
+        for each in (status.stable_revision, status.canary_revision)
+    )
+    numbers = " and ".join(str(each.number) for each in (stable, canary) if each is not None)
+    status = changed(status, stable_revision=stable, canary_revision=canary, step_progress_at=now)
+    return record(status, now, "Restarted", f"the pods of revision {numbers} are replaced, as asked by {by}")
+
+
+def _pass(status: RolloutStatus, now: datetime, by: str, intent: Intent | None) -> RolloutStatus:
+    """The analysis of this stage counts as good; what the judge says later is heard as before."""
+    status = changed(_running(status), passed=Passed(by=by, reason=intent.reason if intent else "", at=now))
+    return record(status, now, "Passed", f"the analysis was passed by {by}{_said(intent)}")
+
+
+def _begin(
+    obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, kind: str, *, text: str = "begins"
+) -> RolloutStatus:
     """Start a revision at the first step."""
-    target = obs.target
+    target = pins.goal(obs, status)
     if target is None:
         raise ValueError("a revision cannot begin without a valid template")
     if status.canary_revision is not None and status.canary_revision.hash != target.hash:
@@ -142,8 +181,7 @@ def _begin(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ki
         skip_reason=skips,
         strategy=obs.spec.strategy.kind if obs.spec else None,
     )
-    message = f"revision {target.number} is retried by {by}" if by else f"revision {target.number} begins"
-    status = record(status, now, kind, message, target.number)
+    status = record(status, now, kind, f"revision {target.number} {text}", target.number)
     if status.stable_revision is None:
         return status
     return enter(obs, status, len(course_of(obs).stages) if skips else 0, now)
@@ -154,14 +192,15 @@ def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
     number = obs.revisions[digest].number if digest in obs.revisions else 0
     failed = any(rejected.hash == digest for rejected in status.rejected)
     served = any(entry.type == "Promoted" and entry.revision == number for entry in status.history)
-    if failed or not served or obs.spec is None or course_of(obs).stands_down:
+    asked = status.pinned is not None and status.pinned.hash == digest
+    if failed or not served or obs.spec is None or (course_of(obs).stands_down and not asked):
         return ""
     child = obs.children.get(digest)
     left = any(retired.hash == digest for retired in status.retired_revisions)
     if course_of(obs).fast_return and left and child is not None and child.available:
         return "it was stable before, and still stands"
-    window, stable = obs.spec.rollback_window, status.stable_revision
-    if window is not None and stable is not None and 0 < stable.number - number <= window.revisions:
+    window = obs.spec.rollback_window
+    if window is not None and pins.within_window(obs, status, number):
         return f"it was stable before, within the rollback window of {window.revisions}"
     return ""
 
@@ -263,6 +302,8 @@ def _crown(status: RolloutStatus, phase: Phase, now: datetime, message: str) -> 
 def _because(status: RolloutStatus) -> str:
     if status.forced_by:
         return f"promoted by {status.forced_by}"
+    if status.passed is not None:
+        return f"its analysis was passed by {status.passed.by}"
     return status.skip_reason or status.analysis.message or "no fault was found"
 
 
@@ -275,6 +316,9 @@ def _reject(
     entry = Rejected(hash=canary.hash, number=canary.number, at=now, by=by, message=reason.message, reason=reason)
     rejected = (*(r for r in status.rejected if r.hash != canary.hash), entry)[-REJECTED_LIMIT:]
     status = changed(_shadow_failed(obs, status, now), rejected=rejected)
+    if status.stable_revision is not None and obs.target is not None and obs.target.hash == status.stable_revision.hash:
+        # What was gone back to is rejected, and the template is what serves: nothing is left to be held.
+        status = changed(status, pinned=None)
     status = changed(unrouted(_running(status)), phase=phase.value)
     return record(status, now, "RolledBack", f"revision {canary.number}: {reason.message}", canary.number)
 
@@ -295,7 +339,8 @@ def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ev
     if event is Event.STABLE_AGAIN:
         why = "the template is stable's again"
     else:
-        why = f"revision {obs.target.number if obs.target else 0} was rejected before"
+        target = pins.goal(obs, status)
+        why = f"revision {target.number if target else 0} was rejected before"
     return record(status, now, "Superseded", f"revision {canary.number} is left: {why}", canary.number)
 
 

@@ -130,17 +130,24 @@ def waiting(which: str, child: Child | None) -> BlockedOn:
 
 def wanted_spec(obs: Observed, status: RolloutStatus, revision: Revision, role: str) -> dict[str, Any]:
     """Return a revision's spec with the pods that it should have now."""
-    own = revision.template.get("spec") or {}
+    child = obs.children.get(revision.hash)
+    live = (child.live.get("spec") if child else None) or {}
+    own = scaling.restarted(revision.template.get("spec") or {}, _restarted_at(status, revision.hash), live)
     if role == "retired":
         # What waits for its end is not scaled any more.
-        child = obs.children.get(revision.hash)
-        return scaling.with_replicas(own, (child.live.get("spec") if child else None) or own)
+        return scaling.with_replicas(own, live or own)
     usual = obs.target.template.get("spec") or own if obs.target is not None else own
     spec = scaling.with_replicas(own, usual)
     if role != "canary" or status.stable_revision is None:
         return spec
     # Pods go only after the traffic that they carry has gone.
     return scaling.scaled(spec, status.scale, weight=max(status.weights.canary, live_weight(obs, revision.hash)))
+
+
+def _restarted_at(status: RolloutStatus, digest: str) -> str:
+    known = (status.stable_revision, status.canary_revision, *status.retired_revisions)
+    found = (each.restarted_at for each in known if each is not None and each.hash == digest and each.restarted_at)
+    return max((f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in found), default="")
 
 
 def full(obs: Observed, status: RolloutStatus) -> bool:

@@ -30,7 +30,6 @@ def observe(
     meta = rollout["metadata"]
     namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
     spec, invalid = _spec(rollout)
-    intent, problem = intents.parse_intent((meta.get("annotations") or {}).get(INTENT_ANNOTATION))
     stored = _stored(cluster, uid)
     objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
     known = {**_from_children(objects), **stored}
@@ -47,8 +46,7 @@ def observe(
         invalid=invalid,
         target=target,
         status=_status(rollout),
-        intent=intent,
-        intent_problem=problem,
+        intent=intents.parse_intent((meta.get("annotations") or {}).get(INTENT_ANNOTATION)),
         revisions=known,
         stored=frozenset(stored),
         children={child.hash: child for child in (_child(cluster, obj) for obj in objects)},

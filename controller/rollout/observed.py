@@ -102,7 +102,6 @@ class Observed:
     """The revision that the template asks for; None when the spec is not valid."""
     status: RolloutStatus = field(default_factory=RolloutStatus)
     intent: Intent | None = None
-    intent_problem: str = ""
     revisions: Mapping[str, Revision] = field(default_factory=dict)
     """By hash: from the history, the children and the template."""
     stored: frozenset[str] = frozenset()

@@ -208,7 +208,7 @@ def _analysis(
     late, due = _late(obs, status, ground, now)
     if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
-    good = status.analysis.verdict == "Good" and ground.blocked is None
+    good = (status.analysis.verdict == "Good" or status.passed is not None) and ground.blocked is None
     if good and now >= earliest:
         return Outlook(event=Event.STEP_DONE)
     if now >= latest:
@@ -224,7 +224,7 @@ def _analysis(
 
 def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, now: datetime) -> Outlook:
     """After the last stage: promotion needs the judge's consent, or a person's, where the course had no judge's yet."""
-    if way.stands_down:
+    if way.stands_down and not status.skip_reason:
         return Outlook(event=Event.SHADOW_DONE)
     if status.forced_by or status.skip_reason or not way.consent:
         return Outlook(event=Event.STEPS_DONE)

@@ -75,11 +75,22 @@ class Event(StrEnum):
     RETRY = "retry"
     APPROVE = "approve"
     """Open a gate."""
+    ROLLBACK = "rollback"
+    """Go back to an earlier revision, whatever the template says."""
+    RESTART = "restart"
+    """Replace the pods, without a new revision."""
+    PASS = "pass"  # noqa: S105 - a verb, no password
+    """The analysis that is waited for counts as good, once."""
+    FAIL = "fail"
+    """The analysis counts as bad."""
 
 
 INTENTS = frozenset(
-    {Event.PROMOTE, Event.PROMOTE_FULL, Event.SKIP, Event.PAUSE, Event.RESUME, Event.ABORT, Event.RETRY, Event.APPROVE}
-)
+    {
+        Event.PROMOTE, Event.PROMOTE_FULL, Event.SKIP, Event.PAUSE, Event.RESUME, Event.ABORT, Event.RETRY,
+        Event.APPROVE, Event.ROLLBACK, Event.RESTART, Event.PASS, Event.FAIL,
+    }
+)  # fmt: skip
 
 Cell = Phase | str | None
 
@@ -102,6 +113,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIRST, _E.PROMOTE_FULL: _FIRST, _E.SKIP: _FIRST, _E.PAUSE: _FIRST, _E.RESUME: _FIRST,
         _E.ABORT: _FIRST, _E.RETRY: _FIRST,
+        _E.ROLLBACK: _FIRST, _E.RESTART: _P.PENDING, _E.PASS: _FIRST, _E.FAIL: _FIRST,
     },
     _P.HEALTHY: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -111,7 +123,9 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _IDLE, _E.PROMOTE_FULL: _IDLE, _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE,
-        _E.ABORT: "no rollout is under way; to go back, apply an older template", _E.RETRY: _IDLE,
+        _E.ABORT: "no rollout is under way; rollback goes back to an earlier revision",
+        _E.RETRY: _P.PROGRESSING,  # only to leave a pinned revision
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.HEALTHY, _E.PASS: _IDLE, _E.FAIL: _IDLE,
     },
     _P.PROGRESSING: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -124,6 +138,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
         _E.PAUSE: _P.PAUSED, _E.RESUME: "the rollout is not paused", _E.ABORT: _P.ROLLING_BACK,
         _E.RETRY: "the rollout is under way; abort it first",
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.PROGRESSING, _E.PASS: _P.PROGRESSING, _E.FAIL: _P.ROLLING_BACK,
     },
     _P.PAUSED: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -135,6 +150,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
         _E.PAUSE: "the rollout is already paused", _E.RESUME: _P.PROGRESSING, _E.ABORT: _P.ROLLING_BACK,
         _E.RETRY: "the rollout is under way; abort it first",
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.PAUSED, _E.PASS: _P.PROGRESSING, _E.FAIL: _P.ROLLING_BACK,
     },
     _P.PROMOTING: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -147,6 +163,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.PROMOTE: _SWITCHING, _E.PROMOTE_FULL: _SWITCHING, _E.SKIP: _SWITCHING, _E.PAUSE: _SWITCHING,
         _E.RESUME: "the rollout is not paused", _E.ABORT: _P.ROLLING_BACK,
         _E.RETRY: "the rollout is under way; abort it first",
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.PROMOTING, _E.PASS: _SWITCHING, _E.FAIL: _P.ROLLING_BACK,
     },
     _P.ROLLING_BACK: {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: None,
@@ -157,6 +174,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: _P.DEGRADED,
         _E.PROMOTE: _ENDING, _E.PROMOTE_FULL: _ENDING, _E.SKIP: _ENDING, _E.PAUSE: _ENDING, _E.RESUME: _ENDING,
         _E.ABORT: "the rollout is already being rolled back", _E.RETRY: _P.PROGRESSING,
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.ROLLING_BACK, _E.PASS: _ENDING, _E.FAIL: _ENDING,
     },
     _P.DEGRADED: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -168,6 +186,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.PROMOTE: _REJECTED, _E.PROMOTE_FULL: _REJECTED,
         _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: "the revision is already rejected",
         _E.RETRY: _P.PROGRESSING,
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.DEGRADED, _E.PASS: _REJECTED, _E.FAIL: _REJECTED,
     },
     _P.SHADOWED: {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
@@ -178,6 +197,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _SHADOWED, _E.PROMOTE_FULL: _SHADOWED,
         _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: _IDLE, _E.RETRY: _P.PROGRESSING,
+        _E.ROLLBACK: _P.PROGRESSING, _E.RESTART: _P.SHADOWED, _E.PASS: _SHADOWED, _E.FAIL: _SHADOWED,
     },
     _P.INVALID: {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: _P.PROGRESSING,  # or what the invalid spec interrupted
@@ -188,6 +208,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIX, _E.PROMOTE_FULL: _FIX, _E.SKIP: _FIX, _E.PAUSE: _FIX, _E.RESUME: _FIX,
         _E.ABORT: _P.ROLLING_BACK, _E.RETRY: _FIX,
+        _E.ROLLBACK: _FIX, _E.RESTART: _P.INVALID, _E.PASS: _FIX, _E.FAIL: _P.ROLLING_BACK,
     },
 }  # fmt: skip
 

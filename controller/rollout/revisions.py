@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.api import names
-from controller.api.meta import REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
+from controller.api.meta import RESTARTED_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
 from controller.errors import InvalidSpecError
 from controller.rollout.scaling import predictors
 
@@ -45,6 +45,9 @@ def template_hash(template: Mapping[str, Any]) -> str:
     for predictor in predictors(spec):
         predictor.pop("replicas", None)
         predictor.pop("traffic", None)
+        notes = predictor.get("annotations")
+        if isinstance(notes, dict) and notes.pop(RESTARTED_ANNOTATION, None) is not None and not notes:
+            predictor.pop("annotations")
         for part in predictor.get("componentSpecs") or []:
             if isinstance(part, dict):
                 part.pop("replicas", None)

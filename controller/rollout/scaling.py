@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 
+from controller.api.meta import RESTARTED_ANNOTATION
 from controller.api.strategy import SetScale
 
 
@@ -23,6 +24,20 @@ def with_replicas(spec: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
             _copy_key(predictor, by_name[predictor["name"]], "replicas")
             for part, other in zip(_parts(predictor), _parts(by_name[predictor["name"]]), strict=False):
                 _copy_key(part, other, "replicas")
+    return result
+
+
+def restarted(spec: Mapping[str, Any], at: str, live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec whose pods were replaced at a time: what their annotation said before holds without a later one."""
+    result = copy.deepcopy(dict(spec))
+    before = {predictor.get("name"): predictor.get("annotations") or {} for predictor in predictors(live)}
+    for predictor in predictors(result):
+        notes = {k: v for k, v in (predictor.get("annotations") or {}).items() if k != RESTARTED_ANNOTATION}
+        stamp = max(at, str(before.get(predictor.get("name"), {}).get(RESTARTED_ANNOTATION, "")))
+        if stamp:
+            notes[RESTARTED_ANNOTATION] = stamp
+        if notes or "annotations" in predictor:
+            predictor["annotations"] = notes
     return result
 
 

@@ -43,6 +43,7 @@ def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> Ro
         status,
         current_step_index=min(index, len(stages)),
         step_count=len(stages),
+        passed=None,
         step_started_at=now,
         step_progress_at=now,
     )
@@ -111,4 +112,4 @@ def no_traffic(weights: Weights) -> Weights:
 
 def unrouted(status: RolloutStatus) -> RolloutStatus:
     """No request for the canary, of whatever kind."""
-    return changed(status, weights=no_traffic(status.weights), header_routes=())
+    return changed(status, weights=no_traffic(status.weights), header_routes=(), passed=None)

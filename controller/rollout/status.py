@@ -104,7 +104,7 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
         case Phase.PENDING:
             return f"the first revision is starting{waits}"
         case Phase.HEALTHY:
-            return f"revision {stable.number if stable else '?'} serves all traffic{waits}"
+            return f"revision {stable.number if stable else '?'} serves all traffic{_pinned(status)}{waits}"
         case Phase.PROGRESSING | Phase.PAUSED:
             index, count = status.current_step_index, status.step_count
             step = f"step {index + 1} of {count}" if index < count else f"all {count} steps are done"
@@ -121,6 +121,14 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
         case Phase.DEGRADED:
             last = status.rejected[-1].message if status.rejected else "the revision was rejected"
             return f"rolled back to revision {stable.number if stable else '?'}: {last}"
+
+
+def _pinned(status: RolloutStatus) -> str:
+    pinned = status.pinned
+    if pinned is None:
+        return ""
+    why = f": {pinned.reason}" if pinned.reason else ""
+    return f", pinned by {pinned.by or 'a person'} in the place of the template{why}"
 
 
 def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime) -> RolloutStatus:

@@ -233,9 +233,11 @@ class World:
         self.verdict = AnalysisStatus(verdict="Bad", message=metric.message, metrics=(metric,))
         return self
 
-    def ask(self, verb: str, by: str = "ada", reason: str = "because", gate: str = "") -> Decision:
+    def ask(
+        self, verb: str, by: str = "ada", reason: str = "because", gate: str = "", revision: int | None = None
+    ) -> Decision:
         number = int(self.intent.id) + 1 if self.intent else 1
-        said = {"id": str(number), "verb": verb, "by": by, "reason": reason, "gate": gate}
+        said = {"id": str(number), "verb": verb, "by": by, "reason": reason, "gate": gate, "revision": revision}
         self.intent = Intent.model_validate(said)
         return self.step()
 

@@ -29,5 +29,6 @@ def test_abort_takes_a_running_canary_out_in_every_phase(phase: Phase) -> None:
 
 
 def test_only_the_judge_or_a_person_leads_to_promotion() -> None:
-    ways = {event for row in TRANSITIONS.values() for event, cell in row.items() if cell is Phase.PROMOTING}
+    rows = [(phase, row) for phase, row in TRANSITIONS.items() if phase is not Phase.PROMOTING]
+    ways = {event for _, row in rows for event, cell in row.items() if cell is Phase.PROMOTING}
     assert ways == {Event.STEPS_DONE, Event.PROMOTE_FULL}

@@ -69,7 +69,7 @@ def play(world, event) -> None:
         case "verdict":
             world.verdict = AnalysisStatus(verdict=value, message=f"the judge says {value}")
         case "ask":
-            world.ask(value)
+            world.ask(value, revision=1 + len(world.stored) % 3 if value == "rollback" else None)
         case "ready":
             # Pods of every revision but one: a world without any is a world without requests.
             for digest in sorted(world.ready)[1:]:

@@ -39,6 +39,8 @@ class Promises:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._status_writes: dict[str, int] = {}
+        self._written: dict[str, int] = {}
+        """The weights of the route as it was last written."""
         world.api.watchers.append(self._happened)
         world.users.served = self._served
 
@@ -68,7 +70,8 @@ class Promises:
 
     def _route(self, process: "Process", route: Object) -> None:
         live = self._world.api.find(VIRTUAL_SERVICE, self._world.rollout)
-        before = _weights(live)
+        # A route that somebody deleted comes back as it was.
+        before = _weights(live) if live is not None else self._written
         for http in route["spec"]["http"]:
             total = sum(part["weight"] for part in http["route"])
             if total not in (100, 10_000):
@@ -76,6 +79,7 @@ class Promises:
         version = route["metadata"].get("resourceVersion")
         if live is not None and version != live["metadata"]["resourceVersion"]:
             return  # the server refuses it
+        self._written = _weights(route)
         seen = process.starts.get(("rollout", self._world.key), {})
         for host, weight in _weights(route).items():
             child = _child(host)
@@ -137,7 +141,7 @@ class Promises:
 
     def _promotion(self, before: Object, status: Object) -> None:
         old, new = before.get("stableRevision") or {}, status.get("stableRevision") or {}
-        forced = before.get("forcedBy") or status.get("forcedBy")
+        forced = any(each.get(word) for each in (before, status) for word in ("forcedBy", "passed", "skipReason"))
         verdict = (status.get("analysis") or {}).get("verdict")
         begins = status.get("phase") == "Promoting" and before.get("phase") not in ("Promoting", "Invalid")
         strategy = ((self._world.live() or {}).get("spec") or {}).get("strategy") or {}

@@ -4,7 +4,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-VERBS = ("promote", "promote-full", "skip", "pause", "resume", "abort", "retry")
+VERBS = (
+    "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "rollback", "rollback", "restart", "pass",
+    "fail",
+)  # fmt: skip
 KINDS = (
     "seldonrollouts.rollouts.seldon.io",
     "seldondeployments.machinelearning.seldon.io",
@@ -100,7 +103,7 @@ _DRAWS: dict[str, tuple[int, Any]] = {
     "strategy": (2, lambda c: (c.randrange(len(STRATEGIES)),)),
     "scale": (2, lambda c: (c.randint(1, 4),)),
     "invalid": (1, lambda c: ()),
-    "verb": (6, lambda c: (c.choice(VERBS),)),
+    "verb": (7, lambda c: (c.choice(VERBS), "ada", "", c.randint(1, 4))),
     "storm": (3, lambda c: (c.choice([0.1, 0.4, 0.9]), c.choice([5.0, 60.0]))),
     "slow": (2, lambda c: (c.choice([0.5, 10.0]), c.choice([10.0, 60.0]))),
     "crash": (5, lambda c: (c.randint(1, 6), c.random() < 0.5)),

@@ -148,9 +148,10 @@ class World:
         predictors[0]["annotations"] = {"seldon.io/svc-name": "mine"}
         self._patch({"spec": {"template": {"spec": {"predictors": predictors}}}})
 
-    def do_verb(self, verb: str, by: str = "ada", reason: str = "") -> None:
+    def do_verb(self, verb: str, by: str = "ada", reason: str = "", revision: int = 1) -> None:
         self._ids += 1
-        intent = json.dumps({"id": str(self._ids), "verb": verb, "by": by, "reason": reason})
+        which = {"revision": revision} if verb == "rollback" else {}
+        intent = json.dumps({"id": str(self._ids), "verb": verb, "by": by, "reason": reason, **which})
         self._patch({"metadata": {"annotations": {INTENT_ANNOTATION: intent}}})
 
     # faults
