@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from analysis.checks import Check, is_required
-from analysis.judges import sequential, threshold
-from analysis.judges.sequential import Sequential
-from analysis.judges.threshold import Threshold
+from analysis.judges import choice
+from analysis.judges.choice import Judge
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Count, Pair, Tick, Traffic
 from analysis.signals import signal
@@ -50,9 +49,6 @@ class Served(NamedTuple):
     gateway_canary: int
     stable: int
     canary: int
-
-
-Judge = Sequential | Threshold
 
 
 class Shifted(NamedTuple):
@@ -107,22 +103,18 @@ def _judge(plan: Plan) -> Judge | None:
         metrics = tuple([metric for metric in metrics if metric.max is not None])
     if not metrics:
         return None
-    return _begin(replace(plan, metrics=_required(metrics), alpha=plan.alpha * len(metrics) / plan.aborting))
+    return choice.begin(replace(plan, metrics=_required(metrics), alpha=plan.alpha * len(metrics) / plan.aborting))
 
 
 def _asides(plan: Plan) -> tuple[tuple[Metric, Judge], ...]:
     metrics = [metric for metric in plan.compared if metric.action != "abort"]
     if plan.judge == "threshold":
         metrics = [metric for metric in metrics if metric.max is not None]
-    return tuple([(metric, _begin(replace(plan, metrics=_required((metric,))))) for metric in metrics])
+    return tuple([(metric, choice.begin(replace(plan, metrics=_required((metric,))))) for metric in metrics])
 
 
 def _required(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     return tuple([replace(metric, required=True) for metric in metrics])
-
-
-def _begin(plan: Plan) -> Judge:
-    return threshold.begin(plan) if plan.judge == "threshold" else sequential.begin(plan)
 
 
 def _signals(plan: Plan, judged_from: int) -> tuple[Signal, ...]:
@@ -157,8 +149,8 @@ def step(session: Session, tick: Tick) -> Session:
         session.plan,
         session.judged_from,
         session.restarts,
-        None if session.judge is None else _step(session.judge, view),
-        tuple([(metric, _step(judge, view)) for metric, judge in session.asides]),
+        None if session.judge is None else choice.step(session.judge, view),
+        tuple([(metric, choice.step(judge, view)) for metric, judge in session.asides]),
         tuple([signal.step(one, view) for one in session.signals]),
         session.shifts,
         tick.at,
@@ -167,10 +159,6 @@ def step(session: Session, tick: Tick) -> Session:
         (*session.recent[1 - _WINDOW :], _served(tick)),
         session.judged_ticks + judged,
     )
-
-
-def _step(judge: Judge, view: View) -> Judge:
-    return sequential.step(judge, view) if isinstance(judge, Sequential) else threshold.step(judge, view)
 
 
 def _share(shifts: tuple[Shifted, ...], tick: Tick) -> float | None:
@@ -220,17 +208,13 @@ def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
 
 
 def _findings(session: Session) -> tuple[Finding, ...]:
-    found = [] if session.judge is None else list(_said(session.judge))
+    found = [] if session.judge is None else list(choice.findings(session.judge))
     optional = {metric.name for metric in session.plan.compared if not is_required(metric.action, metric.required)}
     found = [replace(finding, required=False) if finding.metric in optional else finding for finding in found]
     for metric, judge in session.asides:
         required = is_required(metric.action, metric.required)
-        found += [replace(finding, action=metric.action, required=required) for finding in _said(judge)]
+        found += [replace(finding, action=metric.action, required=required) for finding in choice.findings(judge)]
     return (*found, *[signal.finding(one) for one in session.signals])
-
-
-def _said(judge: Judge) -> tuple[Finding, ...]:
-    return sequential.findings(judge) if isinstance(judge, Sequential) else threshold.findings(judge)
 
 
 def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str]:

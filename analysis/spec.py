@@ -39,6 +39,9 @@ class Lines:
     promote: Line
 
 
+RUN_LENGTH = 259_200.0
+"""Ticks from one false alarm of the change detector to the next, on average: a month of ticks of ten seconds."""
+
 ERROR_LINES = Lines(rollback=Line(1.1, 0.0005), promote=Line(1.5, 0.005))
 SLOW_LINES = Lines(rollback=Line(1.1, 0.001), promote=Line(1.25, 0.01))
 
@@ -104,7 +107,8 @@ class Shift:
 class Plan:
     """How a canary is judged. The defaults are meant to be right for most."""
 
-    judge: Literal["sequential", "threshold"] = "sequential"
+    judge: Literal["sequential", "threshold", "mannWhitney", "change"] = "sequential"
+    """change: a detector that watches for a change after the rollout, and finds nobody better or worse before one."""
     alpha: float = 0.01
     """Probability that a good revision is rolled back, over the whole rollout and all metrics."""
     beta: float = 0.05
@@ -129,6 +133,8 @@ class Plan:
             raise ValueError("metrics must name at least one check, such as errorRate or latency")
         if self.judge == "threshold" and all(metric.max is None for metric in self.compared):
             raise ValueError("the threshold judge needs `max` in at least one of errorRate and latency")
+        if self.judge == "mannWhitney" and any(metric.max is not None for metric in self.compared):
+            raise ValueError("the Mann-Whitney judge compares with stable alone and knows no `max`: leave it out")
         if not any(is_required(metric.action, metric.required) for metric in self.metrics):
             names = ", ".join(metric.name for metric in self.metrics)
             raise ValueError(
@@ -150,6 +156,11 @@ class Plan:
     def needed(self) -> float:
         """Evidence at which the canary is rolled back: 1/alpha to one."""
         return 1 / self.alpha
+
+    @property
+    def alarm_needed(self) -> float:
+        """Evidence at which the detector of a change alarms: a false alarm each RUN_LENGTH ticks at most."""
+        return RUN_LENGTH
 
     @property
     def promote_needed(self) -> float:

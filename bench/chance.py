@@ -19,7 +19,7 @@ def poisson(rng: random.Random, mean: float) -> int:
 
 def binomial(rng: random.Random, number: int, share: float) -> int:
     """A binomial count: by waiting times while the mean is small, a rounded normal beyond."""
-    if number <= 0 or share <= 0:
+    if number <= 0 or share <= 1e-12:
         return 0
     if share >= 1:
         return number

@@ -77,6 +77,12 @@ def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     return Judged(judged.metric, tuple(parts), judged.pasts)
 
 
+def renew(judged: Judged) -> Judged:
+    """Forget what speaks against a change that begins now."""
+    parts = [part._replace(statement=statement.renew(part.statement)) for part in judged.parts]
+    return Judged(judged.metric, tuple(parts), judged.pasts)
+
+
 def _step_part(part: Part, view: View, needed: float) -> Statement:
     if part.edge is None:
         pair, halves = view.errors, view.error_halves

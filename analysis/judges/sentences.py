@@ -8,6 +8,8 @@ from analysis.samples import Pair
 from analysis.spec import Latency, Plan
 from analysis.verdict import Verdict
 
+_NO_EDGE = "latency: stable's histogram has too few requests yet, or no edge that 60 % of them stay under"
+
 
 def share(value: float) -> str:
     """A share as percent with two telling digits, such as `2.1 %`, `0.034 %`, `43 %`."""
@@ -41,9 +43,14 @@ def shown_part(judged: Judged, verdict: Verdict) -> Part | None:
     if not judged.parts:
         return None
     if verdict is Verdict.BAD:
-        return max(judged.parts, key=lambda part: part.weight * part.statement.worse.evidence)
+        return loudest(judged)
     clearing = [part for part in judged.parts if part.clears]
     return min(clearing or judged.parts, key=lambda part: part.statement.better.evidence)
+
+
+def loudest(judged: Judged) -> Part | None:
+    """The part that speaks loudest against the canary."""
+    return max(judged.parts, key=lambda part: part.weight * part.statement.worse.evidence, default=None)
 
 
 def shown_pair(part: Part, verdict: Verdict) -> Pair:
@@ -64,7 +71,7 @@ def _clarity(pair: Pair) -> float:
 def finding(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
     """One metric's sentence."""
     if part is None:
-        return "latency: stable's histogram has too few requests yet, or no edge that 60 % of them stay under"
+        return _NO_EDGE
     pair = shown_pair(part, verdict)
     words = [f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"]
     if verdict is Verdict.BAD:
@@ -74,6 +81,18 @@ def finding(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: fl
     else:
         words.append(_missing(judged, part, plan))
     return ", ".join(words)
+
+
+def change(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
+    """One metric's sentence while a change is watched for."""
+    if part is None:
+        return _NO_EDGE
+    pair = part.statement.total
+    words = f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"
+    if verdict is Verdict.INCONCLUSIVE:
+        return f"{words}, needs at least {plan.min_samples:,}, and some on stable"
+    found = "it changed for the worse" if verdict is Verdict.BAD else "no change for the worse"
+    return f"{words}, {found}: evidence {odds(evidence)} (alarm at {odds(plan.alarm_needed)})"
 
 
 def _subject(part: Part) -> str:

@@ -79,7 +79,7 @@ def ask(question: Question, past: Past) -> Statement:
     return Statement(
         question,
         past,
-        worse=wealth.begin([1 / question.alternatives] * question.alternatives, reserve=wealth.RESERVE),
+        worse=wealth.begin(weights(question), reserve=wealth.RESERVE),
         better=wealth.begin([weight for _, weight in NEARNESS]),
     )
 
@@ -114,6 +114,16 @@ def restart(statement: Statement, number: int, *, step_changed: bool) -> Stateme
     """Look for a regression that begins now, too: the copy with this number."""
     recent = Pair() if step_changed else statement.recent
     return statement._replace(worse=wealth.restart(statement.worse, number), recent=recent)
+
+
+def renew(statement: Statement) -> Statement:
+    """Forget what speaks against a change that begins now."""
+    return statement._replace(worse=wealth.renew(statement.worse, weights(statement.question)))
+
+
+def weights(question: Question) -> list[float]:
+    """How the alternatives of a bad canary are weighted."""
+    return [1 / question.alternatives] * question.alternatives
 
 
 def place(question: Question, base: float, ratio: float) -> tuple[Bets, Bets]:

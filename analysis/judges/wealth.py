@@ -46,6 +46,11 @@ def restart(wealth: Wealth, number: int) -> Wealth:
     return Wealth(tuple([old + part for old in wealth.parts]), wealth.reserve - share)
 
 
+def renew(wealth: Wealth, weights: Iterable[float]) -> Wealth:
+    """What an alternative has lost comes back, without reserve: before each tick this makes the product a CUSUM."""
+    return Wealth(tuple([max(old, weight) for old, weight in zip(wealth.parts, weights, strict=True)]))
+
+
 class Bets(NamedTuple):
     """One bet for each alternative, and the largest `fall` of them: it says which levers they fit."""
 

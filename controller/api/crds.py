@@ -39,6 +39,13 @@ EXTRAS = Extras(
                 "a rollout's name has at most 52 characters: its revisions' names add 11",
             ),
         ),
+        "RolloutSpec": (
+            Rule(
+                "!has(self.bake) || !has(self.strategy) || has(self.strategy.canary) "
+                "|| (has(self.strategy.shadow) && has(self.strategy.shadow.then))",
+                "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it",
+            ),
+        ),
         "Strategy": (exactly_one(Strategy, "a strategy"),),
         "Step": (exactly_one(Step, "a step"),),
         "Gate": (exactly_one(Gate, "a gate"),),
@@ -87,6 +94,11 @@ EXTRAS = Extras(
                 "(has(m.errorRate) && has(m.errorRate.max)) || (has(m.latency) && has(m.latency.max))))",
                 "the threshold judge needs max in at least one metric",
             ),
+            Rule(
+                "!has(self.judge) || self.judge != 'mannWhitney' || !has(self.metrics) || !self.metrics.exists(m, "
+                "(has(m.errorRate) && has(m.errorRate.max)) || (has(m.latency) && has(m.latency.max)))",
+                "the mannWhitney judge compares with stable alone and knows no max: leave it out",
+            ),
         ),
         "MetricProvider": (exactly_one(MetricProvider, "a provider"),),
         "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
@@ -127,6 +139,8 @@ EXTRAS = Extras(
             ("PostPromotionAnalysis", "percentage"),
             ("BlueGreenStrategy", "autoPromotionEnabled"),
             ("BlueGreenStrategy", "autoPromotionSeconds"),
+            ("Bake", "duration"),
+            ("Bake", "holdback"),
             ("Analysis", "judge"),
             ("Analysis", "alpha"),
             ("Analysis", "beta"),

@@ -73,8 +73,11 @@ class MetricCheck(ApiModel):
 class Analysis(ApiModel):
     """How the canary is judged, through the whole rollout."""
 
-    judge: Literal["sequential", "threshold"] = "sequential"
-    """sequential: against stable at the same moment, valid however often one looks. threshold: against `max`."""
+    judge: Literal["sequential", "threshold", "mannWhitney"] = "sequential"
+    """sequential: against stable at the same moment, valid however often one looks. threshold: against `max`.
+
+    mannWhitney: minutes of both by their ranks, as Kayenta does; looked at every five minutes, without a promise.
+    """
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Probability that a good revision is rolled back, over the whole rollout."""
     beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
@@ -94,6 +97,8 @@ class Analysis(ApiModel):
         limits = [check.max for metric in self.metrics for check in (metric.error_rate, metric.latency) if check]
         if self.judge == "threshold" and all(limit is None for limit in limits):
             raise ValueError("the threshold judge needs max in at least one metric")
+        if self.judge == "mannWhitney" and any(limit is not None for limit in limits):
+            raise ValueError("the mannWhitney judge compares with stable alone and knows no max: leave it out")
         return self
 
 
@@ -113,6 +118,15 @@ class RollbackWindow(ApiModel):
     """How many revisions back, counted from stable."""
 
 
+class Bake(ApiModel):
+    """After the last step and a good verdict: the canary takes all but a small share, and is watched for a change."""
+
+    duration: Duration = Field(default="10m", validate_default=True)
+    """How long. An alarm of the watching judge rolls back; stable still stands."""
+    holdback: Annotated[int, Field(ge=1, le=50)] = 5
+    """Percent of live traffic that stays on stable, to be compared with."""
+
+
 class RolloutSpec(ApiModel):
     """What a person wants: a model, and how its new versions take over."""
 
@@ -128,6 +142,17 @@ class RolloutSpec(ApiModel):
     """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
     """How many old revisions can be gone back to."""
+    bake: Bake | None = None
+    """A canary is crowned only after it; with a shadow, after the canary that follows it."""
+
+    @model_validator(mode="after")
+    def _bakes_a_canary(self) -> "RolloutSpec":
+        shadow = self.strategy.shadow
+        if self.bake is not None and self.strategy.canary is None and (shadow is None or shadow.then is None):
+            raise ValueError(
+                "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it"
+            )
+        return self
 
 
 class Intent(StatusModel):
@@ -279,6 +304,8 @@ class AnalysisStatus(StatusModel):
     started_at: Instant | None = None
     restarts: tuple[Instant, ...] = ()
     """When steps changed: the judge looks for late regressions from each of them."""
+    baking: bool = False
+    """It is the bake's: a detector watches for a change, with stable's holdback as control."""
     verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] = "NoData"
     message: str = ""
     updated_at: Instant | None = None
@@ -353,6 +380,8 @@ class RolloutStatus(StatusModel):
     step_count: int = 0
     """How many steps there are."""
     step_started_at: Instant | None = None
+    step_extended: bool = False
+    """The step's time for a verdict was extended once, because the canary gets few requests."""
     step_progress_at: Instant | None = None
     """When the step last got nearer to its end: the progress deadline counts from here."""
     paused_at: Instant | None = None

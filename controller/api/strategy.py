@@ -49,7 +49,10 @@ class AnalysisStep(ApiModel):
     min_duration: Duration | None = None
     """Stay at least this long, however soon the judge is satisfied."""
     max_duration: Duration | None = None
-    """Without enough evidence by then (10m when absent) the rollout pauses for a person: none is promoted silently."""
+    """Without enough evidence by then (10m when absent) the rollout pauses for a person: none is promoted silently.
+
+    Where the canary gets fewer than 10 requests a second, the time is first extended once, by as much again.
+    """
 
 
 class SetMirror(ApiModel):

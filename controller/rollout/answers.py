@@ -18,7 +18,7 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
     match event:
         case Event.RETRY:
             return _retry(obs, status, phase)
-        case Event.PROMOTE_FULL if obs.spec and course(obs.spec.strategy).stands_down:
+        case Event.PROMOTE_FULL if obs.spec and course(obs.spec).stands_down:
             return "a shadow is never promoted; change the strategy to release the revision"
         case Event.APPROVE if not gate.to_approve(obs, status, intent.gate):
             known = ", ".join(gate.approvable(obs)) or "none"
@@ -55,7 +55,7 @@ def awaits_verdict(obs: Observed, status: RolloutStatus) -> bool:
     """Say whether the present stage waits for the judge: an analysis, or the consent after the last step."""
     if obs.spec is None:
         return False
-    way = course(obs.spec.strategy)
+    way = course(obs.spec)
     if status.current_step_index >= len(way.stages):
         return way.consent and not (way.stands_down or status.forced_by or status.skip_reason)
     stage = way.stages[status.current_step_index]

@@ -1,8 +1,10 @@
 """The course: every strategy as one list of stages, so that one machine goes through all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from controller.api.meta import format_duration
+from controller.api.rollout import RolloutSpec
 from controller.api.strategy import (
     AnalysisStep,
     BlueGreenStrategy,
@@ -15,7 +17,6 @@ from controller.api.strategy import (
     SetScale,
     ShadowStrategy,
     Step,
-    Strategy,
     TextMatch,
     UntilVerdict,
 )
@@ -50,7 +51,16 @@ class Judge:
     """Go on without a verdict when the time is over: what comes next exposes nobody."""
 
 
-Stage = Step | Ready | Switch | Report | Judge
+@dataclass(frozen=True, slots=True)
+class Bake:
+    """The canary has all but a holdback, and is watched for a change."""
+
+    duration: timedelta
+    holdback: int
+    """Percent of live traffic that stays on stable."""
+
+
+Stage = Step | Ready | Switch | Report | Judge | Bake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +81,17 @@ class Course:
 EMPTY = Course(stages=())
 
 
-def course(strategy: Strategy) -> Course:
-    """Return the stages of a strategy."""
+def course(spec: RolloutSpec) -> Course:
+    """Return the stages of a rollout: its strategy's, and the bake."""
+    way = _strategy(spec)
+    if spec.bake is None:
+        return way
+    bake = Bake(spec.bake.duration, spec.bake.holdback)
+    return replace(way, stages=(*way.stages, Judge(AnalysisStep()), bake))
+
+
+def _strategy(spec: RolloutSpec) -> Course:
+    strategy = spec.strategy
     if strategy.blue_green is not None:
         return _blue_green(strategy.blue_green)
     if strategy.shadow is not None:
@@ -126,20 +145,16 @@ def kind(stage: Stage) -> str:
     """Return the one word for a stage, as in a step's field."""
     if isinstance(stage, Step):
         return stage.kind
-    return {Ready: "pods", Switch: "switch", Report: "report", Judge: "analysis"}[type(stage)]
+    return {Ready: "pods", Switch: "switch", Report: "report", Judge: "analysis", Bake: "bake"}[type(stage)]
 
 
 def title(stage: Stage) -> str:
     """Say a stage in a few words."""
     match stage:
-        case Ready():
-            return "pods"
-        case Switch():
-            return "switch"
-        case Report():
-            return "report"
-        case Judge():
-            return "judge"
+        case Ready() | Switch() | Report():
+            return kind(stage)
+        case Bake(duration=duration, holdback=holdback):
+            return f"bake {format_duration(duration)}, {holdback} % held back"
         case Step(set_weight=int() | float() as weight):
             return f"weight {weight:g} %"
         case Step(set_mirror=SetMirror(percentage=share)):
@@ -152,7 +167,7 @@ def title(stage: Stage) -> str:
             return f"scale {_amount(scale)}"
         case Step(gate=Gate() as gate):
             return _gate(gate)
-        case Step():
+        case Step() | Judge():
             return "judge"
 
 

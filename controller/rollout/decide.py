@@ -28,7 +28,7 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     status = _adopt_orphans(obs, status, now)
     view, ground = Outlook(), survey(obs, status, now=now)
     # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
-    ahead = len(course(obs.spec.strategy).stages) if obs.spec else 0
+    ahead = len(course(obs.spec).stages) if obs.spec else 0
     for _ in range(3 * (status.step_count + ahead + len(Phase)) + 2):
         ground = survey(obs, status, now=now)
         intent = intents.pending(obs.intent, status)
@@ -89,7 +89,7 @@ def _template(obs: Observed, status: RolloutStatus, phase: Phase, target: str) -
 def _only_shadowed(obs: Observed, status: RolloutStatus, target: str) -> bool:
     """Say whether the template's revision has had its shadow, and the strategy wants no more of it."""
     done = status.shadow is not None and status.shadow.hash == target
-    return done and obs.spec is not None and course(obs.spec.strategy).stands_down
+    return done and obs.spec is not None and course(obs.spec).stands_down
 
 
 def _answer(obs: Observed, status: RolloutStatus, intent: Intent, now: datetime) -> RolloutStatus:
@@ -112,7 +112,7 @@ def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: da
     canary = status.canary_revision
     if canary is None or split is None or split.canary != canary.hash or not exposed:
         return status
-    unjudged = course(obs.spec.strategy).unjudged if obs.spec else range(0)
+    unjudged = course(obs.spec).unjudged if obs.spec else range(0)
     if status.analysis.started_at is not None or status.current_step_index in unjudged:
         return status
     return status.model_copy(update={"analysis": status.analysis.model_copy(update={"started_at": now})})

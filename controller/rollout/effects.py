@@ -69,6 +69,8 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             text = reason or "a person is needed"
             paused = changed(status, phase=phase.value, paused_at=now, paused_by="", pause_reason=text)
             return record(paused, now, "Paused", text)
+        case Event.TIME_EXTENDED:
+            return record(changed(status, step_extended=True), now, "Extended", reason)
         case Event.PAUSE:
             said = _said(intent)
             paused = changed(

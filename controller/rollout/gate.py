@@ -76,7 +76,7 @@ def current(obs: Observed, status: RolloutStatus) -> Gate | None:
     """Return the gate that a rollout stands at, if its stage is one."""
     if obs.spec is None or Phase(status.phase) not in (Phase.PROGRESSING, Phase.PAUSED):
         return None
-    stages = course(obs.spec.strategy).stages
+    stages = course(obs.spec).stages
     return _gate(stages[status.current_step_index]) if status.current_step_index < len(stages) else None
 
 
@@ -86,7 +86,7 @@ def _gate(stage: Stage) -> Gate | None:
 
 def approvable(obs: Observed) -> tuple[str, ...]:
     """Return the names of the approvals that the strategy asks for, in order."""
-    gates = map(_gate, course(obs.spec.strategy).stages) if obs.spec else iter(())
+    gates = map(_gate, course(obs.spec).stages) if obs.spec else iter(())
     return tuple(gate.approval.name for gate in gates if gate is not None and gate.approval is not None)
 
 

@@ -1,5 +1,8 @@
 """Judging: between a rollout's status and the judge. What is compared, and what the judge says in the API's words."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from analysis import spec as judge
 from analysis.samples import Traffic
 from analysis.spec import Arm, Comparison
@@ -23,7 +26,7 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
         key=(obs.namespace, obs.name),
         stable=_arm(obs, status, stable),
         canary=_arm(obs, status, canary),
-        plan=plan(obs.spec.analysis),
+        plan=plan(obs.spec.analysis, baking=status.analysis.baking),
         started_at=started,
         restarts=status.analysis.restarts,
         mirrored=status.weights.mirror > 0 or status.weights.control > 0,
@@ -36,8 +39,8 @@ def _arm(obs: Observed, status: RolloutStatus, revision: RevisionStatus) -> Arm:
     return Arm(namespace=obs.namespace, deployment=revision.name, services=services)
 
 
-def plan(analysis: Analysis) -> judge.Plan:
-    """Return the judge's plan for what a person asked for."""
+def plan(analysis: Analysis, *, baking: bool = False) -> judge.Plan:
+    """Return the judge's plan for what a person asked for; in a bake a detector takes the judge's place."""
     metrics: list[judge.Metric] = []
     for metric in analysis.metrics:
         if metric.error_rate is not None:
@@ -45,13 +48,19 @@ def plan(analysis: Analysis) -> judge.Plan:
         elif metric.latency is not None:
             metrics.append(judge.Latency(slower_than=metric.latency.slower_than, max=metric.latency.max))
     return judge.Plan(
-        judge=analysis.judge,
+        judge="change" if baking else analysis.judge,
         alpha=analysis.alpha,
         beta=analysis.beta,
         warmup=analysis.warmup,
         min_samples=analysis.min_samples,
-        metrics=tuple(metrics),
+        metrics=_watched(metrics) if baking else tuple(metrics),
     )
+
+
+def _watched(metrics: Sequence[object]) -> tuple[judge.Metric, ...]:
+    """Return what a bake watches: failed requests and latency, of which both arms have plenty."""
+    compared = [metric for metric in metrics if isinstance(metric, judge.ErrorRate | judge.Latency)]
+    return tuple(replace(metric, required=True) for metric in compared) or (judge.ErrorRate(), judge.Latency())
 
 
 def opinion(judgement: Judgement | None, tracked: Comparison | None) -> AnalysisStatus | None:

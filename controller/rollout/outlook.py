@@ -7,13 +7,15 @@ from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
 from controller.rollout import gate
-from controller.rollout.course import Course, Judge, Ready, Report, Stage, Switch, course
+from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, course
 from controller.rollout.ground import Ground, deadline, full, waiting
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
 
 # Without enough evidence by then, a person decides: a canary is never promoted silently.
 PATIENCE = timedelta(minutes=10)
+FEW = 10.0
+"""Requests of the canary in a second below which a step's time for a verdict is extended once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def _share(status: RolloutStatus) -> str:
 def _progressing(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
     if obs.spec is None:
         return Outlook()
-    way = course(obs.spec.strategy)
+    way = course(obs.spec)
     if status.skip_reason or status.current_step_index >= len(way.stages):
         return _final(obs, status, ground, way, now)
     return _stage(obs, status, ground, way.stages[status.current_step_index], now)
@@ -123,11 +125,13 @@ def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, n
         case Switch():
             return _switching(obs, status, ground, now, Event.STEP_DONE)
         case Report():
-            stands_down = obs.spec is not None and course(obs.spec.strategy).stands_down
+            stands_down = obs.spec is not None and course(obs.spec).stands_down
             done = Event.SHADOW_DONE if stands_down else Event.STEP_DONE
             return Outlook(event=done) if stands_down or ground.in_effect else _mesh(ground)
         case Judge(step=step, lenient=lenient):
             return _analysis(obs, status, ground, step, now, lenient=lenient)
+        case Bake():
+            return _bake(obs, status, ground, stage, now)
         case Step(gate=Gate() as found):
             return _gate(obs, status, ground, found, now)
         case Step(pause=None, analysis=None, set_scale=None):
@@ -177,7 +181,7 @@ def _pause(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now
 def _paused(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
     """Wait for a person; where the step itself asked for one, no longer than it says."""
     reason = status.pause_reason or f"paused by {status.paused_by or 'a person'}"
-    stages = course(obs.spec.strategy).stages if obs.spec else ()
+    stages = course(obs.spec).stages if obs.spec else ()
     stage = stages[status.current_step_index] if status.current_step_index < len(stages) else None
     pause = stage.pause if isinstance(stage, Step) else None
     if status.paused_by or status.paused_at is None or pause is None or pause.max_duration is None:
@@ -204,7 +208,8 @@ def _analysis(
 ) -> Outlook:
     started = status.step_started_at or now
     earliest = started + (step.min_duration or timedelta())
-    latest = started + max(step.max_duration or PATIENCE, step.min_duration or timedelta())
+    patience = max(step.max_duration or PATIENCE, step.min_duration or timedelta())
+    latest = started + (2 * patience if status.step_extended else patience)
     late, due = _late(obs, status, ground, now)
     if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
@@ -214,12 +219,40 @@ def _analysis(
     if now >= latest:
         if lenient:
             return Outlook(event=Event.STEP_DONE)
-        return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}")
+        return _overdue(obs, status, patience, now)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=_first(due, latest))
     if good:
         return _wait("time", f"the canary is good; staying for {format_duration(earliest - started)}", earliest)
     return _wait("metric", _opinion(status), latest)
+
+
+def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta, now: datetime) -> Outlook:
+    """Without a verdict in time: where requests are few the time is extended once; then a person is asked."""
+    seen = obs.traffic
+    seconds = (seen.until - seen.since).total_seconds() if seen is not None else 0.0
+    if status.analysis.verdict != "Inconclusive" or seen is None or seconds <= 0:
+        return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}")
+    rate = seen.canary / seconds
+    few = f"the canary gets {rate:.1f} requests a second" if rate < FEW else ""
+    if few and not status.step_extended:
+        longer = f"{few}, so the step has {format_duration(patience)} more"
+        return Outlook(event=Event.TIME_EXTENDED, reason=f"no verdict in time: {_opinion(status)}; {longer}")
+    advice = f"; {few}: give it more weight, copy requests to it first, or promote" if few else ""
+    return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}{advice}")
+
+
+def _bake(obs: Observed, status: RolloutStatus, ground: Ground, stage: Bake, now: datetime) -> Outlook:
+    """Wait for the end of the bake. A detector that saw nothing crowns nobody: then a person is asked."""
+    if not status.analysis.baking or status.analysis.started_at is None:
+        return _switching(obs, status, ground, now, Event.STEP_DONE)
+    until = AnalysisStep(min_duration=stage.duration, max_duration=stage.duration + PATIENCE)
+    view = _analysis(obs, status, ground, until, now)
+    if view.blocked is not None and view.blocked.kind in ("time", "metric"):
+        left = format_duration(stage.duration)
+        message = f"baking for {left} with {stage.holdback} % on stable: {_opinion(status)}"
+        return Outlook(blocked=BlockedOn(kind=view.blocked.kind, message=message), wake=view.wake)
+    return view
 
 
 def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, now: datetime) -> Outlook:

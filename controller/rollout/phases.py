@@ -57,6 +57,8 @@ class Event(StrEnum):
     """The running revision is to take over in another way."""
     PERSON_NEEDED = "PersonNeeded"
     """An indefinite pause, or not enough evidence in time."""
+    TIME_EXTENDED = "TimeExtended"
+    """No verdict in time, and so few requests that the step gets its time once more."""
     VERDICT_BAD = "VerdictBad"
     DEADLINE = "Deadline"
     """A step made no progress for longer than the progress deadline."""
@@ -108,6 +110,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PENDING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.PENDING,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIRST,
         _E.FIRST_SERVING: _P.HEALTHY, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -119,6 +122,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: _P.DEGRADED,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _IDLE,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -131,6 +135,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: _P.SHADOWED, _E.STRATEGY_CHANGED: _P.PROGRESSING,
+        _E.TIME_EXTENDED: _P.PROGRESSING,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _P.PROGRESSING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: _P.PROGRESSING, _E.STEPS_DONE: _P.PROMOTING,
         _E.PERSON_NEEDED: _P.PAUSED, _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK,
@@ -144,6 +149,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: _P.PROGRESSING,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: _P.PROGRESSING, _E.PAUSE_EXPIRED: _P.ROLLING_BACK, _E.APPROVE: _P.PAUSED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -156,6 +162,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.ROLLING_BACK, _E.REJECTED_AGAIN: _P.ROLLING_BACK,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SWITCHING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK, _E.CANARY_SERVES_ALL: _P.HEALTHY,
@@ -169,6 +176,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _ENDING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: _P.DEGRADED,
@@ -180,6 +188,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _REJECTED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -192,6 +201,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: _P.INVALID, _E.SPEC_VALID: None,
         _E.NEW_REVISION: _P.PROGRESSING, _E.STABLE_AGAIN: _P.HEALTHY, _E.REJECTED_AGAIN: _P.DEGRADED,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SHADOWED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
@@ -203,6 +213,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SPEC_INVALID: None, _E.SPEC_VALID: _P.PROGRESSING,  # or what the invalid spec interrupted
         _E.NEW_REVISION: None, _E.STABLE_AGAIN: None, _E.REJECTED_AGAIN: None,
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: None,
+        _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIX,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,

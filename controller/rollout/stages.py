@@ -6,7 +6,7 @@ from typing import Any
 from controller.api.percent import rest
 from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport, Weights
 from controller.api.strategy import HeaderRoute, Step
-from controller.rollout.course import EMPTY, Course, Report, Stage, Switch, course
+from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course
 from controller.rollout.observed import Observed
 
 HISTORY_LIMIT = 50
@@ -27,7 +27,7 @@ def changed(status: RolloutStatus, **changes: Any) -> RolloutStatus:
 
 def course_of(obs: Observed) -> Course:
     """Return the course of the rollout's strategy; an empty one while the spec is not valid."""
-    return course(obs.spec.strategy) if obs.spec else EMPTY
+    return course(obs.spec) if obs.spec else EMPTY
 
 
 def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> RolloutStatus:
@@ -45,6 +45,7 @@ def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> Ro
         step_count=len(stages),
         passed=None,
         step_started_at=now,
+        step_extended=False,
         step_progress_at=now,
     )
 
@@ -57,6 +58,9 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
             weights = weights.model_copy(update={"stable": 0, "canary": 100, "mirror": 0, "control": control})
             fresh = AnalysisStatus() if control else status.analysis
             return changed(status, weights=weights, header_routes=(), scale=None, analysis=fresh)
+        case Bake(holdback=holdback):
+            weights = no_traffic(weights).model_copy(update={"stable": holdback, "canary": 100 - holdback})
+            return changed(status, weights=weights, scale=None, analysis=AnalysisStatus(baking=True))
         case Report():
             weights = weights.model_copy(update={"mirror": 0})
             return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)

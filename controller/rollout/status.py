@@ -29,7 +29,7 @@ def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
     if canary is not None and status.canary_ready_at is None and _available(obs, canary):
         changes["canary_ready_at"] = now
     if obs.spec is not None:
-        count = len(course(obs.spec.strategy).stages)
+        count = len(course(obs.spec).stages)
         changes["step_count"] = count
         # Edited steps never move the rollout on; where there are fewer now, it is at their end.
         if status.strategy in (None, obs.spec.strategy.kind):
@@ -91,7 +91,7 @@ def _current(obs: Observed, status: RolloutStatus) -> bool:
 def _opinion(seen: AnalysisStatus | None, last: AnalysisStatus) -> AnalysisStatus:
     if seen is None:
         return last
-    return seen.model_copy(update={"started_at": last.started_at, "restarts": last.restarts})
+    return seen.model_copy(update={"started_at": last.started_at, "restarts": last.restarts, "baking": last.baking})
 
 
 def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:

@@ -42,7 +42,7 @@ def _act(verb: Event, phase: Phase, status: RolloutStatus, ahead: str) -> Act:
 def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> str:
     """Name what comes after the present step."""
     try:
-        stages = course(RolloutSpec.model_validate(rollout.get("spec") or {}).strategy).stages
+        stages = course(RolloutSpec.model_validate(rollout.get("spec") or {})).stages
     except ValueError:
         return "the next step"
     following = status.current_step_index + 1

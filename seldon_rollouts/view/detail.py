@@ -146,9 +146,7 @@ def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView,
             return "done"
         return "current" if index == status.current_step_index else "ahead"
 
-    return tuple(
-        StepView(title=title(stage), state=state(index)) for index, stage in enumerate(course(spec.strategy).stages)
-    )
+    return tuple(StepView(title=title(stage), state=state(index)) for index, stage in enumerate(course(spec).stages))
 
 
 def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Revision]:

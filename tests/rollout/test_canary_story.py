@@ -65,7 +65,7 @@ def test_without_a_good_verdict_a_person_is_asked_and_nothing_is_promoted(world,
 
     world.serving().upgrade()
     world.verdict = AnalysisStatus(verdict=verdict, message="not enough requests")
-    world.run(900)
+    world.run(1300)
     assert world.status.phase == "Paused"
     assert "not enough requests" in world.status.pause_reason
     assert world.live_weight(world.hash_of("m/v2")) == 20

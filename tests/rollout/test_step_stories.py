@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from controller.api.rollout import RolloutSpec
 from controller.api.strategy import HeaderRoute, RouteMatch, Strategy, TimeWindow
 from controller.rollout import gate, matching
 from controller.rollout.course import course, title
@@ -250,9 +251,10 @@ def test_a_window_opens_when_it_says(window, now: str, opening: str) -> None:
 
 
 def test_the_short_form_is_the_long_one_written_short(world) -> None:
-    short = course(Strategy.model_validate({"canary": {"weights": [5, 50], "interval": "2m"}}))
+    strategy = {"canary": {"weights": [5, 50], "interval": "2m"}}
+    short = course(RolloutSpec.model_validate({"template": {"spec": {}}, "strategy": strategy}))
     assert [title(stage) for stage in short.stages] == ["weight 5 %", "judge", "weight 50 %", "judge"]
-    world.strategy = {"canary": {"weights": [5, 50], "interval": "2m"}}
+    world.strategy = strategy
     world.serving().upgrade().good()
     world.run(100)
     assert world.live_weight(world.hash_of("m/v2")) == 5

@@ -39,6 +39,12 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
     {"shadow": {"duration": "1m", "then": {"steps": [{"setWeight": 30}]}}},
 )
 """Ways to release; a canary's are before the others."""
+BAKES: dict[int, dict[str, Any]] = {
+    1: {"duration": "1m"},
+    5: {"duration": "2m", "holdback": 20},
+    12: {"duration": "1m"},
+}
+"""Those that bake the canary at the end."""
 
 
 @dataclass(frozen=True, slots=True)

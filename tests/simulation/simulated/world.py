@@ -24,7 +24,7 @@ from simulated.mesh import Mesh
 from simulated.process import Hooks, Process
 from simulated.promises import AT_REST, BrokenPromiseError, Promises
 from simulated.quality import Qualities
-from simulated.story import STRATEGIES, Happening, Story
+from simulated.story import BAKES, STRATEGIES, Happening, Story
 from simulated.timeline import Timeline
 from simulated.users import Users
 from simulated.workloads import Workloads
@@ -57,7 +57,7 @@ class World:
         self.processes: list[Process] = []
         self._names = 0
         self._ids = 0
-        self._strategy = STRATEGIES[story.strategy]
+        self._strategy, self._bake = STRATEGIES[story.strategy], BAKES.get(story.strategy)
 
     # the controllers
 
@@ -116,6 +116,7 @@ class World:
                 "spec": {
                     "template": template(model, replicas),
                     "strategy": self._strategy,
+                    **({"bake": self._bake} if self._bake else {}),
                     **spec,
                 },
             },
@@ -131,12 +132,12 @@ class World:
         self._patch({"spec": {"template": {"metadata": None, **template(model, replicas)}}})
 
     def do_strategy(self, index: int) -> None:
-        self.do_release(STRATEGIES[index])
+        self.do_release(STRATEGIES[index], BAKES.get(index))
 
-    def do_release(self, strategy: Object) -> None:
+    def do_release(self, strategy: Object, bake: Object | None = None) -> None:
         """Change the strategy; another one takes the place of the one before."""
         others: Object = dict.fromkeys(("canary", "blueGreen", "shadow"))
-        self._patch({"spec": {"strategy": {**others, **strategy}}})
+        self._patch({"spec": {"strategy": {**others, **strategy}, "bake": bake}})
 
     def do_scale(self, replicas: int) -> None:
         predictors = json.loads(json.dumps((self.live() or {})["spec"]["template"]["spec"]["predictors"]))

@@ -1,0 +1,51 @@
+"""No verdict in time: where requests are few there is more time once, then a person is asked. Never a promotion."""
+
+from controller.api.rollout import AnalysisStatus
+
+UNDECIDED = AnalysisStatus(verdict="Inconclusive", message="failed requests: about 1,200 more requests")
+
+
+def waiting(world, requests: int):
+    """A canary at 20 percent whose judge wants more; so many requests are counted in the last window."""
+    world.steps = [{"setWeight": 20}, {"analysis": {"maxDuration": "5m"}}, {"setWeight": 50}]
+    world.requests = requests
+    world.serving().upgrade()
+    world.verdict = UNDECIDED
+    world.run(320)
+    return world
+
+
+def test_a_canary_with_few_requests_gets_its_time_once_more(world) -> None:
+    waiting(world, 100)
+    extended = [entry for entry in world.status.history if entry.type == "Extended"]
+    assert (world.status.phase, world.status.step_extended, len(extended)) == ("Progressing", True, 1)
+    assert "about 1,200 more requests; the canary gets 0.1 requests a second, so the step has 5m more" in (
+        extended[0].message
+    )
+
+
+def test_after_the_extension_a_person_is_asked_and_told_what_is_missing(world) -> None:
+    waiting(world, 100).run(300)
+    assert (world.status.phase, world.live_weight(world.hash_of("m/v2"))) == ("Paused", 20)
+    assert "give it more weight" in world.status.pause_reason
+
+
+def test_a_verdict_within_the_extension_goes_on(world) -> None:
+    waiting(world, 100).good().run(100)
+    assert world.status.phase == "Healthy"
+
+
+def test_a_canary_with_many_requests_is_not_waited_for_longer(world) -> None:
+    assert waiting(world, 100_000).status.phase == "Paused"
+
+
+def test_each_step_may_be_extended(world) -> None:
+    world.steps = [{"setWeight": 20}, {"analysis": {"maxDuration": "5m"}}, {"analysis": {"maxDuration": "5m"}}]
+    world.requests = 100
+    world.serving().upgrade()
+    world.verdict = UNDECIDED
+    world.run(320)
+    world.ask("skip")
+    assert not world.status.step_extended
+    world.run(320)
+    assert (world.status.phase, world.status.step_extended) == ("Progressing", True)
