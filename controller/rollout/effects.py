@@ -66,17 +66,11 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.STEPS_DONE | Event.PROMOTE_FULL:
             return _switch(status, phase, now, by)
         case Event.PERSON_NEEDED:
-            text = reason or "a person is needed"
-            paused = changed(status, phase=phase.value, paused_at=now, paused_by="", pause_reason=text)
-            return record(paused, now, "Paused", text)
+            return _pause(status, phase, now, "", reason or "a person is needed")
         case Event.TIME_EXTENDED:
             return record(changed(status, step_extended=True), now, "Extended", reason)
         case Event.PAUSE:
-            said = _said(intent)
-            paused = changed(
-                status, phase=phase.value, paused_at=now, paused_by=by, pause_reason=f"paused by {by}{said}"
-            )
-            return record(paused, now, "Paused", f"paused by {by}{said}")
+            return _pause(status, phase, now, by, f"paused by {by}{_said(intent)}")
         case Event.RESUME:
             return _resume(obs, status, phase, now, by)
         case Event.VERDICT_BAD:
@@ -85,9 +79,8 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             deadline = Reason(metric="progressDeadline", message=f"no progress within the deadline: {reason}")
             return _reject(obs, status, phase, now, by="deadline", reason=deadline)
         case Event.ABORT:
-            return _reject(
-                obs, status, phase, now, by=by, reason=Reason(metric="abort", message=f"aborted by {by}{_said(intent)}")
-            )
+            aborted = Reason(metric="abort", message=f"aborted by {by}{_said(intent)}")
+            return _reject(obs, status, phase, now, by=by, reason=aborted)
         case Event.STABLE_AGAIN | Event.REJECTED_AGAIN:
             return _leave(obs, status, phase, now, event)
         case Event.STABLE_SERVES_ALL:
@@ -103,6 +96,11 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
+
+
+def _pause(status: RolloutStatus, phase: Phase, now: datetime, by: str, text: str) -> RolloutStatus:
+    paused = changed(status, phase=phase.value, paused_at=now, paused_by=by, pause_reason=text)
+    return record(paused, now, "Paused", text)
 
 
 def _to(status: RolloutStatus, phase: Phase) -> RolloutStatus:
