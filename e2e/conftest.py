@@ -10,8 +10,8 @@ import os
 import threading
 import urllib.request
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,10 @@ class World:
     gateway_url: str
     faults: Faults | None
     """None on a real cluster: there nothing is killed."""
+    dashboard: str = ""
+    """Where the dashboard is; empty on a real cluster."""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Bearer tokens of the local cluster's people."""
     refusals: Callable[[], list[str]] | None = None
     """With a real API server, where the controller runs as the base's account: what it was refused."""
 
@@ -78,7 +82,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     def done(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, loop).result(120)
 
-    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real, with_controller=not real)
+    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real, with_controller=not real, with_dashboard=True)
     done(cluster.up())
     controller = None
     try:
@@ -87,7 +91,10 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             controller, refusals = _controller_as_its_account(cluster)
             done(controller.start())
             done(controller.ready())
-        yield World(cluster.addresses.kubeconfig, None, cluster.addresses.gateway_url, Faults(folder), refusals)
+        at = cluster.addresses
+        yield World(
+            at.kubeconfig, None, at.gateway_url, Faults(folder), local.dashboard_url(cluster), cluster.tokens, refusals
+        )
     finally:
         if controller is not None:
             done(controller.stop())

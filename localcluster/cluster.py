@@ -8,13 +8,13 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from localcluster import components, realserver, state
+from localcluster import components, people, realserver, state
 from localcluster.client import ApiClient, ApiError
 from localcluster.furnish import furnish
 from localcluster.ports import free_ports, is_free
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Extra = Callable[[Addresses], Iterable[Program]]
 PORTS = ("api", "gateway", "gateway-admin", "prometheus", "etcd", "etcd-peer")
-OURS = ("apiserver", "node", "mesh", "prometheus", "logs", "pods", "kubeconfig", state.STATE)
+OURS = ("apiserver", "node", "mesh", "prometheus", "logs", "pods", "kubeconfig", people.FILE, state.STATE)
 """What a cluster without `keep_data` finds and leaves in its folder; nothing else is ever removed."""
 
 
@@ -40,6 +40,10 @@ class Options:
     """How a cluster is made. Ports of 0 are chosen; `crds` are files or folders of definitions to install."""
 
     crds: tuple[Path, ...] = ()
+    roles: tuple[Path, ...] = ()
+    """Files of ClusterRoles to install."""
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Users beside the administrator, each with the ClusterRoles that they have everywhere."""
     extra: Extra | None = None
     api_server: Literal["embedded", "real"] = "embedded"
     api_port: int = 0
@@ -87,6 +91,7 @@ class LocalCluster:
         if not self.options.keep_data:
             self._clear()
         try:
+            people.write(self.data_dir / people.FILE, self.options.people)
             find_envoy()
             find_prometheus()
             self._write_state("Starting")
@@ -124,6 +129,11 @@ class LocalCluster:
         self._lock.release()
 
     @property
+    def tokens(self) -> Mapping[str, str]:
+        """The bearer tokens of `Options.people`, once the cluster is up."""
+        return people.read(self.data_dir / people.FILE)
+
+    @property
     def programs(self) -> dict[str, Supervised]:
         """The supervised programs by name."""
         return {each.program.name: each for each in self._running}
@@ -131,7 +141,7 @@ class LocalCluster:
     async def _start_all(self) -> None:
         await self._start(self._api_server())
         async with ApiClient.from_kubeconfig(self.addresses.kubeconfig) as client:
-            await furnish(client, self.options.crds)
+            await furnish(client, self.options.crds, roles=self.options.roles, people=self.options.people)
         at = self.addresses
         scrape = self.options.scrape_seconds
         node = components.node(at, collect_garbage=self._real, arguments=self.options.node_arguments)
@@ -163,10 +173,14 @@ class LocalCluster:
 
     def _api_server(self) -> list[Program]:
         if not self._real:
-            return [components.api_server(self.addresses)]
+            return [components.api_server(self.addresses, tokens=self.data_dir / people.FILE)]
         folder, port = self.data_dir / "apiserver", self._ports["api"]
         found = realserver.programs(
-            folder, port=port, etcd_port=self._ports["etcd"], etcd_peer_port=self._ports["etcd-peer"]
+            folder,
+            port=port,
+            etcd_port=self._ports["etcd"],
+            etcd_peer_port=self._ports["etcd-peer"],
+            tokens=self.data_dir / people.FILE,
         )
         realserver.write_kubeconfig(folder, port, Path(self.addresses.kubeconfig))
         return found

@@ -21,8 +21,8 @@ def addresses(data_dir: Path, ports: Mapping[str, int]) -> Addresses:
     )
 
 
-def api_server(at: Addresses) -> Program:
-    """Our embedded API server; it writes the kubeconfig."""
+def api_server(at: Addresses, *, tokens: Path) -> Program:
+    """Our embedded API server, which knows the people of a token file; it writes the kubeconfig."""
     where = (
         "--data-dir",
         f"{at.data_dir}/apiserver",
@@ -30,6 +30,8 @@ def api_server(at: Addresses) -> Program:
         at.kubeconfig,
         "--log-dir",
         f"{at.data_dir}/pods",
+        "--tokens",
+        str(tokens),
     )
     argv = _module("localcluster.apiserver", "--port", _port(at.api_url), *where)
     return Program(name="apiserver", argv=argv, ready_url=f"{at.api_url}/readyz", stop_timeout=5.0)

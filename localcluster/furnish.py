@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from localcluster import people as users
 from localcluster.client import ApiClient, ApiError, NotFoundError
 
 ISTIO_CRDS = Path(__file__).parent / "istio_crds"
@@ -25,8 +26,16 @@ GATEWAY: dict[str, Any] = {
 """The gateway that VirtualServices of upstream's operator are bound to."""
 
 
-async def furnish(client: ApiClient, crds: Iterable[Path] = ()) -> None:
-    """Create or update the definitions (Istio's and those of `crds`: files or folders), namespaces and the Gateway.
+async def furnish(
+    client: ApiClient,
+    crds: Iterable[Path] = (),
+    *,
+    roles: Iterable[Path] = (),
+    people: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+    """Create or update definitions (Istio's and those of `crds`: files or folders), namespaces, Gateway and people.
+
+    `roles` are files of ClusterRoles; `people` has the ClusterRoles of each user.
 
     Raises ApiError when the server refuses one, and TimeoutError when a definition is not served in time.
     """
@@ -39,6 +48,13 @@ async def furnish(client: ApiClient, crds: Iterable[Path] = ()) -> None:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await client.apply("v1", "namespaces", namespace)
     await _when_served(client, GATEWAY)
+    for file in roles:
+        for document in yaml.safe_load_all(file.read_text("utf-8")):
+            if document and document.get("kind") == "ClusterRole":
+                await client.apply(document["apiVersion"], "clusterroles", document)
+    for name, theirs in (people or {}).items():
+        for role in theirs:
+            await client.apply(f"{users.RBAC}/v1", "clusterrolebindings", users.binding(name, role))
 
 
 async def _when_served(client: ApiClient, obj: dict[str, Any], limit: float = 20.0) -> None:

@@ -10,6 +10,8 @@ from localcluster.state import Addresses
 from localcluster.supervise import Program
 from seldon_rollouts import data
 
+PEOPLE = {"editor": ("seldon-rollouts-view", "seldon-rollouts-edit"), "viewer": ("seldon-rollouts-view",)}
+"""Users of the local cluster beside its administrator, and the ClusterRoles of each."""
 DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
 
 
@@ -74,6 +76,8 @@ def cluster(
 
     options = Options(
         crds=(data.folder("crds"),),
+        roles=(data.folder("manifests") / "base" / "rbac-people.yaml",),
+        people=PEOPLE,
         extra=extra,
         keep_data=keep_data,
         api_server="real" if real_api_server else "embedded",

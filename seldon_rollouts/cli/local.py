@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from localcluster import state
+from localcluster import people, state
 from localcluster.cluster import ClusterError, LocalCluster
 from seldon_rollouts import local
 
@@ -104,6 +104,7 @@ def _say(found: state.State) -> None:
         f"prometheus  {at.prometheus_url}",
         f"API server  {at.api_url}",
         *([f"dashboard   {dashboard}"] if dashboard else []),
+        *(f"sign in as {name}: {token}" for name, token in people.read(Path(at.data_dir) / people.FILE).items()),
     ):
         _console.print(line, highlight=False, soft_wrap=True)
 

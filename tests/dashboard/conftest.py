@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 import uvicorn
+import yaml
 
 from controller import clock
 from controller.kube import resources
@@ -27,7 +28,16 @@ QUIET = [
     "--disable-sync", "--disable-quic",
 ]  # fmt: skip
 EDITOR, VIEWER, STRANGER = "editors-token", "viewers-token", "strangers-token"
-TOKENS = f"{EDITOR},ada,1,editors\n{VIEWER},vic,2,viewers\n{STRANGER},sam,3,strangers\n"
+ACCOUNT = "accounts-token"
+TOKENS = (
+    f"{EDITOR},ada,1,editors\n{VIEWER},vic,2,viewers\n{STRANGER},sam,3,strangers\n"
+    f"{ACCOUNT},system:serviceaccount:seldon-system:seldon-rollouts-dashboard,4,system:serviceaccounts\n"
+)
+_RBAC = "rbac.authorization.k8s.io"
+ROLES = {
+    "ClusterRole": Resource(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
+    "ClusterRoleBinding": Resource(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
+}
 
 ROLLOUT: dict[str, Any] = {
     "apiVersion": "rollouts.seldon.io/v1alpha1",
@@ -134,16 +144,19 @@ async def server(tmp_path_factory: Any) -> AsyncIterator[Server]:
             editors = bound("editors", "edit", ["get", "list", "watch", "patch"])
             for resource, obj in (*editors, *bound("viewers", "view", ["get", "list"])):
                 await client.create(resource, obj)
+            for obj in yaml.safe_load_all((ROOT / "manifests" / "dashboard" / "rbac.yaml").read_text()):
+                if obj["kind"] in ROLES:
+                    await client.create(ROLES[obj["kind"]], obj)
         yield made
 
 
 async def serve(server: Server, options: Options) -> AsyncIterator[Running]:
-    """Run a dashboard until the caller is done with it."""
-    async with server.client() as client:
+    """Run a dashboard with the account of its manifests until the caller is done with it."""
+    async with server.client() as client, server.client(Secret(ACCOUNT)) as own:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
-        app = create(Cluster(client), options, as_person=server.client)
+        app = create(Cluster(own), options, as_person=server.client)
         config = uvicorn.Config(
             app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, ws="none"
         )

@@ -153,3 +153,12 @@ def test_without_the_prometheus_operator_the_pod_is_found_by_annotations(kustomi
     annotations = _one(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/scrape"] == "true"
     assert int(annotations["prometheus.io/port"]) == _settings(objects).listen_address[1]
+
+
+def test_the_dashboard_of_a_cluster_is_open_to_nobody_who_is_not_signed_in(kustomize):
+    objects = kustomize("manifests/dashboard")
+    args = _container(objects)["args"]
+    assert {"--login", "--host=0.0.0.0"} <= set(args)
+    rules = _one(objects, "ClusterRole")["rules"]
+    written = {(tuple(each["resources"]), verb) for each in rules for verb in each["verbs"] if verb == "create"}
+    assert written == {(("tokenreviews",), "create"), (("subjectaccessreviews",), "create")}
