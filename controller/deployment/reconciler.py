@@ -11,18 +11,17 @@ from controller import clock
 from controller.api.deployment import SeldonDeploymentStatus
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
+from controller.deployment.blueprints import Blueprint, Blueprints
 from controller.deployment.catalogue import Catalogue
 from controller.deployment.configuration import DRAIN, Configuration
-from controller.deployment.defaults import complete
 from controller.deployment.observe import WRITTEN, observe
 from controller.deployment.observed import Observed, identity
 from controller.deployment.plan import OBSTACLES_POLL, Plan, make
-from controller.deployment.render import Desired, render
+from controller.deployment.render import Desired
 from controller.deployment.render.labels import ID
 from controller.deployment.status import as_json, rejected, summarize
 from controller.deployment.subject import KIND, Subject
 from controller.deployment.succession import succeed
-from controller.deployment.validation import check, parse
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, ForbiddenError, InvalidError
 from controller.kube.resources import ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT
@@ -68,6 +67,7 @@ class DeploymentController:
     def __init__(self, cluster: Cluster, settings: Settings, *, drain: timedelta = DRAIN) -> None:
         self._cluster = cluster
         self._catalogue = Catalogue(cluster.client, settings, drain)
+        self._blueprints = Blueprints()
         self.watches: tuple[Watch, ...] = (
             Watch(SELDON_DEPLOYMENT, _itself),
             *(
@@ -99,17 +99,12 @@ class DeploymentController:
             return AGAIN
 
     async def _reconcile(self, raw: dict[str, Any], now: datetime) -> timedelta | None:
-        subject = parse(raw)
-        if not isinstance(subject, Subject):
-            await self._reject(raw, subject, now)
-            return None
         configuration = await self._catalogue.configuration(now)
-        problems = check(subject, configuration)
-        if problems:
-            await self._reject(raw, problems, now)
+        blueprint = self._blueprints.of(raw, configuration)
+        if not isinstance(blueprint, Blueprint):
+            await self._reject(raw, blueprint, now)
             return None
-        subject = complete(subject, configuration)
-        rendered = render(subject, configuration)
+        subject, rendered = blueprint.subject, blueprint.rendered
         desired, observed, plan = self._look(subject, rendered, configuration, now)
         try:
             await act(self._cluster, subject, plan.actions)

@@ -1,6 +1,5 @@
 """Revisions: what makes one, how it is numbered and kept, and where its requests go."""
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,22 +39,31 @@ class Destination:
 
 def template_hash(template: Mapping[str, Any]) -> str:
     """Hash what makes a revision: the template without replicas and traffic, which never start a rollout."""
-    spec = copy.deepcopy(dict(template.get("spec") or {}))
-    spec.pop("replicas", None)
-    for predictor in predictors(spec):
-        predictor.pop("replicas", None)
-        predictor.pop("traffic", None)
-        notes = predictor.get("annotations")
-        if isinstance(notes, dict) and notes.pop(RESTARTED_ANNOTATION, None) is not None and not notes:
-            predictor.pop("annotations")
-        for part in predictor.get("componentSpecs") or []:
-            if isinstance(part, dict):
-                part.pop("replicas", None)
-        if isinstance(predictor.get("svcOrchSpec"), dict):
-            predictor["svcOrchSpec"].pop("replicas", None)
+    spec = _without(template.get("spec") or {}, "replicas")
+    if isinstance(spec.get("predictors"), list):
+        spec["predictors"] = [_identity(predictor) for predictor in spec["predictors"]]
     metadata = template.get("metadata") or {}
     kept = {key: metadata[key] for key in ("annotations", "labels") if metadata.get(key)}
     return names.stable_hash({"metadata": kept, "spec": spec})
+
+
+def _identity(predictor: Any) -> Any:
+    if not isinstance(predictor, dict):
+        return predictor
+    kept = _without(predictor, "replicas", "traffic")
+    if RESTARTED_ANNOTATION in (notes := kept.get("annotations") or {}):
+        kept["annotations"] = _without(notes, RESTARTED_ANNOTATION)
+        if not kept["annotations"]:
+            del kept["annotations"]
+    if isinstance(kept.get("componentSpecs"), list):
+        kept["componentSpecs"] = [_without(part, "replicas") for part in kept["componentSpecs"]]
+    if isinstance(kept.get("svcOrchSpec"), dict):
+        kept["svcOrchSpec"] = _without(kept["svcOrchSpec"], "replicas")
+    return kept
+
+
+def _without(part: Any, *names: str) -> Any:
+    return {key: value for key, value in part.items() if key not in names} if isinstance(part, dict) else part
 
 
 def check_template(template: Mapping[str, Any]) -> None:
@@ -153,7 +161,7 @@ def child_object(owner: Mapping[str, Any], revision: Revision, *, role: str, spe
             **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
             "ownerReferences": [owner_reference(owner)],
         },
-        "spec": copy.deepcopy(dict(spec)),
+        "spec": dict(spec),
     }
 
 
@@ -180,7 +188,7 @@ def history_object(owner: Mapping[str, Any], revision: Revision) -> dict[str, An
             "labels": {ROLLOUT_LABEL: owner["name"], REVISION_LABEL: revision.hash},
             "ownerReferences": [owner_reference(owner)],
         },
-        "data": {"template": copy.deepcopy(dict(revision.template))},
+        "data": {"template": dict(revision.template)},
         "revision": revision.number,
     }
 

@@ -1,6 +1,5 @@
 """Scaling: how many pods a revision's SeldonDeployment asks for. Scaling is never a new revision."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
@@ -16,7 +15,7 @@ def predictors(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def with_replicas(spec: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec with another spec's replicas, predictor by predictor."""
-    result = copy.deepcopy(dict(spec))
+    result = _sizeable(spec)
     _copy_key(result, source, "replicas")
     by_name = {predictor.get("name"): predictor for predictor in predictors(source)}
     for predictor in predictors(result):
@@ -29,7 +28,7 @@ def with_replicas(spec: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
 
 def restarted(spec: Mapping[str, Any], at: str, live: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec whose pods were replaced at a time: what their annotation said before holds without a later one."""
-    result = copy.deepcopy(dict(spec))
+    result = _sizeable(spec)
     before = {predictor.get("name"): predictor.get("annotations") or {} for predictor in predictors(live)}
     for predictor in predictors(result):
         notes = {k: v for k, v in (predictor.get("annotations") or {}).items() if k != RESTARTED_ANNOTATION}
@@ -39,6 +38,21 @@ def restarted(spec: Mapping[str, Any], at: str, live: Mapping[str, Any]) -> dict
         if notes or "annotations" in predictor:
             predictor["annotations"] = notes
     return result
+
+
+def _sizeable(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec whose replicas may be set: copied as far as they stand, the rest is shared."""
+    result = dict(spec)
+    if isinstance(result.get("predictors"), list):
+        result["predictors"] = [_copied(each, "componentSpecs") for each in result["predictors"]]
+    return result
+
+
+def _copied(part: Any, below: str = "") -> Any:
+    if not isinstance(part, dict):
+        return part
+    inner = part.get(below)
+    return {**part, below: [_copied(each) for each in inner]} if isinstance(inner, list) else dict(part)
 
 
 def _copy_key(into: dict[str, Any], source: Mapping[str, Any], key: str) -> None:
@@ -56,9 +70,9 @@ def scaled(spec: Mapping[str, Any], scale: SetScale | None, *, weight: float) ->
         scale: None for as many as the template says.
         weight: the percent of traffic that `matchWeight` follows.
     """
-    result = copy.deepcopy(dict(spec))
     if scale is None or scale.auto:
-        return result
+        return dict(spec)
+    result = _sizeable(spec)
     usual = result.get("replicas")
     for predictor in predictors(result):
         if not _autoscaled(predictor):

@@ -198,13 +198,15 @@ def mentions(route: Mapping[str, Any], hosts: Iterable[str]) -> bool:
 
 def covers(desired: Any, live: Any) -> bool:
     """Say whether a live value has everything desired; fields that the server added do not matter, list items do."""
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(
+    if desired == live:
+        return True
+    if isinstance(desired, dict | Mapping):
+        return isinstance(live, dict | Mapping) and all(
             key in live and covers(value, live[key]) for key, value in desired.items()
         )
     if isinstance(desired, list):
         return isinstance(live, list) and len(live) == len(desired) and all(map(covers, desired, live))
-    return bool(desired == live)
+    return False
 
 
 def agrees(window: TrafficWindow, split: Split) -> bool | None:

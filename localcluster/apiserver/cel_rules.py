@@ -1,5 +1,9 @@
-"""CEL rules of a schema (`x-kubernetes-validations`), compiled once and judged at every place that they stand at."""
+"""CEL rules of a schema (`x-kubernetes-validations`), compiled once and judged at every place that they stand at.
 
+A value that did not change is not judged again, except by rules about the change itself: what was stored stays valid.
+"""
+
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +35,8 @@ class Rule:
     reason: str
     field_path: str
     transition: bool
+    reads: frozenset[str] | None
+    """The fields of `self` and `oldSelf` that it reads; None when it may read all of them."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,10 @@ class Place:
     fields: dict[str, "Place"]
     items: "Place | None"
     extra: "Place | None"
+    transitions: bool
+    """A rule here or below is about the change from the old value."""
+    numbers: bool
+    """A field here or below is a `number`."""
 
     def __bool__(self) -> bool:
         return bool(self.rules or self.fields or self.items or self.extra)
@@ -56,7 +66,13 @@ class CelRules:
     def causes(self, new: JsonObject, old: JsonObject | None) -> list[Cause]:
         if not self._root:
             return []
-        return list(_judge(self._root, new, _NOTHING if old is None else old, ""))
+        return list(_judge(self._root, _named(new), _NOTHING if old is None else _named(old), ""))
+
+
+def _named(obj: JsonObject) -> JsonObject:
+    """An object as rules see it: of its metadata they see the names alone."""
+    metadata = obj.get("metadata") or {}
+    return {**obj, "metadata": {name: metadata[name] for name in ("name", "generateName") if name in metadata}}
 
 
 def _compile(schema: JsonObject, path: Path) -> Place:
@@ -69,7 +85,20 @@ def _compile(schema: JsonObject, path: Path) -> Place:
     items = _compile(schema["items"], (*path, "[]")) if isinstance(schema.get("items"), dict) else None
     extra = schema.get("additionalProperties")
     values = _compile(extra, (*path, "*")) if isinstance(extra, dict) else None
-    return Place(schema, rules, fields, items or None, values or None)
+    inside = [*fields.values(), *filter(None, (items, values))]
+    transitions = any(rule.transition for rule in rules) or any(each.transitions for each in inside)
+    return Place(schema, rules, fields, items or None, values or None, transitions, _has_numbers(schema))
+
+
+def _has_numbers(schema: JsonObject) -> bool:
+    parts = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return schema.get("type") == "number" or any(_has_numbers(part) for part in parts if isinstance(part, dict))
+
+
+def _reads(text: str) -> frozenset[str] | None:
+    """The fields that a rule names as `self.field`; None when it uses `self` in any other way."""
+    named = re.findall(r"\b(?:self|oldSelf)\.([A-Za-z_]\w*)(?!\w*\()", text)
+    return frozenset(named) if len(named) == len(re.findall(r"\b(?:self|oldSelf)\b", text)) else None
 
 
 def _rule(found: JsonObject, path: Path) -> Rule:
@@ -87,11 +116,12 @@ def _rule(found: JsonObject, path: Path) -> Rule:
         reason=found.get("reason", "FieldValueInvalid"),
         field_path=found.get("fieldPath", ""),
         transition="oldSelf" in text and not found.get("optionalOldSelf"),
+        reads=_reads(f"{text} {found.get('messageExpression') or ''}"),
     )
 
 
 def _judge(place: Place, new: Any, old: Any, where: str) -> Iterator[Cause]:
-    if new is None:
+    if new is None or (new == old and not place.transitions):
         return
     for rule in place.rules:
         cause = _broken(rule, place, new, old, where)
@@ -128,9 +158,9 @@ def _matched(schema: JsonObject, old: Any) -> dict[Any, Any]:
 def _broken(rule: Rule, place: Place, new: Any, old: Any, where: str) -> Cause | None:
     if rule.transition and old is _NOTHING:
         return None
-    context: JsonObject = {"self": _typed(new, place.schema)}
+    context: JsonObject = {"self": _seen(rule, place, new)}
     if old is not _NOTHING:
-        context["oldSelf"] = _typed(old, place.schema)
+        context["oldSelf"] = _seen(rule, place, old)
     field = where + (
         rule.field_path if rule.field_path.startswith((".", "[")) else f".{rule.field_path}" if rule.field_path else ""
     )
@@ -155,6 +185,13 @@ def _message(rule: Rule, context: JsonObject) -> str:
         if isinstance(told, str) and told.strip():
             return told
     return rule.message or f"failed rule: {rule.text}"
+
+
+def _seen(rule: Rule, place: Place, value: Any) -> Any:
+    """What a rule reads of a value: all of it costs time for each field."""
+    if rule.reads is not None and isinstance(value, dict):
+        value = {name: value[name] for name in rule.reads if name in value}
+    return _typed(value, place.schema) if place.numbers else value
 
 
 def _typed(value: Any, schema: JsonObject) -> Any:

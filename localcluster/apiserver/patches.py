@@ -4,6 +4,7 @@ from typing import Any
 
 import jsonpatch
 
+from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.errors import ApiError, bad_request
 from localcluster.apiserver.shape import Shape
 
@@ -40,7 +41,7 @@ def json_patch(target: JsonObject, operations: Any) -> Any:
             f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(operations)}",
         )
     try:
-        return jsonpatch.apply_patch(target, operations)
+        return jsonpatch.apply_patch(copy(target), operations, in_place=True)
     except jsonpatch.InvalidJsonPatch as error:
         raise bad_request(f"error decoding patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as error:

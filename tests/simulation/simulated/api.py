@@ -31,7 +31,7 @@ def custom_kinds() -> tuple[Kind, ...]:
     found: list[Kind] = []
     for folder in ("crds", "localcluster/istio_crds"):
         for path in sorted((ROOT / folder).glob("*.yaml")):
-            for definition in yaml.safe_load_all(path.read_text()):
+            for definition in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader):
                 if definition and definition.get("kind") == "CustomResourceDefinition":
                     found += custom.served(definition)
     return tuple(found)
