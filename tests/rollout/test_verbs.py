@@ -186,7 +186,7 @@ def inconclusive(world):
 class TestPassAndFail:
     def test_a_pass_counts_as_good_once(self, world) -> None:
         world.steps = [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 40}, {"analysis": {}}]
-        inconclusive(world.serving().upgrade()).run(700)
+        inconclusive(world.serving().upgrade()).run(1300)
         assert world.status.phase == "Paused"
         world.ask("pass", by="grace", reason="looked at the figures")
         world.run(20)
