@@ -6,7 +6,8 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from controller.api.rollout import RevisionStatus, RolloutStatus
+from controller.api.arms import RevisionStatus
+from controller.api.rollout import RolloutStatus
 from controller.rollout.phases import INTENTS, Phase, legal
 
 _URGENCY = {"Degraded": 0, "Invalid": 0, "Paused": 1, "RollingBack": 2, "Promoting": 3, "Progressing": 3, "Pending": 4}

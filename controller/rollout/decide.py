@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from controller.api import names
-from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RevisionStatus, RolloutStatus
+from controller.api.arms import RevisionStatus
+from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
 from controller.rollout import actions, answers, effects, intents, pins, revisions, stages, traffic
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision

@@ -3,16 +3,8 @@
 from datetime import datetime, timedelta
 
 from controller.api import names
-from controller.api.rollout import (
-    AnalysisStatus,
-    Approved,
-    Intent,
-    Passed,
-    Reason,
-    Rejected,
-    RevisionStatus,
-    RolloutStatus,
-)
+from controller.api.arms import RevisionStatus
+from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
 from controller.api.strategy import Step
 from controller.rollout import gate, pins
 from controller.rollout.course import Report, kind
@@ -52,9 +44,8 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.PASS:
             return _pass(_to(status, phase), now, by, intent)
         case Event.FAIL:
-            failed = f"the analysis was failed by {by}{_said(intent)}"
-            reason_given = _worst(status, now).model_copy(update={"message": failed})
-            return _reject(obs, status, phase, now, by=by, reason=reason_given)
+            failed = {"message": f"the analysis was failed by {by}{_said(intent)}"}
+            return _reject(obs, status, phase, now, by=by, reason=_worst(status, now).model_copy(update=failed))
         case Event.FIRST_SERVING:
             return _crown(status, phase, now, "the first revision serves all traffic")
         case Event.CANARY_SERVES_ALL:
@@ -76,8 +67,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.VERDICT_BAD:
             return _reject(obs, status, phase, now, by="judge", reason=_worst(status, now))
         case Event.DEADLINE:
-            deadline = Reason(metric="progressDeadline", message=f"no progress within the deadline: {reason}")
-            return _reject(obs, status, phase, now, by="deadline", reason=deadline)
+            return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
         case Event.ABORT:
             aborted = Reason(metric="abort", message=f"aborted by {by}{_said(intent)}")
             return _reject(obs, status, phase, now, by=by, reason=aborted)
@@ -90,12 +80,15 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.PAUSE_OVER:
             return _next_step(obs, status, phase, now, by="time", why=reason)
         case Event.PAUSE_EXPIRED:
-            expired = Reason(metric="pause", message=reason)
-            return _reject(obs, status, phase, now, by="time", reason=expired)
+            return _reject(obs, status, phase, now, by="time", reason=Reason(metric="pause", message=reason))
         case Event.APPROVE:
             return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
+
+
+def _no_progress(reason: str) -> Reason:
+    return Reason(metric="progressDeadline", message=f"no progress within the deadline: {reason}")
 
 
 def _pause(status: RolloutStatus, phase: Phase, now: datetime, by: str, text: str) -> RolloutStatus:

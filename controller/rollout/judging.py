@@ -7,7 +7,8 @@ from analysis import spec as judge
 from analysis.samples import Traffic
 from analysis.spec import Arm, Comparison
 from analysis.verdict import Judgement
-from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RevisionStatus, RolloutStatus
+from controller.api.arms import RevisionStatus
+from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RolloutStatus
 from controller.rollout import traffic
 from controller.rollout.ground import IN_PROGRESS
 from controller.rollout.observed import Observed, TrafficWindow

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from controller.api.rollout import Intent, Pinned, RevisionStatus, RolloutStatus
+from controller.api.arms import RevisionStatus
+from controller.api.rollout import Intent, Pinned, RolloutStatus
 from controller.rollout.observed import Observed
 from controller.rollout.revisions import Revision
 from controller.rollout.stages import changed, course_of, record

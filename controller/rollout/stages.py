@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from controller.api.arms import Weights
 from controller.api.percent import rest
-from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport, Weights
+from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport
 from controller.api.strategy import HeaderRoute, Step
 from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course
 from controller.rollout.observed import Observed

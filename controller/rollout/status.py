@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
+from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
-from controller.api.rollout import AnalysisStatus, BlockedOn, ObservedTraffic, RevisionStatus, RolloutStatus
+from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
 from controller.rollout.course import course
 from controller.rollout.ground import IN_PROGRESS, Ground
 from controller.rollout.observed import Child, Observed

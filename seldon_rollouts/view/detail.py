@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from controller.api.arms import RevisionStatus
 from controller.api.meta import format_duration
-from controller.api.rollout import RevisionStatus, RolloutSpec, RolloutStatus
+from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from seldon_rollouts.view.base import View, status_of
 from seldon_rollouts.view.graphs import models

@@ -1,0 +1,64 @@
+"""The revisions of a rollout as they stand in the cluster, and where traffic goes: parts of its status."""
+
+from typing import Literal
+
+from controller.api.meta import Instant, StatusModel
+from controller.api.percent import Seen
+
+
+class RevisionStatus(StatusModel):
+    """One revision of the template, as it stands in the cluster."""
+
+    hash: str
+    """The hash of its template."""
+    number: int
+    """Counts up with every new template."""
+    name: str = ""
+    """The child SeldonDeployment, and the ControllerRevision."""
+    role: Literal["stable", "canary", "retired"] = "canary"
+    """What it is to the rollout now."""
+    replicas: int = 0
+    """Pods wanted."""
+    ready_replicas: int = 0
+    """Pods that are ready."""
+    message: str = ""
+    """Why it is not ready, in the pod's own words."""
+    path: str = ""
+    """The path under which it can be asked alone, until it is stable."""
+    retired_at: Instant | None = None
+    """When it lost its last traffic; its pods go after the scale-down delay."""
+    restarted_at: Instant | None = None
+    """When a person last had its pods replaced."""
+
+
+class ObservedTraffic(StatusModel):
+    """What the gateway served in the last window, counted."""
+
+    canary_percent: float | None = None
+    """The canary's share of the requests."""
+    stable_requests: int = 0
+    """Requests that stable served."""
+    canary_requests: int = 0
+    """Requests that the canary served."""
+    at: Instant | None = None
+    """When it was counted."""
+
+
+class Weights(StatusModel):
+    """Where traffic goes."""
+
+    stable: Seen = 100
+    """Percent of live traffic for stable."""
+    canary: Seen = 0
+    """Percent of live traffic for the canary."""
+    mirror: Seen = 0
+    """Percent of live requests that are copied to the canary."""
+    control: Seen = 0
+    """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
+    changed_at: Instant | None = None
+    """When the weights were last written."""
+    route_hash: str = ""
+    """The hash of the routes that were written then."""
+    verified: bool = False
+    """The observed share of requests agrees with the weight."""
+    observed: ObservedTraffic = ObservedTraffic()
