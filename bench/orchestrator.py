@@ -211,7 +211,9 @@ def orchestrator(graph: dict[str, Any], python: str = sys.executable) -> Iterato
     }
     command = [python, "-m", "orchestrator", "--sdep", "bench", "--namespace", "bench", "--predictor", "p"]
     begun = time.perf_counter()
-    with started([*command, "--http_port", str(port), "--prometheus_path", "/prometheus"], 0, environment) as process:
+    with started(
+        [*command, "--http_port", str(port), "--grpc_port", "0", "--prometheus_path", "/prometheus"], 0, environment
+    ) as process:
         wait_open(port, process, "/ready")
         yield process, port, time.perf_counter() - begun
 

@@ -4,14 +4,14 @@ import asyncio
 import gc
 import logging
 import signal
-import ssl
 from collections.abc import Callable
 from math import inf
 from random import Random, SystemRandom
 
 from orchestrator.clients.hosts import Hosts
-from orchestrator.clients.node import Call
+from orchestrator.clients.node import Call, NodeCall
 from orchestrator.clients.pool import Pool
+from orchestrator.clients.rpc import Channel, RpcCall
 from orchestrator.engine import Engine
 from orchestrator.errors import SettingsError
 from orchestrator.graph.node import Node
@@ -19,20 +19,32 @@ from orchestrator.graph.parse import parse
 from orchestrator.identity import uuids
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.openinference import OpenInference
+from orchestrator.protocols.openinference_proto import OpenInferenceProto
+from orchestrator.protocols.payload import Form
 from orchestrator.protocols.seldon import Seldon
+from orchestrator.protocols.seldon_proto import SeldonProto
 from orchestrator.protocols.tensorflow import TensorFlow
+from orchestrator.protocols.tensorflow_proto import TensorFlowProto
 from orchestrator.readiness import Probe
+from orchestrator.servers.about import About
+from orchestrator.servers.certificates import Certificates
 from orchestrator.servers.doors import Doors, House
 from orchestrator.servers.http import Server
-from orchestrator.servers.limits import Limits
+from orchestrator.servers.limits import Limits, Load, Teller
 from orchestrator.servers.openapi import Documents, documents
+from orchestrator.servers.rpc import MODELS_ALONE, Engines, RpcDoors
+from orchestrator.servers.rpcserver import RpcServer
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import Identity, Metrics
 from orchestrator.telemetry.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
-_CODECS: dict[str, Callable[[], Codec]] = {"seldon": Seldon, "v2": OpenInference, "tensorflow": TensorFlow}
+_CODECS: dict[str, Callable[[], Codec]] = {
+    "seldon": lambda: Codec(Seldon(), SeldonProto()),
+    "v2": lambda: Codec(OpenInference(), OpenInferenceProto()),
+    "tensorflow": lambda: Codec(TensorFlow(), TensorFlowProto()),
+}
 _FIRST_PORT = 9000
 
 
@@ -53,17 +65,25 @@ class Application:
         predictor = self.graph.predictor or settings.predictor_name
         self.metrics = Metrics(Identity(settings.deployment, predictor, self.graph.version))
         chance = chance or Random(SystemRandom().getrandbits(128))
-        self._calls = Calls(settings, codec(), self.metrics)
-        self.doors = Doors(self._house(codec(), chance))
+        self._codec = codec()
+        self._calls = Calls(settings, self._codec, self.metrics)
+        house = self._house(chance)
+        self.load = house.load
+        self.doors = Doors(house)
         self.server = Server(self.doors, Limits(body_bytes=settings.max_body))
+        self.rpc_doors = self._rpc_doors(house, chance)
+        services = self._codec.grpc.services
+        self.rpc = RpcServer(self.rpc_doors, self.rpc_doors.ready, services, settings.max_message)
 
-    def _house(self, codec: Codec, chance: Random) -> House:
-        settings, graph = self._settings, self.graph
+    def _house(self, chance: Random) -> House:
+        settings, graph, codec = self._settings, self.graph, self._codec
         wanted = settings.prediction_metrics
         called = tuple(node for node in graph.nodes.values() if node.host)
         cors = b"Access-Control-Allow-Origin: %b\r\n" % settings.origins.encode()
         if settings.allowed_headers:
             cors += b"Access-Control-Allow-Headers: %b\r\n" % settings.allowed_headers.encode()
+        probe = Probe(called, self._calls.hosts, self._status if settings.full_health_checks else None)
+        seldon = codec.rest.name == "seldon"
         return House(
             deployment=settings.deployment,
             namespace=settings.namespace,
@@ -71,46 +91,68 @@ class Application:
             codec=codec,
             engine=Engine(graph, codec, self._calls, chance.random),
             metrics=self.metrics,
-            probe=Probe(called, self._calls.hosts, self._status if settings.full_health_checks else None),
-            call=self._calls,
+            about=About(settings.deployment, graph, codec, self._calls, probe),
+            load=Load(settings.max_requests),
             identity=uuids(chance),
-            documents=documents(settings.namespace, settings.deployment) if codec.name == "seldon" else Documents({}),
+            documents=documents(settings.namespace, settings.deployment) if seldon else Documents({}),
             prometheus_path=settings.prometheus_path,
             routing=graph.routes if settings.routing is None else settings.routing,
             request_timeout=settings.request_timeout,
-            max_requests=settings.max_requests,
             cors=cors,
+            tell=Teller(),
             # A reply that another node or we must read may not come compressed.
             drop=frozenset() if len(graph.nodes) == 1 and wanted is None else frozenset({b"accept-encoding"}),
             predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
 
-    def _status(self, node: Node) -> Call:
-        return self._calls(node, "ready")
+    def _rpc_doors(self, house: House, chance: Random) -> RpcDoors:
+        def engine(verb: str) -> Engine:
+            return Engine(self.graph, self._codec, self._calls, chance.random, Form.PROTO, verb)
+
+        alone = len(self.graph.nodes) == 1 and self.graph.root.grpc_port and "classify" in self._codec.grpc.methods
+        others = {verb: engine(verb) for verb in MODELS_ALONE} if alone else {}
+        return RpcDoors(house, Engines(predict=engine("predict"), others=others))
+
+    def _status(self, node: Node) -> NodeCall:
+        return self._calls(node, "ready", Form.JSON)
 
     async def start(self) -> int:
-        """Listen, and return the port."""
+        """Listen, and return the port for REST."""
         settings = self._settings
-        tls = _tls(settings) if settings.certificates else None
-        port = await self.server.listen(settings.bind, settings.http_port, tls)
+        tls = Certificates(settings.certificates) if settings.certificates else None
+        self.grpc_port = await self.rpc.listen(settings.bind, settings.grpc_port, tls)
+        port = await self.server.listen(settings.bind, settings.http_port, tls.context() if tls else None)
         gc.collect()
         gc.freeze()  # what lives from the start on need not be looked at in every collection
-        log.info("%s: %d nodes, %s on %s:%d", settings.deployment, len(self.graph.nodes), "REST", settings.bind, port)
+        log.info(
+            "%s: %d nodes, REST on %s:%d, gRPC on port %d",
+            settings.deployment,
+            len(self.graph.nodes),
+            settings.bind,
+            port,
+            self.grpc_port,
+        )
         return port
 
     async def stop(self) -> bool:
         """Turn readiness off, wait as told, let requests finish. Says whether all did."""
         settings = self._settings
-        self.doors.draining = True
+        self.doors.draining = self.rpc_doors.draining = True
         self.server.start_draining()
         await asyncio.sleep(settings.shutdown_delay)
-        clean = await self.server.close(settings.graceful_timeout)
-        self._calls.close()
+        within = settings.graceful_timeout
+        clean = all(await asyncio.gather(self.server.close(within), self.rpc.close(within)))
+        await self._calls.close()
         return clean
+
+    async def abort(self) -> None:
+        """End at once, whatever is under way."""
+        await asyncio.gather(self.server.close(0.0), self.rpc.close(0.0))
+        await self._calls.close()
 
 
 class Calls:
-    """Makes the calls to nodes: one pool for each address, one call for each node and verb."""
+    """Makes the calls to nodes: one pool or channel for each address, one call for each node, verb and form."""
 
     def __init__(self, settings: Settings, codec: Codec, metrics: Metrics) -> None:
         self.hosts = Hosts(settings.bind, settings.hosts_file)
@@ -118,51 +160,63 @@ class Calls:
         self._codec = codec
         self._metrics = metrics
         self._pools: dict[tuple[str, int], Pool] = {}
-        self._made: dict[tuple[str, str], Call] = {}
+        self._channels: dict[tuple[str, int], Channel] = {}
+        self._made: dict[tuple[str, str, Form], NodeCall] = {}
 
-    def __call__(self, node: Node, verb: str) -> Call:
-        """The call of a verb to a node."""
-        made = self._made.get((node.name, verb))
+    def __call__(self, node: Node, verb: str, form: Form) -> NodeCall:
+        """The call of a verb to a node: in that form, if the node serves it."""
+        if form is Form.PROTO and not node.grpc_port:
+            form = Form.JSON
+        elif form is Form.JSON and not node.port:
+            form = Form.PROTO
+        made = self._made.get((node.name, verb, form))
         if made is None:
-            made = self._made[node.name, verb] = self._make(node, verb)
+            make = self._rest if form is Form.JSON else self._grpc
+            made = self._made[node.name, verb, form] = make(node, verb)
         return made
 
-    def _make(self, node: Node, verb: str) -> Call:
+    def _rest(self, node: Node, verb: str) -> NodeCall:
         address = (node.host, node.port)
         pool = self._pools.get(address)
         if pool is None:
             settings = self._settings
             pool = Pool(node.name, address, self.hosts, size=settings.max_requests, limit=settings.max_body)
             self._pools[address] = pool
-        path = self._codec.path(verb, node.name)
+        path = self._codec.rest.path
         method = "GET" if verb in {"status", "metadata", "ready"} else "POST"
         return Call(
             pool,
-            self._metrics.called(node, path, method.lower()),
+            self._metrics.called(node, path(verb, node.name), method.lower()),
             method=method,
-            path=path,
+            path=lambda model: path(verb, model or node.name),
             authority=f"{node.host}:{node.port}",
             within=self._settings.node_timeout or inf,
             again=verb != "send-feedback",
         )
 
-    def close(self) -> None:
-        """Close all idle connections to nodes."""
+    def _grpc(self, node: Node, verb: str) -> NodeCall:
+        address = (node.host, node.grpc_port)
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = Channel(address, self.hosts, limit=self._settings.max_message)
+        codec = self._codec.grpc
+        method = codec.methods[verb]
+        return RpcCall(
+            channel,
+            self._metrics.called(node, method, "unary"),
+            name=f"node {node.name!r} at {node.host}:{node.grpc_port}",
+            method=method,
+            named=lambda body, model: codec.named(body, model or node.name),
+            asks=codec.asked(verb, node.name) if verb in {"status", "metadata"} else b"",
+            within=self._settings.grpc_node_timeout or inf,
+        )
+
+    async def close(self) -> None:
+        """Close all connections to nodes that are idle."""
         for pool in self._pools.values():
             pool.close()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    folder = settings.certificates
-    assert folder is not None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"SELDON_CERT_MOUNT_PATH: {str(folder)!r} has no tls.crt and tls.key to use: {error}"
-        ) from error
-    return context
+        for channel in self._channels.values():
+            await channel.close()
 
 
 async def run(settings: Settings) -> int:
@@ -174,7 +228,7 @@ async def run(settings: Settings) -> int:
         loop.add_signal_handler(number, asked.set)
     await application.start()
     await asked.wait()
-    log.info("asked to end: no longer ready, %d requests under way", application.doors.in_flight)
+    log.info("asked to end: no longer ready, %d requests under way", application.load.in_flight)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)  # the second time means now
     return 0 if await application.stop() else 1

@@ -5,13 +5,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orchestrator.clients.node import Call, Context
+from orchestrator.clients.context import Context
+from orchestrator.clients.node import NodeCall
 from orchestrator.graph import routing
 from orchestrator.graph.node import BuiltIn, Graph, Method, Node
 from orchestrator.protocols.codec import Codec
-from orchestrator.protocols.payload import Payload
+from orchestrator.protocols.payload import Form, Payload
 
-Caller = Callable[[Node, str], Call]  # the node and one of the codec's verbs
+Caller = Callable[[Node, str, Form], NodeCall]  # the node, one of the codec's verbs, and the form that is preferred
 T = TypeVar("T")
 
 
@@ -20,11 +21,11 @@ class Step:
     """A node with its calls made ready."""
 
     node: Node
-    down: Call | None
-    route: Call | None
-    aggregate: Call | None
-    up: Call | None
-    feedback: Call | None
+    down: NodeCall | None
+    route: NodeCall | None
+    aggregate: NodeCall | None
+    up: NodeCall | None
+    feedback: NodeCall | None
     children: tuple["Step", ...]
 
 
@@ -36,20 +37,39 @@ class Engine:
         codec: the protocol.
         call: makes the call of a verb to a node.
         draw: gives numbers that are uniform in [0, 1), for the routers that draw.
+        form: of the door that the requests come through. Nodes that serve both forms are called in it.
+        verb: what models are asked for.
     """
 
-    def __init__(self, graph: Graph, codec: Codec, call: Caller, draw: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        codec: Codec,
+        call: Caller,
+        draw: Callable[[], float],
+        form: Form = Form.JSON,
+        verb: str = "predict",
+    ) -> None:
         self._codec = codec
         self._draw = draw
-        self._root = _prepared(graph.root, call, feedback=codec.sends_feedback)
+        self._form = form
+        self._steps: dict[str, Step] = {}
+        self._root = self._prepared(graph.root, call, verb)
+        self._all_speak = form is Form.JSON and not any(_others(step, form) for step in self._steps.values())
 
-    def predict(self, payload: Payload, context: Context) -> Coroutine[Any, Any, Payload]:
-        """The graph's answer. Context's `routing`, if it is a dict, is filled with the way that was taken.
+    def predict(self, payload: Payload, context: Context, node: str = "") -> Coroutine[Any, Any, Payload]:
+        """The answer of the graph, or of a node and what is below it.
+
+        Context's `routing`, if it is a dict, is filled with the way that was taken.
 
         Raises:
             OrchestratorError: there is no answer.
         """
-        return self._walk(self._root, payload, context, first=True)
+        walk = self._walk(self._steps[node] if node else self._root, payload, context, first=True)
+        return walk if self._all_speak else self._answered(walk)
+
+    async def _answered(self, walk: Coroutine[Any, Any, Payload]) -> Payload:
+        return self._codec.answer(await walk, self._form)
 
     async def feedback(self, payload: Payload, context: Context) -> Payload:
         """Tell the nodes that the routing in the feedback names: children first. Gives the root's reply, or what came.
@@ -58,16 +78,17 @@ class Engine:
             OrchestratorError: a node did not take it.
         """
         taken = self._codec.routing_of_feedback(payload)
-        return await self._feed_back(self._root, payload, context, taken)
+        answer = await self._feed_back(self._root, payload, context, taken)
+        return answer if answer is payload else self._codec.answer(answer, self._form)
 
     async def _walk(self, step: Step, payload: Payload, context: Context, *, first: bool = False) -> Payload:
         codec = self._codec
         node = step.node
         if step.down is not None:
-            payload = await step.down(payload if first else codec.chained(payload), context)
+            payload = await step.down(codec.request(payload, step.down.form, chained=not first), context)
             first = False
         elif node.built_in is BuiltIn.SIMPLE_MODEL:
-            payload = codec.simple_model()
+            payload = codec.rest.simple_model()
             first = False
         if step.children:
             payload = await self._descend(step, payload, context, first=first)
@@ -75,7 +96,7 @@ class Engine:
         elif context.routing is not None:
             context.routing[node.name] = routing.ALL
         if step.up is not None:
-            payload = await step.up(payload if first else codec.chained(payload), context)
+            payload = await step.up(codec.request(payload, step.up.form, chained=not first), context)
         return payload
 
     async def _descend(self, step: Step, payload: Payload, context: Context, *, first: bool) -> Payload:
@@ -83,7 +104,7 @@ class Engine:
         if step.route is None:
             route = routing.drawn(node, self._draw())
         else:
-            reply = await step.route(payload if first else self._codec.chained(payload), context)
+            reply = await step.route(self._codec.request(payload, step.route.form, chained=not first), context)
             route = routing.checked(node, self._codec.route(reply))
         if context.routing is not None:
             context.routing[node.name] = route
@@ -92,7 +113,8 @@ class Engine:
         chosen = step.children if route == routing.ALL else (step.children[route],)
         answers = await all_of([self._walk(child, payload, context, first=first) for child in chosen])
         if step.aggregate is not None:
-            return await step.aggregate(self._codec.joined(answers), context)
+            names = [child.node.name for child in chosen]
+            return await step.aggregate(self._codec.joined(answers, names, step.aggregate.form), context)
         if node.built_in is BuiltIn.AVERAGE_COMBINER:
             return self._codec.averaged(answers)
         return answers[0]
@@ -104,8 +126,23 @@ class Engine:
             chosen = step.children if route == routing.ALL else step.children[route : route + 1] if route >= 0 else ()
             await all_of([self._feed_back(child, payload, context, taken) for child in chosen])
         if step.feedback is not None:
-            answer = await step.feedback(payload, context)
+            answer = await step.feedback(self._codec.feedback(payload, step.feedback.form), context)
         return answer
+
+    def _prepared(self, node: Node, call: Caller, verb: str) -> Step:
+        methods, form = node.methods, self._form
+        down = verb if Method.PREDICT in methods else "transform-input"
+        feedback = self._codec.rest.sends_feedback and Method.SEND_FEEDBACK in methods
+        step = self._steps[node.name] = Step(
+            node=node,
+            down=call(node, down, form) if methods & {Method.PREDICT, Method.TRANSFORM_INPUT} else None,
+            route=call(node, "route", form) if Method.ROUTE in methods and node.children else None,
+            aggregate=call(node, "aggregate", form) if Method.AGGREGATE in methods else None,
+            up=call(node, "transform-output", form) if Method.TRANSFORM_OUTPUT in methods else None,
+            feedback=call(node, "send-feedback", form) if feedback else None,
+            children=tuple(self._prepared(child, call, verb) for child in node.children),
+        )
+        return step
 
 
 async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -121,15 +158,7 @@ async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return answers
 
 
-def _prepared(node: Node, call: Caller, *, feedback: bool) -> Step:
-    methods = node.methods
-    down = "predict" if Method.PREDICT in methods else "transform-input"
-    return Step(
-        node=node,
-        down=call(node, down) if methods & {Method.PREDICT, Method.TRANSFORM_INPUT} else None,
-        route=call(node, "route") if Method.ROUTE in methods and node.children else None,
-        aggregate=call(node, "aggregate") if Method.AGGREGATE in methods else None,
-        up=call(node, "transform-output") if Method.TRANSFORM_OUTPUT in methods else None,
-        feedback=call(node, "send-feedback") if feedback and Method.SEND_FEEDBACK in methods else None,
-        children=tuple(_prepared(child, call, feedback=feedback) for child in node.children),
-    )
+def _others(step: Step, form: Form) -> bool:
+    """Whether a node is called in another form than the door's."""
+    calls = (step.down, step.route, step.aggregate, step.up)
+    return any(call is not None and call.form is not form for call in calls)

@@ -8,6 +8,8 @@ from pathlib import Path
 from orchestrator.errors import SettingsError
 
 REST_TIMEOUT = "seldon.io/rest-timeout"
+GRPC_TIMEOUT = "seldon.io/grpc-timeout"
+GRPC_MAX_MESSAGE = "seldon.io/grpc-max-message-size"
 PREDICTION_METRICS = "seldon.io/prediction-metrics"
 PREDICTION_SAMPLE = "seldon.io/prediction-metrics-sample"
 PREDICTION_BOUNDS = "seldon.io/prediction-metrics-bounds"
@@ -49,22 +51,33 @@ def load(path: Path) -> dict[str, str]:
         return {}
 
 
-def rest_timeout(annotations: Mapping[str, str]) -> float | None:
-    """Seconds that a REST call to a node may take, or None when it is not said.
+def timeout(annotations: Mapping[str, str], name: str) -> float | None:
+    """Seconds that a call to a node may take, or None when the annotation does not say.
 
     Raises:
         SettingsError: the value is no number of milliseconds above 0.
     """
-    value = annotations.get(REST_TIMEOUT)
+    value = annotations.get(name)
     if value is None:
         return None
-    try:
-        milliseconds = float(value)
-    except ValueError:
-        milliseconds = 0.0
+    milliseconds = _number(value)
     if not 0 < milliseconds < float("inf"):
-        raise SettingsError(f"annotation {REST_TIMEOUT}: {value!r} is not valid; expected milliseconds, such as 3000")
+        raise SettingsError(f"annotation {name}: {value!r} is not valid; expected milliseconds, such as 3000")
     return milliseconds / 1000
+
+
+def grpc_max_message(annotations: Mapping[str, str]) -> int | None:
+    """Bytes that a gRPC message may have, or None when it is not said.
+
+    Raises:
+        SettingsError: the value is no whole number of bytes that gRPC can have.
+    """
+    value = annotations.get(GRPC_MAX_MESSAGE)
+    if value is None:
+        return None
+    if not value.isdecimal() or not 0 < int(value) < 2**31:
+        raise SettingsError(f"annotation {GRPC_MAX_MESSAGE}: {value!r} is not valid; expected bytes, 1 to {2**31 - 1}")
+    return int(value)
 
 
 def prediction_metrics(annotations: Mapping[str, str]) -> PredictionMetrics | None:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.clients.context import Context
 from orchestrator.clients.hosts import Hosts
-from orchestrator.clients.node import Call, Context
+from orchestrator.clients.node import NodeCall
 from orchestrator.errors import OrchestratorError
 from orchestrator.graph.node import Node
 
@@ -21,18 +22,19 @@ class Probe:
 
     nodes: tuple[Node, ...]
     hosts: Hosts
-    status: Callable[[Node], Call] | None
+    status: Callable[[Node], NodeCall] | None
 
     async def failures(self) -> list[str]:
         """What is wrong, node by node; nothing when all is well."""
-        found = await asyncio.gather(*[self._ask(node) for node in self.nodes])
+        found = await asyncio.gather(*[self.failure(node) for node in self.nodes])
         return [failure for failure in found if failure]
 
-    async def _ask(self, node: Node) -> str:
-        where = f"node {node.name!r} at {node.host}:{node.port}"
+    async def failure(self, node: Node) -> str:
+        """What is wrong with one node; nothing when all is well."""
+        where = f"node {node.name!r} at {node.host}:{node.port or node.grpc_port}"
         try:
             async with asyncio.timeout(_SECONDS):
-                if self.status is None:
+                if self.status is None or not node.port:
                     await self._connect(node)
                 else:
                     await self.status(node)(None, Context(b""))
@@ -44,5 +46,7 @@ class Probe:
 
     async def _connect(self, node: Node) -> None:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(asyncio.Protocol, self.hosts.address(node.host), node.port)
+        transport, _ = await loop.create_connection(
+            asyncio.Protocol, self.hosts.address(node.host), node.port or node.grpc_port
+        )
         transport.close()

@@ -12,7 +12,15 @@ from typing import Any
 import orjson
 
 from orchestrator.errors import SettingsError
-from orchestrator.podinfo import PredictionMetrics, load, prediction_metrics, rest_timeout
+from orchestrator.podinfo import (
+    GRPC_TIMEOUT,
+    REST_TIMEOUT,
+    PredictionMetrics,
+    grpc_max_message,
+    load,
+    prediction_metrics,
+    timeout,
+)
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TRUE = frozenset({"1", "t", "true"})
@@ -38,14 +46,17 @@ class Settings:
     protocol: str
     bind: str
     http_port: int
+    grpc_port: int
     prometheus_path: str
     full_health_checks: bool
     graceful_timeout: float
     shutdown_delay: float
     node_timeout: float | None
+    grpc_node_timeout: float | None
     request_timeout: float
     max_requests: int
     max_body: int
+    max_message: int
     routing: bool | None  # None: on for graphs that route
     hosts_file: Path | None
     certificates: Path | None
@@ -87,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     flag("namespace", required=True, help="its namespace")
     flag("predictor", required=True, help="name of the predictor to serve")
     flag("http_port", type=int, default=8080, help="REST port (0 picks one)")
-    flag("grpc_port", type=int, default=5000, help="taken for upstream's manifests: REST alone is served so far")
+    flag("grpc_port", type=int, default=5000, help="gRPC port (0 picks one)")
     flag("protocol", default="seldon", help="seldon, v2, kfserving or tensorflow")
     flag("file", type=Path, help="YAML or JSON of a SeldonDeployment, instead of ENGINE_PREDICTOR")
     flag("hostname", default="", help="name of this host")
@@ -133,14 +144,17 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         protocol="v2" if flags.protocol == "kfserving" else flags.protocol or "seldon",
         bind=environment.get("SELDON_BIND_ADDRESS") or "127.0.0.1",
         http_port=flags.http_port,
+        grpc_port=flags.grpc_port,
         prometheus_path=flags.prometheus_path,
         full_health_checks=flags.full_health_checks,
         graceful_timeout=flags.graceful_timeout,
         shutdown_delay=flags.shutdown_delay,
-        node_timeout=rest_timeout(annotations),
+        node_timeout=timeout(annotations, REST_TIMEOUT),
+        grpc_node_timeout=timeout(annotations, GRPC_TIMEOUT),
         request_timeout=flags.request_timeout or float("inf"),
         max_requests=flags.max_requests,
         max_body=flags.max_body,
+        max_message=grpc_max_message(annotations) or min(flags.max_body, 2**31 - 1),
         routing=None if not injection else injection.lower() not in _FALSE,
         hosts_file=Path(hosts) if hosts else None,
         certificates=Path(certificates) if certificates else None,

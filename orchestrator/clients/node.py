@@ -1,24 +1,18 @@
 """Calls to a graph node: the request's head, the measure of it, and what counts as an answer."""
 
+from collections.abc import Callable
 from math import inf
 from time import perf_counter
+from typing import Protocol
 
 from orchestrator.clients.connection import Reply
+from orchestrator.clients.context import Context
 from orchestrator.clients.pool import Pool
 from orchestrator.errors import DeadlineError, NodeError
-from orchestrator.protocols.payload import Payload
+from orchestrator.protocols.payload import Form, Payload
 from orchestrator.telemetry.metrics import Codes
 
 NO_CODE = 0  # the `code` of a call that had no answer
-
-# Not handed on: what belongs to one connection (RFC 9110, 7.6.1), and what we write ourselves.
-_OURS = frozenset(
-    {
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"expect", b"host", b"content-length",
-        b"content-type", b"content-encoding", b"seldon-puid",
-    }
-)  # fmt: skip
 
 
 class NodeStatusError(NodeError):
@@ -30,28 +24,34 @@ class NodeStatusError(NodeError):
         self.status = reply.status
 
 
-class Context:
-    """What goes along with one request through the graph."""
+class NodeCall(Protocol):
+    """One kind of call to one node, over REST or gRPC."""
 
-    __slots__ = ("deadline", "headers", "routing")
+    form: Form
 
-    def __init__(self, headers: bytes, deadline: float = inf, routing: dict[str, int] | None = None) -> None:
-        self.headers = headers
-        self.deadline = deadline
-        self.routing = routing
+    async def __call__(self, payload: Payload | None, context: Context) -> Payload:
+        """Send a payload in `form` (or none) and give the answer. Raises NodeError or DeadlineError."""
 
 
-def handed_on(headers: list[tuple[bytes, bytes]], puid: bytes) -> bytes:
-    """The client's headers that nodes get too, and the request's id."""
-    lines = [b"%b: %b\r\n" % item for item in headers if item[0] not in _OURS]
-    lines.append(b"Seldon-Puid: %b\r\n" % puid)
-    return b"".join(lines)
+def seconds_left(context: Context, within: float, now: float) -> float:
+    """The seconds that a call may take. Raises DeadlineError when the request's time is over."""
+    left = context.deadline - now
+    if left >= within:
+        return within
+    if left <= 0:
+        raise DeadlineError("the request's time was over before the graph had done")
+    return left
 
 
 class Call:
-    """One kind of call to one node, such as POST /predict."""
+    """One kind of call to one node over REST, such as POST /predict.
 
-    __slots__ = ("_again", "_codes", "_pool", "_start", "_within")
+    `path` gives the path for another model's name than the node's own, which is the empty one.
+    """
+
+    __slots__ = ("_again", "_codes", "_opening", "_path", "_pool", "_start", "_within")
+
+    form = Form.JSON
 
     def __init__(
         self,
@@ -59,16 +59,22 @@ class Call:
         codes: Codes,
         *,
         method: str,
-        path: str,
+        path: Callable[[str], str],
         authority: str,
         within: float = inf,
         again: bool = True,
     ) -> None:
         self._pool = pool
         self._codes = codes
-        self._start = f"{method} {path} HTTP/1.1\r\nHost: {authority}\r\n".encode()
+        self._path = path
+        self._opening = (method, authority)
+        self._start = self._line("")
         self._within = within
         self._again = again
+
+    def _line(self, model: str) -> bytes:
+        method, authority = self._opening
+        return f"{method} {self._path(model)} HTTP/1.1\r\nHost: {authority}\r\n".encode()
 
     async def __call__(self, payload: Payload | None, context: Context) -> Payload:
         """Send a payload (or none) and give the answer.
@@ -79,17 +85,14 @@ class Call:
             DeadlineError: the request's time is over.
         """
         begun = perf_counter()
-        within = self._within
-        if context.deadline - begun < within:
-            within = context.deadline - begun
-            if within <= 0:
-                raise DeadlineError("the request's time was over before the graph had done")
+        within = seconds_left(context, self._within, begun)
+        start = self._line(context.model) if context.model else self._start
         if payload is None:
-            head, body = b"%b%b\r\n" % (self._start, context.headers), b""
+            head, body = b"%b%b\r\n" % (start, context.headers), b""
         else:
             body = payload.body
             head = b"%b%bContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n" % (
-                self._start,
+                start,
                 context.headers,
                 payload.content_type,
                 b"Content-Encoding: %b\r\n" % payload.encoding if payload.encoding else b"",

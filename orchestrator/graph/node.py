@@ -41,7 +41,7 @@ Value = int | float | str | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One unit of the graph. `host` is empty where nothing is called: for a built-in."""
+    """One unit of the graph. `host` is empty where nothing is called: for a built-in. A port of 0 is not served."""
 
     name: str
     kind: Kind
@@ -49,6 +49,7 @@ class Node:
     methods: frozenset[Method]
     host: str = ""
     port: int = 0
+    grpc_port: int = 0
     image: str = ""
     version: str = ""
     parameters: Mapping[str, Value] = field(default_factory=dict)

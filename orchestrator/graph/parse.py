@@ -38,7 +38,7 @@ def parse(predictor: Mapping[str, Any], *, first_port: int | None = None) -> Gra
     graph = predictor.get("graph")
     if not isinstance(graph, Mapping):
         raise GraphError("graph", graph, "the root node: an object with a name")
-    reader = _Reader(_images(predictor), first_port)
+    reader = _Reader(_images(predictor), first_port, mixed=len(_transports(graph, 0)) > 1)
     root = reader.node(graph, "graph", ())
     labels = _mapping(predictor.get("labels"), "labels")
     annotations = _mapping(predictor.get("annotations"), "annotations")
@@ -49,8 +49,9 @@ def parse(predictor: Mapping[str, Any], *, first_port: int | None = None) -> Gra
 class _Reader:
     """Reads nodes, remembering what has to be unique."""
 
-    def __init__(self, images: Mapping[str, str], first_port: int | None) -> None:
+    def __init__(self, images: Mapping[str, str], first_port: int | None, *, mixed: bool) -> None:
         self._images = images
+        self._mixed = mixed
         self._next_port = first_port
         self._names: dict[str, str] = {}
 
@@ -67,7 +68,7 @@ class _Reader:
         methods = frozenset() if built_in is not None else _IMPLIED[kind] | _methods(raw, path)
         if kind is Kind.UNKNOWN_TYPE and built_in is None and not methods:
             raise GraphError(f"{path}.type", kind.value, "a type that says what to call, or methods")
-        host, port = ("", 0) if built_in is not None else self._endpoint(raw, path)
+        host, port, grpc_port = ("", 0, 0) if built_in is not None else self._endpoint(raw, path)
         children = raw.get("children") or []
         if not isinstance(children, list | tuple):
             raise GraphError(f"{path}.children", children, "a list of nodes")
@@ -79,6 +80,7 @@ class _Reader:
             methods=methods,
             host=host,
             port=port,
+            grpc_port=grpc_port,
             image=image,
             version=version,
             parameters=_parameters(raw, path),
@@ -98,20 +100,50 @@ class _Reader:
         self._names[name] = path
         return name
 
-    def _endpoint(self, raw: Mapping[str, Any], path: str) -> tuple[str, int]:
+    def _endpoint(self, raw: Mapping[str, Any], path: str) -> tuple[str, int, int]:
+        """Host, port for REST and port for gRPC.
+
+        A node with both is called as its door was. In a graph that has both types, each node is called by its own.
+        """
         endpoint = _mapping(raw.get("endpoint"), f"{path}.endpoint")
         host = endpoint.get("service_host") or endpoint.get("serviceHost")
-        port = endpoint.get("httpPort") or endpoint.get("service_port") or endpoint.get("servicePort")
+        rest = endpoint.get("httpPort") or 0
+        grpc = endpoint.get("grpcPort") or 0
+        service = endpoint.get("service_port") or endpoint.get("servicePort") or 0
+        if _transport(endpoint) == "GRPC":
+            grpc = grpc or service
+            rest = 0 if self._mixed else rest
+        else:
+            rest = rest or (0 if grpc and not self._mixed else service)
+            grpc = 0 if self._mixed else grpc
         if self._next_port is not None:
             host = host or "localhost"
-            if not port:
-                port = self._next_port
+            if not rest and not grpc:
+                rest = self._next_port
                 self._next_port += 1
         if not isinstance(host, str) or not host:
             raise GraphError(f"{path}.endpoint.service_host", host, "the host of the node")
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-            raise GraphError(f"{path}.endpoint.httpPort", port, "a port, 1 to 65535")
-        return host, port
+        for name, port in (("httpPort", rest), ("grpcPort", grpc)):
+            if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
+                raise GraphError(f"{path}.endpoint.{name}", port, "a port, 1 to 65535")
+        if not rest and not grpc:
+            raise GraphError(f"{path}.endpoint.httpPort", 0, "a port, 1 to 65535, here or in grpcPort")
+        return host, rest, grpc
+
+
+def _transport(endpoint: Mapping[str, Any]) -> str:
+    return "GRPC" if str(endpoint.get("type") or "").upper() == "GRPC" else "REST"
+
+
+def _transports(raw: Any, depth: int) -> set[str]:
+    """The transports that the endpoints of a graph name."""
+    if not isinstance(raw, Mapping) or depth > _DEEPEST:
+        return set()
+    endpoint = raw.get("endpoint")
+    found = {_transport(endpoint)} if isinstance(endpoint, Mapping) and endpoint.get("type") else set()
+    for child in raw.get("children") or []:
+        found |= _transports(child, depth + 1)
+    return found
 
 
 def _built_in(raw: Mapping[str, Any]) -> BuiltIn | None:

@@ -1,16 +1,35 @@
 """A body on its way between client and nodes, as the bytes it came in."""
 
 import zlib
+from enum import Enum
+from typing import ClassVar
 
 from orchestrator.errors import BadPayloadError
 
 JSON = b"application/json"
+PROTOBUF = b"application/x-protobuf"
+
+
+class Form(Enum):
+    """How a message is written: as it travels over REST, or over gRPC."""
+
+    JSON = "REST"
+    PROTO = "GRPC"
+
+
+class Kind(Enum):
+    """What a message is, where a form writes the two differently."""
+
+    REQUEST = "request"
+    REPLY = "reply"
 
 
 class Payload:
     """A body with what is needed to hand it on: its type and how it is compressed (`Content-Encoding`)."""
 
     __slots__ = ("body", "content_type", "encoding")
+
+    form: ClassVar[Form] = Form.JSON
 
     def __init__(self, body: bytes, content_type: bytes = JSON, encoding: bytes = b"") -> None:
         self.body = body
@@ -34,6 +53,18 @@ class Payload:
         raise BadPayloadError(
             f"Content-Encoding {encoding.decode('latin-1')!r} is not known; use gzip, deflate or none"
         )
+
+
+class Protobuf(Payload):
+    """A message as gRPC carries it."""
+
+    __slots__ = ("kind",)
+
+    form = Form.PROTO
+
+    def __init__(self, body: bytes, kind: Kind = Kind.REPLY) -> None:
+        super().__init__(body, PROTOBUF)
+        self.kind = kind
 
 
 def _inflate(body: bytes, window: int, limit: int) -> bytes:

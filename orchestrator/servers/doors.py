@@ -1,6 +1,5 @@
 """The orchestrator's REST doors: which path leads where, and what every answer carries."""
 
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,25 +8,25 @@ from typing import Any
 
 import orjson
 
-from orchestrator.clients.node import Call, Context, NodeStatusError, handed_on
-from orchestrator.engine import Engine, all_of
+from orchestrator.clients.context import Context, handed_on
+from orchestrator.clients.node import NodeStatusError
+from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
-from orchestrator.graph.metadata import describe
-from orchestrator.graph.node import Graph, Node
+from orchestrator.graph.node import Graph
 from orchestrator.protocols import seldon
 from orchestrator.protocols.codec import Codec
-from orchestrator.protocols.payload import JSON, Payload
-from orchestrator.readiness import Probe
+from orchestrator.protocols.payload import JSON, Form, Payload
+from orchestrator.servers.about import About
+from orchestrator.servers.limits import Load
 from orchestrator.servers.message import TEXT, Request, Response
 from orchestrator.servers.openapi import Documents
 from orchestrator.telemetry.exposition import CONTENT_TYPE
 from orchestrator.telemetry.metrics import Codes, Metrics
 from orchestrator.telemetry.predictions import Predictions
 
-log = logging.getLogger(__name__)
-
 Answer = Response | Coroutine[Any, Any, Response]
 Door = Callable[[Request], Answer]
+Serve = Callable[..., Coroutine[Any, Any, Payload]]  # the payload, its context, and the node to start at
 
 CLIENT_LEFT = 499  # the `code` of a request whose client did not wait for the answer
 _BUSY = seldon.failure(503, "too many requests at a time", "OVERLOADED")
@@ -43,17 +42,35 @@ class House:
     codec: Codec
     engine: Engine
     metrics: Metrics
-    probe: Probe
-    call: Callable[[Node, str], Call]
+    about: About
+    load: Load
     identity: Callable[[], bytes]
     documents: Documents
     prometheus_path: str
     routing: bool
     request_timeout: float
-    max_requests: int
     cors: bytes
+    tell: Callable[[OrchestratorError, bytes], None]
     drop: frozenset[bytes] = field(default_factory=frozenset)
     predictions: Predictions | None = None
+
+    def addressed(self, name: str) -> tuple[str, str]:
+        """What a model's name in a request means: the node to start at, and the name to call nodes by; or nothing.
+
+        A node's name means what is below it, the graph's name (or none) all of it. The only node of a graph may serve
+        several models, so that it is called by whatever other name there is.
+
+        Raises:
+            NoSuchNodeError: none of these.
+        """
+        if name in self.graph.nodes:
+            return ("" if name == self.graph.root.name else name), ""
+        if self.about.names_graph(name):
+            return "", ""
+        if len(self.graph.nodes) == 1:
+            return "", name
+        self.about.node(name)
+        return name, ""
 
 
 class Doors:
@@ -62,29 +79,31 @@ class Doors:
     def __init__(self, house: House) -> None:
         self._house = house
         self.draining = False
+        self._load = house.load
         self.in_flight = 0
         self.refused = 0
         self.predictions = house.predictions
-        self._told: dict[str, float] = {}  # kind of failure to when it was last logged
         metrics = house.metrics
         metrics.add_gauge(
-            "seldon_api_executor_requests_in_flight", "Predictions and feedback under way", lambda: self.in_flight
+            "seldon_api_executor_requests_in_flight", "Predictions and feedback under way", lambda: self._load.in_flight
         )
         metrics.add_counter(
-            "seldon_api_executor_requests_refused_total", "Requests refused by --max_requests", lambda: self.refused
+            "seldon_api_executor_requests_refused_total",
+            "Requests refused by --max_requests",
+            lambda: self._load.refused,
         )
         self._predictions = metrics.served("predictions", "post")
         self._feedback = metrics.served("feedback", "post")
         self._status = metrics.served("status", "get")
         self._metadata = metrics.served("metadata", "get")
-        self._serve = self._routed if house.routing else house.engine.predict
+        self._serve: Serve = self._routed if house.routing else house.engine.predict
         if house.predictions is not None:
             metrics.add(house.predictions)
             self._serve = partial(self._watched, self._serve, house.predictions)
         self._doors: dict[bytes, tuple[bytes, Door]] = self._table()
 
     def _table(self) -> dict[bytes, tuple[bytes, Door]]:
-        house, codec = self._house, self._house.codec
+        house, codec = self._house, self._house.codec.rest
         doors: dict[bytes, tuple[bytes, Door]] = {
             b"/live": (b"GET", self._page(TEXT, lambda: b"live")),
             b"/ready": (b"GET", self._ready),
@@ -116,12 +135,12 @@ class Doors:
         return self._other_method(request, found[0])
 
     def _elsewhere(self, request: Request) -> Answer:
-        found = self._house.codec.addressed(request.path.decode("latin-1"))
+        found = self._house.codec.rest.addressed(request.path.decode("latin-1"))
         if found is None:
             return self._failure(request, 404, f"no such path: {request.path.decode('latin-1')}", "NOT_FOUND")
         verb, name = found
         if verb == "predict":
-            return self._predict(request) if request.method == b"POST" else self._other_method(request, b"POST")
+            return self._predict(request, name) if request.method == b"POST" else self._other_method(request, b"POST")
         if request.method != b"GET":
             return self._other_method(request, b"GET")
         return self._ask(request, verb, name)
@@ -135,18 +154,20 @@ class Doors:
 
     # ------------------------------------------------------------ the graph
 
-    def _predict(self, request: Request) -> Answer:
-        return self._measured(request, self._predictions, self._serve)
+    def _predict(self, request: Request, name: str = "") -> Answer:
+        return self._measured(request, self._predictions, partial(self._named, name) if name else self._serve)
+
+    async def _named(self, name: str, payload: Payload, context: Context) -> Payload:
+        node, context.model = self._house.addressed(name)
+        return await self._serve(payload, context, node)
 
     def _feed_back(self, request: Request) -> Answer:
         return self._measured(request, self._feedback, self._fed_back)
 
-    async def _measured(
-        self, request: Request, codes: Codes, serve: Callable[[Payload, Context], Coroutine[Any, Any, Payload]]
-    ) -> Response:
-        if self.in_flight >= self._house.max_requests:
+    async def _measured(self, request: Request, codes: Codes, serve: Serve) -> Response:
+        if self._load.in_flight >= self._load.limit:
             return self._busy(request, codes)
-        self.in_flight += 1
+        self._load.in_flight += 1
         begun = perf_counter()
         code = CLIENT_LEFT
         puid = request.header(b"seldon-puid") or self._house.identity()
@@ -163,40 +184,30 @@ class Doors:
             response = self._response(request, code, error.reply.payload, puid)
         except OrchestratorError as error:
             code = error.status
-            self._tell(error, puid, begun)
+            self._house.tell(error, puid)
             response = self._failure(request, code, str(error), error.reason, puid)
         finally:
-            self.in_flight -= 1
+            self._load.in_flight -= 1
             codes.observe(code, perf_counter() - begun)
         return response
 
-    def _tell(self, error: OrchestratorError, puid: bytes, now: float) -> None:
-        """Log a failure; of each kind one a second, since a node that is away fails every request."""
-        if now - self._told.get(error.reason, -1.0) >= 1.0:
-            self._told[error.reason] = now
-            log.warning("request %s: %s", puid.decode("latin-1"), error)
-
     def _busy(self, request: Request, codes: Codes) -> Response:
-        self.refused += 1
+        self._load.refused += 1
         codes.observe(503, 0.0)
         response = self._response(request, 503, Payload(_BUSY))
         response.headers += b"Retry-After: 1\r\n"
         return response
 
-    async def _routed(self, payload: Payload, context: Context) -> Payload:
+    async def _routed(self, payload: Payload, context: Context, node: str = "") -> Payload:
         house = self._house
         context.routing = {}
-        answer = await house.engine.predict(payload, context)
+        answer = await house.engine.predict(payload, context, node)
         return house.codec.with_routing(answer, context.routing)
 
     async def _watched(
-        self,
-        serve: Callable[[Payload, Context], Coroutine[Any, Any, Payload]],
-        seen: Predictions,
-        payload: Payload,
-        context: Context,
+        self, serve: Serve, seen: Predictions, payload: Payload, context: Context, node: str = ""
     ) -> Payload:
-        answer = await serve(payload, context)
+        answer = await serve(payload, context, node)
         seen.offer(partial(self._house.codec.outcome, answer))
         return answer
 
@@ -206,43 +217,34 @@ class Doors:
     # ------------------------------------------------------------ about the graph
 
     async def _ready(self, request: Request) -> Response:
-        failures = ["shutting down"] if self.draining else await self._house.probe.failures()
+        failures = ["shutting down"] if self.draining else await self._house.about.probe.failures()
         if failures:
             return self._failure(request, 503, "; ".join(failures), "NOT_READY")
         return self._response(request, 200, Payload(b"{}"))
 
     async def _ask(self, request: Request, verb: str, name: str) -> Response:
         """Hand a node's own status or metadata on."""
-        node = self._house.graph.nodes.get(name)
-        if node is None and name in {self._house.graph.predictor, self._house.deployment}:
+        about = self._house.about
+        if about.names_graph(name):
             return await (self._ready(request) if verb == "status" else self._graph_metadata(request))
         begun = perf_counter()
+        try:
+            ask = about.status if verb == "status" else about.metadata
+            answer = await ask(about.node(name), self._own_context(request), Form.JSON)
+            response = self._response(request, 200, answer)
+        except NodeStatusError as error:
+            response = self._response(request, error.status, error.reply.payload)
+        except OrchestratorError as error:
+            response = self._failure(request, error.status, str(error), error.reason)
         codes = self._status if verb == "status" else self._metadata
-        if node is None:
-            known = ", ".join(self._house.graph.nodes)
-            response = self._failure(request, 404, f"no node {name!r} in the graph; it has {known}", "NO_SUCH_NODE")
-        elif not node.host:
-            response = self._response(request, 200, Payload(orjson.dumps({"name": name})))
-        else:
-            try:
-                answer = await self._house.call(node, verb)(None, self._own_context(request))
-                response = self._response(request, 200, answer)
-            except NodeStatusError as error:
-                response = self._response(request, error.status, error.reply.payload)
-            except OrchestratorError as error:
-                response = self._failure(request, error.status, str(error), error.reason)
         codes.observe(response.status, perf_counter() - begun)
         return response
 
     async def _graph_metadata(self, request: Request) -> Response:
         begun = perf_counter()
-        house = self._house
-        called = [node for node in house.graph.nodes.values() if node.host]
         try:
-            answers = await all_of([house.call(node, "metadata")(None, self._own_context(request)) for node in called])
-            said = [seldon.read(answer.plain()) for answer in answers]
-            found = {node.name: own if isinstance(own, dict) else {} for node, own in zip(called, said, strict=True)}
-            response = self._response(request, 200, Payload(seldon.write(describe(house.graph, found))))
+            found = await self._house.about.graph_metadata(self._own_context(request), Form.JSON)
+            response = self._response(request, 200, Payload(seldon.write(found)))
         except NodeStatusError as error:
             response = self._response(request, error.status, error.reply.payload)
         except OrchestratorError as error:

@@ -88,9 +88,9 @@ class Codes:
     def __init__(self, family: Family, labels: tuple[str, ...]) -> None:
         self._family = family
         self._labels = labels
-        self._by_code: dict[int, Histogram] = {}
+        self._by_code: dict[int | str, Histogram] = {}
 
-    def observe(self, code: int, seconds: float) -> None:
+    def observe(self, code: int | str, seconds: float) -> None:
         """Count one request that ended with `code`."""
         histogram = self._by_code.get(code)
         if histogram is None:

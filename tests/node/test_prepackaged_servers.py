@@ -115,7 +115,7 @@ def test_the_server_is_served_as_a_node_behind_an_orchestrator(folder, classifie
     graph = {"name": "mine", "implementation": "SKLEARN_SERVER", "type": "MODEL", "endpoint": endpoint}
     predictor = base64.b64encode(json.dumps({"name": "main", "graph": graph}).encode()).decode()
     at = port()
-    line = f"--sdep iris --namespace ml --predictor main --http_port {at} --prometheus_path /prometheus"
+    line = f"--sdep iris --namespace ml --predictor main --http_port {at} --grpc_port 0 --prometheus_path /prometheus"
     front = launch("orchestrator", *line.split(), port=at, ENGINE_PREDICTOR=predictor)
     front.wait_ready("/ready")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 import uvloop
 
@@ -207,7 +209,18 @@ async def orchestrate() -> AsyncIterator[Callable[..., Awaitable[Running]]]:
         **flags: Any,
     ) -> Running:
         whole = {"name": "main", "labels": {"version": "v1"}, "graph": graph, **(predictor or {})}
-        arguments = ["--sdep", "iris", "--namespace", "ml", "--predictor", "main", "--http_port", "0"]
+        arguments = [
+            "--sdep",
+            "iris",
+            "--namespace",
+            "ml",
+            "--predictor",
+            "main",
+            "--http_port",
+            "0",
+            "--grpc_port",
+            "0",
+        ]
         arguments += [f"--{name}={value}" for name, value in flags.items()]
         encoded = base64.b64encode(json.dumps(whole).encode()).decode()
         settings = read(
@@ -221,7 +234,7 @@ async def orchestrate() -> AsyncIterator[Callable[..., Awaitable[Running]]]:
     yield start
     for one in running:
         await one.wire.close()
-        await one.application.server.close(0.0)
+        await one.application.abort()
 
 
 @pytest.fixture
@@ -262,3 +275,77 @@ def free_ports() -> Callable[[int], list[int]]:
         return ports
 
     return find
+
+
+@dataclass
+class RpcNode:
+    """A node over gRPC that remembers what it was asked."""
+
+    port: int
+    calls: list[tuple[str, bytes, dict[str, Any]]]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that were called, without their services' packages, in order."""
+        return [method.rpartition(".")[2] for method, _, _ in self.calls]
+
+
+@pytest.fixture
+async def rpc_node() -> AsyncIterator[Callable[[Any], Awaitable[RpcNode]]]:
+    """Start a node over gRPC: from a coroutine function of method, body and context that gives the answer's bytes."""
+    servers: list[Any] = []
+
+    async def start(behaviour: Any) -> RpcNode:
+        calls: list[tuple[str, bytes, dict[str, Any]]] = []
+
+        class Handler(grpc.GenericRpcHandler):
+            def service(self, details: Any) -> Any:
+                async def serve(body: bytes, context: Any) -> bytes:
+                    calls.append((details.method, body, dict(context.invocation_metadata())))
+                    return bytes(await behaviour(details.method, body, context))
+
+                return grpc.unary_unary_rpc_method_handler(serve)
+
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((Handler(),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        servers.append(server)
+        return RpcNode(port, calls)
+
+    yield start
+    for server in servers:
+        await server.stop(None)
+
+
+@pytest.fixture
+async def rpc() -> AsyncIterator[Callable[..., Any]]:
+    """Call a method: `rpc(running, "/seldon.protos.Seldon/Predict", message, answer's class)`."""
+    channels: list[Any] = []
+
+    def make(running: Running) -> Any:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{running.application.grpc_port}")
+        channels.append(channel)
+        return channel
+
+    async def call(running: Running, method: str, message: Any, kind: Any, **options: Any) -> Any:
+        channel = make(running)
+        sent = channel.unary_unary(method, lambda value: value.SerializeToString(), kind.FromString)
+        call.last = sent(message, timeout=options.pop("timeout", 10), **options)
+        return await call.last
+
+    call.channel = make
+    yield call
+    for channel in channels:
+        await channel.close()
+
+
+@pytest.fixture
+def remote() -> Callable[..., dict[str, Any]]:
+    """`remote(name, port, kind, children, ...)`: a unit that is called over gRPC."""
+
+    def make(name: str, port: int, *arguments: Any, **more: Any) -> dict[str, Any]:
+        endpoint = {"service_host": "localhost", "service_port": port, "type": "GRPC", "grpcPort": port}
+        return {**unit(name, 0, *arguments, **more), "endpoint": endpoint}
+
+    return make

@@ -262,7 +262,7 @@ async def test_the_call_is_cancelled_when_the_client_leaves(raw_node, orchestrat
     writer.close()
 
     await until(lambda: gone == ["here", "cancelled"])
-    await until(lambda: running.application.doors.in_flight == 0)
+    await until(lambda: running.application.load.in_flight == 0)
     name = 'seldon_api_executor_server_requests_seconds_count{deployment_name="iris",predictor_name="main",'
     name += 'predictor_version="v1",service="predictions",method="post",code="499"}'
     assert (await running.wire.metrics())[name] == 1
@@ -278,7 +278,7 @@ async def test_too_many_requests_at_a_time_are_refused_at_once(raw_node, orchest
 
     running = await orchestrate(make_unit("m", await raw_node(wait)), max_requests=3)
     waiting = [asyncio.create_task(running.wire.predict({})) for _ in range(3)]
-    await until(lambda: running.application.doors.in_flight == 3)
+    await until(lambda: running.application.load.in_flight == 3)
 
     refused = await running.wire.predict({})
     release.set()

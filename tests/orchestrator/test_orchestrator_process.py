@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-LINE = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]
+LINE = ["--sdep", "s", "--namespace", "n", "--predictor", "p", "--grpc_port", "0"]
 
 
 @pytest.fixture
@@ -68,6 +68,17 @@ async def test_a_port_that_is_taken_ends_with_status_1(program, node, make_unit)
 
     assert process.returncode == 1
     assert "cannot listen" in text.decode()
+
+
+async def test_a_grpc_port_that_is_taken_ends_with_status_1(program, node, make_unit):
+    taken = await node()
+    ports = ("--http_port", "0", "--grpc_port", str(taken.port))
+    process = await program(*ports, ENGINE_PREDICTOR=engine(make_unit("m", taken.port)))
+
+    _, text = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 1
+    assert "cannot listen: gRPC" in text.decode()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def v2_node(request):
     return Response(200, json.dumps({"model_name": "n", "id": body.get("id"), "outputs": doubled}).encode())
 
 
-@pytest.mark.parametrize("path", ["/v2/models/infer", "/v2/models/a/infer", "/v2/models/any/versions/1/infer"])
+@pytest.mark.parametrize("path", ["/v2/models/infer", "/v2/models/a/infer", "/v2/models/main/versions/1/infer"])
 async def test_a_v2_chain_turns_outputs_to_inputs_and_calls_each_node_by_its_own_name(
     node, orchestrate, make_unit, path
 ):

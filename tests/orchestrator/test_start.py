@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.clients import hosts
 from orchestrator.clients.hosts import Hosts
 from orchestrator.errors import SettingsError
-from orchestrator.podinfo import parse, rest_timeout
+from orchestrator.podinfo import REST_TIMEOUT, parse, timeout
 from orchestrator.settings import boolean, duration, read
 
 NEEDED = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]
@@ -125,13 +125,13 @@ def test_annotations_as_kubernetes_writes_them_are_read_back(annotations):
 
 @pytest.mark.parametrize(("value", "seconds"), [("3000", 3.0), ("0.5", 0.0005)])
 def test_the_rest_timeout_is_in_milliseconds(value, seconds):
-    assert rest_timeout({"seldon.io/rest-timeout": value}) == seconds
+    assert timeout({"seldon.io/rest-timeout": value}, REST_TIMEOUT) == seconds
 
 
 @pytest.mark.parametrize("value", ["", "3s", "0", "-1", "inf", "nan"])
 def test_a_rest_timeout_that_is_none_is_said(value):
     with pytest.raises(SettingsError, match="rest-timeout"):
-        rest_timeout({"seldon.io/rest-timeout": value})
+        timeout({"seldon.io/rest-timeout": value}, REST_TIMEOUT)
 
 
 @pytest.mark.parametrize(

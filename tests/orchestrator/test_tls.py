@@ -4,6 +4,8 @@ import shutil
 import ssl
 import subprocess
 
+import grpc
+import grpc.aio
 import pytest
 
 from orchestrator.application import Application
@@ -37,6 +39,18 @@ async def test_requests_are_served_over_tls(node, orchestrate, make_unit, certif
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.endswith(b"\r\n\r\n{}")
+
+
+async def test_grpc_is_served_over_tls(orchestrate, certificates):
+    running = await orchestrate(
+        {"name": "s", "implementation": "SIMPLE_MODEL"}, environment={"SELDON_CERT_MOUNT_PATH": str(certificates)}
+    )
+    trust = grpc.ssl_channel_credentials((certificates / "tls.crt").read_bytes())
+
+    async with grpc.aio.secure_channel(f"127.0.0.1:{running.application.grpc_port}", trust) as channel:
+        answer = await channel.unary_unary("/seldon.protos.Seldon/Predict")(b"", timeout=10)
+
+    assert b"class0" in answer
 
 
 async def test_a_folder_without_a_certificate_is_said(tmp_path):

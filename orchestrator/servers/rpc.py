@@ -1,0 +1,167 @@
+"""The orchestrator's gRPC doors. Messages that only pass through are never decoded."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from orchestrator.clients.context import PUID, Context, passed_on
+from orchestrator.engine import Engine
+from orchestrator.errors import OrchestratorError
+from orchestrator.protocols.payload import Form, Kind, Protobuf
+from orchestrator.servers.doors import House
+from orchestrator.servers.statuses import told
+
+log = logging.getLogger(__name__)
+
+Serve = Callable[[bytes, Context], Awaitable[bytes]]
+
+MODELS_ALONE = ("classify", "regress", "multi-inference")
+
+
+class _UnservedError(OrchestratorError):
+    status = 501
+    reason = "NOT_SERVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """The walks of the graph: for predictions, and for what TensorFlow's models alone are asked."""
+
+    predict: Engine
+    others: dict[str, Engine]
+
+
+class RpcDoors(grpc.GenericRpcHandler):
+    """Which method leads where."""
+
+    def __init__(self, house: House, engines: Engines) -> None:
+        self._house = house
+        self._engines = engines
+        self.draining = False
+        serves: dict[str, Serve] = {
+            "predict": self._predict,
+            "feedback": self._feed_back,
+            "live": self._live,
+            "ready": self._ready,
+            "server-metadata": self._server_metadata,
+            "graph-metadata": self._graph_metadata,
+            "metadata": self._metadata,
+            "status": self._status,
+            **{verb: partial(self._asked_alone, verb) for verb in MODELS_ALONE},
+        }
+        counted = {"predict", "feedback", *MODELS_ALONE}
+        self._handlers: dict[str, Any] = {
+            method: grpc.unary_unary_rpc_method_handler(self._measured(method, serves[door], limited=door in counted))
+            for method, door in house.codec.grpc.doors.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler of a method, or None for one that is not served."""
+        return self._handlers.get(handler_call_details.method)
+
+    def _measured(self, method: str, serve: Serve, *, limited: bool) -> Any:
+        house, load = self._house, self._house.load
+        codes = house.metrics.served(method, "unary")
+        identity, most = house.identity, house.request_timeout
+
+        async def handle(body: bytes, rpc: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+            begun, puid, answer = perf_counter(), "", b""
+            if limited and load.in_flight >= load.limit:
+                load.refused += 1
+                codes.observe("UNAVAILABLE", 0.0)
+                await rpc.abort(grpc.StatusCode.UNAVAILABLE, "too many requests at a time")
+            load.in_flight += limited
+            code: str = "CANCELLED"
+            try:
+                metadata: Any = rpc.invocation_metadata()
+                puid = _puid(metadata) or identity().decode()
+                left: Any = rpc.time_remaining()  # None for a client without a deadline
+                deadline = begun + (most if left is None or left > most else left)
+                context = Context(None, deadline, {} if house.routing and limited else None, passed_on(metadata, puid))
+                await rpc.send_initial_metadata(((PUID, puid),))
+                answer = await serve(body, context)
+                code = "OK"
+            except OrchestratorError as error:
+                status, details, trailing = told(error)
+                code = status.name
+                house.tell(error, puid.encode("latin-1", "replace"))
+                await rpc.abort(status, details, trailing)
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception:
+                code = "INTERNAL"
+                log.exception("the handler of %s failed", method)
+                await rpc.abort(grpc.StatusCode.INTERNAL, "internal error")
+            finally:
+                load.in_flight -= limited
+                codes.observe(code, perf_counter() - begun)
+            return answer
+
+        return handle
+
+    # ------------------------------------------------------------ the graph
+
+    async def _predict(self, body: bytes, context: Context) -> bytes:
+        house = self._house
+        node, context.model = house.addressed(house.codec.grpc.model("predict", body))
+        answer = await self._engines.predict.predict(Protobuf(body, Kind.REQUEST), context, node)
+        if context.routing is not None:
+            answer = house.codec.with_routing(answer, context.routing)
+        if house.predictions is not None:
+            house.predictions.offer(partial(house.codec.outcome, answer))
+        return answer.body
+
+    async def _asked_alone(self, verb: str, body: bytes, context: Context) -> bytes:
+        engine = self._engines.others.get(verb)
+        if engine is None:
+            raise _UnservedError(f"{verb} is for a graph of one model; this one has more nodes, which take Predict")
+        return (await engine.predict(Protobuf(body), context)).body
+
+    async def _feed_back(self, body: bytes, context: Context) -> bytes:
+        feedback = Protobuf(body, Kind.REQUEST)
+        answer = await self._engines.predict.feedback(feedback, context)
+        return b"" if answer is feedback else answer.body
+
+    # ------------------------------------------------------------ about the graph
+
+    async def _live(self, body: bytes, context: Context) -> bytes:
+        return self._house.codec.grpc.said("live", True)
+
+    async def ready(self) -> bool:
+        """Whether every node can be reached, and we are not about to end."""
+        return not self.draining and not await self._house.about.probe.failures()
+
+    async def _ready(self, body: bytes, context: Context) -> bytes:
+        return self._house.codec.grpc.said("ready", await self.ready())
+
+    async def _server_metadata(self, body: bytes, context: Context) -> bytes:
+        return self._house.codec.grpc.said("server-metadata", self._house.codec.rest.pages["/v2"])
+
+    async def _graph_metadata(self, body: bytes, context: Context) -> bytes:
+        found = await self._house.about.graph_metadata(context, Form.PROTO)
+        return self._house.codec.grpc.said("graph-metadata", found)
+
+    async def _metadata(self, body: bytes, context: Context) -> bytes:
+        about = self._house.about
+        name = self._house.codec.grpc.model("metadata", body)
+        if about.names_graph(name):
+            return await self._graph_metadata(body, context)
+        return (await about.metadata(about.node(name), context, Form.PROTO)).body
+
+    async def _status(self, body: bytes, context: Context) -> bytes:
+        about = self._house.about
+        name = self._house.codec.grpc.model("status", body)
+        if about.names_graph(name):
+            return self._house.codec.grpc.status_from_json({"ready": await self.ready()})
+        return (await about.status(about.node(name), context, Form.PROTO)).body
+
+
+def _puid(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    return next((value for key, value in metadata if key == PUID and isinstance(value, str)), "")
