@@ -102,6 +102,13 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         part="rollout",
         group=ROLLOUTS_GROUP,
+        resources=("seldonrollouts",),
+        verbs=("patch",),
+        why="a finalizer where its traffic is to be looked after when it is deleted; never its spec",
+    ),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
         resources=("seldonrollouts/status",),
         verbs=("patch",),
         why="its answer",

@@ -143,6 +143,11 @@ class RolloutSpec(ApiModel):
     """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
     """How many old revisions can be gone back to."""
+    adopt: bool = False
+    """Take over the SeldonDeployment of this name, or what a rollout of this name kept serving, without a failed
+    request."""
+    deletion_policy: Literal["Delete", "KeepStable"] = "Delete"
+    """What becomes of the traffic when the rollout is deleted: it ends, or stable goes on serving it unattended."""
     bake: Bake | None = None
     """A canary is crowned only after it; with a shadow, after the canary that follows it."""
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from controller import clock
 from controller.api.deployment import SeldonDeploymentStatus
+from controller.api.meta import ADOPTED_ANNOTATION
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
 from controller.deployment.blueprints import Blueprint, Blueprints
@@ -91,6 +92,8 @@ class DeploymentController:
         raw = self._cluster.get(SELDON_DEPLOYMENT, *key)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
             return None  # what it owned goes with it, by its owner references
+        if (raw["metadata"].get("annotations") or {}).get(ADOPTED_ANNOTATION):
+            return None  # a rollout takes it over: its pods serve as they are until they go
         now = clock.now()
         try:
             return await self._reconcile(raw, now)

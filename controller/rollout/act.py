@@ -8,17 +8,17 @@ from controller.rollout import actions
 from controller.rollout.actions import Action
 
 
-async def act(cluster: Cluster, namespace: str, todo: tuple[Action, ...]) -> None:
-    """Carry out a decision's actions.
+async def act(cluster: Cluster, namespace: str, name: str, todo: tuple[Action, ...]) -> None:
+    """Carry out a decision's actions for the rollout of this name.
 
     Raises:
         ApiError: one of them failed; those after it were not tried.
     """
     for action in todo:
-        await _one(cluster, namespace, action)
+        await _one(cluster, namespace, name, action)
 
 
-async def _one(cluster: Cluster, namespace: str, action: Action) -> None:
+async def _one(cluster: Cluster, namespace: str, name: str, action: Action) -> None:
     match action:
         case actions.KeepRevision():
             await cluster.apply(resources.CONTROLLER_REVISION, _copy(action.object))
@@ -26,6 +26,20 @@ async def _one(cluster: Cluster, namespace: str, action: Action) -> None:
             await cluster.apply(resources.SELDON_DEPLOYMENT, _copy(action.object))
         case actions.ApplyRoute():
             await cluster.apply(resources.VIRTUAL_SERVICE, _copy(action.object))
+        case actions.TakeRoute(patch, version):
+            await cluster.merge_patch(
+                resources.VIRTUAL_SERVICE, namespace, name, _copy(patch), resource_version=version
+            )
+        case actions.MarkDeployment(patch, version):
+            await cluster.merge_patch(
+                resources.SELDON_DEPLOYMENT, namespace, name, _copy(patch), resource_version=version
+            )
+        case actions.ReleaseDeployment(child, version):
+            released = {"metadata": {"ownerReferences": None}}
+            await cluster.merge_patch(resources.SELDON_DEPLOYMENT, namespace, child, released, resource_version=version)
+        case actions.HoldRollout(finalizers, version):
+            held = {"metadata": {"finalizers": list(finalizers) or None}}
+            await cluster.merge_patch(resources.SELDON_ROLLOUT, namespace, name, held, resource_version=version)
         case actions.DeleteDeployment():
             await cluster.delete(resources.SELDON_DEPLOYMENT, namespace, action.name, uid=action.uid or None)
         case actions.ForgetRevision():

@@ -30,6 +30,39 @@ class ApplyRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeRoute:
+    """Make a standing VirtualService ours, or another's, in one write: owner and routes at once."""
+
+    patch: Mapping[str, Any]
+    version: str
+    """The resourceVersion that was decided on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDeployment:
+    """Mark the SeldonDeployment that is taken over, so that no operator touches it; or take the mark off."""
+
+    patch: Mapping[str, Any]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDeployment:
+    """Take our owner reference off a child, which goes on serving without us."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRollout:
+    """Set the rollout's finalizers: with ours, its traffic is looked after when it is deleted."""
+
+    finalizers: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteDeployment:
     """Take down a revision's SeldonDeployment: it has had no traffic for the scale-down delay."""
 
@@ -44,7 +77,17 @@ class ForgetRevision:
     name: str
 
 
-Action = KeepRevision | ApplyDeployment | ApplyRoute | DeleteDeployment | ForgetRevision
+Action = (
+    KeepRevision
+    | ApplyDeployment
+    | ApplyRoute
+    | TakeRoute
+    | MarkDeployment
+    | ReleaseDeployment
+    | HoldRollout
+    | DeleteDeployment
+    | ForgetRevision
+)
 
 
 @dataclass(frozen=True, slots=True)

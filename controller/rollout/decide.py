@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from controller.api import names
 from controller.api.arms import RevisionStatus
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
-from controller.rollout import actions, answers, effects, intents, pins, revisions, stages, traffic
+from controller.rollout import actions, adoption, answers, effects, intents, leaving, pins, revisions, stages, traffic
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
@@ -24,6 +24,11 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
 
     Total and deterministic. On a world where its actions took effect and nothing else changed it asks for nothing more.
     """
+    if obs.deleting is not None:
+        return leaving.leave(obs, now=now)
+    if (held := leaving.hold(obs)) is not None:
+        # Before anything else: what begins after it is looked after to its end.
+        return Decision(actions=(held,), status=obs.status, requeue_after=timedelta())
     before = obs.status.history[-1:] if obs.status.history else ()
     status = pins.refreshed(obs, words.refresh(obs, now=now), now=now)
     status = _adopt_orphans(obs, status, now)
@@ -146,17 +151,18 @@ def _decision(
     before: tuple[HistoryEntry, ...],
 ) -> Decision:
     route = _route(obs, ground)
-    if ground.split is not None and (route is not None or ground.applied):
+    if ground.split is not None and (route or ground.applied):
         routes = names.stable_hash(traffic.virtual_service(obs, ground.split)["spec"])
         # A route that we do not remember was written by a pass that was cut off before its status.
-        if route is not None or routes != status.weights.route_hash:
+        if route or routes != status.weights.route_hash:
             status = _moved(status, routes, now)
-    todo: list[Action] = [*_keep(obs, status), *_deploy(obs, status), *([route] if route else [])]
+    todo: list[Action] = [*_keep(obs, status), *_deploy(obs, status), *route]
     status, removals, due = _remove(obs, status, ground, now)
+    goodbye, later = adoption.farewell(obs, status, ground, _delay(obs), now=now)
     blocked = _since(view.blocked, obs.status.blocked_on, now)
     status = status.model_copy(
         update={
-            "weights": status.weights.model_copy(update={"verified": ground.verified and route is None}),
+            "weights": status.weights.model_copy(update={"verified": ground.verified and not route}),
             "blocked_on": blocked,
             "replicas": sum(words.pods(child)[0] for child in obs.children.values()),
             "selector": f"rollouts.seldon.io/rollout={obs.name}",
@@ -164,9 +170,9 @@ def _decision(
     )
     status = status.model_copy(update={"message": words.describe(status, obs, blocked)})
     status = words.conditions(status, obs, ground, now=now)
-    wakes = [instant for instant in (view.wake, due) if instant is not None]
+    wakes = [instant for instant in (view.wake, due, later) if instant is not None]
     return Decision(
-        actions=(*todo, *removals, *_forget(obs, status)),
+        actions=(*todo, *removals, *goodbye, *_forget(obs, status)),
         status=status,
         announcements=_announce(status, before),
         requeue_after=max(min(wakes) - now, timedelta()) if wakes else None,
@@ -232,21 +238,25 @@ def _compared(desired: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in desired.items() if key != "apiVersion"}
 
 
-def _route(obs: Observed, ground: Ground) -> actions.ApplyRoute | None:
+def _route(obs: Observed, ground: Ground) -> list[Action]:
     if ground.split is None or ground.applied or not obs.mesh or obs.in_the_way:
-        return None
+        return []
     desired = traffic.virtual_service(obs, ground.split)
-    if obs.route is not None:
-        version = (obs.route.live.get("metadata") or {}).get("resourceVersion")
-        desired["metadata"]["resourceVersion"] = version
-    return actions.ApplyRoute(desired)
+    if obs.route is None or not obs.route.ours:
+        return adoption.take(obs, desired)
+    desired["metadata"]["resourceVersion"] = (obs.route.live.get("metadata") or {}).get("resourceVersion")
+    return [actions.ApplyRoute(desired)]
+
+
+def _delay(obs: Observed) -> timedelta:
+    return obs.spec.scale_down_delay if obs.spec else timedelta(seconds=30)
 
 
 def _remove(
     obs: Observed, status: RolloutStatus, ground: Ground, now: datetime
 ) -> tuple[RolloutStatus, list[Action], datetime | None]:
     """Take down retired children that had no traffic for the scale-down delay; say when the next is due."""
-    delay = obs.spec.scale_down_delay if obs.spec else timedelta(seconds=30)
+    delay = _delay(obs)
     kept, removals, due = [], [], None
     for retired in status.retired_revisions:
         child = obs.children.get(retired.hash)

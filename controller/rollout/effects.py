@@ -47,7 +47,8 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             failed = {"message": f"the analysis was failed by {by}{_said(intent)}"}
             return _reject(obs, status, phase, now, by=by, reason=_worst(status, now).model_copy(update=failed))
         case Event.FIRST_SERVING:
-            return _crown(status, phase, now, "the first revision serves all traffic")
+            over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
+            return _crown(status, phase, now, f"the first revision serves all traffic{over}")
         case Event.CANARY_SERVES_ALL:
             return _crown(status, phase, now, "")
         case Event.STEP_DONE | Event.SKIP:

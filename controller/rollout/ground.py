@@ -43,8 +43,11 @@ def survey(obs: Observed, status: RolloutStatus, *, now: datetime) -> Ground:
         return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle))
     if split is None:
         return Ground(split=None, blocked=blocked)
-    applied = obs.route is not None and traffic.covers(
-        traffic.virtual_service(obs, split)["spec"], obs.route.live.get("spec")
+    # A route that is another's has this split only when it has become ours.
+    applied = (
+        obs.route is not None
+        and obs.route.ours
+        and traffic.covers(traffic.virtual_service(obs, split)["spec"], obs.route.live.get("spec"))
     )
     if not applied or obs.route is None:
         return Ground(split=split, blocked=blocked)

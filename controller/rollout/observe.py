@@ -1,18 +1,20 @@
 """Observe: every read of a pass, in one place. The cluster's objects become Observed; nothing is decided here."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from controller.api import names
-from controller.api.meta import INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
+from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import AnalysisStatus, RolloutSpec, RolloutStatus
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import intents, judging, revisions
-from controller.rollout.observed import Child, Observed, Route, RoutingDefaults, TrafficWindow
+from controller.rollout import adoption, intents, judging, revisions
+from controller.rollout.observed import Adoptee, Child, Observed, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
 _ACCEPTANCE = ("Accepted", "Reconciled")
@@ -30,10 +32,21 @@ def observe(
     meta = rollout["metadata"]
     namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
     spec, invalid = _spec(rollout)
+    status = _status(rollout)
     stored = _stored(cluster, uid)
     objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
+    begun = status.stable_revision is not None or any(_role(child) == "stable" for child in objects)
+    adopts = (rollout.get("spec") or {}).get("adopt") is True and not begun
+    adoptee = _adoptee(cluster.get(resources.SELDON_DEPLOYMENT, namespace, name), uid, adopts=adopts)
+    objects += _kept(cluster, namespace, name) if adopts else []
     known = {**_from_children(objects), **stored}
-    target = _target(rollout, known) if spec is not None else None
+    template = (rollout.get("spec") or {}).get("template") or {}
+    if adoptee is not None and not begun and spec is not None:
+        template = adoption.template(adoptee.live)
+        spec, invalid = (None, problem) if (problem := _unfit(template)) else (spec, invalid)
+    target = _target(template, known) if spec is not None else None
+    defaults = _defaults(rollout, defaults)
+    route = _route(cluster, namespace, name, uid)
     if target is not None:
         known = {**known, target.hash: target}
     return Observed(
@@ -45,17 +58,22 @@ def observe(
         spec=spec,
         invalid=invalid,
         target=target,
-        status=_status(rollout),
+        status=status,
         intent=intents.parse_intent((meta.get("annotations") or {}).get(INTENT_ANNOTATION)),
         revisions=known,
         stored=frozenset(stored),
         children={child.hash: child for child in (_child(cluster, obj) for obj in objects)},
-        route=_route(cluster, namespace, name, uid),
+        route=route,
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
-        in_the_way=_in_the_way(cluster, namespace, name, uid),
+        in_the_way=_in_the_way(
+            cluster, namespace, name, uid, adoptee, route, adopts=adopts, spec=spec, defaults=defaults
+        ),
         defaults=defaults,
+        adoptee=adoptee,
+        finalizers=tuple(meta.get("finalizers") or ()),
+        deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
     )
 
 
@@ -110,8 +128,47 @@ def _from_children(objects: list[dict[str, Any]]) -> dict[str, Revision]:
     return found
 
 
-def _target(rollout: dict[str, Any], known: Mapping[str, Revision]) -> Revision:
-    template = rollout["spec"]["template"]
+def _role(child: dict[str, Any]) -> str:
+    return str((child["metadata"].get("labels") or {}).get(ROLE_LABEL, ""))
+
+
+def _adoptee(live: dict[str, Any] | None, uid: str, *, adopts: bool) -> Adoptee | None:
+    """What is taken over: it may be, or it was begun with. One that comes back later is in the way."""
+    if live is None or _leaving(live) or resources.owned_by(live) is not None:
+        return None
+    marked = (live["metadata"].get("annotations") or {}).get(ADOPTED_ANNOTATION) == uid
+    return Adoptee(live=live, marked=marked) if marked or adopts else None
+
+
+def _kept(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
+    """What a deleted rollout of this name left serving."""
+    found = cluster.selected(resources.SELDON_DEPLOYMENT, namespace, {ROLLOUT_LABEL: name})
+    return [each for each in found if resources.owned_by(each) is None and not _leaving(each)]
+
+
+def _unfit(template: Mapping[str, Any]) -> str:
+    """Say why a live SeldonDeployment cannot be a revision."""
+    try:
+        revisions.check_template(template)
+    except InvalidSpecError as error:
+        return f"the SeldonDeployment to be taken over cannot be a revision: {error}"
+    return ""
+
+
+def _defaults(rollout: dict[str, Any], defaults: RoutingDefaults) -> RoutingDefaults:
+    """Where a SeldonDeployment with the template's annotations would be attached."""
+    template = (rollout.get("spec") or {}).get("template")
+    template = template if isinstance(template, dict) else {}
+    places = [(template.get("metadata") or {}), (template.get("spec") or {})]
+    found: dict[str, str] = {}
+    for place in places:
+        found |= (place.get("annotations") or {}) if isinstance(place, dict) else {}
+    hosts = tuple(host.strip() for host in str(found.get("seldon.io/istio-host") or "").split(",") if host.strip())
+    gateway = found.get("seldon.io/istio-gateway")
+    return replace(defaults, hosts=hosts or defaults.hosts, gateways=(gateway,) if gateway else defaults.gateways)
+
+
+def _target(template: Mapping[str, Any], known: Mapping[str, Revision]) -> Revision:
     digest = revisions.template_hash(template)
     if digest in known and known[digest].number:
         return Revision(hash=digest, number=known[digest].number, template=template)
@@ -166,16 +223,41 @@ def _accepted(obj: dict[str, Any]) -> tuple[bool | None, str]:
     return None, ""
 
 
-def _in_the_way(cluster: Cluster, namespace: str, name: str, uid: str) -> str:
-    for resource in (resources.VIRTUAL_SERVICE, resources.SELDON_DEPLOYMENT):
-        obj = cluster.get(resource, namespace, name)
-        ours = obj is None or resources.owned_by(obj) == uid
-        if not ours and not _leaving(obj or {}):
-            return (
-                f"{resource.kind} {namespace}/{name} is not this rollout's and is not taken over: "
-                "delete it, or give the rollout another name"
-            )
-    return ""
+def _in_the_way(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    uid: str,
+    adoptee: Adoptee | None,
+    route: Route | None,
+    *,
+    adopts: bool,
+    spec: RolloutSpec | None,
+    defaults: RoutingDefaults,
+) -> str:
+    """Say what stands under a name of ours and is not taken over, and how to go on."""
+    live = cluster.get(resources.SELDON_DEPLOYMENT, namespace, name)
+    about = f"SeldonDeployment {namespace}/{name}"
+    if live is not None and adoptee is None and resources.owned_by(live) != uid and not _leaving(live):
+        return (
+            f"{about} is not this rollout's and is not taken over: delete it, or give the rollout another name; "
+            "before a first revision serves, `adopt: true` in the spec takes it over"
+        )
+    if route is None or route.ours or _leaving(dict(route.live)):
+        return ""
+    meta = route.live["metadata"]
+    owner = resources.owned_by(dict(route.live))
+    of_adoptee = adoptee is not None and owner == adoptee.live["metadata"]["uid"]
+    left = owner is None and (meta.get("labels") or {}).get(ROLLOUT_LABEL) == name
+    if not of_adoptee and not (adopts and left):
+        return (
+            f"VirtualService {namespace}/{name} is not this rollout's and is not taken over: "
+            "delete it, or give the rollout another name"
+        )
+    routing = spec.routing if spec is not None else None
+    hosts = (routing.hosts if routing else ()) or defaults.hosts
+    gateways = (routing.gateways if routing else ()) or defaults.gateways
+    return adoption.objection(route.live, hosts, gateways, about if of_adoptee else f"VirtualService {name}")
 
 
 def key_of_owned(obj: dict[str, Any]) -> list[tuple[str, str]]:

@@ -44,6 +44,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adoptee:
+    """The SeldonDeployment of the rollout's name that it takes over."""
+
+    live: Mapping[str, Any]
+    marked: bool
+    """It says that it is this rollout's: no operator touches it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficWindow:
     """Requests that the gateway counted in the last window, by revision."""
 
@@ -119,3 +128,8 @@ class Observed:
     in_the_way: str = ""
     """An object of the same name that is not ours, and how to go on."""
     defaults: RoutingDefaults = field(default_factory=RoutingDefaults)
+    adoptee: Adoptee | None = None
+    finalizers: tuple[str, ...] = ()
+    """The rollout's."""
+    deleting: datetime | None = None
+    """Since when it is being deleted."""

@@ -11,6 +11,7 @@ from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.spec import Comparison
 from controller import clock
+from controller.api.meta import FINALIZER
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.cluster import Cluster
@@ -18,6 +19,7 @@ from controller.kube.watches import Watch
 from controller.queue import Key
 from controller.rollout import gate, judging
 from controller.rollout.act import act
+from controller.rollout.actions import HoldRollout
 from controller.rollout.decide import decide
 from controller.rollout.observe import key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
@@ -93,7 +95,8 @@ class RolloutController:
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
             self._webhooks.forget(key)
-            return None
+            if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
+                return None
         obs = observe(
             self._cluster,
             rollout,
@@ -103,8 +106,12 @@ class RolloutController:
         )
         obs = replace(obs, answer=self._answer(key, obs))
         decision = decide(obs, now=clock.now())
-        await act(self._cluster, obs.namespace, decision.actions)
+        await act(self._cluster, obs.namespace, obs.name, decision.actions)
+        if any(isinstance(each, HoldRollout) for each in decision.actions):
+            return decision.requeue_after  # the rollout is newer than what was decided on, or gone
         await self._write(rollout, decision.status)
+        if obs.deleting is not None:
+            return decision.requeue_after
         self._track(key, judging.comparison(obs, decision.status))
         for said in decision.announcements:
             log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)

@@ -103,9 +103,11 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
         case Phase.INVALID:
             return obs.invalid or "the spec is not valid"
         case Phase.PENDING:
-            return f"the first revision is starting{waits}"
+            over = f", to take over SeldonDeployment {obs.namespace}/{obs.name}" if obs.adoptee else ""
+            return f"the first revision is starting{over}{waits}"
         case Phase.HEALTHY:
-            return f"revision {stable.number if stable else '?'} serves all traffic{_pinned(status)}{waits}"
+            also = f"{_pinned(status)}{_drains(obs)}"
+            return f"revision {stable.number if stable else '?'} serves all traffic{also}{waits}"
         case Phase.PROGRESSING | Phase.PAUSED:
             index, count = status.current_step_index, status.step_count
             step = f"step {index + 1} of {count}" if index < count else f"all {count} steps are done"
@@ -122,6 +124,10 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
         case Phase.DEGRADED:
             last = status.rejected[-1].message if status.rejected else "the revision was rejected"
             return f"rolled back to revision {stable.number if stable else '?'}: {last}"
+
+
+def _drains(obs: Observed) -> str:
+    return f"; SeldonDeployment {obs.namespace}/{obs.name}, which it took over, drains" if obs.adoptee else ""
 
 
 def _pinned(status: RolloutStatus) -> str:

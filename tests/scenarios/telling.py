@@ -24,7 +24,8 @@ def tell(path: Path) -> str:
     try:
         with world.on_simulated_time():
             world.start_controller()
-            world.create(raw.get("model", "good-0"), strategy=raw["strategy"], **raw.get("spec", {}))
+            if "strategy" in raw:
+                world.create(raw.get("model", "good-0"), strategy=raw["strategy"], **raw.get("spec", {}))
             for at, kind, *values in raw["timeline"]:
                 world.timeline.run_until(at)
                 transcript.say("----", f"{kind} {' '.join(map(str, values))}".rstrip())

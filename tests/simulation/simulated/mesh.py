@@ -90,9 +90,7 @@ class Mesh:
         route = self.effective.get(name)
         weights: dict[str, float] = {}
         copies: dict[str, float] = {}
-        for http in route["spec"]["http"] if route else ():
-            if http.get("name") != "rest":
-                continue
+        for http in _rest(route) if route else ():
             parts = http["route"]
             given = [part.get("weight", 0) for part in parts] if len(parts) > 1 else [100]
             for part, weight in zip(parts, given, strict=True):
@@ -107,3 +105,9 @@ class Mesh:
         """Say whether the route in effect sends or copies anything to a host."""
         weights, copies = self.shares(name)
         return bool(weights.get(host)) or bool(copies.get(host))
+
+
+def _rest(route: Object) -> list[Object]:
+    """The route of REST requests: by its name, or the first of a SeldonDeployment's own, which have none."""
+    http = route["spec"]["http"]
+    return [each for each in http if each.get("name") == "rest"] or [each for each in http[:1] if "name" not in each]

@@ -64,8 +64,8 @@ class Transcript:
             self.say("route", route)
 
     def _shares(self, obj: dict[str, Any]) -> str:
-        for http in obj["spec"]["http"]:
-            if http.get("name") == "rest":
+        for index, http in enumerate(obj["spec"]["http"]):
+            if http.get("name") == "rest" or (index == 0 and "name" not in http):
                 parts = [f"{self._who(part)} {part.get('weight', 100)} %" for part in http["route"]]
                 parts += [
                     f"{self._who(each)} gets {each['percentage']['value']:g} % copied"

@@ -123,6 +123,19 @@ class World:
             actor=PERSON,
         )
 
+    def do_deployment(self, model: str, replicas: int = 3) -> None:
+        """Apply a SeldonDeployment of the rollout's name, which no rollout knows of yet."""
+        meta = {"name": self.rollout, "namespace": NAMESPACE_NAME}
+        self.api.create(SELDON_DEPLOYMENT, {"metadata": meta, **template(model, replicas)}, actor=PERSON)
+
+    def do_adopt(self, model: str, policy: str = "Delete", replicas: int = 3) -> None:
+        """Apply a rollout that takes over what serves under its name."""
+        self.create(model, replicas, adopt=True, deletionPolicy=policy)
+
+    def do_delete(self) -> None:
+        """Delete the rollout."""
+        self.api.delete(SELDON_ROLLOUT, self.rollout, actor=PERSON)
+
     def _patch(self, patch: Object) -> None:
         self.api.merge(SELDON_ROLLOUT, self.rollout, patch, actor=PERSON)
 

@@ -1,0 +1,129 @@
+"""Leaving: what becomes of the traffic when a rollout is deleted. Pure.
+
+Without our finalizer nothing is to be done: what the rollout owns goes with it. With it, either stable is kept: the
+half-way canary loses its traffic and drains, then route and stable are released and go on serving; or an adoption that
+was under way is undone. Both end, whatever stands in their way: after the progress deadline what serves is left alone.
+"""
+
+from datetime import datetime, timedelta
+
+from controller.api import names
+from controller.api.meta import FINALIZER
+from controller.api.rollout import BlockedOn, RolloutStatus
+from controller.rollout import actions, adoption, traffic
+from controller.rollout import status as words
+from controller.rollout.actions import Action, Decision
+from controller.rollout.ground import Ground, survey
+from controller.rollout.observed import Observed
+from controller.rollout.stages import changed, unrouted
+from controller.rollout.traffic import Split
+
+_DEADLINE = timedelta(minutes=10)
+
+
+def hold(obs: Observed) -> actions.HoldRollout | None:
+    """Return the write of the finalizer, where it is needed and missing, or there and not needed."""
+    if obs.spec is None:
+        return None
+    needed = obs.adoptee is not None or obs.spec.deletion_policy == "KeepStable"
+    if needed == (FINALIZER in obs.finalizers):
+        return None
+    others = tuple(each for each in obs.finalizers if each != FINALIZER)
+    return actions.HoldRollout((*others, FINALIZER) if needed else others, obs.resource_version)
+
+
+def leave(obs: Observed, *, now: datetime) -> Decision:
+    """Say what to do for a rollout that is being deleted."""
+    if FINALIZER not in obs.finalizers:
+        return Decision(actions=(), status=obs.status)
+    if obs.adoptee is not None and obs.adoptee.marked:
+        return _undo(obs, now)
+    if obs.spec is not None and obs.spec.deletion_policy == "Delete":
+        return Decision(actions=(_end(obs),), status=obs.status)
+    return _keep_stable(obs, now)
+
+
+def _end(obs: Observed) -> actions.HoldRollout:
+    return actions.HoldRollout(tuple(each for each in obs.finalizers if each != FINALIZER), obs.resource_version)
+
+
+def _wait(obs: Observed, status: RolloutStatus, todo: list[Action], why: str, due: datetime, now: datetime) -> Decision:
+    blocked = BlockedOn(kind="mesh", message=why, since=obs.deleting)
+    status = changed(status, blocked_on=blocked, message=f"being deleted: {why}")
+    return Decision(actions=tuple(todo), status=status, requeue_after=max(due - now, timedelta()))
+
+
+def _times(obs: Observed) -> tuple[timedelta, datetime]:
+    """Return the scale-down delay, and when what serves is left alone at the latest."""
+    if obs.deleting is None:
+        raise ValueError(f"{obs.namespace}/{obs.name} is not being deleted")
+    delay = obs.spec.scale_down_delay if obs.spec else timedelta(seconds=30)
+    patience = obs.spec.progress_deadline if obs.spec else _DEADLINE
+    return delay, obs.deleting + max(patience, delay)
+
+
+def _undo(obs: Observed, now: datetime) -> Decision:
+    """Give the VirtualService back, and let our pods drain before they go with the rollout."""
+    delay, latest = _times(obs)
+    status = obs.status
+    if back := adoption.give_back(obs):
+        status = changed(status, weights=status.weights.model_copy(update={"changed_at": now}))
+        return _wait(obs, status, back, "traffic goes back to the SeldonDeployment", now + delay, now)
+    due = (status.weights.changed_at or now) + delay
+    waits = obs.route is not None and obs.route.accepted is False
+    if status.weights.changed_at is not None and now < latest and (waits or now < due):
+        return _wait(obs, status, [], "connections drain", min(max(due, now + timedelta(seconds=1)), latest), now)
+    return Decision(actions=(*adoption.unmark(obs), _end(obs)), status=status)
+
+
+def _keep_stable(obs: Observed, now: datetime) -> Decision:
+    delay, latest = _times(obs)
+    status = unrouted(words.refresh(obs, now=now))
+    stable = status.stable_revision
+    if stable is None or stable.hash not in obs.children or obs.route is None or not obs.route.ours:
+        return _release(obs, status, frozenset({stable.hash}) if stable else frozenset())
+    ground = survey(obs, status, now=now)
+    if not _settled(ground, stable.hash):
+        # Too late to wait on: whoever the mesh still leads requests to is kept.
+        everybody = frozenset(obs.children)
+        return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
+    kept = frozenset({stable.hash})
+    due = (status.weights.changed_at or now) + delay
+    if len(obs.children) > len(kept) and now < min(due, latest):
+        return _wait(obs, status, [], "the canary's connections drain", due, now)
+    return _release(obs, status, kept)
+
+
+def _settled(ground: Ground, stable: str) -> bool:
+    return ground.split == Split(stable=stable) and ground.in_effect
+
+
+def _move(obs: Observed, status: RolloutStatus, ground: Ground, latest: datetime, now: datetime) -> Decision:
+    todo: list[Action] = []
+    if ground.split is not None and not ground.applied and obs.mesh and not obs.in_the_way and obs.route is not None:
+        desired = traffic.virtual_service(obs, ground.split)
+        desired["metadata"]["resourceVersion"] = obs.route.live["metadata"].get("resourceVersion")
+        todo.append(actions.ApplyRoute(desired))
+        routes = names.stable_hash(desired["spec"])
+        weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
+        status = changed(status, weights=weights)
+    why = ground.blocked.message if ground.blocked else ground.trouble or "all traffic goes to stable"
+    return _wait(obs, status, todo, why, min(ground.settles_at or latest, latest), now)
+
+
+def _release(obs: Observed, status: RolloutStatus, kept: frozenset[str]) -> Decision:
+    """Delete what does not serve, take our name off what does, and let the rollout go."""
+    todo: list[Action] = [
+        actions.DeleteDeployment(child.name, child.live["metadata"].get("uid", ""))
+        for digest, child in sorted(obs.children.items())
+        if digest not in kept
+    ]
+    if obs.route is not None and obs.route.ours and kept:
+        version = obs.route.live["metadata"].get("resourceVersion", "")
+        todo.append(actions.TakeRoute({"metadata": {"ownerReferences": None}}, version))
+    todo += [
+        actions.ReleaseDeployment(child.name, child.live["metadata"].get("resourceVersion", ""))
+        for digest, child in sorted(obs.children.items())
+        if digest in kept
+    ]
+    return Decision(actions=(*todo, _end(obs)), status=status)
