@@ -11,6 +11,8 @@ from controller.kube.resources import Resource
 
 FIELD_MANAGER = "seldon-rollouts"
 JSON = "application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+"""Rows with the printer columns of a kind, in the place of its objects."""
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
@@ -30,6 +32,7 @@ class Request:
         query: the query's parameters, in order.
         body: the bytes to send, if any.
         content_type: what the body is.
+        accept: what the answer is to be.
         idempotent: whether sending it twice does no harm when the first answer was lost.
         about: what it is about, for messages, without any content.
     """
@@ -40,6 +43,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     content_type: str = JSON
+    accept: str = JSON
     idempotent: bool = False
     about: str = ""
 
@@ -92,8 +96,9 @@ def list_page(
     fields: str = "",
     limit: int = 500,
     continue_token: str = "",
+    accept: str = JSON,
 ) -> Request:
-    """Read one page of objects; a limit of 0 reads all of them at once."""
+    """Read one page of objects, or of rows (`TABLE`); a limit of 0 reads all of them at once."""
     query = (
         ("labelSelector", labels),
         ("fieldSelector", fields),
@@ -105,6 +110,7 @@ def list_page(
         method="GET",
         path=resource.collection(namespace),
         query=tuple((name, value) for name, value in query if value),
+        accept=accept,
         idempotent=True,
         about=_about("list", resource, namespace),
     )

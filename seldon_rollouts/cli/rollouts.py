@@ -1,24 +1,30 @@
-"""Commands that look at rollouts: where they are, what happened, and why."""
+"""Commands that look at rollouts: where they are, what happened, why, and how revisions differ."""
 
 import asyncio
-import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-import yaml
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from controller import clock
+from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
 from seldon_rollouts import explain as words
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
+from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.view.base import status_of
+from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
+from seldon_rollouts.view.tree import Part, tree
 
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
-Output = Annotated[str, typer.Option("--output", "-o", help="text, json or yaml.")]
-EXIT = {"Healthy": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
+EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
 """Exit codes of `status`; anything still moving is 2."""
+LOOK_SECONDS = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,59 +34,102 @@ def add_to(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("history")(history)
     app.command("explain")(explain)
+    app.command("diff")(compare)
 
 
 def list_rollouts(
     namespace: Namespace = "default",
     everywhere: Everywhere = False,
-    output: Output = "text",
+    output: Output = Format.TEXT,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """List rollouts: phase, step, weight, verdict; those that need attention first."""
+    where = None if everywhere else namespace
+    if output in (Format.JSON, Format.YAML):
+        objects, _ = run(kubeconfig, context, lambda client: client.list(resources.SELDON_ROLLOUT, where))
+        data(output, {"apiVersion": "v1", "kind": "List", "items": objects})
+        return
+    rows = sorted(run(kubeconfig, context, lambda client: client.table(resources.SELDON_ROLLOUT, where)), key=_urgency)
+    if output is Format.NAME:
+        print("".join(f"{resources.SELDON_ROLLOUT.name}/{row['metadata']['name']}\n" for row in rows), end="")
+        return
+    _show(rows, wide=output is Format.WIDE)
 
-    async def work(client: Client) -> list[dict[str, Any]]:
-        found, _ = await client.list(resources.SELDON_ROLLOUT, None if everywhere else namespace)
-        return found
 
-    found = sorted(run(kubeconfig, context, work), key=words.urgency)
-    if output != "text":
-        _print(output, {"items": found})
+def _urgency(row: dict[str, Any]) -> tuple[int, str, str]:
+    meta = row["metadata"]
+    return words.urgency(str(row.get("Phase") or "")), meta["namespace"], meta["name"]
+
+
+def _show(rows: Sequence[dict[str, Any]], *, wide: bool) -> None:
+    if not rows:
+        line("no rollouts found")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "MESSAGE"):
-        table.add_column(heading, overflow="fold")
-    for rollout in found:
-        table.add_row(*words.row(rollout))
-    CONSOLE.print(table if found else "no rollouts found")
+    for heading in ("NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "AGE"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("MESSAGE", overflow="fold" if wide else "ellipsis", no_wrap=not wide)
+    for row in rows:
+        moving = row.get("Canary") is not None
+        phase = str(row.get("Phase") or "")
+        table.add_row(
+            row["metadata"]["namespace"],
+            row["metadata"]["name"],
+            Text(phase, style=words.style(phase)),
+            f"{min((row.get('Step') or 0) + 1, row.get('Steps') or 0)}/{row.get('Steps') or 0}" if moving else "",
+            f"{row.get('Weight') or 0:g}%" if moving else "",
+            str(row.get("Verdict") or "") if moving else "",
+            str(row.get("Age") or ""),
+            Text(str(row.get("Message") or "")),
+        )
+    CONSOLE.print(table)
 
 
 def get(
     name: str,
     namespace: Namespace = "default",
-    output: Output = "text",
+    output: Output = Format.TEXT,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Show one rollout: revisions, weights, verdicts and reasons."""
+    """Show one rollout as a tree: revisions with weights and verdicts, SeldonDeployments, Deployments and pods."""
+    if output not in (Format.TEXT, Format.WIDE):
+        rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+        if not data(output, rollout):
+            print(f"{resources.SELDON_ROLLOUT.name}/{name}")
+        return
+    run(kubeconfig, context, lambda client: _watch(client, namespace, name, watch=watch))
 
-    async def work(client: Client) -> None:
-        last = ""
+
+async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> None:
+    shown = await _look(client, namespace, name)
+    if not watch:
+        CONSOLE.print(words.drawn(*shown))
+        return
+    with Live(words.drawn(*shown), console=CONSOLE, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
-            rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
-            version = rollout["metadata"]["resourceVersion"]
-            if version != last:
-                if output == "text":
-                    CONSOLE.print(words.tree(rollout))
-                else:
-                    _print(output, rollout)
-            last = version
-            if not watch:
-                return
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_SECONDS)
+            before, shown = shown, await _look(client, namespace, name)
+            if shown != before:
+                live.update(words.drawn(*shown), refresh=True)
 
-    run(kubeconfig, context, work)
+
+async def _look(client: Client, namespace: str, name: str) -> tuple[Part, RolloutStatus]:
+    """Read a rollout and what belongs to it."""
+    rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+    children, _ = await client.list(resources.SELDON_DEPLOYMENT, namespace, labels=f"{ROLLOUT_LABEL}={name}")
+    names = ",".join(sorted(child["metadata"]["name"] for child in children))
+    below: list[list[Any]] = [[], []]
+    if names:
+        labels = f"{DEPLOYMENT_LABEL} in ({names})"
+        found = await asyncio.gather(
+            client.list(resources.DEPLOYMENT, namespace, labels=labels),
+            client.list(resources.POD, namespace, labels=labels),
+        )
+        below = [objects for objects, _ in found]
+    return tree(rollout, children, *below), status_of(rollout)
 
 
 def status(
@@ -101,44 +150,65 @@ def status(
             current = found.observed_generation == rollout["metadata"]["generation"]
             if not wait or (current and found.phase in EXIT) or clock.now().timestamp() > deadline:
                 return found
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_SECONDS)
 
     found = run(kubeconfig, context, work)
-    CONSOLE.print(f"{found.phase}: {found.message}", highlight=False, soft_wrap=True)
+    line(f"{found.phase}: {found.message}")
     raise typer.Exit(EXIT.get(found.phase, 2))
 
 
 def history(
-    name: str, namespace: Namespace = "default", kubeconfig: Kubeconfig = None, context: Context = None
+    name: str,
+    namespace: Namespace = "default",
+    output: Output = Format.TEXT,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Print what happened to a rollout, newest last."""
-    found = _status(name, namespace, kubeconfig, context)
-    for entry in found.history:
-        CONSOLE.print(
-            f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.type:<16} {entry.message}", highlight=False, soft_wrap=True
-        )
+    rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+    if data(output, (rollout.get("status") or {}).get("history") or []):
+        return
+    for entry in status_of(rollout).history:
+        line(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.type:<16} {entry.message}")
 
 
 def explain(
     name: str, namespace: Namespace = "default", kubeconfig: Kubeconfig = None, context: Context = None
 ) -> None:
     """Say why a rollout is where it is, what comes next, and what a person may do now."""
-    found = _status(name, namespace, kubeconfig, context)
-    for line in words.sentences(found):
-        CONSOLE.print(line, highlight=False, soft_wrap=True)
+    rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+    for sentence in words.sentences(rollout):
+        line(sentence)
 
 
-def _status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> RolloutStatus:
-    async def work(client: Client) -> dict[str, Any]:
-        return await client.get(resources.SELDON_ROLLOUT, namespace, name)
+def compare(
+    name: str,
+    revision: Annotated[int | None, typer.Argument(help="The newest when absent.")] = None,
+    against: Annotated[int | None, typer.Option(help="Against which; stable when absent.")] = None,
+    namespace: Namespace = "default",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Show how the template of one revision differs from another's."""
 
-    return RolloutStatus.model_validate(run(kubeconfig, context, work).get("status") or {})
+    async def work(client: Client) -> tuple[RolloutStatus, list[dict[str, Any]]]:
+        rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+        kept, _ = await client.list(resources.CONTROLLER_REVISION, namespace, labels=f"{ROLLOUT_LABEL}={name}")
+        return status_of(rollout), kept
 
-
-def _print(output: str, value: Any) -> None:
-    if output == "json":
-        print(json.dumps(value, indent=2))
-    elif output == "yaml":
-        print(yaml.safe_dump(value, sort_keys=False), end="")
-    else:
-        raise UsageError(f"--output: {output!r} is not one of text, json, yaml")
+    found, kept = run(kubeconfig, context, work)
+    numbers = {int(each.get("revision") or 0): each for each in kept}
+    stable = found.stable_revision.hash if found.stable_revision else ""
+    stables = [number for number, each in numbers.items() if each["metadata"]["labels"].get(REVISION_LABEL) == stable]
+    newer = revision if revision is not None else max(numbers, default=0)
+    older = against if against is not None else next(iter(stables), 0)
+    for number in (older, newer):
+        if number not in numbers:
+            known = ", ".join(map(str, sorted(numbers))) or "none"
+            raise UsageError(f"{namespace}/{name} has no revision {number}; the history has {known}")
+    lines = diff(numbers[older]["data"]["template"], numbers[newer]["data"]["template"])
+    line(f"revision {older} to revision {newer}{'' if lines else ': the same template'}")
+    styles = {"added": "green", "removed": "red", "skipped": "cyan", "same": ""}
+    signs = {"added": "+", "removed": "-", "skipped": "", "same": " "}
+    for each in lines:
+        CONSOLE.print(Text(signs[each.kind] + each.text, style=styles[each.kind]), soft_wrap=True)

@@ -84,7 +84,7 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     explained, told = await shell.run("explain", "iris"), await shell.run("history", "iris")
     assert "Progressing" in listed.stdout
     assert "iris-bbb" in got.stdout
-    assert "1/2 ready" in got.stdout
+    assert "1/2 pods ready" in got.stdout
     assert "waits for metric: not enough requests" in explained.stdout
     assert "abort" in explained.stdout
     assert "RevisionCreated" in told.stdout
@@ -95,6 +95,16 @@ async def test_status_has_exit_codes_for_pipelines(shell: Shell, phase: str, cod
     await shell.say(phase=phase, message="so it is")
     done = await shell.run("status", "iris")
     assert (done.returncode, done.stdout.strip()) == (code, f"{phase}: so it is")
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("name", "seldonrollouts.rollouts.seldon.io/iris\n"), ("wide", "Progressing"), ("json", '"kind": "List"')],
+)
+async def test_the_list_has_forms_for_pipes(shell: Shell, output: str, said: str) -> None:
+    await shell.say(**MOVING)
+    done = await shell.run("list", "-o", output)
+    assert (done.returncode, said in done.stdout) == (0, True)
 
 
 async def test_get_as_json_is_the_object_itself(shell: Shell) -> None:
@@ -127,15 +137,18 @@ async def test_an_illegal_verb_is_refused_before_anything_is_written(shell: Shel
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (("get", "nothing"), "not found"),
-        (("get", "iris", "-o", "xml"), "not one of text, json, yaml"),
+        (("get", "nothing"), 1, "not found"),
+        (("get", "iris", "-o", "xml"), 2, "'xml' is not one of 'text', 'wide', 'name', 'json', 'yaml'"),
+        (("diff", "iris", "7"), 1, "default/iris has no revision"),
     ],
 )
-async def test_errors_are_one_line_that_says_what_is_wrong(shell: Shell, arguments: tuple[str, ...], said: str) -> None:
+async def test_errors_say_what_is_wrong_and_what_would_be_right(
+    shell: Shell, arguments: tuple[str, ...], code: int, said: str
+) -> None:
     done = await shell.run(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
