@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from controller import clock
 from controller.kube import resources
@@ -167,3 +168,19 @@ async def test_without_a_kubeconfig_the_error_says_how_to_give_one(tmp_path: Pat
 async def test_without_a_local_cluster_status_and_down_say_so(tmp_path: Path, verb: str, code: int) -> None:
     done = await alone("local", verb, "--data-dir", str(tmp_path))
     assert (done.returncode, "no local cluster runs" in done.stdout) == (code, True)
+
+
+async def test_doctor_says_what_is_missing_and_how_to_get_it(shell: Shell) -> None:
+    done = await shell.run("doctor", "-o", "json")
+    found = {check["about"]: check for check in json.loads(done.stdout)}
+    assert (done.returncode, found["SeldonRollout"]["state"]) == (1, "ok")
+    assert (found["VirtualService"]["state"], "install Istio" in found["VirtualService"]["remedy"]) == ("missing", True)
+    assert found["controller"]["state"] == "missing"
+
+
+async def test_install_prints_what_can_be_applied() -> None:
+    done = await alone("install", "--controllers", "rollout", "--dashboard")
+    kinds = [each["kind"] for each in yaml.safe_load_all(done.stdout)]
+    assert (done.returncode, kinds[0], kinds.count("Deployment")) == (0, "CustomResourceDefinition", 2)
+    wrong = await alone("install", "--gateway", "nowhere")
+    assert (wrong.returncode, "expected namespace/name" in wrong.stderr) == (1, True)

@@ -1,0 +1,107 @@
+"""`seldon-rollouts doctor`: look at an installation, and say what is missing and how to get it."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import requests
+import typer
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from rich.table import Table
+from rich.text import Text
+
+from controller.kube import resources
+from controller.kube.client import Client
+from controller.kube.errors import ApiError
+from controller.kube.requests import Request
+from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Series, checkup
+from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, run
+from seldon_rollouts.cli.output import Format, Output, data
+
+_STYLES = {"ok": "green", "warning": "yellow", "missing": "red"}
+VERBS = ("list", "create", "patch")
+
+
+def doctor(
+    prometheus_url: Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Asked, too.")] = "",
+    output: Output = Format.TEXT,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Say what an installation has and lacks, and how to get it. Ends with 1 when something is missing."""
+    facts = run(kubeconfig, context, lambda client: _facts(client, prometheus_url))
+    checks = checkup(facts)
+    if not data(output, [asdict(each) for each in checks]):
+        _show(checks)
+    raise typer.Exit(1 if any(each.state == "missing" for each in checks) else 0)
+
+
+def _show(checks: list[Check]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in checks:
+        remedy = f"\n-> {each.remedy}" if each.remedy else ""
+        table.add_row(Text(each.state, style=_STYLES[each.state]), each.about, Text(each.found + remedy))
+    CONSOLE.print(table)
+
+
+async def _facts(client: Client, prometheus_url: str) -> Facts:
+    version = await client.send(Request(verb="get", method="GET", path="/version", idempotent=True, about="/version"))
+    kinds = (*NEEDED, resources.GATEWAY)
+    found = await asyncio.gather(*(client.served(resource) for resource in kinds))
+    served = {resource.name: at.version for resource, at in zip(kinds, found, strict=True) if at is not None}
+    gateways, controllers = await asyncio.gather(_gateways(client, found[-1]), _controllers(client))
+    series, problem = await asyncio.to_thread(_series, prometheus_url)
+    return Facts(
+        version=str(version.get("gitVersion", "unknown")),
+        served=served,
+        gateways=gateways,
+        controllers=controllers,
+        may={verb: await _may(client, verb) for verb in VERBS},
+        prometheus=series,
+        prometheus_problem=problem,
+    )
+
+
+async def _gateways(client: Client, served: resources.Resource | None) -> tuple[str, ...]:
+    if served is None:
+        return ()
+    try:
+        found, _ = await client.list(served)
+    except ApiError:
+        return ()
+    return tuple(f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found)
+
+
+async def _controllers(client: Client) -> tuple[dict[str, Any], ...]:
+    try:
+        found, _ = await client.list(resources.DEPLOYMENT, labels="app.kubernetes.io/name=seldon-rollouts-controller")
+    except ApiError:
+        return ()
+    return tuple(found)
+
+
+async def _may(client: Client, verb: str) -> bool:
+    attributes = {"group": resources.SELDON_ROLLOUT.group, "resource": resources.SELDON_ROLLOUT.plural, "verb": verb}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await client.create(resources.SELF_SUBJECT_ACCESS_REVIEW, review)
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def _series(url: str) -> tuple[Series | None, str]:
+    if not url:
+        return None, ""
+    client = PrometheusConnect(url=url)
+    try:
+        return Series(served=_labels(client, SERVED), gateway=_labels(client, f'{GATEWAY}{{reporter="source"}}')), ""
+    except (requests.RequestException, PrometheusApiClientException) as error:
+        return None, f"{url} does not answer: {type(error).__name__}"
+
+
+def _labels(client: PrometheusConnect, metric: str) -> frozenset[str]:
+    found = client.custom_query(f"topk(1, {metric})")
+    return frozenset(found[0]["metric"]) if found else frozenset()
