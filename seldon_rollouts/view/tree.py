@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from controller.api.arms import RevisionStatus
 from controller.api.meta import REVISION_LABEL
-from controller.api.rollout import RevisionStatus, RolloutStatus
+from controller.api.rollout import RolloutStatus
 from seldon_rollouts.view.base import View, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, pod
 
