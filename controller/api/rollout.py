@@ -128,6 +128,13 @@ class Bake(ApiModel):
     """Percent of live traffic that stays on stable, to be compared with."""
 
 
+class Dependency(ApiModel):
+    """Another rollout that must be done first."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """A SeldonRollout of the same namespace."""
+
+
 class RolloutSpec(ApiModel):
     """What a person wants: a model, and how its new versions take over."""
 
@@ -143,6 +150,8 @@ class RolloutSpec(ApiModel):
     """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10
     """How many old revisions can be gone back to."""
+    depends_on: Annotated[tuple[Dependency, ...], Field(max_length=100)] = ()
+    """A new revision begins only when each of these is Healthy with the newest of its own templates."""
     adopt: bool = False
     """Take over the SeldonDeployment of this name, or what a rollout of this name kept serving, without a failed
     request."""

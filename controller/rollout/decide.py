@@ -5,7 +5,19 @@ from datetime import datetime, timedelta
 from controller.api import names
 from controller.api.arms import RevisionStatus
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
-from controller.rollout import actions, adoption, answers, effects, intents, leaving, pins, revisions, stages, traffic
+from controller.rollout import (
+    actions,
+    adoption,
+    answers,
+    effects,
+    intents,
+    leaving,
+    peers,
+    pins,
+    revisions,
+    stages,
+    traffic,
+)
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
@@ -53,11 +65,15 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
 
 def _next(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
     """Return the next event that has an effect, or what is waited for."""
-    phase = Phase(status.phase)
+    phase, held = Phase(status.phase), ""
     for event in _world(obs, status, phase):
+        if event is Event.NEW_REVISION and phase in peers.RESTING and (held := peers.waits(obs)):
+            continue
         if isinstance(TRANSITIONS[phase][event], Phase):
             return Outlook(event=event)
     view = outlook(obs, status, ground, now=now)
+    if held and (view.blocked is None or status.canary_revision is None):
+        return Outlook(blocked=BlockedOn(kind="gate", message=held), wake=view.wake)
     if view.event is not None and not isinstance(TRANSITIONS[phase][view.event], Phase):
         return Outlook(blocked=view.blocked, wake=view.wake)
     return view

@@ -14,7 +14,7 @@ from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.rollout import adoption, intents, judging, revisions
-from controller.rollout.observed import Adoptee, Child, Observed, Route, RoutingDefaults, TrafficWindow
+from controller.rollout.observed import Adoptee, Child, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
 _ACCEPTANCE = ("Accepted", "Reconciled")
@@ -72,6 +72,7 @@ def observe(
         ),
         defaults=defaults,
         adoptee=adoptee,
+        peers=_peers(cluster, namespace, dependencies(rollout)),
         finalizers=tuple(meta.get("finalizers") or ()),
         deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
     )
@@ -125,6 +126,29 @@ def _from_children(objects: list[dict[str, Any]]) -> dict[str, Revision]:
             own = {key: value for key, value in labels.items() if not key.startswith("rollouts.seldon.io/")}
             template = {"metadata": {"labels": own} if own else {}, "spec": obj.get("spec") or {}}
             found[digest] = Revision(hash=digest, number=0, template=template)
+    return found
+
+
+def dependencies(rollout: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names in a rollout's dependsOn; none of what cannot be read."""
+    found = (rollout.get("spec") or {}).get("dependsOn")
+    entries = found if isinstance(found, list) else []
+    return tuple(str(each["name"]) for each in entries if isinstance(each, dict) and each.get("name"))
+
+
+def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...]) -> dict[str, Peer]:
+    """Follow dependsOn from rollout to rollout."""
+    found: dict[str, Peer] = {}
+    left = list(wanted)
+    while left:
+        name = left.pop()
+        live = cluster.get(resources.SELDON_ROLLOUT, namespace, name) if name not in found else None
+        if live is None:
+            continue
+        status, names_of_it = _status(live), dependencies(live)
+        current = status.observed_generation == live["metadata"].get("generation", 0)
+        found[name] = Peer(phase=status.phase, message=status.message, current=current, depends_on=names_of_it)
+        left += names_of_it
     return found
 
 

@@ -53,6 +53,17 @@ class Adoptee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Another rollout of the namespace, as far as this one depends on it."""
+
+    phase: str
+    message: str
+    current: bool
+    """Its status speaks of its present spec."""
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficWindow:
     """Requests that the gateway counted in the last window, by revision."""
 
@@ -128,6 +139,8 @@ class Observed:
     in_the_way: str = ""
     """An object of the same name that is not ours, and how to go on."""
     defaults: RoutingDefaults = field(default_factory=RoutingDefaults)
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    """By name: the rollouts that this one depends on, and those that they depend on."""
     adoptee: Adoptee | None = None
     finalizers: tuple[str, ...] = ()
     """The rollout's."""

@@ -21,7 +21,7 @@ from controller.rollout import gate, judging
 from controller.rollout.act import act
 from controller.rollout.actions import HoldRollout
 from controller.rollout.decide import decide
-from controller.rollout.observe import key_of_owned, observe
+from controller.rollout.observe import dependencies, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
 from controller.rollout.webhooks import Webhooks
@@ -50,15 +50,28 @@ class RolloutController:
         self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
         self._monitor = Monitor(Measurer(provider(settings)), step=settings.tick) if settings.prometheus_url else None
         self._tracked: dict[Key, Comparison] = {}
+        self._dependents: dict[Key, set[Key]] = {}
+        """By rollout: those that depend on it, as they were last looked at."""
         self._webhooks = Webhooks(clock.now)
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
-            Watch(resources.SELDON_ROLLOUT, _key),
+            Watch(resources.SELDON_ROLLOUT, self._rollout_keys),
             Watch(resources.SELDON_DEPLOYMENT, _route_keys),
             Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
             Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
             Watch(resources.VIRTUAL_SERVICE, _route_keys, optional=True),
         )
+
+    def _rollout_keys(self, obj: dict[str, Any]) -> list[Key]:
+        """A rollout concerns itself, and those that wait for it."""
+        (key,) = _key(obj)
+        return [key, *sorted(self._dependents.get(key, ()))]
+
+    def _depends(self, key: Key, on: tuple[str, ...]) -> None:
+        for dependents in self._dependents.values():
+            dependents.discard(key)
+        for name in on:
+            self._dependents.setdefault((key[0], name), set()).add(key)
 
     def _deployment_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A Deployment concerns the rollout whose child it belongs to."""
@@ -92,6 +105,7 @@ class RolloutController:
             ApiError: a write failed; nothing after it was done, and the next pass goes on from there.
         """
         rollout = self._cluster.get(resources.SELDON_ROLLOUT, *key)
+        self._depends(key, dependencies(rollout) if rollout is not None else ())
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
             self._webhooks.forget(key)

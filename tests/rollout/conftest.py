@@ -11,7 +11,7 @@ from controller.api.rollout import AnalysisStatus, Intent, MetricStatus, Rollout
 from controller.rollout import actions, revisions, traffic
 from controller.rollout.actions import Announcement, Decision
 from controller.rollout.decide import decide
-from controller.rollout.observed import Answer, Child, Observed, Route, TrafficWindow
+from controller.rollout.observed import Answer, Child, Observed, Peer, Route, TrafficWindow
 from controller.rollout.revisions import Revision
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -56,6 +56,8 @@ class World:
     version: int = 1
     mesh: bool = True
     in_the_way: str = ""
+    peers: dict[str, Peer] = field(default_factory=dict)
+    """The rollouts that it depends on."""
 
     def template(self) -> dict[str, Any]:
         return template(self.image)
@@ -80,7 +82,7 @@ class World:
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=Route(live=self.route, ours=True, accepted=self.accepted) if self.route else None,
-            in_the_way=self.in_the_way, answer=self.answer,
+            in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
         )  # fmt: skip
         return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
 
