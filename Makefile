@@ -60,8 +60,9 @@ conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_
 bench-apiserver: setup ## what the embedded API server costs: creates, patches, watch events
 	$(BIN)/python bench/apiserver.py
 
-bench-judges: setup ## our judge, the peers' and the bound on the same traffic (RUNS=200 for the figures of docs/judge.md)
-	$(BIN)/python -m bench.judges --runs $(or $(RUNS),50)
+bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffic (RUNS=200 for the figures of docs/judge.md)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
+	nice $(BIN)/python -m bench.judges --runs $(or $(RUNS),50) --out bench/results
 
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python bench/orchestrator.py

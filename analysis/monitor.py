@@ -1,7 +1,7 @@
 """All running comparisons, one tick for all of them.
 
 The judgement of a comparison is a function of the comparison and of what Prometheus holds: each session is fed at
-instants that are multiples of `step`, from ten minutes before its start. Whatever lies behind (a comparison that is
+instants that are multiples of `step`, from half an hour before its start. Whatever lies behind (a comparison that is
 tracked again after a restart of the program, ticks that Prometheus could not answer) is read with range queries at
 the same instants.
 """

@@ -16,7 +16,7 @@ from analysis.signals.terms import Terms
 from analysis.spec import Comparison, Metric, Plan
 from analysis.verdict import Finding, Judgement, Verdict
 
-HISTORY = 600
+HISTORY = 1800
 """Seconds before the start in which stable's habits are learned."""
 COPY_EVERY = 300
 """Seconds after which another copy of the evidence is started, for what begins in the middle of a long step."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from analysis import session
+from analysis.judges import mann_whitney
 from analysis.samples import Count, Latencies, Pair, Tick
 from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Verdict
@@ -94,11 +95,53 @@ class Peeking:
         return "bad" if spread and (bad / canary - stable_bad / stable) / spread > 2.326 else ""
 
 
-class Kayenta:
-    """Mann-Whitney on one point a minute, at 98 % and tolerance 0.25, looked at every five minutes."""
+class MixtureSprt:
+    """The mixture sequential probability ratio test of two shares, one-sided at 1 %, looked at in each tick."""
 
-    def __init__(self, point: Callable[[list[Tick]], tuple[float, float] | None]) -> None:
-        self._point = point
+    def __init__(self, spread: float) -> None:
+        self._total, self._spread = Pair(), spread
+
+    def see(self, tick: Tick) -> str:
+        self._total = self._total.plus(Pair(*tick.canary.served, *tick.stable.served))
+        canary, bad, stable, stable_bad = self._total
+        if not canary or not stable or bad + stable_bad < 20:
+            return ""
+        pooled = (bad + stable_bad) / (canary + stable)
+        variance = pooled * (1 - pooled) * (1 / canary + 1 / stable)
+        tau, shift = self._spread**2, bad / canary - stable_bad / stable
+        log_ratio = 0.5 * math.log(variance / (variance + tau))
+        log_ratio += shift * shift * tau / (2 * variance * (variance + tau))
+        return "bad" if shift > 0 and log_ratio >= math.log(100) else ""
+
+
+class Bands:
+    """Time-uniform bands of Dvoretzky, Kiefer and Wolfowitz's kind (Howard, Ramdas): at 1 %, errors or any edge."""
+
+    def __init__(self, *, latency: bool) -> None:
+        self._latency = latency
+        self._total: dict[float, Pair] = {}
+
+    def see(self, tick: Tick) -> str:
+        shares = {0.0: Pair(*tick.canary.served, *tick.stable.served)}
+        if self._latency:
+            mine, theirs = tick.canary.latencies, tick.stable.latencies
+            shares = {edge: Pair(*mine.slower(edge), *theirs.slower(edge)) for edge in mine.within}
+        for edge, pair in shares.items():
+            canary, bad, stable, stable_bad = self._total[edge] = self._total.get(edge, Pair()).plus(pair)
+            if canary and stable and bad / canary - stable_bad / stable > _radius(canary) + _radius(stable):
+                return "bad"
+        return ""
+
+
+def _radius(number: int) -> float:
+    return 0.85 * math.sqrt((math.log(1 + math.log(number)) + 0.8 * math.log(1612 / 0.005)) / number)
+
+
+class Kayenta:
+    """Mann-Whitney on one point a minute, at 98 % and tolerance 0.25, looked at after so many minutes each."""
+
+    def __init__(self, point: Callable[[list[Tick]], tuple[float, float] | None], *, every: int = 5) -> None:
+        self._point, self._every = point, every
         self._minute: list[Tick] = []
         self._points: list[tuple[float, float]] = []
         self._minutes = 0
@@ -111,9 +154,12 @@ class Kayenta:
         if point is not None:
             self._points.append(point)
         self._minute, self._minutes = [], self._minutes + 1
-        if self._minutes % 5:
+        if self._minutes % self._every:
             return ""
-        return "bad" if _higher([one for one, _ in self._points], [other for _, other in self._points]) else "good"
+        mine, theirs = [one for one, _ in self._points], [other for _, other in self._points]
+        found = mann_whitney.shift(mine, theirs)
+        higher = found is not None and found.low > 0.25 * abs(found.estimate) and sum(mine) >= sum(theirs)
+        return "bad" if higher else "good"
 
 
 class Oracle:
@@ -191,17 +237,15 @@ def quantile(share: float, ticks: list[Latencies]) -> float:
     return low
 
 
+def interpolated(share: float, below: list[tuple[float, float]]) -> float:
+    """A quantile where so many lie below each edge, interpolated within its bucket as `histogram_quantile` does."""
+    low, before = 0.0, 0.0
+    for edge, here in below:
+        if here >= share:
+            return low + (edge - low) * (share - before) / (here - before)
+        low, before = edge, here
+    return low
+
+
 def _sum(counts: list[Count]) -> Count:
     return Count(sum(count.requests for count in counts), sum(count.bad for count in counts))
-
-
-def _higher(experiment: list[float], control: list[float]) -> bool:
-    """The shift's lower confidence limit (Hodges and Lehmann) lies above a quarter of its estimate."""
-    if not experiment or not control or len({*experiment, *control}) == 1:
-        return False
-    differences = sorted(one - other for one in experiment for other in control)
-    size, pairs = len(experiment), len(differences)
-    spread = math.sqrt(size * len(control) * (size + len(control) + 1) / 12)
-    low = math.floor(pairs / 2 - 2.326 * spread - 0.5)
-    middle = differences[pairs // 2] if pairs % 2 else (differences[pairs // 2 - 1] + differences[pairs // 2]) / 2
-    return low >= 0 and differences[low] > 0.25 * abs(middle)

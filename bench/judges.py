@@ -18,9 +18,9 @@ from analysis import session
 from analysis.judges import halfplane
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line
 from bench import contenders as c
-from bench import progressive
+from bench import goals, plots, progressive
 from bench.scenarios import FIXED, PROGRESSIVE
-from bench.traces import EDGES, Scenario, World, slower
+from bench.traces import BUCKETS, Scenario, World, slower
 
 MINUTES = 30
 
@@ -31,16 +31,31 @@ def contenders(scenario: Scenario, history: list) -> dict[str, c.Contender]:
     found: dict[str, c.Contender] = {
         "ours": c.Ours(history, warmup=60 if scenario.slow_start else 0),
         "Flagger docs": c.Windowed(c.both(c.success(0.99), c.p99_within(0.5)), interval=60, limit=4),
+        "Flagger tuned": c.Windowed(tuned(scenario), interval=60, limit=4),
         "Flagger 2x": c.Windowed(c.relative(2.0, latency=bool(scenario.latency)), interval=60, limit=4),
         "Argo 95 %": c.Windowed(c.success(0.95), interval=300, limit=3),
         "Argo 99 %": c.Windowed(c.success(0.99), interval=60, limit=0),
         "Kayenta": c.Kayenta(point),
+        "Kayenta once": c.Kayenta(point, every=MINUTES),
         "z-test": c.Peeking(),
+        "mSPRT": c.MixtureSprt(spread=max(1e-4, scenario.stable_errors)),
+        "DKW": c.Bands(latency=bool(scenario.latency)),
     }
     border = nearest(scenario, ERROR_LINES.rollback, scenario.canary_errors, scenario.stable_errors)
     if border is not None:
         found["oracle"] = c.Oracle(scenario.canary_errors, scenario.stable_errors, border)
     return found
+
+
+def tuned(scenario: Scenario) -> Callable:
+    """Flagger's thresholds by somebody who knows what is coming: half-way between good and bad."""
+    stable, canary = scenario.stable_errors, scenario.canary_errors
+    errors = c.success(1 - (stable + max(canary, 2 * stable)) / 2)
+    if not scenario.latency:
+        return errors
+    edges = BUCKETS[scenario.buckets]
+    slow, usual = (c.interpolated(0.99, [(edge, 1 - slower(scenario, edge)[arm]) for edge in edges]) for arm in (0, 1))
+    return c.both(errors, c.p99_within((slow + usual) / 2))
 
 
 def nearest(scenario: Scenario, line: Line, canary: float, stable: float) -> tuple[float, float] | None:
@@ -54,7 +69,11 @@ def nearest(scenario: Scenario, line: Line, canary: float, stable: float) -> tup
 def bound(scenario: Scenario) -> float | None:
     """Seconds that any judge with alpha 1 % needs on average: ln 100 over the information of a second."""
     pairs = [(scenario.canary_errors, scenario.stable_errors, ERROR_LINES.rollback)]
-    pairs += [(*slower(scenario, edge), SLOW_LINES.rollback) for edge in EDGES] if scenario.latency else []
+    pairs += (
+        [(*slower(scenario, edge), SLOW_LINES.rollback) for edge in BUCKETS[scenario.buckets]]
+        if scenario.latency
+        else []
+    )
     best = 0.0
     for canary, stable, line in pairs:
         border = nearest(scenario, line, canary, stable)
@@ -103,10 +122,27 @@ def _summary(times: list[int], cost: list[tuple[int, float]], runs: int) -> dict
         "fired_percent": 100 * len(times) / runs,
         "fired_interval_99": [100 * low, 100 * high],
         "median": _median(times),
+        "median_interval_95": _middle(times),
         "p90": sorted(times)[math.ceil(0.9 * len(times)) - 1] if times else None,
         "canary_requests": statistics.mean(requests for requests, _ in cost),
         "excess_errors": statistics.mean(excess for _, excess in cost),
+        "excess_interval_95": _spread([excess for _, excess in cost]),
     }
+
+
+def _middle(times: list[int]) -> list[int] | None:
+    """The 95 % interval of a median, by the order of the values; None with fewer than six."""
+    count, ordered = len(times), sorted(times)
+    half = 0.98 * math.sqrt(count)
+    low, high = math.floor(count / 2 - half), math.ceil(count / 2 + half)
+    return [ordered[low], ordered[high]] if low >= 0 and high < count else None
+
+
+def _spread(values: list[float]) -> list[float]:
+    """The 95 % interval of a mean."""
+    half = 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+    mean = statistics.mean(values)
+    return [mean - half, mean + half]
 
 
 def whole(scenario: Scenario, runs: int) -> dict:
@@ -121,6 +157,8 @@ def whole(scenario: Scenario, runs: int) -> dict:
                 f"{end.replace(' ', '_')}_median": _median([one.seconds for one in found])
                 for end, found in ended.items()
             },
+            "promoted_interval_99": [100 * one for one in interval(len(ended["promoted"]), runs)],
+            "excess_interval_95": _spread([one.excess for one in outcomes]),
             "canary_requests": statistics.mean(one.canary_requests for one in outcomes),
             "excess_errors": statistics.mean(one.excess for one in outcomes),
         }
@@ -198,7 +236,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=50, help="seeded runs of each scenario (default 50)")
     parser.add_argument("--only", default="", help="only scenarios whose name contains this")
     parser.add_argument("--kind", choices=("fixed", "progressive", "all"), default="all")
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--out", type=Path, help="write judges.json and the plots into this folder")
     options = parser.parse_args(argv)
     results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
     cost = results["cost_of_a_tick"]
@@ -215,8 +253,14 @@ def main(argv: list[str] | None = None) -> int:
     if results["progressive"]:
         print("Whole rollouts: % @median s [excess bad requests]\n")
         print(table(results["progressive"], whole_cell))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+    for goal in (found := goals.goals(results)):
+        print(f"{'met   ' if goal.met else 'MISSED'} {goal.text}: {goal.measured}")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        results["goals"] = [goal._asdict() for goal in found]
+        (options.out / "judges.json").write_text(json.dumps(results, indent=1))
+        for path in plots.draw(results, options.out):
+            print(path)
     return 0
 
 

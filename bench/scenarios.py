@@ -11,6 +11,8 @@ FIXED = (
     Scenario(name="A/A 1 %, diurnal", stable_errors=0.01, canary_errors=0.01, common="diurnal"),
     Scenario(name="A/A 1 %, common incidents", stable_errors=0.01, canary_errors=0.01, common="incidents"),
     Scenario(name="A/A 1 %, slow start", stable_errors=0.01, canary_errors=0.01, slow_start=True),
+    Scenario(name="A/A 1 %, counter resets and missing scrapes", stable_errors=0.01, canary_errors=0.01, faults=True),
+    Scenario(name="A/A 1 %, nobody asks for 10 min", stable_errors=0.01, canary_errors=0.01, silence=(600, 1200)),
     Scenario(name="A/A 1 %, noise 2", stable_errors=0.01, canary_errors=0.01, noise=2, weight=0.1),
     Scenario(name="A/A 1 %, noise 4", stable_errors=0.01, canary_errors=0.01, noise=4, weight=0.1),
     Scenario(name="A/A 1 %, noise 10", stable_errors=0.01, canary_errors=0.01, noise=10, weight=0.1),
@@ -31,7 +33,13 @@ FIXED = (
     Scenario(
         name="1 to 2 % after 10 min, 100 rps, 10 %", stable_errors=0.01, canary_errors=0.02, onset=600, weight=0.1
     ),
+    Scenario(
+        name="1 to 2 % after 20 min, 100 rps, 10 %", stable_errors=0.01, canary_errors=0.02, onset=1200, weight=0.1
+    ),
+    Scenario(name="1 to 3 %, resets, missing scrapes", stable_errors=0.01, canary_errors=0.03, faults=True, weight=0.1),
     Scenario(name="latency x1.2, 100 rps, 10 %", latency="scale", weight=0.1),
+    Scenario(name="latency x1.2, Istio's buckets", latency="scale", weight=0.1, buckets="Istio"),
+    Scenario(name="latency tail, 50 log buckets", latency="tail", weight=0.1, buckets="50 log"),
     Scenario(name="latency tail p99 +35 %, 100 rps, 10 %", latency="tail", weight=0.1),
     Scenario(name="latency 2 % in 600 ms, 100 rps, 10 %", latency="bimodal", weight=0.1),
 )

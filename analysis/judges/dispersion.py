@@ -90,5 +90,5 @@ def temper(estimated: float) -> float:
 
 
 def ticks_to_decide(estimated: float) -> float:
-    """How many ticks of overwhelming evidence a verdict takes at least: 2 in calm traffic, 5 in restless, then more."""
-    return 2 + 3 * min(1.0, max(0.0, (estimated - CALM) / (RESTLESS - CALM))) + max(0.0, estimated - RESTLESS)
+    """How many ticks of overwhelming evidence a verdict takes at least: 2 in calm traffic, 5 in restless."""
+    return 2 + 3 * min(1.0, max(0.0, (estimated - CALM) / (RESTLESS - CALM)))

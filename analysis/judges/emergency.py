@@ -1,10 +1,10 @@
-"""The emergency: most of the canary's requests fail at once, and stable's do not.
+"""The emergency: a large part of the canary's requests fails at once, and stable's do not.
 
 The cap on a tick's evidence makes the ordinary judge wait for several ticks. A small part of alpha is set aside for
-a bet without a cap: block b of at least 50 canary requests (at most two ticks) stakes 1/(b(b+1)) of it on one outcome,
-that half of the canary's requests fail. It pays s^(1/φ²), and only if at least half of them did and under 5 % of
-stable's: paying less than s keeps E[payment] ≤ stake, and all stakes together are 1. φ² instead of φ, because one
-block decides, and where traffic comes in bursts one block may be a burst.
+a bet without a cap: block b of at least 50 canary requests (at most two ticks) stakes 1/(b(b+1)) of it, half on each
+of two outcomes: that half of the canary's requests fail, or a tenth. It pays s^(1/φ²), and only if at least half of
+them (a twentieth) did and under 5 % (1 %) of stable's: paying less than s keeps E[payment] ≤ stake, and all stakes
+together are 1. φ² instead of φ, because one block decides, and where traffic comes in bursts one may be a burst.
 """
 
 from math import exp
@@ -19,8 +19,8 @@ SHARE = 0.05
 ENOUGH = 50
 """Canary requests that a block needs."""
 _TICKS = 2
-_GUESS = 0.5
-_CALM = 0.05
+_OUTCOMES = ((0.5, 0.5, 0.05), (0.1, 0.05, 0.01))
+"""The canary's share that is bet on, the least share of it that must have failed, and the most of stable's."""
 
 
 class Emergency(NamedTuple):
@@ -51,9 +51,11 @@ def step(emergency: Emergency, pair: Pair, *, line: Line, base: float, phi: floa
 
 def _payment(block: Pair, line: Line, base: float, phi: float) -> float:
     canary, stable = Count(block[0], block[1]), Count(block[2], block[3])
-    if not stable.requests or 2 * canary.bad < canary.requests or stable.bad >= _CALM * stable.requests:
-        return 0.0
-    bet = halfplane.worse(line, _GUESS, base, canary.requests / stable.requests)
-    if bet is None or not halfplane.fits(bet, stable.requests / canary.requests):
-        return 0.0
-    return exp(min(600.0, halfplane.gain(bet, stable, canary) / (phi * phi)))
+    paid = 0.0
+    for guess, least, calm in _OUTCOMES:
+        if not stable.requests or canary.bad < least * canary.requests or stable.bad >= calm * stable.requests:
+            continue
+        bet = halfplane.worse(line, guess, base, canary.requests / stable.requests)
+        if bet is not None and halfplane.fits(bet, stable.requests / canary.requests):
+            paid += exp(min(600.0, halfplane.gain(bet, stable, canary) / (phi * phi))) / len(_OUTCOMES)
+    return paid

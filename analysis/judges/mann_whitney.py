@@ -175,7 +175,7 @@ def _root(z: Callable[[float], float], target: float, low: float, high: float) -
         return low
     if z(high) >= target:
         return high
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
         value = z(middle)
         if isnan(value) or value == target:

@@ -15,6 +15,8 @@ from analysis.samples import Pair
 from analysis.spec import ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
+ERRORS_WEIGHT = 2.0
+"""The weight of failed requests in the joint evidence, where latency has 1."""
 DOUBT = 1.5
 """While a metric's evidence that the canary is worse stands this high, the metric is not found good."""
 
@@ -39,9 +41,10 @@ class Sequential:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """What each metric contributes to the joint evidence."""
-        each = (1 - emergency.SHARE if self.emergency else 1.0) / len(self.metrics)
-        return tuple([each * judged.evidence for judged in self.metrics])
+        """What each metric contributes to the joint evidence. Errors are rare, and latency tells more a request."""
+        weights = [ERRORS_WEIGHT if isinstance(judged.metric, ErrorRate) else 1.0 for judged in self.metrics]
+        all_of_it = (1 - emergency.SHARE if self.emergency else 1.0) / sum(weights)
+        return tuple([all_of_it * weight * one.evidence for weight, one in zip(weights, self.metrics, strict=True)])
 
 
 def begin(plan: Plan) -> Sequential:

@@ -12,8 +12,11 @@ from analysis.spec import Line, Lines
 NEARNESS = ((0.0, 0.8), (0.35, 0.2))
 """Alternatives for a good canary, with weights: as good as stable, or a part of the way to the promote line."""
 
-_MEMORY = 0.98
-"""What a tick keeps of the past: half is forgotten in 34 ticks."""
+WEIGHTS = (12, 20, 24, 18, 10, 7, 5, 4)
+"""Of eight shares that a bad canary may have, the smallest first."""
+
+_MEMORY = 0.993
+"""What a tick keeps of the past: half is forgotten in 99 ticks."""
 _MOST = 0.98
 
 
@@ -122,8 +125,9 @@ def renew(statement: Statement) -> Statement:
 
 
 def weights(question: Question) -> list[float]:
-    """How the alternatives of a bad canary are weighted."""
-    return [1 / question.alternatives] * question.alternatives
+    """How the alternatives of a bad canary are weighted: of a disaster one tick outweighs a small weight."""
+    each = WEIGHTS if question.alternatives == len(WEIGHTS) else [1.0] * question.alternatives
+    return [weight / sum(each) for weight in each]
 
 
 def place(question: Question, base: float, ratio: float) -> tuple[Bets, Bets]:
