@@ -9,7 +9,7 @@ from rich.console import Console
 from controller.errors import ControllerError
 from localcluster.cluster import ClusterError
 from seldon_rollouts import __version__
-from seldon_rollouts.cli import dashboard, demo, doctor, install, local, rollouts, verbs
+from seldon_rollouts.cli import convert, dashboard, demo, doctor, install, local, rollouts, verbs
 
 app = typer.Typer(
     name="seldon-rollouts",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command("demo")(demo.demo)
 app.command("dashboard")(dashboard.dashboard)
+app.command("convert")(convert.convert)
 app.command("doctor")(doctor.doctor)
 app.command("install")(install.install)
 rollouts.add_to(app)

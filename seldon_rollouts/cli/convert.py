@@ -1,0 +1,35 @@
+"""`seldon-rollouts convert`: manifests of others as SeldonRollouts."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from seldon_rollouts.cli.connect import UsageError
+from seldon_rollouts.conversion import convert as converted
+
+
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="YAML files; - for standard input.")],
+) -> None:
+    """Print SeldonRollouts for SeldonDeployments, Argo Rollouts or Flagger Canaries; say what has no counterpart."""
+    made = converted([each for file in files for each in _documents(file)])
+    notes = Console(stderr=True)
+    for each in made:
+        for note in each.notes:
+            notes.print(f"{each.source}: {note}", highlight=False, soft_wrap=True, markup=False)
+    yaml.safe_dump_all([each.rollout for each in made], sys.stdout, sort_keys=False, width=1_000_000)
+
+
+def _documents(file: Path) -> list[dict[str, Any]]:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        found = [each for each in yaml.safe_load_all(text) if each]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{file}: {error}") from error
+    if not all(isinstance(each, dict) for each in found):
+        raise UsageError(f"{file}: expected Kubernetes objects")
+    return [item for each in found for item in (each.get("items") or () if each.get("kind") == "List" else [each])]

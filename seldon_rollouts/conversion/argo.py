@@ -1,0 +1,167 @@
+"""An Argo Rollout (`argoproj.io/v1alpha1`) as a SeldonRollout: steps, analyses, blue-green, limits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seldon_rollouts.conversion.result import (
+    POD_NOTE,
+    ConversionError,
+    Converted,
+    Object,
+    of_pods,
+    rollout,
+    unknown,
+)
+
+Others = Mapping[tuple[str, str], Object]
+_SPEC = (
+    "template", "workloadRef", "replicas", "strategy", "revisionHistoryLimit", "progressDeadlineSeconds",
+    "progressDeadlineAbort", "rollbackWindow", "selector", "analysis", "minReadySeconds", "paused", "restartAt",
+)  # fmt: skip
+_CANARY = (
+    "steps", "trafficRouting", "canaryService", "stableService", "scaleDownDelaySeconds", "analysis",
+    "dynamicStableScale", "maxSurge", "maxUnavailable", "pingPong", "abortScaleDownDelaySeconds",
+)  # fmt: skip
+_BLUE_GREEN = (
+    "activeService", "previewService", "previewReplicaCount", "autoPromotionEnabled", "autoPromotionSeconds",
+    "prePromotionAnalysis", "postPromotionAnalysis", "scaleDownDelaySeconds", "abortScaleDownDelaySeconds",
+)  # fmt: skip
+
+
+def from_argo(obj: Object, others: Others) -> Converted:
+    """Return the rollout of an Argo Rollout.
+
+    Raises:
+        ConversionError: it refers to a Deployment that is not among the documents, or has no containers.
+    """
+    name, spec = str((obj.get("metadata") or {}).get("name", "")), obj.get("spec") or {}
+    notes = [POD_NOTE, *unknown(spec, _SPEC, "spec.")]
+    made: dict[str, Any] = {"template": of_pods(name, _template(name, spec, others), spec.get("replicas"))}
+    made["strategy"], delay = _strategy(spec.get("strategy") or {}, notes)
+    if delay is not None:
+        made["scaleDownDelay"] = f"{delay}s"
+    if spec.get("progressDeadlineSeconds") is not None:
+        made["progressDeadline"] = f"{spec['progressDeadlineSeconds']}s"
+    if not spec.get("progressDeadlineAbort"):
+        notes.append("progressDeadline: here a step without progress is always rolled back at its deadline")
+    for field in ("revisionHistoryLimit", "rollbackWindow"):
+        if spec.get(field) is not None:
+            made[field] = spec[field]
+    for field, instead in (("paused", "use the verb pause"), ("restartAt", "use the verb restart")):
+        if spec.get(field):
+            notes.append(f"spec.{field}: {instead}")
+    background = ((spec.get("strategy") or {}).get("canary") or {}).get("analysis")
+    if background:
+        made["analysis"] = _analysis(background, notes, background=True)
+    return Converted(source=f"Rollout {name}", rollout=rollout(obj, made), notes=tuple(notes))
+
+
+def _template(name: str, spec: Object, others: Others) -> Object:
+    reference = spec.get("workloadRef")
+    if not reference:
+        return spec.get("template") or {}
+    found = others.get((str(reference.get("kind")), str(reference.get("name"))))
+    if found is None:
+        raise ConversionError(
+            f"{name}: spec.workloadRef names {reference.get('kind')} {reference.get('name')}; give its manifest, too"
+        )
+    template: Object = (found.get("spec") or {}).get("template") or {}
+    return template
+
+
+def _strategy(strategy: Object, notes: list[str]) -> tuple[dict[str, Any], Any]:
+    if blue_green := strategy.get("blueGreen"):
+        return _blue_green(blue_green, notes), blue_green.get("scaleDownDelaySeconds")
+    canary = strategy.get("canary") or {}
+    notes += unknown(canary, _CANARY, "strategy.canary.")
+    if not canary.get("trafficRouting"):
+        notes.append("without trafficRouting weights were shares of pods; here they are shares of requests, by Istio")
+    if canary.get("dynamicStableScale"):
+        notes.append("strategy.canary.dynamicStableScale: set it again if you want it; stable keeps its pods otherwise")
+    steps = [made for step in canary.get("steps") or () for made in _step(step, notes)]
+    return {"canary": {"steps": steps} if steps else {"weights": [5, 25, 50]}}, canary.get("scaleDownDelaySeconds")
+
+
+def _step(step: Object, notes: list[str]) -> list[dict[str, Any]]:
+    for kind, value in step.items():
+        match kind:
+            case "setWeight":
+                return [{"setWeight": value}]
+            case "pause":
+                duration = (value or {}).get("duration")
+                return [{"pause": {"duration": _seconds(duration)} if duration is not None else {}}]
+            case "setCanaryScale":
+                return [{"setScale": _scale(value)}]
+            case "setMirrorRoute":
+                return [{"setMirror": {"percentage": value.get("percentage", 100) if _matches(value) else 0}}]
+            case "setHeaderRoute":
+                return [{"setHeaderRoute": _header_route(value)}]
+            case "analysis":
+                return [{"analysis": _analysis(value, notes, background=False)}]
+            case _:
+                notes.append(f"step {kind}: no counterpart, left out")
+    return []
+
+
+def _matches(route: Object) -> bool:
+    """A mirror route without a match takes the mirror away."""
+    return bool(route.get("match"))
+
+
+def _seconds(duration: Any) -> str:
+    text = str(duration)
+    return f"{text}s" if text.isdigit() else text
+
+
+def _scale(scale: Object) -> dict[str, Any]:
+    if scale.get("matchTrafficWeight"):
+        return {"matchWeight": True}
+    return (
+        {"replicas": scale["replicas"]} if scale.get("replicas") is not None else {"percent": scale.get("weight", 100)}
+    )
+
+
+def _header_route(route: Object) -> dict[str, Any]:
+    matches = [
+        {"headers": {str(each["headerName"]): dict(each.get("headerValue") or {})}} for each in route.get("match") or ()
+    ]
+    return {"name": str(route["name"]).lower(), **({"match": matches} if matches else {})}
+
+
+def _analysis(analysis: Object, notes: list[str], *, background: bool) -> dict[str, Any]:
+    notes += unknown(analysis, ("templates", "args", "startingStep", "dryRun", "measurementRetention"), "analysis.")
+    templates = [dict(each) for each in analysis.get("templates") or ()]
+    made: dict[str, Any] = {"templates": templates} if templates else {}
+    if analysis.get("args"):
+        made["args"] = [_argument(each) for each in analysis["args"]]
+    if background and analysis.get("startingStep") is not None:
+        made["startingStep"] = analysis["startingStep"]
+    for field in ("dryRun", "measurementRetention"):
+        if analysis.get(field):
+            made[field] = analysis[field]
+    return made
+
+
+def _argument(argument: Object) -> dict[str, Any]:
+    source = argument.get("valueFrom")
+    return {**argument, "valueFrom": dict(source)} if source else dict(argument)
+
+
+def _blue_green(spec: Object, notes: list[str]) -> dict[str, Any]:
+    notes += unknown(spec, _BLUE_GREEN, "strategy.blueGreen.")
+    notes.append("the active and preview Services are not needed: the route switches; try the preview by its own path")
+    made: dict[str, Any] = {}
+    renamed = {
+        "previewReplicaCount": "previewReplicas",
+        "autoPromotionEnabled": "autoPromotionEnabled",
+        "autoPromotionSeconds": "autoPromotionSeconds",
+    }
+    made |= {ours: spec[theirs] for theirs, ours in renamed.items() if spec.get(theirs) is not None}
+    for field in ("prePromotionAnalysis", "postPromotionAnalysis"):
+        if spec.get(field):
+            made[field] = _analysis(spec[field], notes, background=False)
+    if "prePromotionAnalysis" not in made:
+        notes.append(
+            "prePromotionAnalysis: the typed judge looks at copies of live requests; `skip: true` does without"
+        )
+    return {"blueGreen": made}

@@ -1,0 +1,153 @@
+"""Manifests of others as SeldonRollouts: each is one that our own models take, and nothing is lost without a word."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from controller.api.rollout import RolloutSpec
+from seldon_rollouts.conversion import ConversionError, Converted, convert
+
+PODS: dict[str, Any] = {
+    "metadata": {"labels": {"app": "iris"}},
+    "spec": {"containers": [{"name": "model", "image": "me/iris:2"}]},
+}
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "iris"}, "spec": {"template": PODS}}
+
+
+def argo(strategy: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    meta = {"name": "iris", "namespace": "ml"}
+    spec = {"replicas": 3, "template": PODS, "strategy": strategy, **spec}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": meta, "spec": spec}
+
+
+def flagger(analysis: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    spec = {"targetRef": {"kind": "Deployment", "name": "iris"}, "analysis": analysis, **spec}
+    return {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "iris"}, "spec": spec}
+
+
+def one(*documents: dict[str, Any]) -> Converted:
+    (made,) = convert(documents)
+    RolloutSpec.model_validate(made.rollout["spec"])
+    return made
+
+
+def steps(made: Converted) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = made.rollout["spec"]["strategy"]["canary"]["steps"]
+    return found
+
+
+ROUTE = {"name": "Beta", "match": [{"headerName": "x-beta", "headerValue": {"exact": "yes"}}]}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({"setWeight": 20}, {"setWeight": 20}),
+        ({"pause": {}}, {"pause": {}}),
+        ({"pause": {"duration": 30}}, {"pause": {"duration": "30s"}}),
+        ({"pause": {"duration": "1h"}}, {"pause": {"duration": "1h"}}),
+        ({"setCanaryScale": {"replicas": 2}}, {"setScale": {"replicas": 2}}),
+        ({"setCanaryScale": {"weight": 25}}, {"setScale": {"percent": 25}}),
+        ({"setCanaryScale": {"matchTrafficWeight": True}}, {"setScale": {"matchWeight": True}}),
+        ({"setMirrorRoute": {"name": "m", "percentage": 35, "match": [{}]}}, {"setMirror": {"percentage": 35}}),
+        ({"setMirrorRoute": {"name": "m"}}, {"setMirror": {"percentage": 0}}),
+        (
+            {"setHeaderRoute": ROUTE},
+            {"setHeaderRoute": {"name": "beta", "match": [{"headers": {"x-beta": {"exact": "yes"}}}]}},
+        ),
+    ],
+)
+def test_a_step_of_argo_is_the_same_step_here(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    made = one(argo({"canary": {"steps": [theirs], "trafficRouting": {"istio": {}}}}))
+    assert steps(made) == [ours]
+
+
+def test_what_argo_has_and_we_have_not_is_said() -> None:
+    made = one(argo({"canary": {"steps": [{"experiment": {}}, {"setWeight": 5}], "pingPong": {}}}, paused=True))
+    assert steps(made) == [{"setWeight": 5}]
+    told = " ".join(made.notes)
+    assert all(word in told for word in ("step experiment", "spec.paused: use the verb pause", "shares of pods"))
+
+
+def test_blue_green_of_argo_keeps_its_delays_and_replicas() -> None:
+    spec = {"previewReplicaCount": 1, "autoPromotionSeconds": 60, "scaleDownDelaySeconds": 90, "activeService": "a"}
+    made = one(argo({"blueGreen": spec}, progressDeadlineSeconds=300)).rollout["spec"]
+    assert made["strategy"] == {"blueGreen": {"previewReplicas": 1, "autoPromotionSeconds": 60}}
+    assert (made["scaleDownDelay"], made["progressDeadline"]) == ("90s", "300s")
+
+
+def test_pods_become_a_model_with_their_labels_and_replicas() -> None:
+    (predictor,) = one(argo({"canary": {}})).rollout["spec"]["template"]["spec"]["predictors"]
+    assert (predictor["graph"], predictor["replicas"]) == ({"name": "model", "type": "MODEL"}, 3)
+    assert predictor["componentSpecs"] == [{"spec": PODS["spec"], "metadata": {"labels": {"app": "iris"}}}]
+
+
+def test_a_workload_reference_is_looked_up_among_the_documents() -> None:
+    referring = argo({"canary": {}}, workloadRef={"kind": "Deployment", "name": "iris"}, template=None)
+    assert one(referring, DEPLOYMENT).rollout["metadata"] == {"name": "iris", "namespace": "ml"}
+    with pytest.raises(ConversionError, match="names Deployment iris; give its manifest"):
+        convert([referring])
+
+
+@pytest.mark.parametrize(
+    ("analysis", "weights"),
+    [
+        ({"stepWeight": 20, "maxWeight": 60}, [20, 40, 60]),
+        ({"stepWeights": [1, 2, 80]}, [1, 2, 80]),
+        ({"stepWeight": 50, "maxWeight": 100}, [50]),
+    ],
+)
+def test_the_ramp_of_flagger_becomes_judged_steps(analysis: dict[str, Any], weights: list[int]) -> None:
+    made = one(flagger({"interval": "30s", **analysis}), DEPLOYMENT)
+    assert [step["setWeight"] for step in steps(made) if "setWeight" in step] == weights
+    assert [step for step in steps(made) if "analysis" in step] == [{"analysis": {"minDuration": "30s"}}] * len(weights)
+
+
+def test_gates_mirror_match_and_metrics_of_flagger_have_their_places() -> None:
+    analysis = {
+        "interval": "1m", "stepWeight": 50, "mirror": True, "mirrorWeight": 80, "threshold": 5,
+        "match": [{"headers": {"cookie": {"regex": "^beta$"}}}],
+        "webhooks": [
+            {"name": "ok", "type": "confirm-promotion", "url": "http://gate/ok"},
+            {"name": "load", "url": "http://tester/"},
+        ],
+        "metrics": [
+            {"name": "request-success-rate", "thresholdRange": {"min": 99}},
+            {"name": "request-duration", "thresholdRange": {"max": 500}},
+            {"name": "mine", "templateRef": {"name": "mine"}},
+        ],
+    }  # fmt: skip
+    made = one(flagger(analysis, service={"hosts": ["iris.example"], "gateways": ["mesh"]}), DEPLOYMENT)
+    kinds = [next(iter(step)) for step in steps(made)]
+    assert kinds == ["setMirror", "pause", "setMirror", "setHeaderRoute", "analysis", "setWeight", "analysis", "gate"]
+    spec = made.rollout["spec"]
+    assert spec["routing"] == {"hosts": ["iris.example"], "gateways": ["mesh"]}
+    assert spec["analysis"] == {"metrics": [{"errorRate": {"max": 0.01}}, {"latency": {}}]}
+    told = " ".join(made.notes)
+    assert all(word in told for word in ("webhook load (rollout)", "metric mine", "request-duration", "threshold"))
+
+
+def test_a_seldondeployment_becomes_the_template_of_a_rollout_that_adopts_it() -> None:
+    spec = {"predictors": [{"name": "default", "graph": {"name": "c", "implementation": "SKLEARN_SERVER"}}]}
+    meta = {"name": "iris", "annotations": {"seldon.io/engine-separate-pod": "true", "kubectl.kubernetes.io/x": "y"}}
+    api = "machinelearning.seldon.io/v1"
+    made = one({"apiVersion": api, "kind": "SeldonDeployment", "metadata": meta, "spec": spec}).rollout["spec"]
+    assert made["adopt"] is True
+    assert made["template"] == {"spec": spec, "metadata": {"annotations": {"seldon.io/engine-separate-pod": "true"}}}
+
+
+def test_what_is_none_of_them_is_refused_in_words() -> None:
+    with pytest.raises(ConversionError, match="found Deployment; expected a SeldonDeployment, an Argo Rollout"):
+        convert([DEPLOYMENT])
+
+
+def test_a_list_of_kubectl_is_read_too(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from seldon_rollouts.cli.convert import convert as command
+
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump({"kind": "List", "items": [argo({"canary": {}})]}))
+    command([file])
+    told = capsys.readouterr()
+    assert yaml.safe_load(told.out)["kind"] == "SeldonRollout"
+    assert "Rollout iris:" in told.err
