@@ -1,4 +1,4 @@
-"""Checkup: what an installation needs, what was found of it, and how to get what is missing. Pure, over facts."""
+"""Checkup: what an installation needs, what was found of it, and how to get what is missing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
