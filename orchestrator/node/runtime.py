@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.node.errors import StartError
 from orchestrator.node.service import Service
@@ -19,6 +19,9 @@ from orchestrator.servers.http import Server
 from orchestrator.servers.message import TEXT, Request, Response
 from orchestrator.telemetry.exposition import CONTENT_TYPE
 from orchestrator.telemetry.process import ProcessMetrics
+
+if TYPE_CHECKING:
+    from orchestrator.servers.rpcserver import RpcServer
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,7 @@ async def run(settings: Settings) -> int:
     server = Server(service)
     page = Server(metrics_page(settings.metrics_path.encode(), [metrics, ProcessMetrics()]))
     await page.listen(settings.bind, settings.metrics_port)
+    remote = await _remote(settings, service)
     # Last: an open port is what readiness probes look for.
     port = await server.listen(settings.bind, settings.http_port)
     log.info("%s serves %s on %s:%d", settings.name or "node", settings.interface, settings.bind, port)
@@ -95,6 +99,22 @@ async def run(settings: Settings) -> int:
     await asked.wait()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)  # the second time means now
-    clean = await server.close(settings.graceful_timeout)
+    closing = [one.close(settings.graceful_timeout) for one in (server, remote) if one is not None]
+    clean = all(await asyncio.gather(*closing))
     await page.close(0.0)
     return 0 if service.close() and clean else 1
+
+
+async def _remote(settings: Settings, service: Service) -> "RpcServer | None":
+    """Serve gRPC, unless it is switched off, which also saves its memory."""
+    if settings.grpc_port is None:
+        return None
+    from orchestrator.node.rpc import SERVICES, RpcDoors
+    from orchestrator.servers.rpcserver import RpcServer
+
+    async def ready() -> bool:
+        return True
+
+    server = RpcServer(RpcDoors(service), ready, SERVICES, settings.max_message)
+    await server.listen(settings.bind, settings.grpc_port)
+    return server

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from orchestrator.errors import BadPayloadError
@@ -19,6 +19,7 @@ from orchestrator.servers.message import TEXT, Request, Response
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Verb = Callable[[Any], Any]
 Answer = Response | Coroutine[Any, Any, Response]
 
@@ -34,7 +35,7 @@ class Service:
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._waiting = waiting
-        self._at_work: set[Future[Response]] = set()
+        self._at_work: set[Future[Any]] = set()
         # The model's own word on its health must not wait behind its predictions.
         self._health = ThreadPoolExecutor(1, thread_name_prefix="health")
         self._verbs: Mapping[bytes, Verb] = _paths(
@@ -86,10 +87,30 @@ class Service:
         # A client that left does not end its method: only what has come back makes room.
         if len(self._at_work) >= self._waiting:
             return _BUSY
-        future = self._threads.submit(_answered, lambda: verb(read(request)))
+        return await self._submitted(lambda: _answered(lambda: verb(read(request))))
+
+    async def submit(self, work: Callable[[], T]) -> T:
+        """What some work of the model's gives, in its turn.
+
+        Raises:
+            NodeRuntimeError: too much work waits.
+            Exception: whatever the work raised.
+        """
+        if len(self._at_work) >= self._waiting:
+            raise NodeRuntimeError("too many requests wait for the model", 503, "OVERLOADED")
+        return await self._submitted(work)
+
+    async def _submitted(self, work: Callable[[], T]) -> T:
+        future = self._threads.submit(work)
         self._at_work.add(future)
         future.add_done_callback(self._at_work.discard)
         return await asyncio.wrap_future(future)
+
+    def verb(self, name: str) -> Verb:
+        """What is done for a verb: predict, transform-input, ..., or metadata, which asks for nothing."""
+        if name == "metadata":
+            return lambda _: self._unit.metadata()
+        return self._verbs[f"/{name}".encode()]
 
     def _fed_back(self, body: Any) -> Any:
         reply = self._unit.send_feedback(body)

@@ -3,23 +3,27 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from orchestrator.errors import GraphError
+from orchestrator.errors import GraphError, SettingsError
 from orchestrator.graph.node import Value
 from orchestrator.graph.parse import split_image, typed
 from orchestrator.node.errors import StartError
+from orchestrator.podinfo import grpc_max_message, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A node's settings. `parameters` are the class' keyword arguments."""
+    """A node's settings. `parameters` are the class' keyword arguments; without a `grpc_port` there is no gRPC."""
 
     interface: str
     bind: str
     http_port: int
+    grpc_port: int | None
+    max_message: int
     metrics_port: int
     metrics_path: str
     threads: int
@@ -45,6 +49,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     parser.add_argument("interface", help="the class: module.Class, or a module with a class of its own name")
     parser.add_argument("--service-type", default="MODEL", help="MODEL, ROUTER, ...; every route is always there")
     parser.add_argument("--http-port", type=int, default=_port(environment, "HTTP_SERVICE_PORT", 9000))
+    parser.add_argument("--grpc-port", type=int, default=_port(environment, "GRPC_SERVICE_PORT", 5000))
     parser.add_argument("--metrics-port", type=int, default=_port(environment, "METRICS_SERVICE_PORT", 6000))
     parser.add_argument("--parameters", default=environment.get("PREDICTIVE_UNIT_PARAMETERS") or "[]")
     parser.add_argument("--graceful-timeout", type=float, default=15.0, help="seconds for requests to finish")
@@ -56,6 +61,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         interface=flags.interface,
         bind=environment.get("SELDON_BIND_ADDRESS") or "127.0.0.1",
         http_port=flags.http_port,
+        grpc_port=flags.grpc_port if _number(environment, "GRPC_WORKERS", 1) else None,
+        max_message=_max_message(environment),
         metrics_port=flags.metrics_port,
         metrics_path=environment.get("PREDICTIVE_UNIT_METRICS_ENDPOINT") or "/metrics",
         threads=max(1, _number(environment, "GUNICORN_THREADS", 1)),
@@ -126,6 +133,14 @@ def _labels(environment: Mapping[str, str], image: str) -> dict[str, str]:
         "image_version": version,
         "worker_id": "0",
     }
+
+
+def _max_message(environment: Mapping[str, str]) -> int:
+    try:
+        said = grpc_max_message(load(Path(environment.get("SELDON_PODINFO_PATH") or "/etc/podinfo/annotations")))
+    except SettingsError as error:
+        raise StartError(str(error)) from None
+    return said or 256 * 1024 * 1024
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

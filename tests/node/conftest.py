@@ -59,6 +59,7 @@ class Program:
     port: int
     log: Path
     metrics_port: int = 0
+    grpc_port: int = 0
 
     def request(self, method: str, path: str, body: Any = None, *, port: int = 0, **headers: str) -> tuple[int, Any]:
         """Status and body, as JSON where it is JSON."""
@@ -138,13 +139,15 @@ def launch_node(launch: Callable[..., Program], tmp_path: Path) -> Callable[...,
     def start(source: str = "", interface: str = "Mine", *, wait: bool = True, **environment: str) -> Program:
         if source:
             (tmp_path / "Mine.py").write_text(source)
-        port, metrics_port = free_port(), free_port()
+        port, metrics_port, grpc_port = free_port(), free_port(), free_port()
         ports = {
             "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),
             "PREDICTIVE_UNIT_METRICS_SERVICE_PORT": str(metrics_port),
+            "PREDICTIVE_UNIT_GRPC_SERVICE_PORT": str(grpc_port),
         }
         given = {"PREDICTIVE_UNIT_ID": "mine", **ports, **environment}
         program = launch("orchestrator.node", interface, port=port, metrics_port=metrics_port, **given)
+        program.grpc_port = grpc_port
         if wait:
             program.wait_ready("/health/ping")
         return program
