@@ -57,6 +57,9 @@ e2e: setup system ## the demo's stories as tests, on the local cluster or --kube
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance
 
+peers: setup ## real model servers for the conformance suite: seldon-core 1.17.1 and mlserver 1.7.1, in .peers/
+	$(BIN)/python -m localcluster.runtimes $(or $(PEERS),.peers)
+
 bench-apiserver: setup ## what the embedded API server costs: creates, patches, watch events
 	$(BIN)/python bench/apiserver.py
 

@@ -102,6 +102,14 @@ def mlserver_images(home: Path) -> dict[str, Image]:
     return {"seldonio/mlserver": Image((str(home / "bin" / "mlserver"), "start", "$(MLSERVER_MODELS_DIR)"), env)}
 
 
+def main() -> None:
+    """Make the environments of all runtimes in a folder, for the tests that ask real model servers."""
+    folder = Path(sys.argv[1])
+    logging.basicConfig(level="INFO", format="%(message)s")
+    for name, runtime in RUNTIMES.items():
+        environment(runtime, folder / name)
+
+
 def _run(words: list[str]) -> None:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1200)
@@ -111,3 +119,7 @@ def _run(words: list[str]) -> None:
         raise RuntimeSetupError(
             f"{' '.join(words)} ended with {done.returncode}:\n{(done.stderr or done.stdout)[-2000:]}"
         )
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random, SystemRandom
 
+from orchestrator.bandits import bandits
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import Call, NodeCall
 from orchestrator.clients.pool import Pool
@@ -67,6 +68,7 @@ class Application:
         chance = chance or Random(SystemRandom().getrandbits(128))
         self._codec = codec()
         self._calls = Calls(settings, self._codec, self.metrics)
+        self.bandits = bandits(self.graph, chance)
         house = self._house(chance)
         self.load = house.load
         self.doors = Doors(house)
@@ -89,7 +91,7 @@ class Application:
             namespace=settings.namespace,
             graph=graph,
             codec=codec,
-            engine=Engine(graph, codec, self._calls, chance.random),
+            engine=Engine(graph, codec, self._calls, chance.random, self.bandits),
             metrics=self.metrics,
             about=About(settings.deployment, graph, codec, self._calls, probe),
             load=Load(settings.max_requests),
@@ -107,7 +109,7 @@ class Application:
 
     def _rpc_doors(self, house: House, chance: Random) -> RpcDoors:
         def engine(verb: str) -> Engine:
-            return Engine(self.graph, self._codec, self._calls, chance.random, Form.PROTO, verb)
+            return Engine(self.graph, self._codec, self._calls, chance.random, self.bandits, Form.PROTO, verb)
 
         alone = len(self.graph.nodes) == 1 and self.graph.root.grpc_port and "classify" in self._codec.grpc.methods
         others = {verb: engine(verb) for verb in MODELS_ALONE} if alone else {}

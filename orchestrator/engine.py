@@ -1,10 +1,11 @@
 """Walks the graph for each request."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from orchestrator.bandits import Bandit
 from orchestrator.clients.context import Context
 from orchestrator.clients.node import NodeCall
 from orchestrator.graph import routing
@@ -37,6 +38,7 @@ class Engine:
         codec: the protocol.
         call: makes the call of a verb to a node.
         draw: gives numbers that are uniform in [0, 1), for the routers that draw.
+        bandits: the routers that learn, by the names of their nodes.
         form: of the door that the requests come through. Nodes that serve both forms are called in it.
         verb: what models are asked for.
     """
@@ -47,11 +49,13 @@ class Engine:
         codec: Codec,
         call: Caller,
         draw: Callable[[], float],
+        bandits: Mapping[str, Bandit],
         form: Form = Form.JSON,
         verb: str = "predict",
     ) -> None:
         self._codec = codec
         self._draw = draw
+        self._bandits = bandits
         self._form = form
         self._steps: dict[str, Step] = {}
         self._root = self._prepared(graph.root, call, verb)
@@ -102,7 +106,8 @@ class Engine:
     async def _descend(self, step: Step, payload: Payload, context: Context, *, first: bool) -> Payload:
         node = step.node
         if step.route is None:
-            route = routing.drawn(node, self._draw())
+            bandit = self._bandits.get(node.name) if self._bandits else None
+            route = routing.drawn(node, self._draw()) if bandit is None else bandit.choose()
         else:
             reply = await step.route(self._codec.request(payload, step.route.form, chained=not first), context)
             route = routing.checked(node, self._codec.route(reply))
@@ -123,6 +128,9 @@ class Engine:
         answer = payload
         if step.children:
             route = routing.checked(step.node, taken.get(step.node.name, routing.ALL))
+            bandit = self._bandits.get(step.node.name)
+            if bandit is not None and route >= 0:
+                bandit.learn(route, self._codec.reward_of_feedback(payload))
             chosen = step.children if route == routing.ALL else step.children[route : route + 1] if route >= 0 else ()
             await all_of([self._feed_back(child, payload, context, taken) for child in chosen])
         if step.feedback is not None:

@@ -51,7 +51,7 @@ class Endpoint(SpecModel):
     service_port: Port = Field(default=0, alias="service_port")
     """The port of the transport in use."""
     type: Literal["", "REST", "GRPC"] = ""
-    """REST or GRPC. One kind only in a graph."""
+    """REST or GRPC. In a graph with both each node is called by its own; else as the request came."""
     http_port: Port = 0
     """The port for REST."""
     grpc_port: Port = 0
@@ -77,7 +77,10 @@ class PredictiveUnit(SpecModel):
     type: UnitType | None = None
     """What the node does with a request. MODEL when type, methods and implementation are all absent."""
     implementation: str | None = None
-    """A built-in (RANDOM_ABTEST, SIMPLE_MODEL, SIMPLE_ROUTER, AVERAGE_COMBINER) or a server such as SKLEARN_SERVER."""
+    """A server such as SKLEARN_SERVER, or a built-in.
+
+    Built-ins are SIMPLE_MODEL, SIMPLE_ROUTER, RANDOM_ABTEST, AVERAGE_COMBINER, EPSILON_GREEDY and THOMPSON_SAMPLING.
+    """
     methods: tuple[UnitMethod, ...] | None = None
     """Calls that the node answers, added to those that its type implies."""
     endpoint: Endpoint | None = None

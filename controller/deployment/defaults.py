@@ -141,7 +141,7 @@ def _reachable(subject: Subject, predictor: PredictorSpec, unit: PredictiveUnit,
     given = unit.endpoint or Endpoint()
     http = port_of(container, "http") or given.http_port or ports.http(unit.name)
     grpc = port_of(container, "grpc") or given.grpc_port or ports.grpc(unit.name)
-    prefers_grpc = given.type == "GRPC" or subject.spec.transport == "grpc"
+    prefers_grpc = (given.type or subject.spec.transport.upper()) == "GRPC"
     local = component == 0 and not subject.separate_engine
     service = container_service(subject.name, predictor.name, unit.name)
     endpoint = Endpoint(

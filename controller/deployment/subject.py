@@ -10,7 +10,9 @@ from controller.api.meta import MACHINELEARNING_GROUP, ROLE_LABEL
 API_VERSION = f"{MACHINELEARNING_GROUP}/v1"
 KIND = "SeldonDeployment"
 
-BUILT_IN = frozenset({"SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "AVERAGE_COMBINER"})
+BUILT_IN = frozenset(
+    {"SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "AVERAGE_COMBINER", "EPSILON_GREEDY", "THOMPSON_SAMPLING"}
+)
 """Implementations that the orchestrator itself has: no container, no endpoint."""
 UNKNOWN = "UNKNOWN_IMPLEMENTATION"
 

@@ -218,9 +218,7 @@ def _graph(subject: Subject, predictor: PredictorSpec, path: str, configuration:
         kinds |= {unit.endpoint.type} if unit.endpoint and unit.endpoint.type else set()
         yield from _unit(subject, unit, field, named.get(unit.name), configuration)
     transport = {"rest": "REST", "grpc": "GRPC"}.get(subject.spec.transport)
-    if len(kinds) > 1:
-        yield Problem(f"{path}.graph", sorted(kinds), "one endpoint.type in the whole graph")
-    elif kinds and transport and kinds != {transport}:
+    if len(kinds) == 1 and transport and kinds != {transport}:
         yield Problem(f"{path}.graph.endpoint.type", next(iter(kinds)), f"{transport}, as spec.transport says")
 
 

@@ -34,6 +34,12 @@ class BuiltIn(StrEnum):
     SIMPLE_ROUTER = "SIMPLE_ROUTER"
     RANDOM_ABTEST = "RANDOM_ABTEST"
     AVERAGE_COMBINER = "AVERAGE_COMBINER"
+    EPSILON_GREEDY = "EPSILON_GREEDY"
+    THOMPSON_SAMPLING = "THOMPSON_SAMPLING"
+
+
+LEARNING = frozenset({BuiltIn.EPSILON_GREEDY, BuiltIn.THOMPSON_SAMPLING})
+"""Routers that learn from feedback."""
 
 
 Value = int | float | str | bool
@@ -74,7 +80,5 @@ class Graph:
     @property
     def routes(self) -> bool:
         """Whether a request may take one way or another, so that feedback must be told which."""
-        return any(
-            Method.ROUTE in node.methods or node.built_in in {BuiltIn.RANDOM_ABTEST, BuiltIn.SIMPLE_ROUTER}
-            for node in self.nodes.values()
-        )
+        routers = {BuiltIn.RANDOM_ABTEST, BuiltIn.SIMPLE_ROUTER, *LEARNING}
+        return any(Method.ROUTE in node.methods or node.built_in in routers for node in self.nodes.values())

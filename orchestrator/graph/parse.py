@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.errors import GraphError
-from orchestrator.graph.node import BuiltIn, Graph, Kind, Method, Node, Value
+from orchestrator.graph.node import LEARNING, BuiltIn, Graph, Kind, Method, Node, Value
 
 _DEEPEST = 64
 _IMPLIED: Mapping[Kind, frozenset[Method]] = {
@@ -20,6 +20,8 @@ _BUILT_IN_KINDS: Mapping[BuiltIn, Kind] = {
     BuiltIn.SIMPLE_ROUTER: Kind.ROUTER,
     BuiltIn.RANDOM_ABTEST: Kind.ROUTER,
     BuiltIn.AVERAGE_COMBINER: Kind.COMBINER,
+    BuiltIn.EPSILON_GREEDY: Kind.ROUTER,
+    BuiltIn.THOMPSON_SAMPLING: Kind.ROUTER,
 }
 
 
@@ -209,7 +211,13 @@ def _check(node: Node, path: str) -> None:
             raise GraphError(f"{path}.parameters.ratioA", ratio, "the share of the first child, 0 to 1, as FLOAT")
         if len(node.children) != 2:
             raise GraphError(f"{path}.children", len(node.children), "two children for RANDOM_ABTEST")
-    if node.built_in in {BuiltIn.SIMPLE_ROUTER, BuiltIn.AVERAGE_COMBINER} and not node.children:
+    if node.built_in in LEARNING:
+        epsilon, seed = node.parameters.get("epsilon", 0.1), node.parameters.get("seed", 0)
+        if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= 1:
+            raise GraphError(f"{path}.parameters.epsilon", epsilon, "the share of tries, 0 to 1, as FLOAT")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise GraphError(f"{path}.parameters.seed", seed, "a whole number, as INT")
+    if node.built_in in {BuiltIn.SIMPLE_ROUTER, BuiltIn.AVERAGE_COMBINER, *LEARNING} and not node.children:
         raise GraphError(f"{path}.children", 0, f"at least one child for {node.built_in}")
 
 

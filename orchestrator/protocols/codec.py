@@ -45,6 +45,9 @@ class Rest(Protocol):
     def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
         """The routes that the request took, as the feedback has them."""
 
+    def reward_of_feedback(self, feedback: Payload) -> float:
+        """What the feedback says that the answer was worth."""
+
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The reply with the routes that the request took, where the protocol has a place for them."""
 
@@ -164,6 +167,10 @@ class Codec:
     def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
         """The routes that the request took, as the feedback has them."""
         return self.rest.routing_of_feedback(self.feedback(feedback, Form.JSON))
+
+    def reward_of_feedback(self, feedback: Payload) -> float:
+        """What the feedback says that the answer was worth."""
+        return self.rest.reward_of_feedback(self.feedback(feedback, Form.JSON))
 
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The reply with the routes that the request took, where the protocol has a place for them."""

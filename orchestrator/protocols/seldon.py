@@ -141,6 +141,21 @@ def routing_of_feedback(body: bytes) -> dict[str, int]:
     return {str(name): int(taken) for name, taken in found.items() if isinstance(taken, int | float)}
 
 
+def reward_of_feedback(body: bytes) -> float:
+    """The reward in a feedback, 0 when there is none.
+
+    Raises:
+        BadPayloadError: the body is no feedback, or the reward no number.
+    """
+    feedback = read(body)
+    reward = feedback.get("reward") if isinstance(feedback, dict) else None
+    if reward is None:
+        return 0.0
+    if isinstance(reward, bool) or not isinstance(reward, int | float):
+        raise BadPayloadError(f"reward: {reward!r} is not valid; expected a number")
+    return float(reward)
+
+
 def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
     """The message with the way it took in `meta.routing`. What is no JSON object is left alone."""
     try:
@@ -279,6 +294,10 @@ class Seldon:
     def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
         """`response.meta.routing`."""
         return routing_of_feedback(feedback.plain())
+
+    def reward_of_feedback(self, feedback: Payload) -> float:
+        """`reward`."""
+        return reward_of_feedback(feedback.plain())
 
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """In `meta.routing`."""

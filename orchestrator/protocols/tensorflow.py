@@ -88,6 +88,10 @@ class TensorFlow:
         """The protocol has no feedback."""
         return {}
 
+    def reward_of_feedback(self, feedback: Payload) -> float:
+        """The protocol has no feedback."""
+        return 0.0
+
     def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
         """The protocol has no place for it."""
         return reply

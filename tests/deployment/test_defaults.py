@@ -142,3 +142,11 @@ def test_nulls_of_old_manifests_are_passed_over(subject_for: Read) -> None:
     graph = {"name": "m", "methods": None, "children": None, "logger": None}
     raw = _sdep(_predictor(graph, [_c("m")], replicas=None, annotations=None), unknown="field")
     assert subject_for(raw).spec.predictors[0].replicas is None
+
+
+def test_in_a_graph_that_mixes_transports_each_node_has_its_own(subject_for: Read) -> None:
+    child = {"name": "b", "endpoint": {"type": "GRPC"}}
+    graph = {"name": "a", "endpoint": {"type": "REST"}, "children": [child]}
+    found = _endpoints(subject_for(_sdep(_predictor(graph, [_c("a"), _c("b")]))))
+
+    assert [(each.type, each.service_port) for each in found.values()] == [("REST", 9000), ("GRPC", 9501)]

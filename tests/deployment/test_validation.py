@@ -83,19 +83,6 @@ BAD = {
         "MLFLOW_SERVER, SKLEARN_SERVER, TENSORFLOW_SERVER, XGBOOST_SERVER",
     ),
     "logger without mode": (_sdep(_p(graph={"name": "m", **SERVER, "logger": {}})), "graph.logger.mode"),
-    "REST and gRPC in one graph": (
-        _sdep(
-            _p(
-                graph={
-                    "name": "a",
-                    **SERVER,
-                    "endpoint": {"type": "REST"},
-                    "children": [{"name": "b", **SERVER, "endpoint": {"type": "GRPC"}}],
-                }
-            )
-        ),
-        "one endpoint.type",
-    ),
     "endpoint against transport": (
         _sdep(_p(graph={"name": "a", **SERVER, "endpoint": {"type": "GRPC"}}), transport="rest"),
         "endpoint.type: 'GRPC'",
