@@ -69,6 +69,7 @@ bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffi
 
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python bench/orchestrator.py
+	$(BIN)/python bench/rpc.py
 
 clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

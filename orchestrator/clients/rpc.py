@@ -62,15 +62,19 @@ class Channel:
         found = self._sends.get(method)
         if found is None:
             if self._made is None:
-                self._target = f"{self._hosts.address(self._host)}:{self._port}"
+                self._target = self._address()
                 self._made = grpc.aio.insecure_channel(self._target, self._options)
             found = self._sends[method] = self._made.unary_unary(method)
         return found
 
     async def look_again(self) -> None:
         """After a call that did not get through: leave an address that the host no longer has."""
-        if self._made is not None and f"{self._hosts.address(self._host)}:{self._port}" != self._target:
+        if self._made is not None and self._address() != self._target:
             await self.close()
+
+    def _address(self) -> str:
+        host = self._hosts.address(self._host)
+        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
 
     async def close(self) -> None:
         """Close at once."""
