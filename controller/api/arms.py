@@ -55,6 +55,8 @@ class Weights(StatusModel):
     """Percent of live requests that are copied to the canary."""
     control: Seen = 0
     """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
+    before: Seen = 0
+    """Percent that the canary had when it began to lose it: it goes in proportion to stable's ready pods."""
     changed_at: Instant | None = None
     """When the weights were last written."""
     route_hash: str = ""

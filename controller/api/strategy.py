@@ -228,6 +228,8 @@ class CanaryStrategy(ApiModel):
     """The short form, instead of steps: these weights, each until the judge is satisfied."""
     interval: Duration | None = None
     """With `weights`: stay at each at least this long."""
+    dynamic_stable_scale: bool = False
+    """Stable's pods go as the canary takes traffic, and come back before traffic does. Autoscaled ones are left."""
     judged_from_step: Annotated[int, Field(ge=0, le=100)] = 0
     """The first step, counted from 0, whose requests are judged; what comes before cannot end the rollout."""
 

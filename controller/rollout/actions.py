@@ -105,5 +105,7 @@ class Decision:
 
     actions: tuple[Action, ...]
     status: RolloutStatus
+    before_moving: RolloutStatus | None = None
+    """The status without the word that the route was written, where that makes a difference."""
     announcements: tuple[Announcement, ...] = ()
     requeue_after: timedelta | None = None

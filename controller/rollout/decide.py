@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from controller.api import names
 from controller.api.arms import RevisionStatus
-from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
+from controller.api.rollout import HistoryEntry, Intent, RolloutStatus
 from controller.rollout import (
     actions,
     adoption,
@@ -166,41 +166,28 @@ def _decision(
     now: datetime,
     before: tuple[HistoryEntry, ...],
 ) -> Decision:
-    route = _route(obs, ground)
+    route, unmoved = _route(obs, ground), status
     if ground.split is not None and (route or ground.applied):
         routes = names.stable_hash(traffic.virtual_service(obs, ground.split)["spec"])
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
             status = _moved(status, routes, now)
-    todo: list[Action] = [*_keep(obs, status), *_deploy(obs, status), *route]
+    children: list[Action] = [*_keep(obs, status), *_deploy(obs, status, ground)]
+    # Traffic before pods: what refuses a child must not hold traffic on a bad revision.
+    first = obs.route is not None and obs.route.ours
+    todo = [*route, *children] if first else [*children, *route]
     status, removals, due = _remove(obs, status, ground, now)
     goodbye, later = adoption.farewell(obs, status, ground, _delay(obs), now=now)
-    blocked = _since(view.blocked, obs.status.blocked_on, now)
-    status = status.model_copy(
-        update={
-            "weights": status.weights.model_copy(update={"verified": ground.verified and not route}),
-            "blocked_on": blocked,
-            "replicas": sum(words.pods(child)[0] for child in obs.children.values()),
-            "selector": f"rollouts.seldon.io/rollout={obs.name}",
-        }
-    )
-    status = status.model_copy(update={"message": words.describe(status, obs, blocked)})
-    status = words.conditions(status, obs, ground, now=now)
-    wakes = [instant for instant in (view.wake, due, later) if instant is not None]
+    blocked = words.since(view.blocked, obs, now) if view.blocked is not None else None
+    status = words.told(obs, status, ground, blocked, now=now, moved=bool(route))
+    wakes = [instant for instant in (view.wake, due, later, ground.relief_at) if instant is not None]
     return Decision(
         actions=(*todo, *removals, *goodbye, *_forget(obs, status)),
         status=status,
+        before_moving=unmoved,
         announcements=_announce(status, before),
         requeue_after=max(min(wakes) - now, timedelta()) if wakes else None,
     )
-
-
-def _since(blocked: BlockedOn | None, before: BlockedOn | None, now: datetime) -> BlockedOn | None:
-    """Say since when it waits for something of this kind."""
-    if blocked is None:
-        return None
-    same = before is not None and before.kind == blocked.kind
-    return blocked.model_copy(update={"since": before.since if same and before is not None else now})
 
 
 def _moved(status: RolloutStatus, routes: str, now: datetime) -> RolloutStatus:
@@ -231,7 +218,7 @@ def _owner(obs: Observed) -> dict[str, str]:
     }
 
 
-def _deploy(obs: Observed, status: RolloutStatus) -> list[Action]:
+def _deploy(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action]:
     """Write the children that differ: stable first, then the canary, then what is retired (its role only)."""
     if obs.in_the_way and status.stable_revision is None:
         return []
@@ -242,7 +229,7 @@ def _deploy(obs: Observed, status: RolloutStatus) -> list[Action]:
         revision = obs.revisions.get(digest)
         if revision is None:
             continue
-        spec = wanted_spec(obs, status, revision, role)
+        spec = wanted_spec(obs, status, revision, role, settled=ground.in_effect)
         desired = revisions.child_object(_owner(obs), revision, role=role, spec=spec)
         child = obs.children.get(digest)
         if child is None or not traffic.covers(_compared(desired), child.live):

@@ -313,7 +313,7 @@ def _reject(
     if status.stable_revision is not None and obs.target is not None and obs.target.hash == status.stable_revision.hash:
         # What was gone back to is rejected, and the template is what serves: nothing is left to be held.
         status = changed(status, pinned=None)
-    status = changed(unrouted(_running(status)), phase=phase.value)
+    status = changed(unrouted(_running(status)), phase=phase.value, step_progress_at=now)
     return record(status, now, "RolledBack", f"revision {canary.number}: {reason.message}", canary.number)
 
 
@@ -329,7 +329,7 @@ def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ev
     canary = status.canary_revision
     if canary is None or phase is not Phase.ROLLING_BACK:
         return _to(status, phase)
-    status = changed(unrouted(_running(status)), phase=phase.value)
+    status = changed(unrouted(_running(status)), phase=phase.value, step_progress_at=now)
     if event is Event.STABLE_AGAIN:
         why = "the template is stable's again"
     else:

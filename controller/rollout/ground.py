@@ -1,12 +1,14 @@
 """Ground: how the wanted split meets the world. What may be routed now, what blocks the rest, what is in effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.api.percent import rounded
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
-from controller.rollout import scaling, traffic
-from controller.rollout.observed import Child, Observed
+from controller.rollout import capacity, scaling, traffic
+from controller.rollout.capacity import waiting
+from controller.rollout.observed import Observed
 from controller.rollout.phases import Phase
 from controller.rollout.revisions import Revision
 from controller.rollout.traffic import Split
@@ -14,6 +16,7 @@ from controller.rollout.traffic import Split
 # Istio answers no acceptance by default: its proxies have taken a change well within this.
 MESH_GRACE = timedelta(seconds=5)
 VERIFY_PATIENCE = timedelta(seconds=30)
+_PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,20 @@ class Ground:
     """When time alone may change `in_effect` or `verified`."""
     trouble: str = ""
     """What the mesh says against it."""
+    relief_at: datetime | None = None
+    """When stable takes all that it should, however few of its pods are ready."""
 
 
 def survey(obs: Observed, status: RolloutStatus, *, now: datetime) -> Ground:
     """Hold the split that the status wants against the pods and the mesh."""
-    split, blocked = _allowed(obs, status)
+    split, blocked, relief_at = _allowed(obs, status, now)
+    ground = _surveyed(obs, status, split, blocked, now)
+    return replace(ground, relief_at=relief_at)
+
+
+def _surveyed(
+    obs: Observed, status: RolloutStatus, split: Split | None, blocked: BlockedOn | None, now: datetime
+) -> Ground:
     obstacle = obs.in_the_way or ("" if obs.mesh else "the cluster has no VirtualService: install Istio")
     if obstacle:
         return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle))
@@ -73,18 +85,25 @@ def _verified(obs: Observed, split: Split, since: datetime, now: datetime) -> tu
     return (True, None) if now >= patient_until else (False, patient_until)
 
 
-def _allowed(obs: Observed, status: RolloutStatus) -> tuple[Split | None, BlockedOn | None]:
-    """Return the split that the pods allow: nothing is routed to a revision that has no ready pod."""
+_Allowed = tuple[Split | None, BlockedOn | None, datetime | None]
+
+
+def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
+    """Return the split that the pods allow, what stands against more, and when time alone allows it.
+
+    Nothing is routed to a revision that has no ready pod. Traffic that leaves the canary goes to stable in proportion
+    to what stable can carry, and the rest as its pods come.
+    """
     stable, canary = status.stable_revision, status.canary_revision
     if stable is None:
-        return _first(obs, status)
+        return (*_first(obs, status), None)
     child = obs.children.get(canary.hash) if canary else None
     base = obs.children.get(stable.hash)
     left = _still_carrying(obs, status)
-    if left is not None and not (base and base.serving):
-        return Split(stable=stable.hash, canary=left, weight=live_weight(obs, left)), waiting("stable", base)
+    if left is not None and (kept := _kept(obs, status, left, 0, now)):
+        return Split(stable=stable.hash, canary=left, weight=kept), *_stable_short(obs, status)
     if canary is None:
-        return Split(stable=stable.hash), None
+        return Split(stable=stable.hash), None, None
     weight, mirror, routes = status.weights.canary, status.weights.mirror, status.header_routes
     live = live_weight(obs, canary.hash)
     blocked = None
@@ -94,14 +113,54 @@ def _allowed(obs: Observed, status: RolloutStatus) -> tuple[Split | None, Blocke
     elif not full(obs, status) and (weight > live or mirror):
         blocked = waiting("canary", child)
         weight, mirror = min(weight, live), 0
-    if weight < live and child is not None and child.serving and not (base and base.serving):
-        return Split(stable=stable.hash, canary=child.hash, weight=live), waiting("stable", base)
+    if weight < live and child is not None and child.serving:
+        kept = _kept(obs, status, child.hash, weight, now)
+        if kept > weight:
+            return Split(stable=stable.hash, canary=child.hash, weight=kept), *_stable_short(obs, status)
     if not (weight or mirror or routes):
-        return Split(stable=stable.hash), blocked
+        return Split(stable=stable.hash), blocked, None
     control = status.weights.control if weight == 100 and base is not None and base.serving else 0
-    return Split(
-        stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror, control=control, routes=routes
-    ), blocked
+    return (
+        Split(stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror, control=control, routes=routes),
+        blocked,
+        None,
+    )
+
+
+def _kept(obs: Observed, status: RolloutStatus, digest: str, wanted: float, now: datetime) -> float:
+    """Return the percent that a revision keeps because stable cannot take it all yet; never more than it has now.
+
+    It loses as large a part of what it had as stable has of its pods. A stable that was made small on purpose gets no
+    more than its pods can carry.
+    """
+    stable = status.stable_revision
+    base = obs.children.get(stable.hash) if stable else None
+    due = _relief_at(obs, status)
+    late = due is not None and now >= due and base is not None and base.serving
+    missing = 0 if late else 100 - capacity.carries(base, _whole(obs, status))
+    live = live_weight(obs, digest)
+    had = 100 if _dynamic(obs) else status.weights.before or live
+    return max(wanted, min(live, rounded(had * missing / 100)))
+
+
+def _stable_short(obs: Observed, status: RolloutStatus) -> tuple[BlockedOn, datetime | None]:
+    base = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
+    want = capacity.needed(base, _whole(obs, status)) if base else None
+    return waiting("stable", base, want), _relief_at(obs, status) if base and base.serving else None
+
+
+def _relief_at(obs: Observed, status: RolloutStatus) -> datetime | None:
+    """A stable that stays short takes all in the end: few ready pods are better than a revision that is rejected."""
+    if status.step_progress_at is None:
+        return None
+    return status.step_progress_at + (obs.spec.progress_deadline if obs.spec else _PATIENCE)
+
+
+def _whole(obs: Observed, status: RolloutStatus) -> dict[str, Any]:
+    """Return stable's spec with all the pods that the template says."""
+    revision = obs.revisions.get(status.stable_revision.hash) if status.stable_revision else None
+    own = (revision.template.get("spec") if revision else None) or {}
+    return scaling.with_replicas(own, obs.target.template.get("spec") or own if obs.target is not None else own)
 
 
 def _still_carrying(obs: Observed, status: RolloutStatus) -> str | None:
@@ -121,30 +180,41 @@ def _first(obs: Observed, status: RolloutStatus) -> tuple[Split | None, BlockedO
     return Split(stable=first.hash), None
 
 
-def waiting(which: str, child: Child | None) -> BlockedOn:
-    """Say which pods are waited for, and what they say."""
-    if child is None:
-        return BlockedOn(kind="pods", message=f"the {which} revision's SeldonDeployment is not there yet")
-    why = f": {child.message}" if child.message else ""
-    return BlockedOn(
-        kind="pods", message=f"the {which} revision has {child.ready_replicas} of {child.replicas} pods ready{why}"
-    )
-
-
-def wanted_spec(obs: Observed, status: RolloutStatus, revision: Revision, role: str) -> dict[str, Any]:
-    """Return a revision's spec with the pods that it should have now."""
+def wanted_spec(
+    obs: Observed, status: RolloutStatus, revision: Revision, role: str, *, settled: bool = False
+) -> dict[str, Any]:
+    """Return a revision's spec with the pods that it should have now; stable shrinks only once the route is settled."""
     child = obs.children.get(revision.hash)
     live = (child.live.get("spec") if child else None) or {}
     own = scaling.restarted(revision.template.get("spec") or {}, _restarted_at(status, revision.hash), live)
     if role == "retired":
         # What waits for its end is not scaled any more.
         return scaling.with_replicas(own, live or own)
+    if obs.target is None and Phase(status.phase) is Phase.INVALID:
+        return scaling.with_replicas(own, live or own)
     usual = obs.target.template.get("spec") or own if obs.target is not None else own
     spec = scaling.with_replicas(own, usual)
+    if role == "stable" and status.canary_revision is not None and _shrinks(obs, status):
+        away = min(status.weights.canary, live_weight(obs, status.canary_revision.hash))
+        # What is promoted in a moment needs no smaller stable, and one that stands can be gone back to.
+        still = settled and Phase(status.phase) is not Phase.PROMOTING
+        return capacity.beside(spec, live, away=away, settled=still)
     if role != "canary" or status.stable_revision is None:
         return spec
     # Pods go only after the traffic that they carry has gone.
     return scaling.scaled(spec, status.scale, weight=max(status.weights.canary, live_weight(obs, revision.hash)))
+
+
+def _shrinks(obs: Observed, status: RolloutStatus) -> bool:
+    return _dynamic(obs) and Phase(status.phase) in IN_PROGRESS
+
+
+def _dynamic(obs: Observed) -> bool:
+    if obs.spec is None:
+        return False
+    shadow = obs.spec.strategy.shadow
+    canary = shadow.then if shadow is not None else obs.spec.strategy.canary
+    return canary is not None and canary.dynamic_stable_scale
 
 
 def _restarted_at(status: RolloutStatus, digest: str) -> str:
@@ -187,7 +257,8 @@ def deadline(obs: Observed, status: RolloutStatus, kind: Blocker | None, *, now:
     if kind is None:
         return status.step_progress_at + obs.spec.progress_deadline
     before = obs.status.blocked_on
-    since = (before.since or now) if before is not None and before.kind == kind else now
+    same = before is not None and (before.kind == kind or {before.kind, kind} <= capacity.LACKING)
+    since = (before.since or now) if before is not None and same else now
     return max(status.step_progress_at, since) + obs.spec.progress_deadline
 
 

@@ -1,7 +1,7 @@
 """Observe: every read of a pass, in one place. The cluster's objects become Observed; nothing is decided here."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -203,29 +203,54 @@ def _target(template: Mapping[str, Any], known: Mapping[str, Revision]) -> Revis
 def _child(cluster: Cluster, obj: dict[str, Any]) -> Child:
     meta, status = obj["metadata"], obj.get("status") or {}
     labels = meta.get("labels") or {}
-    replicas, ready = _pods(cluster, meta["namespace"], meta["name"])
+    pods = _pods(cluster, meta["namespace"], meta["name"])
     seen = status.get("observedGeneration", meta.get("generation"))
     current = seen == meta.get("generation")
-    available = current and status.get("state") == "Available" and ready >= replicas
+    available = current and status.get("state") == "Available" and pods.ready >= pods.wanted
     return Child(
         hash=labels.get(REVISION_LABEL, ""),
         name=meta["name"],
         live=obj,
-        replicas=replicas,
-        ready_replicas=ready,
+        replicas=pods.wanted,
+        ready_replicas=pods.ready,
+        capacity=pods.capacity,
+        refused=pods.refused,
         available=available,
         message="" if available else str(status.get("description") or ""),
         role=labels.get(ROLE_LABEL, ""),
     )
 
 
-def _pods(cluster: Cluster, namespace: str, child: str) -> tuple[int, int]:
-    """Return pods wanted and ready over all Deployments; none is ready while one Deployment has none ready."""
+@dataclass(frozen=True, slots=True)
+class _Pods:
+    """Pods over all Deployments of a child; none is ready while one Deployment has none ready."""
+
+    wanted: int
+    ready: int
+    capacity: int
+    refused: str
+
+
+def _pods(cluster: Cluster, namespace: str, child: str) -> _Pods:
     found = cluster.selected(resources.DEPLOYMENT, namespace, {"seldon-deployment-id": child})
     wanted = [int((obj.get("spec") or {}).get("replicas", 1)) for obj in found]
     ready = [int((obj.get("status") or {}).get("readyReplicas", 0)) for obj in found]
     starved = any(want > 0 and have == 0 for want, have in zip(wanted, ready, strict=True))
-    return sum(wanted), 0 if starved else sum(min(pair) for pair in zip(wanted, ready, strict=True))
+    shares = [100 * min(have, want) // want for want, have in zip(wanted, ready, strict=True) if want > 0]
+    return _Pods(
+        wanted=sum(wanted),
+        ready=0 if starved else sum(min(pair) for pair in zip(wanted, ready, strict=True)),
+        capacity=min(shares, default=100),
+        refused=next(filter(None, map(_refused, found)), ""),
+    )
+
+
+def _refused(deployment: Mapping[str, Any]) -> str:
+    """Return why a Deployment's ReplicaSet creates no more pods."""
+    for condition in (deployment.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return str(condition.get("message") or condition.get("reason") or "pods cannot be created")[:500]
+    return ""
 
 
 def _route(cluster: Cluster, namespace: str, name: str, uid: str) -> Route | None:

@@ -20,6 +20,10 @@ class Child:
     replicas: int = 0
     """Pods that it should have in each of its Deployments, summed."""
     ready_replicas: int = 0
+    capacity: int = 100
+    """Percent of the wanted pods that are ready, in the Deployment where they are scarcest."""
+    refused: str = ""
+    """Why the server creates no more pods, such as an exceeded quota, in its words."""
     available: bool = False
     """Everything that its current spec asks for is ready, and its routes' destinations exist."""
     message: str = ""

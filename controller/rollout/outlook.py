@@ -7,8 +7,9 @@ from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
 from controller.rollout import gate
+from controller.rollout.capacity import LACKING, waiting
 from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, course
-from controller.rollout.ground import Ground, deadline, full, waiting
+from controller.rollout.ground import Ground, deadline, full
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
 
@@ -80,7 +81,7 @@ def _switching(obs: Observed, status: RolloutStatus, ground: Ground, now: dateti
     due = deadline(obs, status, None, now=now)
     late = due is not None and now >= due
     if ground.blocked is not None:
-        if late and ground.blocked.kind == "pods":
+        if late and ground.blocked.kind in LACKING:
             return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
         return Outlook(blocked=ground.blocked, wake=due)
     if not ground.in_effect:
@@ -146,7 +147,7 @@ def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, n
 
 def _late(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> tuple[bool, datetime | None]:
     """Say whether the canary's pods have been missing for too long in the midst of a wait."""
-    if ground.blocked is None or ground.blocked.kind != "pods":
+    if ground.blocked is None or ground.blocked.kind not in LACKING:
         return False, None
     due = deadline(obs, status, "pods", now=now)
     return due is not None and now >= due, due

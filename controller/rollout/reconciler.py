@@ -15,19 +15,26 @@ from controller.api.meta import FINALIZER
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.cluster import Cluster
+from controller.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.kube.watches import Watch
 from controller.queue import Key
 from controller.rollout import gate, judging
 from controller.rollout.act import act
-from controller.rollout.actions import HoldRollout
+from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.decide import decide
 from controller.rollout.observe import dependencies, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
+from controller.rollout.refusals import refused
 from controller.rollout.webhooks import Webhooks
 from controller.settings import Settings
 
 log = logging.getLogger("seldon_rollouts.rollout")
+
+
+def _refuses(error: ApiError) -> bool:
+    """Say whether the server answered no, rather than not now: that is not over by itself in a moment."""
+    return isinstance(error, ForbiddenError | InvalidError | NotFoundError) or error.status == 500
 
 
 def _key(obj: dict[str, Any]) -> list[Key]:
@@ -119,18 +126,33 @@ class RolloutController:
             defaults=self._defaults,
         )
         obs = replace(obs, answer=self._answer(key, obs))
-        decision = decide(obs, now=clock.now())
-        await act(self._cluster, obs.namespace, obs.name, decision.actions)
+        now = clock.now()
+        decision = decide(obs, now=now)
+        try:
+            await act(self._cluster, obs.namespace, obs.name, decision.actions)
+        except ApiError as error:
+            if not _refuses(error) or obs.deleting is not None:
+                raise
+            said = f"{error.about or 'a write'} is refused: {error.message}"
+            await self._finish(rollout, obs, *refused(obs, decision, said, now=now))
+            raise
         if any(isinstance(each, HoldRollout) for each in decision.actions):
             return decision.requeue_after  # the rollout is newer than what was decided on, or gone
-        await self._write(rollout, decision.status)
+        await self._finish(rollout, obs, decision.status, decision.announcements)
+        return decision.requeue_after
+
+    async def _finish(
+        self, rollout: dict[str, Any], obs: Observed, status: RolloutStatus, announcements: tuple[Announcement, ...]
+    ) -> None:
+        """Write the status, and then say what it tells."""
+        key = (obs.namespace, obs.name)
+        await self._write(rollout, status)
         if obs.deleting is not None:
-            return decision.requeue_after
-        self._track(key, judging.comparison(obs, decision.status))
-        for said in decision.announcements:
+            return
+        self._track(key, judging.comparison(obs, status))
+        for said in announcements:
             log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)
             await self._cluster.event(rollout, type=said.type, reason=said.reason, message=said.message)
-        return decision.requeue_after
 
     def _answer(self, key: Key, obs: Observed) -> Answer | None:
         """Ask what the gate that the rollout stands at wants to know; return what is known of it."""

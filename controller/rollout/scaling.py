@@ -99,6 +99,37 @@ def _autoscaled(predictor: Mapping[str, Any]) -> bool:
     return any(part.get("hpaSpec") or part.get("kedaSpec") for part in _parts(predictor))
 
 
+def at_least(spec: Mapping[str, Any], live: Mapping[str, Any], most: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec with no fewer pods than a live one has, up to those of a third."""
+    result = copy.deepcopy(dict(spec))
+    have, cap = ({p.get("name"): p for p in predictors(each)} for each in (live, most))
+    for predictor in predictors(result):
+        name = predictor.get("name")
+        if name in have and name in cap and not _autoscaled(predictor):
+            _grow(predictor, have[name], cap[name], most.get("replicas"))
+            for part, now, limit in zip(_parts(predictor), _parts(have[name]), _parts(cap[name]), strict=False):
+                _grow(part, now, limit, None)
+    return result
+
+
+def _grow(into: dict[str, Any], live: Mapping[str, Any], most: Mapping[str, Any], usual: Any) -> None:
+    limit = most.get("replicas", usual)
+    if into.get("replicas") is not None and live.get("replicas") is not None and limit is not None:
+        into["replicas"] = min(int(limit), max(int(into["replicas"]), int(live["replicas"])))
+
+
+def least_pods(spec: Mapping[str, Any]) -> int:
+    """Return how many pods a spec asks for at least: a Deployment for each predictor that no autoscaler owns."""
+    usual = spec.get("replicas")
+    total = 0
+    for predictor in predictors(spec):
+        if not _autoscaled(predictor):
+            own = predictor.get("replicas", usual)
+            counts = [part["replicas"] for part in _parts(predictor) if part.get("replicas") is not None]
+            total += min(int(count) for count in [1 if own is None else own, *counts])
+    return total
+
+
 def same_size(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Say whether two specs ask for the same pods."""
     return _sizes(one) == _sizes(other)

@@ -112,7 +112,8 @@ def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
 
 def no_traffic(weights: Weights) -> Weights:
     """Return the weights with everything on stable, and no copies."""
-    return weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0, "control": 0})
+    before = weights.canary or weights.before
+    return weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0, "control": 0, "before": before})
 
 
 def unrouted(status: RolloutStatus) -> RolloutStatus:

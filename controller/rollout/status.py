@@ -25,7 +25,8 @@ def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
         "observed_generation": obs.generation,
     }
     before = status.canary_revision
-    if canary is not None and before is not None and canary.ready_replicas > before.ready_replicas:
+    leaving = Phase(status.phase) is Phase.ROLLING_BACK
+    if canary is not None and before is not None and canary.ready_replicas > before.ready_replicas and not leaving:
         changes["step_progress_at"] = now
     if canary is not None and status.canary_ready_at is None and _available(obs, canary):
         changes["canary_ready_at"] = now
@@ -123,7 +124,7 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
             return f"the shadow of revision {report.number if report else '?'} is over: {said}{waits}"
         case Phase.DEGRADED:
             last = status.rejected[-1].message if status.rejected else "the revision was rejected"
-            return f"rolled back to revision {stable.number if stable else '?'}: {last}"
+            return f"rolled back to revision {stable.number if stable else '?'}: {last}{waits}"
 
 
 def _drains(obs: Observed) -> str:
@@ -136,6 +137,44 @@ def _pinned(status: RolloutStatus) -> str:
         return ""
     why = f": {pinned.reason}" if pinned.reason else ""
     return f", pinned by {pinned.by or 'a person'} in the place of the template{why}"
+
+
+def told(
+    obs: Observed,
+    status: RolloutStatus,
+    ground: Ground,
+    blocked: BlockedOn | None,
+    *,
+    now: datetime,
+    moved: bool = True,
+) -> RolloutStatus:
+    """Return the status with all that it tells: what it waits for, how many pods, the sentence, the conditions.
+
+    Args:
+        obs: what was observed.
+        status: what was decided.
+        ground: how the wanted split meets the world.
+        blocked: what is waited for.
+        now: the instant of the decision.
+        moved: whether the route is being written, so that nobody has seen it yet.
+    """
+    status = status.model_copy(
+        update={
+            "weights": status.weights.model_copy(update={"verified": ground.verified and not moved}),
+            "blocked_on": blocked,
+            "replicas": sum(pods(child)[0] for child in obs.children.values()),
+            "selector": f"rollouts.seldon.io/rollout={obs.name}",
+        }
+    )
+    status = status.model_copy(update={"message": describe(status, obs, blocked)})
+    return conditions(status, obs, ground, now=now)
+
+
+def since(blocked: BlockedOn, obs: Observed, now: datetime) -> BlockedOn:
+    """Return what is waited for, and since when it is something of this kind."""
+    before = obs.status.blocked_on
+    same = before is not None and before.kind == blocked.kind
+    return blocked.model_copy(update={"since": before.since if same and before is not None else now})
 
 
 def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime) -> RolloutStatus:

@@ -190,6 +190,9 @@ def test_abort_when_stable_has_no_ready_pod_keeps_serving_and_says_so(world) -> 
     assert world.status.phase == "RollingBack"
     assert "stable revision has 0 of 2 pods ready" in world.status.message
     world.ready[world.hash_of("m/v1")] = 1
+    world.step()
+    assert (world.status.phase, world.live_weight(world.hash_of("m/v2"))) == ("RollingBack", 10)
+    world.ready[world.hash_of("m/v1")] = 2
     world.settle()
     assert (world.status.phase, world.live_weight(world.hash_of("m/v2"))) == ("Degraded", 0)
 

@@ -110,6 +110,39 @@ def test_whatever_happens_the_promises_hold(make_world, steps, events) -> None:
             assert (weights.canary, weights.mirror, weights.control, world.status.header_routes) == (0, 0, 0, ())
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    weight=st.integers(1, 100),
+    dynamic=st.booleans(),
+    ready=st.lists(st.integers(0, 2), min_size=1, max_size=12),
+    abort=st.booleans(),
+)
+def test_leaving_traffic_only_ever_goes_down(make_world, weight, dynamic, ready, abort) -> None:
+    """Never up again when stable flaps, never onto a stable without ready pods, at least in proportion to its pods."""
+    steps = [{"setWeight": weight}, {"pause": {}}]
+    world = make_world(strategy={"canary": {"steps": steps, "dynamicStableScale": dynamic}}).serving().upgrade()
+    world.run(20)
+    stable, canary = world.hash_of("m/v1"), world.hash_of("m/v2")
+    assert world.live_weight(canary) == weight
+    world.starts = False
+    live = weight
+    for index, count in enumerate(ready):
+        world.ready[stable] = count
+        if index == 0 and abort:
+            world.ask("abort")
+        elif index == 0:
+            world.upgrade("m/v1").step()
+        else:
+            world.step(1)
+        now = world.live_weight(canary)
+        assert now <= live
+        assert now == live if not count else now <= max(100 * (2 - count) / 2, 0)
+        live = now
+    world.ready[stable] = 2
+    world.step(1)
+    assert world.live_weight(canary) == 0
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, events=st.lists(EVENTS, max_size=15))
 def test_a_decision_whose_actions_took_effect_asks_for_nothing_more(make_world, steps, events) -> None:

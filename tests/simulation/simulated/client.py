@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from controller.kube.errors import ConflictError, NotFoundError, TooManyRequestsError, UnavailableError
+from controller.kube.errors import ConflictError, ForbiddenError, NotFoundError, TooManyRequestsError, UnavailableError
 from controller.kube.resources import Resource
 from simulated.api import Api, Object, without_managed_fields
 from simulated.faults import CrashedError, Faults
@@ -63,6 +63,8 @@ class SimulatedClient:
             raise UnavailableError(503, "ServiceUnavailable", "etcd has no leader (simulated)", about=about)
         if fate == "lost_before":
             raise UnavailableError(0, "Timeout", "no answer (simulated)", about=about)
+        if resource.name in self.faults.refused and verb != "status":
+            raise ForbiddenError(403, "Forbidden", self.faults.refused[resource.name], about=about)
         self._about_to(verb, resource, what)
         self.writes += 1
         answer = do()

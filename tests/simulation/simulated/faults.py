@@ -26,12 +26,15 @@ class Faults:
     """Seconds that a request takes more."""
     deaf: float = 0.0
     """Seconds that news of the watches take more."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Collections whose writes the server refuses, and what it says."""
 
     def calm(self) -> None:
         """Stop all faults."""
         self.conflict = self.too_many = self.server_error = self.lost_before = self.lost_after = 0.0
         self.slow = self.deaf = 0.0
         self.crash_in.clear()
+        self.refused.clear()
 
     def storm(self, strength: float) -> None:
         """Let a share of all writes fail, in all ways alike."""

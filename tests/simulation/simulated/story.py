@@ -16,6 +16,7 @@ KINDS = (
     "controllerrevisions.apps",
     "pods",
 )
+REFUSALS = ("admission webhook policy.example denied the request: no", "exceeded quota: compute")
 _HEADER = {"setHeaderRoute": {"name": "inside", "match": [{"headers": {"x-team": {"exact": "ml"}}}]}}
 _CANARIES: tuple[list[dict[str, Any]], ...] = (
     [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}],
@@ -42,7 +43,7 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
 BAKES: dict[int, dict[str, Any]] = {
     1: {"duration": "1m"},
     5: {"duration": "2m", "holdback": 20},
-    12: {"duration": "1m"},
+    13: {"duration": "1m"},
 }
 """Those that bake the canary at the end."""
 
@@ -112,6 +113,7 @@ _DRAWS: dict[str, tuple[int, Any]] = {
     "verb": (7, lambda c: (c.choice(VERBS), "ada", "", c.randint(1, 4))),
     "storm": (3, lambda c: (c.choice([0.1, 0.4, 0.9]), c.choice([5.0, 60.0]))),
     "slow": (2, lambda c: (c.choice([0.5, 10.0]), c.choice([10.0, 60.0]))),
+    "forbid": (2, lambda c: (c.choice(KINDS[1:5]), c.choice(REFUSALS), c.choice([10.0, 100.0, 900.0]))),
     "crash": (5, lambda c: (c.randint(1, 6), c.random() < 0.5)),
     "second": (3, lambda c: (c.choice([2.0, 20.0, 90.0]), c.choice([0.0, 0.0, 5.0, -5.0]))),
     "cut": (3, lambda c: (c.choice(KINDS), c.choice([1.0, 30.0, 120.0]), c.random() < 0.5)),

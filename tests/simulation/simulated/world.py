@@ -201,6 +201,11 @@ class World:
         if not self.processes:
             self.start_controller()
 
+    def do_forbid(self, collection: str, said: str, seconds: float) -> None:
+        """The server refuses all writes of a kind, but those of statuses."""
+        self.faults.refused[collection] = said
+        self._for(seconds, lambda: self.faults.refused.pop(collection, None))
+
     def do_cut(self, collection: str, seconds: float, gone: bool) -> None:
         for process in self.processes:
             process.cut_watch(collection, seconds, gone=gone)
