@@ -146,6 +146,10 @@ class RolloutSpec(ApiModel):
     """How long one step may wait for pods or for the mesh before the rollout is rolled back."""
     scale_down_delay: Duration = Field(default="30s", validate_default=True)
     """How long a revision without traffic is kept for its connections to drain."""
+    abort_scale_down_delay: Duration | None = None
+    """How long a rejected revision is kept, for a look at its pods; as long as any other when absent."""
+    scale_down_delay_revision_limit: Annotated[int, Field(ge=0)] | None = None
+    """At most so many revisions without traffic are kept for their delay; the oldest go first. No limit when absent."""
     rollback_window: RollbackWindow | None = None
     """Within it, the template of an earlier stable revision gets all traffic in one write, once its pods are ready."""
     revision_history_limit: Annotated[int, Field(ge=0)] = 10

@@ -259,9 +259,8 @@ def _remove(
     obs: Observed, status: RolloutStatus, ground: Ground, now: datetime
 ) -> tuple[RolloutStatus, list[Action], datetime | None]:
     """Take down retired children that had no traffic for the scale-down delay; say when the next is due."""
-    delay = _delay(obs)
     kept, removals, due = [], [], None
-    for retired in status.retired_revisions:
+    for retired, delay in _delays(obs, status):
         child = obs.children.get(retired.hash)
         if child is None:
             continue
@@ -277,6 +276,28 @@ def _remove(
             kept.append(retired)
             due = min(filter(None, (due, since + delay)))
     return status.model_copy(update={"retired_revisions": tuple(kept)}), list(removals), due
+
+
+def _delays(obs: Observed, status: RolloutStatus) -> list[tuple[RevisionStatus, timedelta]]:
+    """Return what is retired, each with how long it is kept without traffic."""
+    spec = obs.spec
+    if spec is None:
+        return [(retired, _delay(obs)) for retired in status.retired_revisions]
+    rejected = {each.hash for each in status.rejected}
+    longer = spec.abort_scale_down_delay
+    limit = spec.scale_down_delay_revision_limit
+    beyond = len(status.retired_revisions) - limit if limit is not None else 0
+    return [
+        (
+            retired,
+            timedelta()
+            if index < beyond
+            else longer
+            if longer is not None and retired.hash in rejected
+            else spec.scale_down_delay,
+        )
+        for index, retired in enumerate(status.retired_revisions)
+    ]
 
 
 def _forget(obs: Observed, status: RolloutStatus) -> list[Action]:

@@ -101,7 +101,7 @@ def _autoscaled(predictor: Mapping[str, Any]) -> bool:
 
 def at_least(spec: Mapping[str, Any], live: Mapping[str, Any], most: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec with no fewer pods than a live one has, up to those of a third."""
-    result = copy.deepcopy(dict(spec))
+    result = _sizeable(spec)
     have, cap = ({p.get("name"): p for p in predictors(each)} for each in (live, most))
     for predictor in predictors(result):
         name = predictor.get("name")

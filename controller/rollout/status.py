@@ -183,7 +183,8 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
     stable = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
     truths = {
         "Available": (stable is not None and stable.serving and ground.split is not None, "StableServing"),
-        "Healthy": (phase is Phase.HEALTHY, phase.value),
+        "Completed": (phase is Phase.HEALTHY, "StableServesAll"),
+        "Healthy": (phase is Phase.HEALTHY and stable is not None and stable.available, "AllPodsReady"),
         "Progressing": (phase in IN_PROGRESS or phase in (Phase.PENDING, Phase.ROLLING_BACK), phase.value),
         "Paused": (phase is Phase.PAUSED, phase.value),
         "Degraded": (phase in (Phase.DEGRADED, Phase.INVALID), phase.value),

@@ -196,7 +196,7 @@ class TestPassAndFail:
 
     def test_a_pass_at_the_end_promotes_and_says_who(self, world) -> None:
         world.steps = [{"setWeight": 50}]
-        inconclusive(world.serving().upgrade()).run(700)
+        inconclusive(world.serving().upgrade()).run(1300)
         world.ask("pass", by="grace")
         world.settle()
         assert world.status.phase == "Healthy"
