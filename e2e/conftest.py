@@ -6,6 +6,7 @@ no longer has; the shim gives it placeholders, which nothing here uses.
 
 import asyncio
 import itertools
+import json
 import os
 import threading
 import urllib.request
@@ -179,9 +180,10 @@ class Kube:
         status = found.get("status") or {}
         return status if status.get("observedGeneration") == found["metadata"]["generation"] else {}
 
-    def ask(self, name: str, verb: str) -> None:
+    def ask(self, name: str, verb: str, **more: Any) -> None:
         """Leave an intent."""
-        text = f'{{"id": "e2e-{next(self._numbers)}-{uuid.uuid4().hex[:6]}", "verb": "{verb}", "by": "e2e"}}'
+        number = f"e2e-{next(self._numbers)}-{uuid.uuid4().hex[:6]}"
+        text = json.dumps({"id": number, "verb": verb, "by": "e2e", **more})
         patch = {"metadata": {"annotations": {"rollouts.seldon.io/intent": text}}}
         self._objects.patch_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name, patch)
 

@@ -129,6 +129,23 @@ async def test_a_verb_is_left_as_an_intent_and_its_answer_is_printed(shell: Shel
     assert (done.returncode, done.stdout.strip()) == (0, "abort: RollingBack: going back")
 
 
+async def test_a_rollback_names_its_revision(shell: Shell) -> None:
+    await shell.say(phase="Healthy", message="revision 3 serves all traffic")
+    asking = asyncio.create_task(shell.run("rollback", "iris", "2", "-r", "slow"))
+    async with asyncio.timeout(20):
+        while True:
+            live = await shell.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+            if text := live["metadata"].get("annotations", {}).get("rollouts.seldon.io/intent"):
+                break
+            await asyncio.sleep(0.05)
+    intent = json.loads(text)
+    answer = {**intent, "outcome": "refused", "message": "revision 2 is not in the history (any more); there are 3"}
+    await shell.say(phase="Healthy", message="revision 3 serves all traffic", lastIntent=answer)
+    done = await asking
+    assert (intent["verb"], intent["revision"], intent["reason"]) == ("rollback", 2, "slow")
+    assert (done.returncode, "revision 2 is not in the history" in done.stderr) == (1, True)
+
+
 async def test_an_illegal_verb_is_refused_before_anything_is_written(shell: Shell) -> None:
     await shell.say(phase="Healthy", message="revision 1 serves all traffic")
     done = await shell.run("resume", "iris")

@@ -38,8 +38,9 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
     {"blueGreen": {"autoPromotionEnabled": False}},
     {"shadow": {"untilVerdict": {"maxDuration": "3m"}}},
     {"shadow": {"duration": "1m", "then": {"steps": [{"setWeight": 30}]}}},
-    {"canary": {"dynamicStableScale": True, "steps": [{"setWeight": 50}, {"pause": {"duration": "40s"}}, {"setWeight": 80},
-                {"pause": {"duration": "1m"}}, {"setWeight": 30}, {"analysis": {"maxDuration": "2m"}}]}},
+    {"canary": {"dynamicStableScale": True, "steps": [
+        {"setWeight": 50}, {"pause": {"duration": "40s"}}, {"setWeight": 80}, {"pause": {"duration": "1m"}},
+        {"setWeight": 30}, {"analysis": {"maxDuration": "2m"}}]}},
 )  # fmt: skip
 """Ways to release; a canary's are before the others."""
 BAKES: dict[int, dict[str, Any]] = {
