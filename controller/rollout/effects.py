@@ -44,8 +44,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.PASS:
             return _pass(_to(status, phase), now, by, intent)
         case Event.FAIL:
-            failed = {"message": f"the analysis was failed by {by}{_said(intent)}"}
-            return _reject(obs, status, phase, now, by=by, reason=_worst(status, now).model_copy(update=failed))
+            return _reject(obs, status, phase, now, by=by, reason=_failed(status, now, f"{by}{_said(intent)}"))
         case Event.FIRST_SERVING:
             over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
             return _crown(status, phase, now, f"the first revision serves all traffic{over}")
@@ -341,6 +340,11 @@ def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, ev
 def _stand_down(status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
     status = retire(status, status.canary_revision, now)
     return changed(status, phase=phase.value, canary_revision=None, scale=None)
+
+
+def _failed(status: RolloutStatus, now: datetime, by: str) -> Reason:
+    """Return the figures as they stood when a person failed the analysis."""
+    return _worst(status, now).model_copy(update={"message": f"the analysis was failed by {by}"})
 
 
 def _worst(status: RolloutStatus, now: datetime) -> Reason:
