@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from controller.api import names
 from controller.api.arms import RevisionStatus
-from controller.api.rollout import HistoryEntry, Intent, RolloutStatus
+from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
 from controller.rollout import (
     actions,
     adoption,
