@@ -7,8 +7,10 @@ import signal
 from collections.abc import Callable
 from math import inf
 from random import Random, SystemRandom
+from time import perf_counter
 
 from orchestrator.bandits import bandits
+from orchestrator.clients.guard import Breaker, Guarded
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import Call, NodeCall
 from orchestrator.clients.pool import Pool
@@ -163,6 +165,7 @@ class Calls:
         self._metrics = metrics
         self._pools: dict[tuple[str, int], Pool] = {}
         self._channels: dict[tuple[str, int], Channel] = {}
+        self._breakers: dict[tuple[str, int], Breaker] = {}
         self._made: dict[tuple[str, str, Form], NodeCall] = {}
 
     def __call__(self, node: Node, verb: str, form: Form) -> NodeCall:
@@ -174,8 +177,19 @@ class Calls:
         made = self._made.get((node.name, verb, form))
         if made is None:
             make = self._rest if form is Form.JSON else self._grpc
-            made = self._made[node.name, verb, form] = make(node, verb)
+            made = self._made[node.name, verb, form] = self._guarded(make(node, verb), node, verb)
         return made
+
+    def _guarded(self, call: NodeCall, node: Node, verb: str) -> NodeCall:
+        settings = self._settings
+        if verb == "ready" or not (settings.node_retries or settings.breaker_failures):
+            return call
+        address = (node.host, node.port if call.form is Form.JSON else node.grpc_port)
+        breaker = self._breakers.get(address)
+        if breaker is None:
+            breaker = self._breakers[address] = Breaker(settings.breaker_failures or inf, settings.breaker_time)
+        retries = 0 if verb == "send-feedback" else settings.node_retries
+        return Guarded(call, node.name, breaker, retries, perf_counter)
 
     def _rest(self, node: Node, verb: str) -> NodeCall:
         address = (node.host, node.port)

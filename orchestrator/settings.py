@@ -54,6 +54,9 @@ class Settings:
     node_timeout: float | None
     grpc_node_timeout: float | None
     request_timeout: float
+    node_retries: int
+    breaker_failures: int  # 0: no circuit is ever opened
+    breaker_time: float
     max_requests: int
     max_body: int
     max_message: int
@@ -108,6 +111,24 @@ def _parser() -> argparse.ArgumentParser:
     flag("graceful_timeout", type=duration, default=15.0, help="longest time for requests to finish after SIGTERM")
     flag("shutdown_delay", type=duration, default=0.0, help="time between SIGTERM and taking no more connections")
     flag("request_timeout", type=duration, default=300.0, help="longest time of a whole request (0: no limit)")
+    flag(
+        "node_retries",
+        type=int,
+        default=0,
+        help="further tries of a call without an answer; never of feedback",
+    )
+    flag(
+        "breaker_failures",
+        type=int,
+        default=0,
+        help="calls in a row without an answer; then the node is left alone (0: off)",
+    )
+    flag(
+        "breaker_time",
+        type=duration,
+        default=5.0,
+        help="how long a node is left alone before a call tries it again",
+    )
     flag("max_requests", type=int, default=1024, help="requests at a time; further ones get 503 with Retry-After")
     flag("max_body", type=int, default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
     flag("log_level", default="", help="DEBUG, INFO, WARN or ERROR (SELDON_LOG_LEVEL)")
@@ -152,6 +173,9 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         node_timeout=timeout(annotations, REST_TIMEOUT),
         grpc_node_timeout=timeout(annotations, GRPC_TIMEOUT),
         request_timeout=flags.request_timeout or float("inf"),
+        node_retries=max(0, flags.node_retries),
+        breaker_failures=max(0, flags.breaker_failures),
+        breaker_time=flags.breaker_time,
         max_requests=flags.max_requests,
         max_body=flags.max_body,
         max_message=grpc_max_message(annotations) or min(flags.max_body, 2**31 - 1),
