@@ -46,6 +46,10 @@ def factories(names: frozenset[str]) -> list[Factory]:
         from controller.rollout.reconciler import RolloutController
 
         found.append(RolloutController)
+    if "analysis" in names:
+        from controller.analysisruns.reconciler import AnalysisController
+
+        found.append(AnalysisController)
     return found
 
 

@@ -49,6 +49,7 @@ def _name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 Namespaces = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+Part = Literal["operator", "rollout", "analysis"]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
 
 
@@ -63,10 +64,10 @@ class Settings(BaseModel):
     """context of the kubeconfig; its current one when absent"""
     namespaces: Namespaces = ()
     """namespaces to watch, separated by commas; all when absent"""
-    controllers: Annotated[frozenset[Literal["operator", "rollout"]], BeforeValidator(_listed), Field(min_length=1)] = (
-        frozenset({"operator", "rollout"})
+    controllers: Annotated[frozenset[Part], BeforeValidator(_listed), Field(min_length=1)] = frozenset(
+        {"operator", "rollout", "analysis"}
     )
-    """which controllers run: operator, rollout or both"""
+    """which controllers run: operator, rollout, analysis, or several of them"""
     workers: Annotated[int, Field(ge=1, le=256)] = 8
     """objects that each controller works on at the same time"""
     prometheus_url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""

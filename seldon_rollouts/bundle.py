@@ -8,7 +8,7 @@ from typing import Any, Literal
 Object = dict[str, Any]
 
 _OF_OPERATOR = "seldon-rollouts-operator"
-_OF_ROLLOUT = "seldon-rollouts-rollout"
+_OF_ROLLOUT = ("seldon-rollouts-rollout", "seldon-rollouts-analysis")
 _SELDON_CRD = "seldondeployments.machinelearning.seldon.io"
 CONTROLLER = "seldon-rollouts-controller"
 PROMETHEUS, GATEWAY = "http://prometheus.istio-system:9090", "istio-system/seldon-gateway"
@@ -46,7 +46,7 @@ def _belongs(obj: Mapping[str, Any], wanted: Installation) -> bool:
     if kind == "PodMonitor":
         return wanted.pod_monitors
     if wanted.controllers == "operator":
-        return not (name == _OF_ROLLOUT or (kind == "CustomResourceDefinition" and name != _SELDON_CRD))
+        return not (name in _OF_ROLLOUT or (kind == "CustomResourceDefinition" and name != _SELDON_CRD))
     if wanted.controllers == "rollout":
         return name not in (_OF_OPERATOR, _SELDON_CRD) and kind != "ConfigMap"
     return True
@@ -73,4 +73,5 @@ def _adapted(obj: Object, wanted: Installation) -> Object:
 def _arguments(given: Sequence[str], wanted: Installation, *, controller: bool) -> list[str]:
     own = {"--prometheus-url": wanted.prometheus_url, "--gateway": wanted.gateway}
     known = [f"{flag}={own[flag]}" if (flag := each.partition("=")[0]) in own else each for each in given]
-    return [*known, f"--controllers={wanted.controllers}"] if controller and wanted.controllers != "both" else known
+    parts = {"both": "", "operator": "operator", "rollout": "rollout,analysis"}[wanted.controllers]
+    return [*known, f"--controllers={parts}"] if controller and parts else known

@@ -181,8 +181,11 @@ class Metric(ApiModel):
     """The metric ends with Error when more measurements than this in a row had an error: 4 when absent."""
     consecutive_success_limit: Count | None = None
     """The metric succeeds when this many measurements in a row did: off when absent or 0."""
-    no_data: Literal["Error", "Inconclusive", "Failed"] = "Error"
-    """What a measurement without a value is (no series, an empty vector, NaN). It never counts as Successful."""
+    no_data: Literal["Error", "Inconclusive", "Failed"] | None = None
+    """What a measurement without a value is (no series, an empty vector, NaN, null).
+
+    When absent: Error, unless a condition itself speaks of it by isNaN, isInf, isNil, len or default.
+    """
 
     @model_validator(mode="after")
     def _limits(self) -> "Metric":

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 
-Part = Literal["operator", "rollout", "own"]
+Part = Literal["operator", "rollout", "analysis", "own"]
 READ = ("list", "watch")
 APPLY = ("create", "patch")
 """Server-side apply: patch, and create while there is no such object."""
@@ -149,6 +149,42 @@ PERMISSIONS: tuple[Permission, ...] = (
         why="the split of the traffic; it goes with its rollout",
     ),
     _events("rollout"),
+    Permission(
+        part="analysis",
+        group=ROLLOUTS_GROUP,
+        resources=("analysisruns",),
+        verbs=(*READ, "delete"),
+        why="what is measured; a run whose time to live is over goes",
+    ),
+    Permission(
+        part="analysis",
+        group=ROLLOUTS_GROUP,
+        resources=("analysisruns/status",),
+        verbs=("patch",),
+        why="its answer",
+    ),
+    Permission(
+        part="analysis",
+        group=ROLLOUTS_GROUP,
+        resources=("analysisruns/finalizers",),
+        verbs=("update",),
+        why="its Jobs name the run as an owner that waits for them; some clusters ask for this",
+    ),
+    Permission(
+        part="analysis",
+        group="batch",
+        resources=("jobs",),
+        verbs=("get", *READ, "create", "delete"),
+        why="the Jobs of metrics with a `job` provider",
+    ),
+    Permission(
+        part="analysis",
+        group="",
+        resources=("secrets",),
+        verbs=("get",),
+        why="arguments with valueFrom.secretKeyRef, one by one; never a list",
+    ),
+    _events("analysis"),
     Permission(
         part="own",
         group="coordination.k8s.io",

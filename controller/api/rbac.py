@@ -16,7 +16,7 @@ Object = dict[str, Any]
 def controller_objects() -> list[Object]:
     """Return roles and bindings of the controllers' service account: a ClusterRole for each, a Role for the rest."""
     result: list[Object] = []
-    for part in ("operator", "rollout"):
+    for part in ("operator", "rollout", "analysis"):
         name = f"seldon-rollouts-{part}"
         result += [_role("ClusterRole", name, part), _binding("ClusterRole", name)]
     own = f"{ACCOUNT}-own"

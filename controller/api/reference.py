@@ -158,7 +158,7 @@ def permissions() -> str:
 # Permissions
 
 Exactly what the code calls; a test reads the calls out of the code and compares. `operator` and `rollout` are
-ClusterRoles of the two controllers, bound separately; `own` is a Role in the controller's namespace. Discovery
+ClusterRoles of the controllers, bound separately; `own` is a Role in the controller's namespace. Discovery
 (`/apis/...`) is open to every account of a cluster. Secrets are not read; roles and pods are not written.
 
 | role | group | resources | verbs | why |

@@ -12,7 +12,7 @@ def test_the_defaults_are_safe() -> None:
     settings = parse_settings([], {})
     assert settings.listen_address == ("127.0.0.1", 8080)
     assert settings.tick == timedelta(seconds=10)
-    assert settings.controllers == {"operator", "rollout"}
+    assert settings.controllers == {"operator", "rollout", "analysis"}
     assert settings.istio_gateway == "istio-system/seldon-gateway"
     assert settings.namespaces == ()
     assert settings.namespace is None
@@ -55,7 +55,7 @@ def test_a_flag_may_be_a_variable_by_any_of_its_names(name: str) -> None:
     [
         (["--workers", "0"], r"--workers '0'.*greater than or equal to 1"),
         (["--tick", "soon"], r"--tick 'soon'.*duration such as 30s"),
-        (["--controllers", "operator,other"], r"--controllers.*'operator' or 'rollout'"),
+        (["--controllers", "operator,other"], r"--controllers.*'operator', 'rollout' or 'analysis'"),
         (["--controllers", ""], r"--controllers"),
         (["--watch-namespaces", "Bad_Name"], r"--watch-namespaces 'Bad_Name'.*lower-case"),
         (["--listen", "8080"], r"--listen '8080'"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from controller.analysisruns.reconciler import AnalysisController
 from controller.deployment.reconciler import DeploymentController
 from controller.health import Health, Metrics
 from controller.kube.client import Client
@@ -83,6 +84,7 @@ async def test_an_update_and_a_deletion_need_no_more_than_the_base_grants(server
         controllers = [
             DeploymentController(cluster, settings, drain=timedelta(seconds=0.1)),
             RolloutController(cluster, settings),
+            AnalysisController(cluster, settings),
         ]
         stop = asyncio.Event()
         running = asyncio.create_task(

@@ -65,7 +65,7 @@ def test_every_object_in_a_namespace_is_in_the_one_that_the_base_makes(base):
 def test_the_controller_accepts_the_arguments_of_its_deployment(base):
     settings = _settings(base)
     assert settings.leader_elect
-    assert settings.controllers == {"operator", "rollout"}
+    assert settings.controllers == {"operator", "rollout", "analysis"}
     assert settings.operator_namespace == "seldon-system"
     assert settings.prometheus_url
 
@@ -133,10 +133,10 @@ def test_every_overlay_renders_and_its_arguments_are_accepted(kustomize, overlay
 
 def test_the_rollout_controller_alone_leaves_a_foreign_operators_things_alone(kustomize):
     objects = kustomize("manifests/overlays/rollout-only")
-    assert _settings(objects).controllers == {"rollout"}
+    assert _settings(objects).controllers == {"rollout", "analysis"}
     assert not any("machinelearning" in name for name in _names(objects, "CustomResourceDefinition"))
     assert _names(objects, "ConfigMap") == set()
-    assert _names(objects, "ClusterRoleBinding") == {"seldon-rollouts-rollout"}
+    assert _names(objects, "ClusterRoleBinding") == {"seldon-rollouts-rollout", "seldon-rollouts-analysis"}
     assert "pod-security.kubernetes.io/enforce" not in _one(objects, "Namespace")["metadata"]["labels"]
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from controller.analysisruns.reconciler import AnalysisController
 from controller.api.permissions import PERMISSIONS
 from controller.deployment.configuration import CONFIG_MAP
 from controller.deployment.reconciler import DeploymentController
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
-from controller.kube.resources import EVENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
+from controller.kube.resources import ANALYSIS_RUN, EVENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
 from controller.rollout.reconciler import RolloutController
 from controller.settings import parse_settings
 
@@ -35,6 +36,7 @@ PARTS = {
     "controller.deployment.catalogue": "own",
     "controller.deployment": "operator",
     "controller.rollout": "rollout",
+    "controller.analysisruns": "analysis",
     "controller.kube.election": "own",
 }
 ENTRY_POINTS = (
@@ -124,7 +126,7 @@ def _watched():
     async def never():
         raise AssertionError("nothing is sent")
 
-    controllers = {"operator": DeploymentController, "rollout": RolloutController}
+    controllers = {"operator": DeploymentController, "rollout": RolloutController, "analysis": AnalysisController}
     return {
         (part, watch.resource.group, watch.resource.plural, verb)
         for part, made in controllers.items()
@@ -135,7 +137,11 @@ def _watched():
 
 def _owning():
     """Owners that wait for what they own: who sets this needs to be allowed to update their finalizers."""
-    owners = {"deployment": ("operator", SELDON_DEPLOYMENT), "rollout": ("rollout", SELDON_ROLLOUT)}
+    owners = {
+        "deployment": ("operator", SELDON_DEPLOYMENT),
+        "rollout": ("rollout", SELDON_ROLLOUT),
+        "analysisruns": ("analysis", ANALYSIS_RUN),
+    }
     for room, (part, owner) in owners.items():
         files = (ROOT / "controller" / room).rglob("*.py")
         if any('"blockOwnerDeletion": True' in path.read_text() for path in files):
@@ -204,6 +210,7 @@ def test_the_rendered_roles_grant_the_table_and_nothing_besides():
     parts = {
         "seldon-rollouts-operator": "operator",
         "seldon-rollouts-rollout": "rollout",
+        "seldon-rollouts-analysis": "analysis",
         "seldon-rollouts-controller-own": "own",
     }
     found = {

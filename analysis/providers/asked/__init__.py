@@ -1,0 +1,1 @@
+"""What templates ask: a PromQL query or a web service, once, for one value."""

@@ -1,0 +1,169 @@
+"""One request with bounds: a deadline for the whole of it, a size for the answer, and no redirect."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from analysis.providers.asked.answer import AskError
+
+LARGEST = 1_000_000
+"""Bytes of an answer."""
+_EARLY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """OAuth2 client credentials."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked. Times in seconds."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    form: Mapping[str, str] | None = None
+    timeout: float = 10.0
+    insecure: bool = False
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    oauth2: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back."""
+
+    status: int
+    body: bytes
+
+
+def shown(url: str) -> str:
+    """Return an address without login, query and fragment, for messages."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "the address"
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
+class Http:
+    """Sends requests over connections that are kept, and remembers bearer tokens until they end.
+
+    `now` gives the present instant, for the end of tokens.
+    """
+
+    def __init__(self, now: Any, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._now = now
+        self._transport = transport
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._tokens: dict[Credentials, tuple[str, datetime]] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and read its answer, whatever the status.
+
+        Raises:
+            AskError: no whole answer within the time and the size.
+        """
+        where = shown(request.url)
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._send(request, where)
+        except TimeoutError:
+            raise AskError(f"{where} did not answer within {request.timeout:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError, OSError) as error:
+            raise AskError(f"{where} did not answer: {type(error).__name__}: {str(error)[:300]}") from None
+
+    async def _send(self, request: Request, where: str) -> Response:
+        headers = dict(request.headers)
+        if request.oauth2 is not None:
+            headers["Authorization"] = f"Bearer {await self._token(request.oauth2, request)}"
+        client = self._client(request.insecure)
+        content = request.content
+        async with client.stream(
+            request.method,
+            request.url,
+            headers=headers,
+            params=dict(request.parameters) or None,
+            content=content,
+            data=dict(request.form) if request.form is not None else None,
+            auth=request.basic,
+            timeout=request.timeout,
+        ) as answer:
+            if answer.is_redirect:
+                target = shown(str(answer.headers.get("location", "")))
+                raise AskError(f"{where} redirects to {target}, which is not followed: give that address itself")
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST:
+                    raise AskError(f"{where} answered with more than {LARGEST} bytes")
+            return Response(answer.status_code, bytes(body))
+
+    def _client(self, insecure: bool) -> httpx.AsyncClient:
+        if insecure not in self._clients:
+            self._clients[insecure] = httpx.AsyncClient(
+                verify=not insecure,
+                trust_env=False,
+                follow_redirects=False,
+                transport=self._transport,
+                limits=httpx.Limits(max_connections=128, max_keepalive_connections=32),
+            )
+        return self._clients[insecure]
+
+    async def _token(self, given: Credentials, request: Request) -> str:
+        """Return a bearer token by the client-credentials grant (RFC 6749, section 4.4)."""
+        kept = self._tokens.get(given)
+        if kept is not None and self._now() < kept[1]:
+            return kept[0]
+        form = {"grant_type": "client_credentials"} | ({"scope": " ".join(given.scopes)} if given.scopes else {})
+        asked = Request(
+            url=given.token_url,
+            method="POST",
+            form=form,
+            basic=(given.client_id, given.client_secret),
+            timeout=request.timeout,
+            insecure=request.insecure,
+        )
+        where = shown(given.token_url)
+        answer = await self._send(asked, where)
+        found = parsed(answer.body, where) if answer.status == 200 else None
+        if not isinstance(found, dict) or not isinstance(found.get("access_token"), str):
+            raise AskError(f"{where} gave no access_token: HTTP {answer.status}")
+        lives = found.get("expires_in")
+        seconds = float(lives) if isinstance(lives, int | float) and not isinstance(lives, bool) else 0.0
+        self._tokens = {one: token for one, token in self._tokens.items() if self._now() < token[1]}
+        self._tokens[given] = found["access_token"], self._now() + timedelta(seconds=min(seconds, 86400.0)) - _EARLY
+        return str(found["access_token"])
+
+
+def parsed(body: bytes, where: str) -> Any:
+    """Read JSON.
+
+    Raises:
+        AskError: it is none.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise AskError(f"{where} did not answer with JSON: {body[:80].decode(errors='replace')!r}") from None

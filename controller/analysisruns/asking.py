@@ -1,0 +1,124 @@
+"""Asking: one measurement of one metric. Every failure is a measurement with phase Error, without a secret in it."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from analysis.providers.asked import promql, web
+from analysis.providers.asked.answer import Answer, AskError, written
+from analysis.providers.asked.http import Credentials, Http
+from analysis.runs.arguments import Redactor
+from analysis.runs.durations import duration
+from analysis.runs.model import Measurement, Phase
+from controller.analysisruns.plans import Prepared
+from controller.api.metric import Authentication, Header, PrometheusMetric, WebMetric
+
+log = logging.getLogger("seldon_rollouts.analysis")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks Prometheus and web services.
+
+    Args:
+        http: the connections.
+        now: the present instant.
+        prometheus_url: where PromQL goes when a metric names no address; empty for nowhere.
+        prometheus_headers: sent to that address alone.
+    """
+
+    http: Http
+    now: Callable[[], datetime]
+    prometheus_url: str = ""
+    prometheus_headers: Mapping[str, str] | None = None
+
+    async def measure(self, metric: Prepared, redact: Redactor) -> Measurement:
+        """Measure once."""
+        started = self.now()
+        try:
+            answer = await self._answer(metric)
+        except AskError as error:
+            return _failed(redact(str(error)), started, self.now())
+        except Exception as error:
+            log.exception("a measurement broke metric=%s", metric.plan.name)
+            return _failed(redact(f"{type(error).__name__}: {error}"), started, self.now())
+        phase, message = metric.conditions.assess(answer.value)
+        return Measurement(
+            phase=Phase(phase),
+            value=redact(written(answer.value)),
+            message=redact(message)[:1000],
+            started_at=started,
+            finished_at=self.now(),
+            metadata={key: redact(value) for key, value in answer.metadata.items()},
+        )
+
+    async def _answer(self, metric: Prepared) -> Answer:
+        provider = metric.provider
+        if provider.prometheus is not None:
+            return await promql.ask(self.http, self._query(provider.prometheus), self.now())
+        if provider.web is not None:
+            return await web.ask(self.http, _service(provider.web))
+        raise AskError("a job is run by the cluster, not asked")
+
+    def _query(self, asked: PrometheusMetric) -> promql.Query:
+        address = asked.address or self.prometheus_url
+        if not address:
+            raise AskError("no Prometheus: give prometheus.address, or the controller --prometheus-url")
+        own = {} if asked.address else dict(self.prometheus_headers or {})
+        query = promql.Query(
+            address=address,
+            query=asked.query,
+            timeout=float(asked.timeout or 30),
+            headers=own | _headers(asked.headers),
+            insecure=asked.insecure,
+            **_login(asked.authentication),
+        )
+        if asked.range_query is None:
+            return query
+        around = asked.range_query
+        step = duration(around.step)
+        return replace(query, range=promql.Range(start=around.start, end=around.end, step=step))
+
+
+def _failed(message: str, started: datetime, now: datetime) -> Measurement:
+    return Measurement(phase=Phase.ERROR, message=message[:1000], started_at=started, finished_at=now)
+
+
+def _service(asked: WebMetric) -> web.Service:
+    headers = _headers(asked.headers)
+    content = asked.body.encode() if asked.body else None
+    if asked.json_body is not None:
+        content = json.dumps(asked.json_body).encode()
+        headers.setdefault("Content-Type", "application/json")
+    return web.Service(
+        url=asked.url,
+        method=asked.method,
+        headers=headers,
+        content=content,
+        path=asked.json_path,
+        timeout=float(asked.timeout_seconds or 10),
+        insecure=asked.insecure,
+        **_login(asked.authentication),
+    )
+
+
+def _headers(headers: tuple[Header, ...]) -> dict[str, str]:
+    return {header.key: header.value for header in headers}
+
+
+def _login(given: Authentication | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if given is not None and given.basic_auth is not None:
+        found["basic"] = given.basic_auth.username, given.basic_auth.password
+    if given is not None and given.oauth2 is not None:
+        oauth = given.oauth2
+        found["oauth2"] = Credentials(
+            token_url=oauth.token_url,
+            client_id=oauth.client_id,
+            client_secret=oauth.client_secret,
+            scopes=oauth.scopes,
+        )
+    return found

@@ -1,0 +1,92 @@
+"""`analyze` and `lint`: templates tried and looked at from a terminal."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from analysis.runs.model import Phase, Run
+from seldon_rollouts.analyze import measured, plans, run_of
+from seldon_rollouts.documents import documents
+from seldon_rollouts.lint import lint as lint_documents
+
+EXIT = {Phase.SUCCESSFUL: 0, Phase.FAILED: 1, Phase.INCONCLUSIVE: 3, Phase.ERROR: 4}
+Files = Annotated[
+    list[Path], typer.Option("-f", "--file", help="A YAML file; may be given several times.", exists=True)
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("analyze")(analyze)
+    app.command("lint")(lint)
+
+
+def analyze(
+    file: Files,
+    arg: Annotated[list[str] | None, typer.Option("--arg", help="An argument, as name=value.")] = None,
+    template: Annotated[str, typer.Option("--template", help="Which of the files' templates.")] = "",
+    prometheus_url: Annotated[
+        str, typer.Option("--prometheus-url", help="Where PromQL goes when a metric names no address.")
+    ] = "",
+) -> None:
+    """Run an AnalysisTemplate from here. Ends with 0 when successful, 1 failed, 3 inconclusive, 4 error."""
+    given = dict(_pair(one) for one in arg or ())
+    try:
+        metrics = plans(run_of(list(documents(file)), template, given))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    async def watch() -> Run:
+        stop, last = asyncio.Event(), None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+        with Live(console=Console(), auto_refresh=False) as live:
+            async for run in measured(metrics, prometheus_url, stop):
+                live.update(table(run), refresh=True)
+                last = run
+        if last is None:
+            raise RuntimeError("a run gives at least its beginning")
+        return last
+
+    run = asyncio.run(watch())
+    Console().print(f"{run.phase}{f': {run.message}' if run.message else ''}", highlight=False, soft_wrap=True)
+    raise typer.Exit(EXIT[run.phase])
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{text!r} is no argument; expected name=value, such as --arg service=iris")
+    return name, value
+
+
+def table(run: Run) -> Table:
+    """Return a run as a table: a row for each metric."""
+    made = Table("metric", "phase", "value", "good", "bad", "unclear", "errors", "message")
+    for one in run.metrics:
+        last = one.last
+        said = one.message or (last.message if last is not None else "")
+        counts = (one.successful, one.failed, one.inconclusive, one.error)
+        name = f"{one.name} (dry run)" if one.dry_run else one.name
+        made.add_row(name, one.phase, last.value if last is not None else "", *map(str, counts), said)
+    return made
+
+
+def lint(file: Files) -> None:
+    """Look at templates, runs and rollouts without a cluster. Ends with 1 when something is wrong."""
+    try:
+        found = list(documents(file))
+    except ValueError as error:
+        print(error)
+        raise typer.Exit(1) from None
+    problems = lint_documents(found)
+    for one in problems:
+        print(f"{one.file}:{one.line}: {'warning: ' if one.warning else ''}{one.message}")
+    wrong = [one for one in problems if not one.warning]
+    print(f"{len(found)} objects, {len(wrong)} problems, {len(problems) - len(wrong)} warnings")
+    raise typer.Exit(1 if wrong else 0)

@@ -1,0 +1,52 @@
+"""Arguments in texts, durations, and secrets that are masked wherever they stand."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.runs.arguments import ArgumentError, Redactor, filled, references
+from analysis.runs.durations import duration
+
+
+def test_references_are_filled_in_wherever_texts_stand() -> None:
+    given = {"query": "up{job='{{args.job}}'} > {{ args.n }}", "list": ["{{args.job}}", 3], "n": None}
+    assert filled(given, {"job": "iris", "n": "2"}) == {"query": "up{job='iris'} > 2", "list": ["iris", 3], "n": None}
+    assert sorted(references(given)) == ["job", "job", "n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{{args.nope}}", "has no value; arguments with a value: job"), ("{{inputs.job}}", "is no argument")],
+)
+def test_what_cannot_be_filled_in_is_named(text: str, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        filled(text, {"job": "iris"})
+
+
+def test_what_an_argument_holds_is_not_read_again() -> None:
+    assert filled("{{args.a}}", {"a": "{{args.b}}", "b": "secret"}) == "{{args.b}}"
+
+
+@given(st.text(min_size=1, max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_a_secret_never_stays(secret: str, before: str, after: str) -> None:
+    shown = Redactor([secret])(before + secret + after)
+    assert not secret.strip() or secret.strip() in "*****" or secret.strip() not in shown.replace("*****", "\0")
+
+
+def test_a_secret_in_an_address_is_masked() -> None:
+    assert Redactor(["a b&c"])("http://x/?k=a%20b%26c and a b&c") == "http://x/?k=***** and *****"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("1.5m", 90), ("250ms", 0.25), ("2h", 7200)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "-1s", "1d", "9" * 400 + "h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"dura|longer than time"):
+        duration(text)

@@ -1,0 +1,257 @@
+"""The controller of AnalysisRuns on an API server, with services that answer over real connections."""
+
+import asyncio
+import base64
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from controller.analysisruns.reconciler import AnalysisController
+from controller.health import Health, Metrics
+from controller.kube.client import Client
+from controller.kube.cluster import Cluster
+from controller.kube.connection import fixed
+from controller.kube.resources import ANALYSIS_RUN, JOB, NAMESPACE, SECRET
+from controller.manager import Manager
+from controller.settings import Settings
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import running_server
+
+CRDS = Path(__file__).parents[2] / "crds"
+Until = Callable[[str, Callable[[dict[str, Any]], bool]], Awaitable[dict[str, Any]]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[RunningApiServer]:
+    async with running_server(plain_http=True, crds=[CRDS]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def client(server: RunningApiServer) -> AsyncIterator[Client]:
+    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def namespace(client: Client) -> str:
+    name = f"runs-{random.randrange(10**9)}"
+    await client.create(NAMESPACE, {"metadata": {"name": name}})
+    return name
+
+
+class Service:
+    """Answers each path with what stands in `answers`, in turn; the last one again and again."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[tuple[int, str]]] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.url = ""
+
+    def __call__(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        self.asked.append((path, headers))
+        given = self.answers.get(path.partition("?")[0], [(404, "nothing here")])
+        return given.pop(0) if len(given) > 1 else given[0]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            code, text = made(self.path, {key.lower(): value for key, value in self.headers.items()})
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        do_GET = do_POST = answer  # noqa: N815 - the names of the standard library
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest_asyncio.fixture
+async def until(client: Client, namespace: str, service: Service) -> AsyncIterator[Until]:
+    """Run the controller; wait until a run is so, at most 15 seconds."""
+    cluster, stop = Cluster(client, namespaces=(namespace,)), asyncio.Event()
+    settings = Settings(prometheus_url=service.url)
+    manager = Manager(
+        cluster, [AnalysisController(cluster, settings)], health=Health(Metrics()), grace=timedelta(seconds=1)
+    )
+    task = asyncio.create_task(manager.run(stop))
+
+    async def wait(name: str, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        end = time.monotonic() + 15
+        while not so(run := await client.get(ANALYSIS_RUN, namespace, name)):
+            assert time.monotonic() < end, run.get("status")
+            await asyncio.sleep(0.05)
+        return run
+
+    yield wait
+    stop.set()
+    await task
+
+
+def run_of(namespace: str, *metrics: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    whole = [{"name": f"m{n}", **one} for n, one in enumerate(metrics)]
+    return {
+        "apiVersion": "rollouts.seldon.io/v1alpha1",
+        "kind": "AnalysisRun",
+        "metadata": {"name": "one", "namespace": namespace},
+        "spec": {"metrics": whole, **spec},
+    }
+
+
+def web(url: str, **more: Any) -> dict[str, Any]:
+    return {"web": {"url": url, **more}}
+
+
+def ended(run: dict[str, Any]) -> bool:
+    return (run.get("status") or {}).get("phase", "Pending") not in ("Pending", "Running")
+
+
+def measured(run: dict[str, Any]) -> bool:
+    results = (run.get("status") or {}).get("metricResults") or [{}]
+    return bool(results[0].get("measurements"))
+
+
+def vector(*values: str) -> str:
+    series = [{"metric": {}, "value": [1, value]} for value in values]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}})
+
+
+async def test_a_run_that_a_person_makes_is_measured_to_its_end(
+    client: Client, namespace: str, service: Service, until: Until
+) -> None:
+    service.answers["/api/v1/query"] = [(200, vector("0.99")), (503, "busy"), (200, vector("0.98"))]
+    metric = {
+        "provider": {"prometheus": {"query": "sum(up)"}},
+        "successCondition": "result[0] >= 0.95",
+        "interval": "100ms",
+        "count": 2,
+    }
+    await client.create(ANALYSIS_RUN, run_of(namespace, metric))
+    status = (await until("one", ended))["status"]
+    result = status["metricResults"][0]
+    assert status["phase"] == "Successful"
+    assert (result["count"], result["successful"], result["error"]) == (2, 2, 1)
+    assert [one["value"] for one in result["measurements"] if one["phase"] == "Successful"] == ["[0.99]", "[0.98]"]
+    assert "HTTP 503: busy" in result["measurements"][1]["message"]
+
+
+async def test_a_bad_value_fails_the_run_and_ends_its_siblings(
+    client: Client, namespace: str, service: Service, until: Until
+) -> None:
+    service.answers["/v"] = [(200, '{"data": {"rate": 0.2}}')]
+    service.answers["/api/v1/query"] = [(200, vector("1"))]
+    bad = {"provider": web(f"{service.url}/v", jsonPath="{$.data.rate}"), "failureCondition": "result > 0.1"}
+    for_ever = {"provider": {"prometheus": {"query": "up"}}, "interval": "1h"}
+    await client.create(ANALYSIS_RUN, run_of(namespace, bad, for_ever))
+    status = (await until("one", ended))["status"]
+    assert (status["phase"], status["message"]) == (
+        "Failed",
+        "metric 'm0': 1 failed, and failureLimit is 0: last value 0.2",
+    )
+    assert status["conditions"][0]["type"] == "Completed"
+
+
+async def test_a_secret_is_sent_and_stands_nowhere(
+    client: Client, namespace: str, service: Service, until: Until
+) -> None:
+    secret = {
+        "metadata": {"name": "login", "namespace": namespace},
+        "data": {"token": base64.b64encode(b"hush-hush").decode()},
+    }
+    await client.create(SECRET, secret)
+    service.answers["/v"] = [(500, "no entry for hush-hush"), (200, '"you said hush-hush"')]
+    metric = {
+        "provider": web(
+            f"{service.url}/v?key={{{{args.token}}}}", headers=[{"key": "X-Key", "value": "{{args.token}}"}]
+        ),
+        "interval": "50ms",
+        "count": 1,
+    }
+    args = [{"name": "token", "valueFrom": {"secretKeyRef": {"name": "login", "key": "token"}}}]
+    await client.create(ANALYSIS_RUN, run_of(namespace, metric, args=args))
+    run = await until("one", ended)
+    assert service.asked[0][0] == "/v?key=hush-hush"
+    assert service.asked[0][1]["x-key"] == "hush-hush"
+    assert "hush" not in json.dumps(run)
+    assert "no entry for *****" in run["status"]["metricResults"][0]["measurements"][0]["message"]
+
+
+async def test_a_secret_that_is_not_there_is_an_error_that_names_it(
+    client: Client, namespace: str, service: Service, until: Until
+) -> None:
+    metric = {"provider": web(f"{service.url}/{{{{args.token}}}}"), "consecutiveErrorLimit": 0}
+    args = [{"name": "token", "valueFrom": {"secretKeyRef": {"name": "login", "key": "token"}}}]
+    await client.create(ANALYSIS_RUN, run_of(namespace, metric, args=args))
+    status = (await until("one", ended))["status"]
+    assert status["phase"] == "Error"
+    assert f"there is no secret {namespace}/login" in status["message"]
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(("condition", "phase"), [("Complete", "Successful"), ("Failed", "Failed")])
+async def test_a_job_is_made_once_watched_and_taken_for_its_end(
+    client: Client, namespace: str, until: Until, condition: str, phase: str
+) -> None:
+    pod = {"containers": [{"name": "check", "image": "busybox:1.37"}]}
+    await client.create(ANALYSIS_RUN, run_of(namespace, {"provider": {"job": {"spec": {"template": {"spec": pod}}}}}))
+    begun = await until("one", measured)
+    measurement = begun["status"]["metricResults"][0]["measurements"][0]
+    jobs = (await client.list(JOB, namespace))[0]
+    assert [job["metadata"]["name"] for job in jobs] == [measurement["metadata"]["job"]]
+    assert jobs[0]["metadata"]["ownerReferences"][0]["uid"] == begun["metadata"]["uid"]
+    now = measurement["startedAt"][:19] + "Z"
+    conditions = [{"type": condition, "status": "True", "message": "said the test", "lastTransitionTime": now}]
+    before = "SuccessCriteriaMet" if condition == "Complete" else "FailureTarget"
+    conditions.insert(0, {**conditions[0], "type": before})
+    status: dict[str, Any] = {"conditions": conditions, "startTime": now}
+    status |= {"completionTime": now, "succeeded": 1} if condition == "Complete" else {"failed": 1}
+    job = jobs[0]
+    await client.patch_status(
+        JOB, namespace, job["metadata"]["name"], status, resource_version=job["metadata"]["resourceVersion"]
+    )
+    run = await until("one", ended)
+    assert run["status"]["phase"] == phase
+    assert run["status"]["metricResults"][0]["count"] == 1
+
+
+async def test_ending_a_run_takes_its_job_away(client: Client, namespace: str, until: Until) -> None:
+    pod = {"containers": [{"name": "check", "image": "busybox:1.37"}]}
+    await client.create(ANALYSIS_RUN, run_of(namespace, {"provider": {"job": {"spec": {"template": {"spec": pod}}}}}))
+    await until("one", measured)
+    await client.merge_patch(ANALYSIS_RUN, namespace, "one", {"spec": {"terminate": True}})
+    run = await until("one", ended)
+    assert run["status"]["phase"] == "Inconclusive"
+    left = [job for job in (await client.list(JOB, namespace))[0] if "deletionTimestamp" not in job["metadata"]]
+    assert left == []
+
+
+async def test_what_cannot_be_measured_says_so(client: Client, namespace: str, until: Until) -> None:
+    metric = {"provider": {"prometheus": {"query": "up"}}, "successCondition": "reslt > 1"}
+    await client.create(ANALYSIS_RUN, run_of(namespace, metric))
+    status = (await until("one", ended))["status"]
+    assert status["phase"] == "Error"
+    assert "unknown name 'reslt'; known are result" in status["message"]

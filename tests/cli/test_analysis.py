@@ -1,0 +1,117 @@
+"""`analyze` runs a template with exit codes that a pipeline can read; `lint` names file and line."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from seldon_rollouts.cli.app import app
+
+
+@contextmanager
+def service(*answers: Any) -> Iterator[str]:
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def template(url: str, **metric: Any) -> dict[str, Any]:
+    provider = {"web": {"url": url + "/{{args.path}}", "jsonPath": "{$.rate}"}}
+    return {
+        "apiVersion": "rollouts.seldon.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": "one"},
+        "spec": {"args": [{"name": "path"}], "metrics": [{"name": "rate", "provider": provider, **metric}]},
+    }
+
+
+def ran(tmp_path: Path, given: dict[str, Any], *arguments: str, command: str = "analyze") -> Any:
+    file = tmp_path / "template.yaml"
+    file.write_text(yaml.safe_dump(given, sort_keys=False))
+    return CliRunner().invoke(app, [command, "-f", str(file), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ({"rate": 0.01}, 0, "Successful"),
+        ({"rate": 0.5}, 1, "Failed: metric 'rate': 1 failed, and failureLimit is 0: last value 0.5"),
+        ({"rate": 0.15}, 3, "Inconclusive"),
+        ({}, 4, "no data: nothing was found"),
+    ],
+)
+def test_analyze_ends_with_the_verdict(tmp_path: Path, answer: Any, code: int, said: str) -> None:
+    limits = {"successCondition": "result < 0.1", "failureCondition": "result > 0.2", "consecutiveErrorLimit": 0}
+    with service(answer) as url:
+        done = ran(tmp_path, template(url, **limits), "--arg", "path=v")
+    assert (done.exit_code, said in done.output) == (code, True), done.output
+
+
+def test_analyze_measures_again_until_the_count(tmp_path: Path) -> None:
+    metric = {"successCondition": "result < 0.1", "interval": "50ms", "count": 3, "failureLimit": 1}
+    with service({"rate": 0.01}, {"rate": 0.3}, {"rate": 0.02}) as url:
+        done = ran(tmp_path, template(url, **metric), "--arg", "path=v")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "argument 'path' has no value"),
+        (("--arg", "path=v", "--arg", "other=1"), "no template has an argument 'other'"),
+        (("--arg", "path"), "expected name=value"),
+        (("--arg", "path=v", "--template", "two"), "In the files: one"),
+    ],
+)
+def test_what_makes_no_run_is_refused_in_words(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = ran(tmp_path, template("http://127.0.0.1:1"), *arguments)
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("metric", "line", "said"),
+    [
+        ({}, 0, "1 objects, 0 problems"),
+        ({"sucessCondition": "result < 1"}, 14, "metrics.0.sucessCondition: there is no such field"),
+        ({"successCondition": "reslt < 1"}, 9, "unknown name 'reslt'"),
+        ({"successCondition": "result < {{args.most}}"}, 6, "{{args.most}} is used, and args has no 'most'"),
+        ({"interval": "often"}, 14, "interval"),
+        ({"count": 5}, 9, "more than one needs an interval"),
+    ],
+)
+def test_lint_names_file_and_line(tmp_path: Path, metric: dict[str, Any], line: int, said: str) -> None:
+    done = ran(tmp_path, template("http://x", **metric), command="lint")
+    assert done.exit_code == (1 if line else 0), done.output
+    wanted = f"template.yaml:{line}: " if line else ""
+    assert any(wanted in one and said in one for one in done.output.splitlines()), done.output
+
+
+def test_lint_follows_templates_through_the_files(tmp_path: Path) -> None:
+    given = template("http://x")
+    given["spec"]["templates"] = [{"templateName": "one"}]
+    assert "templates go in a circle" in ran(tmp_path, given, command="lint").output
+    given["spec"]["templates"] = [{"templateName": "two", "clusterScope": True}]
+    assert "there is no ClusterAnalysisTemplate 'two'" in ran(tmp_path, given, command="lint").output
