@@ -12,10 +12,11 @@ from controller.api.analysis import (
     ArgumentSource,
     ClusterAnalysisTemplate,
 )
+from controller.api.checks import MetricCheck
 from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.metric import MetricProvider
-from controller.api.rollout import MetricCheck, SeldonRollout
+from controller.api.rollout import SeldonRollout
 from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
@@ -84,7 +85,13 @@ EXTRAS = Extras(
                 "a match has cookies or a header `cookie`, not both",
             ),
         ),
-        "MetricCheck": (exactly_one(MetricCheck, "a metric"),),
+        "MetricCheck": (exactly_one(MetricCheck, "a metric", beside=("action", "required")),),
+        "RewardCheck": (
+            Rule(
+                "(has(self.low) ? double(self.low) : 0.0) < (has(self.high) ? double(self.high) : 1.0)",
+                "reward.low must be below reward.high",
+            ),
+        ),
         "LatencyCheck": (
             Rule("has(self.slowerThan) == has(self.max)", "latency.slowerThan and latency.max belong together"),
         ),

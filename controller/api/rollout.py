@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from controller.api.arms import RevisionStatus, Weights
+from controller.api.checks import ErrorRateCheck, LatencyCheck, MetricCheck
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
 from controller.api.percent import Seen
 from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
@@ -34,41 +35,6 @@ class Template(ApiModel):
     metadata: TemplateMetadata = TemplateMetadata()
     spec: dict[str, Any]
     """The spec of the SeldonDeployment."""
-
-
-class ErrorRateCheck(ApiModel):
-    """Requests that fail (5xx, time-outs, refused connections), canary against stable."""
-
-    max: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """A ceiling of one's own, as a share of requests such as 0.02; judged beside the comparison."""
-
-
-class LatencyCheck(ApiModel):
-    """Prediction latency, canary against stable, at every histogram edge that can tell them apart."""
-
-    slower_than: Duration | None = None
-    """With `max`: requests slower than this count as slow."""
-    max: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """A ceiling of one's own for the share of requests slower than `slowerThan`."""
-
-    @model_validator(mode="after")
-    def _together(self) -> "LatencyCheck":
-        if (self.slower_than is None) != (self.max is None):
-            raise ValueError("latency.slowerThan and latency.max belong together: give both or neither")
-        return self
-
-
-class MetricCheck(ApiModel):
-    """One typed check on the orchestrator's and the gateway's own metrics: exactly one of its fields."""
-
-    error_rate: ErrorRateCheck | None = None
-    latency: LatencyCheck | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "MetricCheck":
-        if (self.error_rate is None) == (self.latency is None):
-            raise ValueError("a metric has exactly one of errorRate, latency")
-        return self
 
 
 class Analysis(ApiModel):
@@ -242,6 +208,18 @@ class MetricStatus(StatusModel):
     """The canary's requests that were judged."""
     stable_requests: int = 0
     """Stable's requests that were judged."""
+    action: Literal["abort", "pause", "warn"] = "abort"
+    """What a bad verdict of this metric does."""
+    required: bool = True
+    """Whether a promotion needs this metric to be good."""
+
+
+class WeightChange(StatusModel):
+    """The canary's share of live requests from an instant on."""
+
+    at: Instant
+    percent: float | None = None
+    """Percent of live requests; nothing where no share can be said, as with copies and header routes."""
 
 
 class Reason(StatusModel):
@@ -271,6 +249,10 @@ class AnalysisStatus(StatusModel):
     message: str = ""
     updated_at: Instant | None = None
     metrics: tuple[MetricStatus, ...] = ()
+    weights: tuple[WeightChange, ...] = ()
+    """What the canary's share was while it is judged, for the check of the split."""
+    told: tuple[str, ...] = ()
+    """Metrics whose bad finding was told or asked about; none is told or asked about twice."""
 
 
 class Rejected(StatusModel):

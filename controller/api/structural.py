@@ -66,9 +66,9 @@ def structural(model: type[BaseModel], extras: Extras, *, describe: bool = True)
     return _Renderer(extras, describe).root(model)
 
 
-def exactly_one(model: type[BaseModel], what: str) -> Rule:
-    """Return the rule that one field of the model, and only one, is set."""
-    names = [name.alias or key for key, name in model.model_fields.items()]
+def exactly_one(model: type[BaseModel], what: str, *, beside: tuple[str, ...] = ()) -> Rule:
+    """Return the rule that one field of the model, and only one, is set; `beside` may stand beside it."""
+    names = [name.alias or key for key, name in model.model_fields.items() if key not in beside]
     given = ", ".join(f"has(self.{name})" for name in names)
     return Rule(f"[{given}].filter(given, given).size() == 1", f"{what} has exactly one of {', '.join(names)}")
 

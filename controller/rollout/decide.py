@@ -10,6 +10,7 @@ from controller.rollout import (
     adoption,
     answers,
     effects,
+    findings,
     intents,
     leaving,
     peers,
@@ -27,7 +28,7 @@ from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import TRANSITIONS, Event, Phase
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
-_WARNINGS = frozenset({"RolledBack", "Refused"})
+_WARNINGS = frozenset({"RolledBack", "Refused", "MetricWarning"})
 RESTARTS_LIMIT = 40
 
 
@@ -137,7 +138,8 @@ def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: da
     unjudged = course(obs.spec).unjudged if obs.spec else range(0)
     if status.analysis.started_at is not None or status.current_step_index in unjudged:
         return status
-    return status.model_copy(update={"analysis": status.analysis.model_copy(update={"started_at": now})})
+    begun = findings.shifted(status.analysis.model_copy(update={"started_at": now}), split, now)
+    return status.model_copy(update={"analysis": begun})
 
 
 def _adopt_orphans(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
@@ -171,7 +173,8 @@ def _decision(
         routes = names.stable_hash(traffic.virtual_service(obs, ground.split)["spec"])
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
-            status = _moved(status, routes, now)
+            status = _moved(status, ground, routes, now)
+    status = findings.warned(status, now)
     children: list[Action] = [*_keep(obs, status), *_deploy(obs, status, ground)]
     # Traffic before pods: what refuses a child must not hold traffic on a bad revision.
     first = obs.route is not None and obs.route.ours
@@ -190,12 +193,13 @@ def _decision(
     )
 
 
-def _moved(status: RolloutStatus, routes: str, now: datetime) -> RolloutStatus:
+def _moved(status: RolloutStatus, ground: Ground, routes: str, now: datetime) -> RolloutStatus:
     """Note that the weights change now; the judge looks for late regressions from here."""
     weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
     analysis = status.analysis
     if analysis.started_at is not None and status.canary_revision is not None:
         analysis = analysis.model_copy(update={"restarts": (*analysis.restarts, now)[-RESTARTS_LIMIT:]})
+        analysis = findings.shifted(analysis, ground.split, now)
     return status.model_copy(update={"weights": weights, "analysis": analysis, "step_progress_at": now})
 
 

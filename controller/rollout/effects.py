@@ -6,7 +6,7 @@ from controller.api import names
 from controller.api.arms import RevisionStatus
 from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import gate, pins
+from controller.rollout import findings, gate, pins
 from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -57,7 +57,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.STEPS_DONE | Event.PROMOTE_FULL:
             return _switch(status, phase, now, by)
         case Event.PERSON_NEEDED:
-            return _pause(status, phase, now, "", reason or "a person is needed")
+            return _pause(findings.asked(status, reason), phase, now, "", reason or "a person is needed")
         case Event.TIME_EXTENDED:
             return record(changed(status, step_extended=True), now, "Extended", reason)
         case Event.PAUSE:
@@ -349,8 +349,8 @@ def _failed(status: RolloutStatus, now: datetime, by: str) -> Reason:
 
 def _worst(status: RolloutStatus, now: datetime) -> Reason:
     """Return the figures of the metric that speaks most against the canary."""
-    bad = [metric for metric in status.analysis.metrics if metric.verdict == "Bad"]
-    metrics = bad or list(status.analysis.metrics)
+    abort = [metric for metric in status.analysis.metrics if metric.action == "abort"]
+    metrics = [metric for metric in abort if metric.verdict == "Bad"] or abort
     if not metrics:
         return Reason(metric="analysis", message=status.analysis.message)
     worst = max(metrics, key=lambda metric: metric.evidence)

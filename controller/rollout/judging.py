@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from analysis import checks
 from analysis import spec as judge
 from analysis.samples import Traffic
 from analysis.spec import Arm, Comparison
 from analysis.verdict import Judgement
 from controller.api.arms import RevisionStatus
+from controller.api.checks import MetricCheck
 from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RolloutStatus
 from controller.rollout import traffic
 from controller.rollout.ground import IN_PROGRESS
@@ -31,6 +33,10 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
         started_at=started,
         restarts=status.analysis.restarts,
         mirrored=status.weights.mirror > 0 or status.weights.control > 0,
+        shifts=tuple(
+            judge.Shift(at=change.at, share=None if change.percent is None else change.percent / 100)
+            for change in status.analysis.weights
+        ),
     )
 
 
@@ -42,12 +48,7 @@ def _arm(obs: Observed, status: RolloutStatus, revision: RevisionStatus) -> Arm:
 
 def plan(analysis: Analysis, *, baking: bool = False) -> judge.Plan:
     """Return the judge's plan for what a person asked for; in a bake a detector takes the judge's place."""
-    metrics: list[judge.Metric] = []
-    for metric in analysis.metrics:
-        if metric.error_rate is not None:
-            metrics.append(judge.ErrorRate(max=metric.error_rate.max))
-        elif metric.latency is not None:
-            metrics.append(judge.Latency(slower_than=metric.latency.slower_than, max=metric.latency.max))
+    metrics = [_metric(metric) for metric in analysis.metrics]
     return judge.Plan(
         judge="change" if baking else analysis.judge,
         alpha=analysis.alpha,
@@ -62,6 +63,25 @@ def _watched(metrics: Sequence[object]) -> tuple[judge.Metric, ...]:
     """Return what a bake watches: failed requests and latency, of which both arms have plenty."""
     compared = [metric for metric in metrics if isinstance(metric, judge.ErrorRate | judge.Latency)]
     return tuple(replace(metric, required=True) for metric in compared) or (judge.ErrorRate(), judge.Latency())
+
+
+def _metric(metric: MetricCheck) -> judge.Metric | checks.Check:
+    found = _check(metric)
+    return replace(found, action=metric.action or found.action, required=metric.required)
+
+
+def _check(metric: MetricCheck) -> judge.Metric | checks.Check:
+    if metric.latency is not None:
+        return judge.Latency(slower_than=metric.latency.slower_than, max=metric.latency.max)
+    if metric.traffic is not None:
+        return checks.TrafficSplit(tolerance=metric.traffic.tolerance)
+    if metric.prediction_drift is not None:
+        return checks.PredictionDrift(max=metric.prediction_drift.max)
+    if metric.outlier_rate is not None:
+        return checks.OutlierRate(max=metric.outlier_rate.max)
+    if (asked := metric.reward) is not None:
+        return checks.Reward(low=asked.low, high=asked.high, tolerance=asked.tolerance, delay=asked.delay)
+    return judge.ErrorRate(max=metric.error_rate.max if metric.error_rate else None)
 
 
 def opinion(judgement: Judgement | None, tracked: Comparison | None) -> AnalysisStatus | None:
@@ -86,6 +106,8 @@ def opinion(judgement: Judgement | None, tracked: Comparison | None) -> Analysis
                 promote_needed=finding.promote_needed,
                 canary_requests=finding.canary_requests,
                 stable_requests=finding.stable_requests,
+                action=finding.action,
+                required=finding.required,
             )
             for finding in judgement.findings
         ),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
-from controller.rollout import gate
+from controller.rollout import findings, gate
 from controller.rollout.capacity import LACKING, waiting
 from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, course
 from controller.rollout.ground import Ground, deadline, full
@@ -113,6 +113,8 @@ def _share(status: RolloutStatus) -> str:
 def _progressing(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
     if obs.spec is None:
         return Outlook()
+    if asks := findings.question(status):
+        return Outlook(event=Event.PERSON_NEEDED, reason=asks)
     way = course(obs.spec)
     if status.skip_reason or status.current_step_index >= len(way.stages):
         return _final(obs, status, ground, way, now)

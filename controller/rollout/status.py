@@ -6,10 +6,14 @@ from typing import Literal
 from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
+from controller.rollout import findings
 from controller.rollout.course import course
 from controller.rollout.ground import IN_PROGRESS, Ground
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import Phase
+
+WARNING = "AnalysisWarning"
+"""The condition that says what a metric found that only warns; it is there while one did."""
 
 
 def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
@@ -93,7 +97,8 @@ def _current(obs: Observed, status: RolloutStatus) -> bool:
 def _opinion(seen: AnalysisStatus | None, last: AnalysisStatus) -> AnalysisStatus:
     if seen is None:
         return last
-    return seen.model_copy(update={"started_at": last.started_at, "restarts": last.restarts, "baking": last.baking})
+    kept = {name: getattr(last, name) for name in ("started_at", "restarts", "baking", "weights", "told")}
+    return seen.model_copy(update=kept)
 
 
 def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:
@@ -194,6 +199,9 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
         _condition(old.get(kind), kind, truth, reason if truth else f"Not{kind}", status, obs.generation, now)
         for kind, (truth, reason) in truths.items()
     )
+    if text := findings.warning(status):
+        condition = _condition(old.get(WARNING), WARNING, True, "BadFinding", status, obs.generation, now)
+        fresh += (condition.model_copy(update={"message": text}),)
     return status.model_copy(update={"conditions": fresh})
 
 

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from controller.api.rollout import Analysis, LatencyCheck
+from controller.api.checks import LatencyCheck
+from controller.api.rollout import Analysis
 
 
 @pytest.mark.parametrize("given", [{"slowerThan": "250ms"}, {"max": 0.02}])
