@@ -67,6 +67,9 @@ bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffi
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	nice $(BIN)/python -m bench.judges --runs $(or $(RUNS),50) --out bench/results
 
+bench-tick: setup ## what one tick of the judge costs for ROLLOUTS=1000 running rollouts
+	$(BIN)/python -m bench.tick --rollouts $(or $(ROLLOUTS),1000)
+
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python bench/orchestrator.py
 	$(BIN)/python bench/rpc.py

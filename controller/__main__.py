@@ -88,9 +88,13 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
                     duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry
                 ),
             )
+        controllers = [build(cluster, settings) for build in built_by or factories(settings.controllers)]
+        for each in controllers:
+            if (collector := getattr(each, "collector", None)) is not None:
+                metrics.registry.register(collector)
         manager = Manager(
             cluster,
-            [build(cluster, settings) for build in built_by or factories(settings.controllers)],
+            controllers,
             health=health,
             workers=settings.workers,
             election=election,

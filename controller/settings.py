@@ -73,7 +73,10 @@ class Settings(BaseModel):
     prometheus_url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
     """address of Prometheus; without it no judge can promote"""
     prometheus_token_file: str | None = None
-    """file with a bearer token for Prometheus"""
+    """file with a bearer token for Prometheus; read anew for each question"""
+    prometheus_access: str | None = None
+    """folder, such as a mounted Secret, with what Prometheus asks for: token, or username and password; ca.crt; tls.crt
+    and tls.key; headers (lines such as `X-Scope-OrgID: ml`)"""
     tick: Duration = timedelta(seconds=10)
     """how often the judge looks"""
     istio_gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")] = "istio-system/seldon-gateway"

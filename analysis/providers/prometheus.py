@@ -1,4 +1,8 @@
-"""Prometheus and what speaks its API (Thanos, VictoriaMetrics): queries at explicit instants, in a thread."""
+"""Prometheus and what speaks its API (Thanos, VictoriaMetrics): queries at explicit instants, in a thread.
+
+prometheus-api-client holds the connection and asks; what is answered is read here: it passes over warnings, and an
+answer that lacks a part must never be taken for counters at rest.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import orjson
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
@@ -61,6 +66,7 @@ class PrometheusProvider:
             url.rstrip("/"), auth=basic, session=session, timeout=timeout, retry=Retry(total=0, status_forcelist=())
         )
         session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=32))
+        session.hooks["response"].append(_checked)
 
     async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
         """The series that `query` gives at one instant."""
@@ -109,8 +115,26 @@ class PrometheusProvider:
             raise
 
 
+class _PartialError(PrometheusApiClientException):
+    """An answer that lacks a part."""
+
+
 class _UnavailableError(PrometheusApiClientException):
     """An answer that may be another one soon."""
+
+
+def _checked(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
+    """Have an answer read by orjson, and refused where it says itself that a part of it is missing."""
+    if response.status_code != requests.codes.ok:
+        return response
+    answer = orjson.loads(response.content)
+    if isinstance(answer, dict):
+        if warnings := answer.get("warnings"):
+            raise _PartialError(f"it answered in part: {'; '.join(map(str, warnings))}")
+        if answer.get("isPartial"):  # VictoriaMetrics' word for it
+            raise _PartialError("it answered in part: some of its storage nodes did not answer")
+    response.json = lambda **_: answer  # type: ignore[method-assign] # the client library asks for this next
+    return response
 
 
 def _sample(value: list[Any]) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.spec import Comparison
+from analysis.verdict import Judgement
 from controller import clock
 from controller.api.meta import FINALIZER
 from controller.api.rollout import RolloutStatus
@@ -22,6 +23,7 @@ from controller.rollout import gate, judging
 from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.decide import decide
+from controller.rollout.evidence import Evidence
 from controller.rollout.observe import dependencies, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
@@ -59,6 +61,8 @@ class RolloutController:
         self._tracked: dict[Key, Comparison] = {}
         self._dependents: dict[Key, set[Key]] = {}
         """By rollout: those that depend on it, as they were last looked at."""
+        self.collector = Evidence(self._judged)
+        """What the judge knows, as metrics."""
         self._webhooks = Webhooks(clock.now)
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
@@ -87,6 +91,12 @@ class RolloutController:
             return []
         child = self._cluster.get(resources.SELDON_DEPLOYMENT, obj["metadata"]["namespace"], child_name)
         return key_of_owned(child) if child else []
+
+    def _judged(self) -> Iterator[tuple[Key, Judgement]]:
+        for key in sorted(self._tracked):
+            judgement = self._monitor.judgement(key) if self._monitor else None
+            if judgement is not None:
+                yield key, judgement
 
     def start(self, requeue: Callable[[Key], None]) -> None:
         """Take the function that wakes a rollout."""

@@ -19,6 +19,8 @@ class Server:
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
         self.refuse: list[web.Response] = []
+        self.beside: dict[str, object] = {}
+        """What stands beside the data in an answer."""
         self.url = ""
 
     async def instant(self, request: web.Request) -> web.Response:
@@ -26,13 +28,17 @@ class Server:
         if self.refuse:
             return self.refuse.pop(0)
         found = [{"metric": {"pod": "a"}, "value": [float(request.query["time"]), "42"]}]
-        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": found}})
+        return web.json_response(
+            {"status": "success", "data": {"resultType": "vector", "result": found}, **self.beside}
+        )
 
     async def between(self, request: web.Request) -> web.Response:
         self.requests.append(request)
         start, step = int(request.query["start"]), int(request.query["step"])
         found = [{"metric": {"pod": "a"}, "values": [[start, "1"], [start + step, "2"]]}]
-        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": found}})
+        return web.json_response(
+            {"status": "success", "data": {"resultType": "matrix", "result": found}, **self.beside}
+        )
 
 
 @pytest.fixture
@@ -92,6 +98,31 @@ async def test_an_answer_that_is_none_is_an_error(server, body):
     server.refuse = [web.Response(text=body)]
     with pytest.raises(ProviderError, match="answer"):
         await PrometheusProvider(server.url).instant("up", AT)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"warnings": ["No StoreAPIs matched for this query", "receive series: rpc error"]},
+        {"isPartial": True},
+    ],
+    ids=["Thanos", "VictoriaMetrics"],
+)
+async def test_an_answer_in_part_is_an_error_and_not_zeros(server, beside):
+    server.beside = beside
+    provider = PrometheusProvider(server.url)
+    with pytest.raises(ProviderError, match="answered in part"):
+        await provider.instant("up", AT)
+    with pytest.raises(ProviderError, match="answered in part"):
+        await provider.between("up", AT, AT, 10)
+
+
+@pytest.mark.parametrize(
+    "beside", [{"isPartial": False}, {"warnings": []}, {"infos": ["metric might not be a counter"]}]
+)
+async def test_what_says_nothing_of_a_part_is_whole(server, beside):
+    server.beside = beside
+    assert await PrometheusProvider(server.url).instant("up", AT)
 
 
 async def test_an_unreachable_server_is_an_error_without_its_password():

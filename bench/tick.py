@@ -1,0 +1,152 @@
+"""What one tick of the judge costs: asking, reading, differencing and judging for so many running rollouts.
+
+    make bench-tick ROLLOUTS=1000
+
+A server in another process answers as Prometheus does, with counters that move: for each rollout two pods of stable
+and one of the canary, each with the orchestrator's 15 buckets and two codes, and both arms at one gateway. The CPU of
+this process alone is counted, by part; the judge has been through its warm-up before.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from urllib.parse import parse_qs, urlsplit
+
+from analysis.measure import Measurer
+from analysis.monitor import Monitor
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.spec import Arm, Comparison, Plan
+
+EDGES = ("0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1.0", "2.5", "5.0", "7.5", "10.0")
+STEP = 10
+START = 1_700_000_000 // STEP * STEP
+PODS = {"1": ("a", "b"), "2": ("c",)}
+_NAMES = re.compile(r'(?:deployment_name|destination_service_name)=~"([^"]*)"')
+
+
+def vector(query: str, at: int) -> bytes:
+    """The answer to one of the judge's queries at an instant."""
+    names = _NAMES.findall(query)[0].replace("\\\\", "").split("|")
+    kind = "bucket" if "_bucket" in query else "gateway" if "istio" in query else "codes"
+    found = [
+        {"metric": labels, "value": [at, str(value)]} for name in names for labels, value in series(kind, name, at)
+    ]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": found}}).encode()
+
+
+def series(kind: str, name: str, at: int) -> Iterator[tuple[dict[str, str], int]]:
+    """The series of one arm: labels and value."""
+    seconds = at - START + 100_000
+    if kind == "gateway":
+        where = {"destination_service_namespace": "ml", "destination_service_name": name, "pod": "gateway"}
+        yield {**where, "response_code": "200", "response_flags": "-"}, 10 * seconds
+        yield {**where, "response_code": "503", "response_flags": "UF"}, seconds // 50
+        return
+    for pod in PODS[name[-1]]:
+        where = {"namespace": "ml", "pod": f"{name}-{pod}", "instance": "10.0.0.1:8000", "deployment_name": name}
+        if kind == "codes":
+            yield {**where, "code": "200"}, 10 * seconds
+            yield {**where, "code": "500"}, seconds // 50
+            continue
+        for number, edge in enumerate((*EDGES, "+Inf")):
+            yield {**where, "le": edge}, int(10 * seconds * min(1.0, (number + 1) / 8))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers instant and range queries; keeps what it has answered once."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """One query."""
+        asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        if "time" in asked:
+            body = vector(asked["query"], int(asked["time"]))
+        else:
+            moments = range(int(asked["start"]), int(asked["end"]) + 1, int(asked["step"]))
+            rows: dict[str, dict[str, object]] = {}
+            for at in moments:
+                for one in json.loads(vector(asked["query"], at))["data"]["result"]:
+                    row = rows.setdefault(str(one["metric"]), {"metric": one["metric"], "values": []})
+                    row["values"].append(one["value"])  # type: ignore[attr-defined]
+            body = json.dumps({"status": "success", "data": {"result": list(rows.values())}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def serve(ready: Connection) -> None:
+    """Serve until the process is ended."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    ready.send(server.server_address[1])
+    server.serve_forever()
+
+
+def comparison(number: int) -> Comparison:
+    """One rollout."""
+    stable, canary = f"model{number}-1", f"model{number}-2"
+    return Comparison(
+        key=("ml", f"model{number}"),
+        stable=Arm("ml", stable, (f"svc{number}-1",)),
+        canary=Arm("ml", canary, (f"svc{number}-2",)),
+        plan=Plan(warmup=timedelta(0)),
+        started_at=datetime.fromtimestamp(START + 600, UTC),
+    )
+
+
+async def measure(url: str, rollouts: int, ticks: int) -> list[float]:
+    """CPU seconds of each of the last ticks."""
+    monitor = Monitor(Measurer(PrometheusProvider(url, timeout=120)), step=timedelta(seconds=STEP), settle=timedelta(0))
+    for number in range(rollouts):
+        monitor.track(comparison(number))
+    at, found = START + 600, []
+    await monitor.tick(datetime.fromtimestamp(at, UTC))
+    for _ in range(ticks):
+        at += STEP
+        before = time.process_time()
+        await monitor.tick(datetime.fromtimestamp(at, UTC))
+        found.append(time.process_time() - before)
+    return found
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--ticks", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    mine, theirs = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
+    server.start()
+    try:
+        found = asyncio.run(measure(f"http://127.0.0.1:{mine.recv()}", asked.rollouts, asked.ticks))
+    finally:
+        server.terminate()
+        server.join()
+    median = sorted(found)[len(found) // 2]
+    told = {
+        "rollouts": asked.rollouts,
+        "cpuSecondsPerTick": round(median, 4),
+        "ticks": [round(one, 4) for one in found],
+    }
+    if asked.json:
+        print(json.dumps(told))
+    else:
+        each = 1000 * median / asked.rollouts
+        print(f"{asked.rollouts:,} running rollouts: {1000 * median:.0f} ms of CPU for one tick, {each:.3f} ms each")
+
+
+if __name__ == "__main__":
+    main()
