@@ -57,6 +57,8 @@ class Weights(StatusModel):
     """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
     before: Seen = 0
     """Percent that the canary had when it began to lose it: it goes in proportion to stable's ready pods."""
+    earlier: tuple[Seen, ...] = ()
+    """Percents that the canary had before, in this rollout."""
     changed_at: Instant | None = None
     """When the weights were last written."""
     route_hash: str = ""

@@ -17,6 +17,7 @@ from controller.api.deployment import SeldonDeployment, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.metric import MetricProvider
 from controller.api.rollout import SeldonRollout
+from controller.api.routing import Sticky
 from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
@@ -45,6 +46,10 @@ EXTRAS = Extras(
                 "!has(self.bake) || !has(self.strategy) || has(self.strategy.canary) "
                 "|| (has(self.strategy.shadow) && has(self.strategy.shadow.then))",
                 "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it",
+            ),
+            Rule(
+                "!has(self.adopt) || !self.adopt || !has(self.routing) || !has(self.routing.virtualService)",
+                "adopt takes over a VirtualService; take routing.virtualService out until it is done",
             ),
         ),
         "Strategy": (exactly_one(Strategy, "a strategy"),),
@@ -92,6 +97,23 @@ EXTRAS = Extras(
                 "reward.low must be below reward.high",
             ),
         ),
+        "OwnVirtualService": (
+            Rule(
+                "(has(self.routes) && self.routes.size() > 0) || (has(self.grpcRoutes) && self.grpcRoutes.size() > 0)",
+                "a VirtualService of your own needs at least one name in routes or grpcRoutes",
+            ),
+        ),
+        "Sticky": (
+            exactly_one(Sticky, "sticky"),
+            Rule("!has(self.header) || self.header != 'seldon-revision'", "seldon-revision names the revision"),
+        ),
+        "Routing": (
+            Rule(
+                "!has(self.virtualService) || !((has(self.hosts) && self.hosts.size() > 0) || "
+                "(has(self.gateways) && self.gateways.size() > 0))",
+                "hosts and gateways stand in the VirtualService of your own, not beside it",
+            ),
+        ),
         "LatencyCheck": (
             Rule("has(self.slowerThan) == has(self.max)", "latency.slowerThan and latency.max belong together"),
         ),
@@ -135,6 +157,8 @@ EXTRAS = Extras(
             ("RolloutSpec", "scaleDownDelay"),
             ("RolloutSpec", "revisionHistoryLimit"),
             ("SetMirror", "percentage"),
+            ("StickyCookie", "name"),
+            ("StickyCookie", "ttl"),
             ("ShadowStrategy", "percentage"),
             ("Webhook", "interval"),
             ("TimeWindow", "timeZone"),

@@ -145,8 +145,8 @@ PERMISSIONS: tuple[Permission, ...] = (
         part="rollout",
         group="networking.istio.io",
         resources=("virtualservices",),
-        verbs=(*READ, *APPLY),
-        why="the split of the traffic; it goes with its rollout",
+        verbs=(*READ, *APPLY, "delete"),
+        why="the split of the traffic; it goes with its rollout, or when a VirtualService of a person's own takes over",
     ),
     _events("rollout"),
     Permission(

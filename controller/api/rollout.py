@@ -8,6 +8,7 @@ from controller.api.arms import RevisionStatus, Weights
 from controller.api.checks import ErrorRateCheck, LatencyCheck, MetricCheck
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
 from controller.api.percent import Seen
+from controller.api.routing import Routing
 from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
 
 Phase = Literal[
@@ -69,15 +70,6 @@ class Analysis(ApiModel):
         return self
 
 
-class Routing(ApiModel):
-    """The VirtualService that splits the traffic."""
-
-    hosts: tuple[str, ...] = ()
-    """Hosts it answers for; the controller's setting when empty."""
-    gateways: tuple[str, ...] = ()
-    """Istio gateways, or `mesh`; the controller's setting when empty."""
-
-
 class RollbackWindow(ApiModel):
     """Going back to a revision that was stable not long ago needs neither steps nor judge."""
 
@@ -137,6 +129,12 @@ class RolloutSpec(ApiModel):
             raise ValueError(
                 "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_route(self) -> "RolloutSpec":
+        if self.adopt and self.routing.virtual_service is not None:
+            raise ValueError("adopt takes over a VirtualService; take routing.virtualService out until it is done")
         return self
 
 
@@ -339,6 +337,8 @@ class RolloutStatus(StatusModel):
     canary_ready_at: Instant | None = None
     header_routes: Annotated[tuple[HeaderRoute, ...], Field(max_length=100)] = ()
     """Requests that go to the canary whatever its weight."""
+    routing: Routing | None = None
+    """The routing that is in force, when the spec says more than the controller's setting."""
     scale: SetScale | None = None
     """How many pods the canary has, when not as many as the template says."""
     pinned: Pinned | None = None

@@ -40,6 +40,14 @@ async def _one(cluster: Cluster, namespace: str, name: str, action: Action) -> N
         case actions.HoldRollout(finalizers, version):
             held = {"metadata": {"finalizers": list(finalizers) or None}}
             await cluster.merge_patch(resources.SELDON_ROLLOUT, namespace, name, held, resource_version=version)
+        case actions.PatchRoute():
+            patch = {"spec": {"http": [_copy(http) for http in action.http]}}
+            version = action.resource_version
+            await cluster.merge_patch(
+                resources.VIRTUAL_SERVICE, namespace, action.name, patch, resource_version=version
+            )
+        case actions.DeleteRoute():
+            await cluster.delete(resources.VIRTUAL_SERVICE, namespace, action.name, uid=action.uid or None)
         case actions.DeleteDeployment():
             await cluster.delete(resources.SELDON_DEPLOYMENT, namespace, action.name, uid=action.uid or None)
         case actions.ForgetRevision():

@@ -63,6 +63,23 @@ class HoldRollout:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchRoute:
+    """Write the HTTP routes of a person's VirtualService, if it is still the one that was decided on."""
+
+    name: str
+    http: tuple[Mapping[str, Any], ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoute:
+    """Take away the rollout's own VirtualService: one of a person's is in force."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteDeployment:
     """Take down a revision's SeldonDeployment: it has had no traffic for the scale-down delay."""
 
@@ -85,6 +102,8 @@ Action = (
     | MarkDeployment
     | ReleaseDeployment
     | HoldRollout
+    | PatchRoute
+    | DeleteRoute
     | DeleteDeployment
     | ForgetRevision
 )

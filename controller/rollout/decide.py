@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from controller.api import names
 from controller.api.arms import RevisionStatus
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
+from controller.api.routing import Routing
 from controller.rollout import (
     actions,
     adoption,
@@ -19,6 +20,7 @@ from controller.rollout import (
     stages,
     traffic,
 )
+from controller.rollout import route as routing
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
@@ -170,15 +172,19 @@ def _decision(
 ) -> Decision:
     route, unmoved = _route(obs, ground), status
     if ground.split is not None and (route or ground.applied):
-        routes = names.stable_hash(traffic.virtual_service(obs, ground.split)["spec"])
+        routes = routing.fingerprint(obs, ground.split)
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
             status = _moved(status, ground, routes, now)
     status = findings.warned(status, now)
     children: list[Action] = [*_keep(obs, status), *_deploy(obs, status, ground)]
     # Traffic before pods: what refuses a child must not hold traffic on a bad revision.
-    first = obs.route is not None and obs.route.ours
+    first = obs.route is not None and (obs.route.ours or obs.routing.virtual_service is not None)
     todo = [*route, *children] if first else [*children, *route]
+    if obs.spec is not None:
+        stable = status.stable_revision.hash if status.stable_revision else None
+        todo += routing.leave(obs, stable, in_effect=ground.in_effect)
+        status = status.model_copy(update={"routing": obs.spec.routing if obs.spec.routing != Routing() else None})
     status, removals, due = _remove(obs, status, ground, now)
     goodbye, later = adoption.farewell(obs, status, ground, _delay(obs), now=now)
     blocked = words.since(view.blocked, obs, now) if view.blocked is not None else None
@@ -246,13 +252,11 @@ def _compared(desired: dict[str, object]) -> dict[str, object]:
 
 
 def _route(obs: Observed, ground: Ground) -> list[Action]:
-    if ground.split is None or ground.applied or not obs.mesh or obs.in_the_way:
+    if ground.split is None or ground.applied or ground.obstructed:
         return []
-    desired = traffic.virtual_service(obs, ground.split)
-    if obs.route is None or not obs.route.ours:
-        return adoption.take(obs, desired)
-    desired["metadata"]["resourceVersion"] = (obs.route.live.get("metadata") or {}).get("resourceVersion")
-    return [actions.ApplyRoute(desired)]
+    if obs.routing.virtual_service is None and (obs.route is None or not obs.route.ours):
+        return adoption.take(obs, traffic.virtual_service(obs, ground.split))
+    return [routing.write(obs, ground.split)]
 
 
 def _delay(obs: Observed) -> timedelta:

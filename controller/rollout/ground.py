@@ -6,12 +6,12 @@ from typing import Any
 
 from controller.api.percent import rounded
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
-from controller.rollout import capacity, scaling, traffic
+from controller.rollout import capacity, route, scaling, traffic
 from controller.rollout.capacity import waiting
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Phase
 from controller.rollout.revisions import Revision
-from controller.rollout.traffic import Split
+from controller.rollout.split import Split
 
 # Istio answers no acceptance by default: its proxies have taken a change well within this.
 MESH_GRACE = timedelta(seconds=5)
@@ -34,6 +34,8 @@ class Ground:
     """And the observed share of requests agrees, or there is too little traffic to tell."""
     settles_at: datetime | None = None
     """When time alone may change `in_effect` or `verified`."""
+    obstructed: bool = False
+    """Nothing may be written: the route is not there, or not ours to write."""
     trouble: str = ""
     """What the mesh says against it."""
     relief_at: datetime | None = None
@@ -50,18 +52,11 @@ def survey(obs: Observed, status: RolloutStatus, *, now: datetime) -> Ground:
 def _surveyed(
     obs: Observed, status: RolloutStatus, split: Split | None, blocked: BlockedOn | None, now: datetime
 ) -> Ground:
-    obstacle = obs.in_the_way or ("" if obs.mesh else "the cluster has no VirtualService: install Istio")
-    if obstacle:
-        return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle))
+    if obstacle := route.obstacle(obs, split):
+        return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle), obstructed=True)
     if split is None:
         return Ground(split=None, blocked=blocked)
-    # A route that is another's has this split only when it has become ours.
-    applied = (
-        obs.route is not None
-        and obs.route.ours
-        and traffic.covers(traffic.virtual_service(obs, split)["spec"], obs.route.live.get("spec"))
-    )
-    if not applied or obs.route is None:
+    if not route.applied(obs, split) or obs.route is None:
         return Ground(split=split, blocked=blocked)
     since = status.weights.changed_at or now
     if obs.route.accepted is False:
@@ -120,11 +115,17 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     if not (weight or mirror or routes):
         return Split(stable=stable.hash), blocked, None
     control = status.weights.control if weight == 100 and base is not None and base.serving else 0
-    return (
-        Split(stable=stable.hash, canary=canary.hash, weight=weight, mirror=mirror, control=control, routes=routes),
-        blocked,
-        None,
+    split = Split(
+        stable=stable.hash,
+        canary=canary.hash,
+        weight=weight,
+        mirror=mirror,
+        control=control,
+        routes=routes,
+        earlier=status.weights.earlier,
+        sticky=obs.routing.sticky is not None,
     )
+    return split, blocked, None
 
 
 def _kept(obs: Observed, status: RolloutStatus, digest: str, wanted: float, now: datetime) -> float:
@@ -237,7 +238,7 @@ def live_weight(obs: Observed, digest: str) -> float:
     revision = obs.revisions.get(digest)
     if obs.route is None or revision is None:
         return 0
-    return traffic.live_weight(obs.route.live, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
+    return route.live_weight(obs, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
 
 
 def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:
@@ -247,7 +248,7 @@ def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:
         return True
     if revision is None or not ground.in_effect:
         return False
-    return not traffic.mentions(obs.route.live, (part.host for part in traffic.routed(obs, revision)))
+    return not route.mentions(obs, (part.host for part in traffic.routed(obs, revision)))
 
 
 def deadline(obs: Observed, status: RolloutStatus, kind: Blocker | None, *, now: datetime) -> datetime | None:

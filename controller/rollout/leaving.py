@@ -7,16 +7,15 @@ was under way is undone. Both end, whatever stands in their way: after the progr
 
 from datetime import datetime, timedelta
 
-from controller.api import names
 from controller.api.meta import FINALIZER
 from controller.api.rollout import BlockedOn, RolloutStatus
-from controller.rollout import actions, adoption, traffic
+from controller.rollout import actions, adoption, route
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Decision
 from controller.rollout.ground import Ground, survey
 from controller.rollout.observed import Observed
+from controller.rollout.split import Split
 from controller.rollout.stages import changed, unrouted
-from controller.rollout.traffic import Split
 
 _DEADLINE = timedelta(minutes=10)
 
@@ -80,7 +79,8 @@ def _keep_stable(obs: Observed, now: datetime) -> Decision:
     delay, latest = _times(obs)
     status = unrouted(words.refresh(obs, now=now))
     stable = status.stable_revision
-    if stable is None or stable.hash not in obs.children or obs.route is None or not obs.route.ours:
+    writable = obs.route is not None and (obs.route.ours or obs.routing.virtual_service is not None)
+    if stable is None or stable.hash not in obs.children or not writable:
         return _release(obs, status, frozenset({stable.hash}) if stable else frozenset())
     ground = survey(obs, status, now=now)
     if not _settled(ground, stable.hash):
@@ -100,11 +100,9 @@ def _settled(ground: Ground, stable: str) -> bool:
 
 def _move(obs: Observed, status: RolloutStatus, ground: Ground, latest: datetime, now: datetime) -> Decision:
     todo: list[Action] = []
-    if ground.split is not None and not ground.applied and obs.mesh and not obs.in_the_way and obs.route is not None:
-        desired = traffic.virtual_service(obs, ground.split)
-        desired["metadata"]["resourceVersion"] = obs.route.live["metadata"].get("resourceVersion")
-        todo.append(actions.ApplyRoute(desired))
-        routes = names.stable_hash(desired["spec"])
+    if ground.split is not None and not ground.applied and not ground.obstructed and obs.route is not None:
+        todo.append(route.write(obs, ground.split))
+        routes = route.fingerprint(obs, ground.split)
         weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
         status = changed(status, weights=weights)
     why = ground.blocked.message if ground.blocked else ground.trouble or "all traffic goes to stable"

@@ -8,8 +8,16 @@ from controller.api.strategy import RouteMatch, TextMatch
 GRPC_PATHS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
 
 
-def rest(prefix: str, match: RouteMatch | None = None) -> dict[str, Any]:
-    """Return `match` and `rewrite` for REST requests below a rollout's path, all of them or those that match."""
+def rest(prefix: str, *matches: RouteMatch) -> dict[str, Any]:
+    """Return `match` and `rewrite` for REST requests below a rollout's path: all of them, or those that match any.
+
+    All matches have the path of the first, since a route has one rewrite.
+    """
+    found = [_rest(prefix, match) for match in matches or (None,)]
+    return {"match": [each for each, _ in found], "rewrite": {"uri": found[0][1]}}
+
+
+def _rest(prefix: str, match: RouteMatch | None) -> tuple[dict[str, Any], str]:
     found: dict[str, Any] = {"uri": {"prefix": prefix}}
     rewrite = "/"
     if match is not None:
@@ -19,22 +27,28 @@ def rest(prefix: str, match: RouteMatch | None = None) -> dict[str, Any]:
             found["uri"], rewrite = {"prefix": prefix.rstrip("/") + match.path.prefix}, match.path.prefix
         if match.method is not None:
             found["method"] = {"exact": match.method}
-        if headers := _headers(match):
-            found["headers"] = headers
-    return {"match": [found], "rewrite": {"uri": rewrite}}
+        if found_headers := headers(match):
+            found["headers"] = found_headers
+    return found, rewrite
 
 
-def grpc(namespace: str, name: str, match: RouteMatch | None = None) -> dict[str, Any]:
-    """Return `match` for gRPC requests to a rollout; nothing for a match that only REST requests can meet."""
-    headers: dict[str, Any] = {"seldon": {"exact": name}, "namespace": {"exact": namespace}}
-    if match is not None:
-        if match.path is not None or match.method is not None:
-            return {}
-        headers = {**_headers(match), **headers}
-    return {"match": [{"uri": {"regex": GRPC_PATHS}, "headers": headers}]}
+def grpc(namespace: str, name: str, *matches: RouteMatch, method: str = "") -> dict[str, Any]:
+    """Return `match` for gRPC requests to a rollout; nothing for matches that only REST requests can meet."""
+    wanted: list[RouteMatch | None] = [match for match in matches if match.path is None and match.method is None]
+    if matches and not wanted:
+        return {}
+    uri = {"exact": method} if method else {"regex": GRPC_PATHS}
+    own: dict[str, Any] = {"seldon": {"exact": name}, "namespace": {"exact": namespace}}
+    return {
+        "match": [
+            {"uri": uri, "headers": {**(headers(match) if match is not None else {}), **own}}
+            for match in wanted or [None]
+        ]
+    }
 
 
-def _headers(match: RouteMatch) -> dict[str, Any]:
+def headers(match: RouteMatch) -> dict[str, Any]:
+    """Return what a match says of headers and cookies, as Istio's header matches."""
     # Header names are lower case in Envoy, and Istio compares them as they are written.
     found = {name.lower(): _text(value) for name, value in (match.headers or {}).items()}
     for name, value in (match.cookies or {}).items():

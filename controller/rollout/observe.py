@@ -1,6 +1,6 @@
 """Observe: every read of a pass, in one place. The cluster's objects become Observed; nothing is decided here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from controller.api import names
 from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import AnalysisStatus, RolloutSpec, RolloutStatus
+from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
@@ -49,6 +50,8 @@ def observe(
     route = _route(cluster, namespace, name, uid)
     if target is not None:
         known = {**known, target.hash: target}
+    last = status.routing.virtual_service if status.routing is not None else None
+    own = spec.routing.virtual_service if spec is not None else last
     return Observed(
         namespace=namespace,
         name=name,
@@ -63,18 +66,27 @@ def observe(
         revisions=known,
         stored=frozenset(stored),
         children={child.hash: child for child in (_child(cluster, obj) for obj in objects)},
-        route=route,
+        route=route if own is None else _route(cluster, namespace, own.name, uid),
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
         in_the_way=_in_the_way(
-            cluster, namespace, name, uid, adoptee, route, adopts=adopts, spec=spec, defaults=defaults
+            cluster,
+            namespace,
+            name,
+            uid,
+            adoptee,
+            route if own is None else None,
+            adopts=adopts,
+            spec=spec,
+            defaults=defaults,
         ),
         defaults=defaults,
         adoptee=adoptee,
         peers=_peers(cluster, namespace, dependencies(rollout)),
         finalizers=tuple(meta.get("finalizers") or ()),
         deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
+        left=tuple(_left(cluster, namespace, name, uid, now=own, before=last)),
     )
 
 
@@ -270,6 +282,26 @@ def _accepted(obj: dict[str, Any]) -> tuple[bool | None, str]:
                 return False, "waiting for the mesh to take the route"
             return condition.get("status") == "True", str(condition.get("message") or "")
     return None, ""
+
+
+def _left(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    uid: str,
+    *,
+    now: OwnVirtualService | None,
+    before: OwnVirtualService | None,
+) -> Iterator[Route]:
+    """The VirtualServices that were written before: the rollout's own, or routes of a person's."""
+    if now is not None and now.name != name:
+        usual = _route(cluster, namespace, name, uid)
+        if usual is not None and usual.ours:
+            yield usual
+    if before is not None and before != now:
+        left = _route(cluster, namespace, before.name, uid)
+        if left is not None and not left.ours:
+            yield left
 
 
 def _in_the_way(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.api.rollout import AnalysisStatus, Intent, RolloutSpec, RolloutStatus
+from controller.api.routing import Routing
 from controller.rollout.revisions import Revision
 
 
@@ -150,3 +151,12 @@ class Observed:
     """The rollout's."""
     deleting: datetime | None = None
     """Since when it is being deleted."""
+    left: tuple[Route, ...] = ()
+    """VirtualServices that were written before, and are not the one that is in force."""
+
+    @property
+    def routing(self) -> Routing:
+        """The routing in force: the spec's, and while the spec is not valid the last that was."""
+        if self.spec is not None:
+            return self.spec.routing
+        return self.status.routing or Routing()

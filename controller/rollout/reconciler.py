@@ -28,6 +28,7 @@ from controller.rollout.observe import dependencies, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
+from controller.rollout.uses import Uses
 from controller.rollout.webhooks import Webhooks
 from controller.settings import Settings
 
@@ -43,8 +44,8 @@ def _key(obj: dict[str, Any]) -> list[Key]:
     return [(obj["metadata"]["namespace"], obj["metadata"]["name"])]
 
 
-def _route_keys(obj: dict[str, Any]) -> list[Key]:
-    """A VirtualService concerns the rollout of its name, whosever it is: it may stand in the way."""
+def _named_keys(obj: dict[str, Any]) -> list[Key]:
+    """An object concerns the rollout of its name, whosever it is: it may stand in the way."""
     return [*_key(obj), *key_of_owned(obj)]
 
 
@@ -64,13 +65,14 @@ class RolloutController:
         self.collector = Evidence(self._judged)
         """What the judge knows, as metrics."""
         self._webhooks = Webhooks(clock.now)
+        self._written_by = Uses()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.SELDON_ROLLOUT, self._rollout_keys),
-            Watch(resources.SELDON_DEPLOYMENT, _route_keys),
+            Watch(resources.SELDON_DEPLOYMENT, _named_keys),
             Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
             Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
-            Watch(resources.VIRTUAL_SERVICE, _route_keys, optional=True),
+            Watch(resources.VIRTUAL_SERVICE, self._route_keys, optional=True),
         )
 
     def _rollout_keys(self, obj: dict[str, Any]) -> list[Key]:
@@ -83,6 +85,10 @@ class RolloutController:
             dependents.discard(key)
         for name in on:
             self._dependents.setdefault((key[0], name), set()).add(key)
+
+    def _route_keys(self, obj: dict[str, Any]) -> list[Key]:
+        """A VirtualService also concerns the rollouts that write into it."""
+        return [*_named_keys(obj), *self._written_by.users(_key(obj)[0])]
 
     def _deployment_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A Deployment concerns the rollout whose child it belongs to."""
@@ -127,6 +133,7 @@ class RolloutController:
             self._track(key, None)
             self._webhooks.forget(key)
             if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
+                self._written_by.note(key, None)
                 return None
         obs = observe(
             self._cluster,
@@ -135,6 +142,8 @@ class RolloutController:
             traffic=judging.window(self._monitor.traffic(key)) if self._monitor else None,
             defaults=self._defaults,
         )
+        own = obs.routing.virtual_service
+        self._written_by.note(key, (key[0], own.name) if own is not None else None)
         obs = replace(obs, answer=self._answer(key, obs))
         now = clock.now()
         decision = decide(obs, now=now)

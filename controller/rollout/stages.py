@@ -11,6 +11,7 @@ from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch
 from controller.rollout.observed import Observed
 
 HISTORY_LIMIT = 50
+EARLIER_LIMIT = 20
 
 
 def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:
@@ -66,9 +67,10 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
             weights = weights.model_copy(update={"mirror": 0})
             return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)
         case Step(set_weight=int() | float() as weight):
-            return changed(
-                status, weights=no_traffic(weights).model_copy(update={"stable": rest(weight), "canary": weight})
-            )
+            passed = dict.fromkeys((*weights.earlier, weights.canary))
+            earlier = tuple(share for share in passed if 0 < share < 100)[-EARLIER_LIMIT:]
+            new = {"stable": rest(weight), "canary": weight, "earlier": earlier}
+            return changed(status, weights=no_traffic(weights).model_copy(update=new))
         case Step(set_mirror=mirror) if mirror is not None:
             return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
         case Step(set_header_route=route) if route is not None:
@@ -113,7 +115,8 @@ def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
 def no_traffic(weights: Weights) -> Weights:
     """Return the weights with everything on stable, and no copies."""
     before = weights.canary or weights.before
-    return weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0, "control": 0, "before": before})
+    cleared = {"stable": 100, "canary": 0, "mirror": 0, "control": 0, "earlier": ()}
+    return weights.model_copy(update={**cleared, "before": before})
 
 
 def unrouted(status: RolloutStatus) -> RolloutStatus:

@@ -1,87 +1,37 @@
-"""Traffic: the split that is wanted, the VirtualService that says so, and what the live one says."""
+"""Traffic: the VirtualService that says the split that is wanted, and what the live one says."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from math import sqrt
 from typing import Any
 
 from controller.api import names
 from controller.api.meta import MANAGED_BY, ROLLOUT_LABEL
-from controller.api.percent import rest as left
 from controller.api.percent import rounded
-from controller.api.strategy import HeaderRoute
+from controller.api.routing import REVISION_HEADER
 from controller.rollout import matching
 from controller.rollout.observed import Observed, Route, TrafficWindow
-from controller.rollout.revisions import Destination, Revision, apportion, destinations, owner_reference
+from controller.rollout.revisions import Destination, owner_reference
+from controller.rollout.specials import Special, Tokens, exposed, specials, tokens
+from controller.rollout.split import Mirror, Split, Weighted, copied, routed, services, taken
+
+__all__ = ["Split", "agrees", "covers", "live_weight", "mentions", "routed", "services", "virtual_service"]
 
 # Only what was never processed is retried: a retry that hides a canary's fault would falsify its error rate.
 RETRIES = {"attempts": 2, "retryOn": "connect-failure,refused-stream,reset-before-request"}
-REVISION_HEADER = "seldon-revision"
-"""On every answer: the hash of the revision that gave it."""
 MIN_REQUESTS_TO_VERIFY = 30
 _TOLERANCE = 0.02
 _EXPECTED_TO_TELL = 10
 """Requests that a revision must be expected to have had before having none of them speaks against its weight."""
-_WHOLE, _FINE = 100, 10_000
-"""What the weights of a route sum to: percent, and hundredths of a percent where whole ones cannot say it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """Who gets which share of live requests, and who gets copies. Weights sum to 100."""
-
-    stable: str | None
-    canary: str | None = None
-    weight: float = 0
-    """Percent for the canary, with at most two decimals."""
-    mirror: float = 0
-    """Percent of live requests that the canary gets copied."""
-    control: float = 0
-    """Percent of live requests that stable gets copied, once the canary has them all."""
-    routes: tuple[HeaderRoute, ...] = ()
-    """Requests that go to the canary whatever its weight."""
-
-    def __post_init__(self) -> None:
-        if not all(0 <= share <= 100 for share in (self.weight, self.mirror, self.control)):
-            raise ValueError(f"{self.weight}, {self.mirror} and {self.control} percent must lie within 0 and 100")
-        if self.canary is None and (self.weight or self.mirror or self.control or self.routes):
-            raise ValueError("a weight, a mirror or a route needs a canary")
-        if self.control and (self.stable is None or self.weight != 100):
-            raise ValueError("stable gets copies only while the canary has all requests")
-        if self.stable is None and self.weight != 100:
-            raise ValueError("without a stable revision the canary takes everything")
-
-
-def routed(obs: Observed, revision: Revision) -> tuple[Destination, ...]:
-    """Return the destinations of one of this rollout's revisions."""
-    return destinations(obs.name, obs.namespace, revision)
-
-
-def services(obs: Observed, revision: Revision) -> tuple[str, ...]:
-    """Return the names of the Services that take a revision's live requests."""
-    return tuple(destination.service for destination in routed(obs, revision) if not destination.shadow)
 
 
 def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
     """Render the VirtualService that serves the rollout's path with this split, as Seldon Core v1 lays it out."""
-    weighted, mirrors = _parts(obs, split)
-    hosts = obs.spec.routing.hosts if obs.spec and obs.spec.routing.hosts else obs.defaults.hosts
-    gateways = obs.spec.routing.gateways if obs.spec and obs.spec.routing.gateways else obs.defaults.gateways
+    routing = obs.routing
     owner = {
         "apiVersion": "rollouts.seldon.io/v1alpha1",
         "kind": "SeldonRollout",
         "name": obs.name,
         "uid": obs.uid,
-    }
-    rest = {
-        "name": "rest",
-        **matching.rest(names.prediction_prefix(obs.namespace, obs.name)),
-        **_routes(weighted, mirrors, "http_port"),
-    }
-    grpc = {
-        "name": "grpc",
-        **matching.grpc(obs.namespace, obs.name),
-        **_routes(weighted, mirrors, "grpc_port"),
     }
     return {
         "apiVersion": "networking.istio.io/v1",
@@ -93,28 +43,65 @@ def virtual_service(obs: Observed, split: Split) -> dict[str, Any]:
             "ownerReferences": [owner_reference(owner)],
         },
         "spec": {
-            "hosts": list(hosts),
-            "gateways": list(gateways),
-            "http": [_ended(each, obs.route) for each in [*_special(obs, split), rest, grpc]],
+            "hosts": list(routing.hosts or obs.defaults.hosts),
+            "gateways": list(routing.gateways or obs.defaults.gateways),
+            "http": [_ended(each, obs.route) for each in _http(obs, split)],
         },
     }
 
 
-def _special(obs: Observed, split: Split) -> list[dict[str, Any]]:
-    """The header routes, before the routes that they are parts of; the first that matches a request counts."""
-    if not split.routes or split.canary is None:
-        return []
-    parts = [part for part in routed(obs, obs.revisions[split.canary]) if not part.shadow]
-    weights = apportion(100, [part.share for part in parts])
-    all_of_it = [(part, weight, split.canary) for part, weight in zip(parts, weights, strict=True) if weight]
-    found: list[dict[str, Any]] = []
-    for route in split.routes:
-        for index, match in enumerate(route.match):
-            rest = matching.rest(names.prediction_prefix(obs.namespace, obs.name), match)
-            found.append({"name": f"rest-{route.name}-{index}", **rest, **_routes(all_of_it, (), "http_port")})
-            if grpc := matching.grpc(obs.namespace, obs.name, match):
-                found.append({"name": f"grpc-{route.name}-{index}", **grpc, **_routes(all_of_it, (), "grpc_port")})
-    return found
+def _http(obs: Observed, split: Split) -> Iterator[dict[str, Any]]:
+    """The routes: to explainers, those for special requests, and the two that take all others."""
+    yield from _explainers(obs, split)
+    prefix, told = names.prediction_prefix(obs.namespace, obs.name), tokens(obs, split)
+    for special in specials(obs, split):
+        yield from _special(obs, special, prefix, told)
+    everybody, copies = taken(obs, split), copied(obs, split)
+    rest = targets(everybody, copies, told, grpc=False)
+    grpc = targets(everybody, copies, told, grpc=True)
+    yield {"name": "rest", **matching.rest(prefix), **rest, "retries": dict(RETRIES)}
+    yield {"name": "grpc", **matching.grpc(obs.namespace, obs.name), **grpc, "retries": dict(RETRIES)}
+
+
+def _special(obs: Observed, special: Special, prefix: str, told: Tokens) -> Iterator[dict[str, Any]]:
+    if special.rest:
+        to = targets(special.to, (), told, grpc=False, drawn=special.draws)
+        where = matching.rest(prefix, *special.matches)
+        yield {"name": f"rest-{special.name}", **where, **to, "retries": dict(RETRIES)}
+    where = matching.grpc(obs.namespace, obs.name, *special.matches, method=special.grpc_method)
+    if special.grpc and where:
+        to = targets(special.to, (), told, grpc=True, drawn=special.draws)
+        yield {"name": f"grpc-{special.name}", **where, **to, "retries": dict(RETRIES)}
+
+
+def _explainers(obs: Observed, split: Split) -> Iterator[dict[str, Any]]:
+    """Requests to an explainer go to stable's, or to that of the canary that they name while it answers anybody."""
+    chosen = split.canary if split.weight == 100 else split.stable
+    named = [("-canary", split.canary)] if exposed(split) else []
+    for suffix, digest in (*named, ("", chosen)):
+        if digest is None:
+            continue
+        child = obs.children.get(digest)
+        said = ((child.live.get("status") or {}).get("serviceStatus") or {}) if child is not None else {}
+        for part in routed(obs, obs.revisions[digest]):
+            service = names.shorten(f"{child.name if child else ''}-{part.subset}-explainer")
+            found = said.get(service) or {}
+            port = str(found.get("httpEndpoint") or "").rpartition(":")[2]
+            if not found.get("explainerFor") or not port.isdigit():
+                continue
+            prefix = names.prediction_prefix(obs.namespace, f"{obs.name}-explainer") + f"{part.subset}/"
+            match: dict[str, Any] = {"uri": {"prefix": prefix}}
+            if suffix:
+                match["headers"] = {REVISION_HEADER: {"exact": digest}}
+            host = {"host": names.service_host(service, obs.namespace), "port": {"number": int(port)}}
+            answers = {"response": {"set": {REVISION_HEADER: digest}}}
+            yield {
+                "name": f"explainer-{part.subset}{suffix}",
+                "match": [match],
+                "rewrite": {"uri": "/"},
+                "route": [{"destination": host, "weight": 100, "headers": answers}],
+                "retries": dict(RETRIES),
+            }
 
 
 def _ended(http: dict[str, Any], route: Route | None) -> dict[str, Any]:
@@ -124,51 +111,26 @@ def _ended(http: dict[str, Any], route: Route | None) -> dict[str, Any]:
     return {**http, "mirrors": []} if left and "mirrors" not in http else http
 
 
-def _parts(obs: Observed, split: Split) -> tuple[list[tuple[Destination, int, str]], list[tuple[Destination, float]]]:
-    shares = [(split.stable, left(split.weight)), (split.canary, split.weight)]
-    total = _total(obs, shares)
-    weighted: list[tuple[Destination, int, str]] = []
-    mirrors: list[tuple[Destination, float]] = []
-    for digest, share in shares:
-        if digest is None:
-            continue
-        parts = routed(obs, obs.revisions[digest])
-        live = [part for part in parts if not part.shadow]
-        if share:
-            weights = apportion(round(share * total / 100), [part.share for part in live])
-            weighted += [(part, weight, digest) for part, weight in zip(live, weights, strict=True) if weight]
-            mirrors += [(part, float(part.share)) for part in parts if part.shadow]
-        copied = split.mirror if digest == split.canary else split.control
-        if copied:
-            mirrors += [(part, copied * part.share / 100) for part in live]
-    return weighted, mirrors
-
-
-def _total(obs: Observed, shares: Iterable[tuple[str | None, float]]) -> int:
-    """Return what the weights sum to: Istio takes them as relative whole numbers."""
-    exact = [
-        share * part.share / 100
-        for digest, share in shares
-        if digest is not None
-        for part in routed(obs, obs.revisions[digest])
-        if not part.shadow
-    ]
-    return _WHOLE if all(value == int(value) for value in exact) else _FINE
-
-
-def _routes(
-    weighted: Iterable[tuple[Destination, int, str]], mirrors: Iterable[tuple[Destination, float]], port: str
+def targets(
+    weighted: Iterable[Weighted], mirrors: Iterable[Mirror], told: Tokens, *, grpc: bool, drawn: bool = True
 ) -> dict[str, Any]:
+    """Return `route`, and `mirrors` where there are some."""
+
     def target(part: Destination) -> dict[str, Any]:
-        return {"host": part.host, "subset": part.subset, "port": {"number": getattr(part, port)}}
+        port = part.grpc_port if grpc else part.http_port
+        return {"host": part.host, "subset": part.subset, "port": {"number": port}}
 
     copies = [{"destination": target(part), "percentage": {"value": share}} for part, share in mirrors]
+    staying = drawn and not (grpc and told.sticky is not None and told.sticky.cookie is not None)
     return {
         "route": [
-            {"destination": target(part), "weight": weight, "headers": {"response": {"set": {REVISION_HEADER: digest}}}}
+            {
+                "destination": target(part),
+                "weight": weight,
+                "headers": {"response": told.changes(digest, drawn=staying)},
+            }
             for part, weight, digest in weighted
         ],
-        "retries": dict(RETRIES),
         **({"mirrors": copies} if copies else {}),
     }
 
@@ -178,12 +140,17 @@ def live_weight(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
     wanted = frozenset(hosts)
     for http in (route.get("spec") or {}).get("http") or []:
         if http.get("name") == "rest":
-            parts = http.get("route") or []
-            weights = [part.get("weight", 100 if len(parts) == 1 else 0) for part in parts]
-            chosen = [(part.get("destination") or {}).get("host") in wanted for part in parts]
-            found = sum(weight for weight, ours in zip(weights, chosen, strict=True) if ours)
-            return rounded(100 * found / sum(weights)) if found else 0
+            return weight_of(http, wanted)
     return 0
+
+
+def weight_of(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
+    """Return the percent of its requests that one live route sends to these hosts."""
+    parts = http.get("route") or []
+    weights = [part.get("weight", 100 if len(parts) == 1 else 0) for part in parts]
+    chosen = [(part.get("destination") or {}).get("host") in hosts for part in parts]
+    found = sum(weight for weight, ours in zip(weights, chosen, strict=True) if ours)
+    return rounded(100 * found / sum(weights)) if found else 0
 
 
 def mentions(route: Mapping[str, Any], hosts: Iterable[str]) -> bool:
@@ -215,12 +182,12 @@ def agrees(window: TrafficWindow, split: Split) -> bool | None:
     The split is random for each request, so the share is binomial: four standard errors are allowed, or two percentage
     points, or half of a smaller share. At 0 and at 100 percent almost nothing may go the other way. Copies are counted
     as requests where they arrive, so both must have some; requests of header routes come to the canary on top of its
-    weight.
+    weight. With sticky users the weight is a share of users, who do not all send as much: the canary must have some.
     """
     total = window.stable + window.canary
     if total < MIN_REQUESTS_TO_VERIFY:
         return None
-    if split.mirror or split.control:
+    if split.mirror or split.control or (split.sticky and 0 < split.weight < 100):
         return window.stable > 0 and window.canary > 0
     share, wanted = window.canary / total, split.weight / 100
     smaller, few = min(wanted, 1 - wanted), min(window.canary, window.stable)

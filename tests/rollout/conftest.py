@@ -1,6 +1,7 @@
 """A small world for decisions: it does what a decision asks, and refuses what no cluster would hold."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.api.rollout import AnalysisStatus, Intent, MetricStatus, RolloutSpec, RolloutStatus
+from controller.api.routing import OwnVirtualService
 from controller.rollout import actions, revisions, traffic
 from controller.rollout.actions import Announcement, Decision
 from controller.rollout.decide import decide
@@ -40,6 +42,8 @@ class World:
     stored: dict[str, Revision] = field(default_factory=dict)
     ready: dict[str, int] = field(default_factory=dict)
     route: dict[str, Any] | None = None
+    own: dict[str, Any] | None = None
+    """The person's VirtualService."""
     accepted: bool | None = True
     starts: bool = True
     """New pods become ready at once."""
@@ -54,6 +58,8 @@ class World:
     said: list[Announcement] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     version: int = 1
+    writes: int = 0
+    """Of the person's VirtualService."""
     mesh: bool = True
     in_the_way: str = ""
     peers: dict[str, Peer] = field(default_factory=dict)
@@ -81,10 +87,27 @@ class World:
             namespace="ml", name="iris", uid="u1", generation=self.generation, resource_version="1", spec=spec,
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
-            route=Route(live=self.route, ours=True, accepted=self.accepted) if self.route else None,
-            in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
+            route=self._route(spec), in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
+            left=tuple(self._left(spec)),
         )  # fmt: skip
         return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
+
+    def _in_force(self, spec: RolloutSpec | None) -> OwnVirtualService | None:
+        routing = spec.routing if spec is not None else self.status.routing
+        return routing.virtual_service if routing is not None else None
+
+    def _route(self, spec: RolloutSpec | None) -> Route | None:
+        own = self._in_force(spec) is not None
+        live = self.own if own else self.route
+        return Route(live=copy.deepcopy(live), ours=not own, accepted=self.accepted) if live else None
+
+    def _left(self, spec: RolloutSpec | None) -> Iterator[Route]:
+        now = self._in_force(spec)
+        before = self.status.routing.virtual_service if self.status.routing is not None else None
+        if now is not None and self.route is not None:
+            yield Route(live=self.route, ours=True, accepted=True)
+        if before is not None and before != now and self.own is not None:
+            yield Route(live=copy.deepcopy(self.own), ours=False, accepted=True)
 
     def _child(self, digest: str) -> Child:
         have = self.ready.get(digest, 0)
@@ -105,7 +128,7 @@ class World:
     def _traffic(self, obs: Observed) -> TrafficWindow | None:
         changed = self.status.weights.changed_at
         canary = self.status.canary_revision
-        if self.route is None or changed is None or canary is None or self.now < changed + timedelta(seconds=2):
+        if self.answering() is None or changed is None or canary is None or self.now < changed + timedelta(seconds=2):
             return None
         share = self.share if self.share is not None else self.live_weight(canary.hash) / 100
         count = round(self.requests * share)
@@ -123,18 +146,29 @@ class World:
         return sum(m["percentage"]["value"] for m in mirrors if digest in m["destination"]["host"])
 
     def special(self) -> dict[str, dict[str, Any]]:
-        """The routes before the two that take all requests, by name."""
-        return {http["name"]: http for http in self.route["spec"]["http"][:-2]} if self.route else {}
+        """The routes of steps before the two that take all requests, by name: without those for feedback."""
+        routes = self.route["spec"]["http"][:-2] if self.route else []
+        return {http["name"]: http for http in routes if "-feedback-" not in http["name"]}
 
     def pods(self, image: str) -> int:
         """How many pods a revision is told to have."""
         return self.children[self.hash_of(image)]["spec"]["predictors"][0]["replicas"]
 
+    def answering(self) -> dict[str, Any] | None:
+        """The VirtualService that takes requests; of a person's, the first named route stands for all."""
+        own = self._in_force(RolloutSpec.model_validate(self.raw_spec()))
+        if own is None or self.own is None:
+            return self.route if own is None else None
+        names = (*own.routes, *own.grpc_routes)
+        named = [http for http in self.own["spec"].get("http", ()) if http.get("name") in names]
+        return {"spec": {"http": [{**named[0], "name": "rest"}]}} if named else None
+
     def live_weight(self, digest: str) -> float:
-        if self.route is None or digest not in self.observed_revisions():
+        route = self.answering()
+        if route is None or digest not in self.observed_revisions():
             return 0
         parts = revisions.destinations("iris", "ml", self.observed_revisions()[digest])
-        return traffic.live_weight(self.route, [part.host for part in parts])
+        return traffic.live_weight(route, [part.host for part in parts])
 
     def observed_revisions(self) -> dict[str, Revision]:
         return {**self.stored, self.target().hash: self.target()}
@@ -169,6 +203,16 @@ class World:
                     self.ready[digest] = want if self.starts else min(self.ready.get(digest, 0), want)
             case actions.ApplyRoute():
                 self._apply_route(action)
+            case actions.PatchRoute():
+                assert self.own is not None
+                assert self.own["metadata"]["resourceVersion"] == action.resource_version
+                assert self.own["metadata"]["name"] == action.name
+                self.version += 1
+                self.own["metadata"]["resourceVersion"] = str(self.version)
+                self.own["spec"]["http"] = copy.deepcopy(list(action.http))
+                self.writes += 1
+            case actions.DeleteRoute():
+                self.route = None
             case actions.DeleteDeployment():
                 digest = action.name.removeprefix("iris-")
                 assert self.live_weight(digest) == 0, f"{action.name} goes while it has traffic"
