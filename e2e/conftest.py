@@ -174,6 +174,10 @@ class Kube:
         found: dict[str, Any] = self._objects.get_namespaced_custom_object(group, version, self.namespace, plural, name)
         return found
 
+    def remove(self, name: str, group: str = GROUP, version: str = VERSION, plural: str = PLURAL) -> None:
+        """Delete an object, in the background."""
+        self._objects.delete_namespaced_custom_object(group, version, self.namespace, plural, name)
+
     def status(self, name: str, **kind: str) -> dict[str, Any]:
         """Return an object's status if it is about its present generation, else nothing."""
         found = self.read(name, **kind)

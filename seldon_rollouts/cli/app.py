@@ -9,7 +9,7 @@ from rich.console import Console
 from controller.errors import ControllerError
 from localcluster.cluster import ClusterError
 from seldon_rollouts import __version__
-from seldon_rollouts.cli import analysis, convert, dashboard, demo, doctor, install, local, rollouts, verbs
+from seldon_rollouts.cli import adoption, analysis, convert, dashboard, demo, doctor, install, local, rollouts, verbs
 
 app = typer.Typer(
     name="seldon-rollouts",
@@ -28,6 +28,7 @@ app.command("install")(install.install)
 rollouts.add_to(app)
 verbs.add_to(app)
 analysis.add_to(app)
+adoption.add_to(app)
 
 
 def _version(asked: bool) -> None:
