@@ -15,7 +15,7 @@ from analysis.samples import Pair
 from analysis.spec import ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
-ERRORS_WEIGHT = 2.0
+ERRORS_WEIGHT = 3.0
 """The weight of failed requests in the joint evidence, where latency has 1."""
 DOUBT = 1.5
 """While a metric's evidence that the canary is worse stands this high, the metric is not found good."""

@@ -15,8 +15,8 @@ NEARNESS = ((0.0, 0.8), (0.35, 0.2))
 WEIGHTS = (12, 20, 24, 18, 10, 7, 5, 4)
 """Of eight shares that a bad canary may have, the smallest first."""
 
-_MEMORY = 0.993
-"""What a tick keeps of the past: half is forgotten in 99 ticks."""
+_MEMORY = 0.997
+"""What a tick keeps of the past: half is forgotten in 231 ticks."""
 _MOST = 0.98
 
 

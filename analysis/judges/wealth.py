@@ -15,7 +15,7 @@ from analysis.judges import halfplane
 from analysis.judges.halfplane import Bet
 from analysis.samples import Count
 
-RESERVE = 0.15
+RESERVE = 0.10
 """The weight of all copies that start later."""
 _NEUTRAL = Bet(0.0, 0.0, 0.0, 0.0)
 _MOST = 1e290
