@@ -35,8 +35,9 @@ LAST_WORDS = timedelta(seconds=8)
 Factory = Callable[[Cluster, Settings], Controller]
 
 
-def factories(names: frozenset[str]) -> list[Factory]:
+def factories(settings: Settings) -> list[Factory]:
     """Return what builds each controller; imported late, so that a controller that is switched off costs nothing."""
+    names = settings.controllers
     found: list[Factory] = []
     if "operator" in names:
         from controller.deployment.reconciler import DeploymentController
@@ -50,6 +51,10 @@ def factories(names: frozenset[str]) -> list[Factory]:
         from controller.analysisruns.reconciler import AnalysisController
 
         found.append(AnalysisController)
+    if settings.notifications_file:
+        from controller.notifications.reconciler import Notifier
+
+        found.append(Notifier)
     return found
 
 
@@ -88,7 +93,7 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
                     duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry
                 ),
             )
-        controllers = [build(cluster, settings) for build in built_by or factories(settings.controllers)]
+        controllers = [build(cluster, settings) for build in built_by or factories(settings)]
         for each in controllers:
             if (collector := getattr(each, "collector", None)) is not None:
                 metrics.registry.register(collector)

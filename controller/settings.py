@@ -79,6 +79,8 @@ class Settings(BaseModel):
     and tls.key; headers (lines such as `X-Scope-OrgID: ml`)"""
     tick: Duration = timedelta(seconds=10)
     """how often the judge looks"""
+    notifications_file: str = ""
+    """YAML file that says what is told to whom (docs/notifications.md); nobody is told without it"""
     istio_gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")] = "istio-system/seldon-gateway"
     """the Istio Gateway that VirtualServices join, as namespace/name"""
     operator_namespace: Name = "seldon-system"

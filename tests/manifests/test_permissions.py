@@ -15,6 +15,7 @@ from controller.deployment.reconciler import DeploymentController
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.resources import ANALYSIS_RUN, EVENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
+from controller.notifications.reconciler import CURSOR, Notifier
 from controller.rollout.reconciler import RolloutController
 from controller.settings import parse_settings
 
@@ -37,6 +38,7 @@ PARTS = {
     "controller.deployment": "operator",
     "controller.rollout": "rollout",
     "controller.analysisruns": "analysis",
+    "controller.notifications": "own",
     "controller.kube.election": "own",
 }
 ENTRY_POINTS = (
@@ -126,10 +128,15 @@ def _watched():
     async def never():
         raise AssertionError("nothing is sent")
 
-    controllers = {"operator": DeploymentController, "rollout": RolloutController, "analysis": AnalysisController}
+    controllers = (
+        ("operator", DeploymentController),
+        ("rollout", RolloutController),
+        ("analysis", AnalysisController),
+        ("rollout", Notifier),
+    )
     return {
         (part, watch.resource.group, watch.resource.plural, verb)
-        for part, made in controllers.items()
+        for part, made in controllers
         for watch in made(Cluster(Client(never)), settings).watches
         for verb in ("list", "watch")
     }
@@ -187,7 +194,7 @@ def test_no_verb_is_granted_twice_and_none_is_a_wildcard():
 def test_the_names_that_are_granted_are_the_ones_in_use():
     settings = parse_settings([], {})
     names = {name for each in PERMISSIONS for name in each.names}
-    assert names == {settings.lease_name, CONFIG_MAP}
+    assert names == {settings.lease_name, CONFIG_MAP, CURSOR}
 
 
 @pytest.mark.parametrize("kind", ["ClusterRole", "Role"])

@@ -1,0 +1,120 @@
+"""Notices: what of a rollout's history is worth telling, out of its status alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from controller.api.rollout import HistoryEntry, RolloutStatus
+
+STUCK_AFTER = timedelta(minutes=15)
+"""A rollout under way that waits this long for one kind of thing, a person or the clock excepted."""
+_MOVING = frozenset({"Pending", "Progressing", "Promoting", "RollingBack"})
+_NO_VERDICT = frozenset({"Inconclusive", "NoData", "Error"})
+
+
+class Trigger(StrEnum):
+    """What is told of."""
+
+    STARTED = "started"
+    STEP = "step"
+    PAUSED = "paused"
+    """It waits for a person."""
+    INCONCLUSIVE = "inconclusive"
+    """It waits for a person, because the judge has no verdict."""
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolledBack"
+    SHADOWED = "shadowed"
+    STUCK = "stuck"
+
+
+URGENT = frozenset({Trigger.PAUSED, Trigger.INCONCLUSIVE, Trigger.ROLLED_BACK, Trigger.STUCK})
+"""Somebody should look."""
+_OF_ENTRIES = {
+    "RevisionCreated": Trigger.STARTED,
+    "StepCompleted": Trigger.STEP,
+    "Paused": Trigger.PAUSED,
+    "Promoted": Trigger.PROMOTED,
+    "RolledBack": Trigger.ROLLED_BACK,
+    "ShadowEnded": Trigger.SHADOWED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One thing to tell, once for each service."""
+
+    id: str
+    """The same for the same event, whoever finds it and however often."""
+    trigger: Trigger
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    """The rollout's."""
+    revision: int
+    phase: str
+    message: str
+    at: datetime
+    reason: Mapping[str, Any]
+    """Why it was rolled back, in figures; empty otherwise."""
+
+
+def notices(rollout: Mapping[str, Any], *, since: datetime, now: datetime) -> tuple[Notice, ...]:
+    """Return what happened to a rollout from `since` on, oldest first."""
+    status = _status(rollout)
+    found = [
+        _notice(rollout, status, _trigger(entry, status), entry.at, entry.revision, entry.message)
+        for entry in status.history
+        if entry.at >= since and entry.type in _OF_ENTRIES
+    ]
+    due = stuck_at(rollout)
+    if due is not None and since <= due <= now and status.blocked_on is not None:
+        number = status.canary_revision.number if status.canary_revision else 0
+        blocked = status.blocked_on
+        said = f"waits for {blocked.kind} since {blocked.since:%H:%M} UTC: {blocked.message}"
+        found.append(_notice(rollout, status, Trigger.STUCK, due, number, said))
+    return tuple(found)
+
+
+def stuck_at(rollout: Mapping[str, Any]) -> datetime | None:
+    """Return when a rollout counts as stuck if nothing changes; None where that is no trouble, as with a person."""
+    status = _status(rollout)
+    blocked = status.blocked_on
+    if status.phase not in _MOVING or blocked is None or blocked.since is None or blocked.kind in ("person", "time"):
+        return None
+    return blocked.since + STUCK_AFTER
+
+
+def _status(rollout: Mapping[str, Any]) -> RolloutStatus:
+    try:
+        return RolloutStatus.model_validate(rollout.get("status") or {})
+    except ValueError:
+        return RolloutStatus()
+
+
+def _trigger(entry: HistoryEntry, status: RolloutStatus) -> Trigger:
+    trigger = _OF_ENTRIES[entry.type]
+    newest = bool(status.history) and status.history[-1] == entry
+    asked = newest and not status.paused_by and status.analysis.verdict in _NO_VERDICT
+    return Trigger.INCONCLUSIVE if trigger is Trigger.PAUSED and asked else trigger
+
+
+def _notice(
+    rollout: Mapping[str, Any], status: RolloutStatus, trigger: Trigger, at: datetime, revision: int, message: str
+) -> Notice:
+    meta = rollout["metadata"]
+    last = status.rejected[-1] if status.rejected else None
+    why = last.reason if trigger is Trigger.ROLLED_BACK and last and last.number == revision else None
+    return Notice(
+        id=f"{meta['uid']}/{trigger.value}/{revision}/{at.isoformat()}",
+        trigger=trigger,
+        namespace=meta["namespace"],
+        name=meta["name"],
+        labels=dict(meta.get("labels") or {}),
+        revision=revision,
+        phase=status.phase,
+        message=message,
+        at=at,
+        reason=why.model_dump(by_alias=True, mode="json", exclude_none=True) if why else {},
+    )
