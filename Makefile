@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test check lint simulate crds e2e conformance screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
+.PHONY: help setup system demo test check lint simulate crds e2e docs-test conformance screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ screenshots: setup system browser ## take the README's pictures again, in headle
 
 e2e: setup system ## the demo's stories as tests, on the local cluster or --kubeconfig
 	$(BIN)/pytest e2e
+
+docs-test: setup system ## what the guide's first pages say, done on a local cluster (needs kubectl)
+	$(BIN)/python tests/guide
 
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance

@@ -15,7 +15,7 @@ PEOPLE = {"editor": ("seldon-rollouts-view", "seldon-rollouts-edit"), "viewer": 
 DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
 
 
-def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operator,rollout") -> Program:
+def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operator,rollout,analysis") -> Program:
     """Return the controller as a program of the local cluster."""
     port = free_ports(("controller",), {})["controller"]
     argv = (

@@ -32,7 +32,10 @@ def analyze(
     arg: Annotated[list[str] | None, typer.Option("--arg", help="An argument, as name=value.")] = None,
     template: Annotated[str, typer.Option("--template", help="Which of the files' templates.")] = "",
     prometheus_url: Annotated[
-        str, typer.Option("--prometheus-url", help="Where PromQL goes when a metric names no address.")
+        str,
+        typer.Option(
+            "--prometheus-url", envvar="PROMETHEUS_URL", help="Where PromQL goes when a metric names no address."
+        ),
     ] = "",
 ) -> None:
     """Run an AnalysisTemplate from here. Ends with 0 when successful, 1 failed, 3 inconclusive, 4 error."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -118,6 +119,18 @@ def status(folder: DataDir = local.DEFAULT_DIR) -> None:
         raise typer.Exit(1)
     _console.print(f"{found.phase}, process {found.pid}")
     _say(found)
+
+
+@app.command()
+def env(folder: DataDir = local.DEFAULT_DIR) -> None:
+    """Print where the cluster is as shell variables: eval "$(seldon-rollouts local env)"."""
+    found = state.read(folder)
+    if found is None or not state.runs(folder):
+        raise ClusterError(f"no local cluster runs in {folder}; start one: seldon-rollouts local up --detach")
+    at = found.addresses
+    variables = {"KUBECONFIG": at.kubeconfig, "GATEWAY_URL": at.gateway_url, "PROMETHEUS_URL": at.prometheus_url}
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
