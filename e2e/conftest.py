@@ -224,8 +224,9 @@ class Crowd:
 
 @pytest.fixture
 def crowd(world: World, trained: models.Trained, namespace: str) -> Callable[..., Crowd]:
-    def make(name: str, rate: float = 200) -> Crowd:
-        return Crowd(f"{world.gateway_url}/seldon/{namespace}/{name}/api/v1.0/predictions", trained, rate)
+    def make(name: str, rate: float = 200, path: str = "") -> Crowd:
+        where = path or f"/seldon/{namespace}/{name}"
+        return Crowd(f"{world.gateway_url}{where}/api/v1.0/predictions", trained, rate)
 
     return make
 
