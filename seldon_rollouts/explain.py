@@ -46,6 +46,10 @@ def drawn(part: Part, status: RolloutStatus) -> Tree:
         judged = root.add(Text("judge"))
         for metric in status.analysis.metrics:
             judged.add(Text(f"{metric.name}: {metric.verdict}  {metric.message}"))
+    if status.canary_revision is not None and status.analysis.runs:
+        runs = root.add(Text("analysis runs"))
+        for run in status.analysis.runs:
+            runs.add(Text(f"{run.name}: {run.phase}  {run.message}"))
     for rejected in status.rejected:
         root.add(Text(f"rejected revision {rejected.number} ({rejected.hash}): {rejected.message}", style="red"))
     return root

@@ -148,6 +148,20 @@ PERMISSIONS: tuple[Permission, ...] = (
         verbs=(*READ, *APPLY, "delete"),
         why="the split of the traffic; it goes with its rollout, or when a VirtualService of a person's own takes over",
     ),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
+        resources=("analysistemplates", "clusteranalysistemplates"),
+        verbs=READ,
+        why="what its AnalysisRuns are made from",
+    ),
+    Permission(
+        part="rollout",
+        group=ROLLOUTS_GROUP,
+        resources=("analysisruns",),
+        verbs=(*READ, *APPLY, "delete"),
+        why="made for an attempt, told to end with it; the oldest go",
+    ),
     _events("rollout"),
     Permission(
         part="analysis",

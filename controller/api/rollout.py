@@ -10,6 +10,7 @@ from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusMo
 from controller.api.percent import Seen
 from controller.api.routing import Routing
 from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
+from controller.api.templates import BackgroundTemplates, RunStatus
 
 Phase = Literal[
     "Pending", "Healthy", "Progressing", "Paused", "Promoting", "RollingBack", "Degraded", "Shadowed", "Invalid"
@@ -38,8 +39,8 @@ class Template(ApiModel):
     """The spec of the SeldonDeployment."""
 
 
-class Analysis(ApiModel):
-    """How the canary is judged, through the whole rollout."""
+class Analysis(BackgroundTemplates):
+    """How the canary is judged, through the whole rollout; with templates by an AnalysisRun, too."""
 
     judge: Literal["sequential", "threshold", "mannWhitney"] = "sequential"
     """sequential: against stable at the same moment, valid however often one looks. threshold: against `max`.
@@ -129,6 +130,17 @@ class RolloutSpec(ApiModel):
             raise ValueError(
                 "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _starts_at_a_step(self) -> "RolloutSpec":
+        start, canary = self.analysis.starting_step, self.strategy.canary
+        if start is None:
+            return self
+        if canary is None:
+            raise ValueError("analysis.startingStep counts the steps of a canary: leave it out")
+        if start >= len(canary.plan()):
+            raise ValueError(f"analysis.startingStep is {start}; the last step is {len(canary.plan()) - 1}")
         return self
 
     @model_validator(mode="after")
@@ -250,7 +262,9 @@ class AnalysisStatus(StatusModel):
     weights: tuple[WeightChange, ...] = ()
     """What the canary's share was while it is judged, for the check of the split."""
     told: tuple[str, ...] = ()
-    """Metrics whose bad finding was told or asked about; none is told or asked about twice."""
+    """Metrics and AnalysisRuns whose finding was told or asked about; none is told or asked about twice."""
+    runs: tuple[RunStatus, ...] = ()
+    """The rollout's AnalysisRuns, newest last; at most 20."""
 
 
 class Rejected(StatusModel):
@@ -316,6 +330,8 @@ class RolloutStatus(StatusModel):
     """Revisions without traffic whose connections drain."""
     strategy: Literal["canary", "blueGreen", "shadow"] | None = None
     """The strategy that the running rollout follows."""
+    attempt: int = 0
+    """How many times a revision was begun; each attempt has AnalysisRuns of its own."""
     current_step_index: int = 0
     """The step that is under way, counted from 0."""
     step_count: int = 0

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from controller.api.meta import ApiModel, Duration
 from controller.api.percent import Percent, Share
+from controller.api.templates import FromTemplates
 
 DEFAULT_WEIGHTS = (5, 25, 50)
 ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -43,8 +44,8 @@ class Pause(ApiModel):
         return self
 
 
-class AnalysisStep(ApiModel):
-    """Wait here for the judge."""
+class AnalysisStep(FromTemplates):
+    """Wait here for the judge; with templates for their AnalysisRun, while the judge goes on."""
 
     min_duration: Duration | None = None
     """Stay at least this long, however soon the judge is satisfied."""
@@ -52,6 +53,7 @@ class AnalysisStep(ApiModel):
     """Without enough evidence by then (10m when absent) the rollout pauses for a person: none is promoted silently.
 
     Where the canary gets fewer than 10 requests a second, the time is first extended once, by as much again.
+    With templates the step waits as long as its run goes on, when this is absent.
     """
 
 
@@ -289,7 +291,7 @@ class PreviewHeader(ApiModel):
     """What it says."""
 
 
-class PrePromotionAnalysis(ApiModel):
+class PrePromotionAnalysis(FromTemplates):
     """Judge the new revision on copies of live requests before it gets any."""
 
     skip: bool = False
@@ -301,8 +303,14 @@ class PrePromotionAnalysis(ApiModel):
     max_duration: Duration | None = None
     """Without enough evidence by then (10m when absent), the rollout pauses for a person."""
 
+    @model_validator(mode="after")
+    def _skips_nothing_asked_for(self) -> "PrePromotionAnalysis":
+        if self.skip and self.templates:
+            raise ValueError("prePromotionAnalysis has skip and templates: give one of them")
+        return self
 
-class PostPromotionAnalysis(ApiModel):
+
+class PostPromotionAnalysis(FromTemplates):
     """Judge the new revision on live requests after the switch; stable gets copies, to be compared with."""
 
     percentage: Share = 100

@@ -4,8 +4,9 @@ from typing import Any, assert_never
 
 from controller.kube import resources
 from controller.kube.cluster import Cluster
+from controller.kube.errors import ConflictError
 from controller.rollout import actions
-from controller.rollout.actions import Action
+from controller.rollout.actions import Action, RunAction, TrafficAction
 
 
 async def act(cluster: Cluster, namespace: str, name: str, todo: tuple[Action, ...]) -> None:
@@ -15,10 +16,13 @@ async def act(cluster: Cluster, namespace: str, name: str, todo: tuple[Action, .
         ApiError: one of them failed; those after it were not tried.
     """
     for action in todo:
-        await _one(cluster, namespace, name, action)
+        if isinstance(action, RunAction):
+            await _run(cluster, namespace, action)
+        else:
+            await _one(cluster, namespace, name, action)
 
 
-async def _one(cluster: Cluster, namespace: str, name: str, action: Action) -> None:
+async def _one(cluster: Cluster, namespace: str, name: str, action: TrafficAction) -> None:
     match action:
         case actions.KeepRevision():
             await cluster.apply(resources.CONTROLLER_REVISION, _copy(action.object))
@@ -54,6 +58,27 @@ async def _one(cluster: Cluster, namespace: str, name: str, action: Action) -> N
             await cluster.delete(resources.CONTROLLER_REVISION, namespace, action.name)
         case _:
             assert_never(action)
+
+
+async def _run(cluster: Cluster, namespace: str, action: RunAction) -> None:
+    match action:
+        case actions.CreateRun():
+            await _create(cluster, _copy(action.object))
+        case actions.StopRun(run, uid):
+            ends = {"metadata": {"uid": uid}, "spec": {"terminate": True}}
+            await cluster.merge_patch(resources.ANALYSIS_RUN, namespace, run, ends)
+        case actions.DeleteRun(run, uid):
+            await cluster.delete(resources.ANALYSIS_RUN, namespace, run, uid=uid or None)
+        case _:
+            assert_never(action)
+
+
+async def _create(cluster: Cluster, run: dict[str, Any]) -> None:
+    try:
+        await cluster.create(resources.ANALYSIS_RUN, run)
+    except ConflictError as error:
+        if error.reason != "AlreadyExists":
+            raise
 
 
 def _copy(obj: Any) -> dict[str, Any]:

@@ -94,7 +94,32 @@ class ForgetRevision:
     name: str
 
 
-Action = (
+@dataclass(frozen=True, slots=True)
+class CreateRun:
+    """Make an AnalysisRun; one of that name that is there already will do."""
+
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun:
+    """Tell an AnalysisRun to end."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRun:
+    """Drop a finished AnalysisRun beyond the history limit."""
+
+    name: str
+    uid: str
+
+
+RunAction = CreateRun | StopRun | DeleteRun
+"""What is done to AnalysisRuns."""
+TrafficAction = (
     KeepRevision
     | ApplyDeployment
     | ApplyRoute
@@ -107,6 +132,8 @@ Action = (
     | DeleteDeployment
     | ForgetRevision
 )
+"""What is done to traffic and revisions."""
+Action = TrafficAction | RunAction
 
 
 @dataclass(frozen=True, slots=True)

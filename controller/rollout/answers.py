@@ -2,7 +2,7 @@
 
 from controller.api.rollout import Intent, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import gate, pins
+from controller.rollout import gate, pins, runs
 from controller.rollout.course import Bake, Judge, course
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase, legal, refusal
@@ -29,7 +29,7 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
             return "there are no pods yet"
         case Event.PASS:
             return _pass(obs, status)
-        case Event.FAIL if status.analysis.started_at is None:
+        case Event.FAIL if status.analysis.started_at is None and not runs.heard(obs, status):
             return "nothing is judged yet; abort takes the revision out"
         case _:
             return ""
@@ -46,7 +46,7 @@ def _retry(obs: Observed, status: RolloutStatus, phase: Phase) -> str:
 def _pass(obs: Observed, status: RolloutStatus) -> str:
     if status.paused_by:
         return f"the rollout was paused by {status.paused_by}; resume it first"
-    if not awaits_verdict(obs, status):
+    if not awaits_verdict(obs, status) and not runs.undecided(obs, status):
         return "no analysis is waited for at this step; promote goes on without one"
     return ""
 

@@ -12,6 +12,8 @@ from controller.api.strategy import (
     Gate,
     HeaderRoute,
     Pause,
+    PostPromotionAnalysis,
+    PrePromotionAnalysis,
     RouteMatch,
     SetMirror,
     SetScale,
@@ -127,7 +129,7 @@ def _blue_green(spec: BlueGreenStrategy) -> Course:
     before = spec.pre_promotion_analysis
     if not before.skip:
         stages.append(Step(set_mirror=SetMirror(percentage=before.percentage)))
-        stages.append(Judge(AnalysisStep(min_duration=before.min_duration, max_duration=before.max_duration)))
+        stages.append(Judge(_waits(before)))
     if not spec.auto_promotion_enabled:
         stages.append(Step(pause=Pause()))
     elif spec.auto_promotion_seconds:
@@ -137,8 +139,12 @@ def _blue_green(spec: BlueGreenStrategy) -> Course:
     after = spec.post_promotion_analysis
     stages.append(Switch(control=after.percentage if after is not None else 0))
     if after is not None:
-        stages.append(Judge(AnalysisStep(min_duration=after.min_duration, max_duration=after.max_duration)))
+        stages.append(Judge(_waits(after)))
     return Course(stages=tuple(stages), consent=False, fast_return=True)
+
+
+def _waits(analysis: PrePromotionAnalysis | PostPromotionAnalysis) -> AnalysisStep:
+    return AnalysisStep(**{name: getattr(analysis, name) for name in AnalysisStep.model_fields})
 
 
 def kind(stage: Stage) -> str:

@@ -17,6 +17,7 @@ from controller.rollout import (
     peers,
     pins,
     revisions,
+    runs,
     stages,
     traffic,
 )
@@ -85,8 +86,8 @@ def _next(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -
 def _world(obs: Observed, status: RolloutStatus, phase: Phase) -> list[Event]:
     """Return what the spec and the judge say, most urgent first."""
     events: list[Event] = []
-    bad = status.analysis.verdict == "Bad" and status.canary_revision is not None and not status.forced_by
-    if bad and phase in _JUDGED:
+    bad = status.analysis.verdict == "Bad" or runs.failed(obs, status) is not None
+    if bad and status.canary_revision is not None and not status.forced_by and phase in _JUDGED:
         events.append(Event.VERDICT_BAD)
     if obs.spec is None or obs.target is None:
         return [*events, *([Event.SPEC_INVALID] if phase is not Phase.INVALID else [])]
@@ -191,7 +192,7 @@ def _decision(
     status = words.told(obs, status, ground, blocked, now=now, moved=bool(route))
     wakes = [instant for instant in (view.wake, due, later, ground.relief_at) if instant is not None]
     return Decision(
-        actions=(*todo, *removals, *goodbye, *_forget(obs, status)),
+        actions=(*todo, *removals, *goodbye, *_forget(obs, status), *runs.plan(obs, status, ground)),
         status=status,
         before_moving=unmoved,
         announcements=_announce(status, before),

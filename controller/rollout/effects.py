@@ -6,7 +6,7 @@ from controller.api import names
 from controller.api.arms import RevisionStatus
 from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import findings, gate, pins
+from controller.rollout import findings, gate, pins, runs
 from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -57,7 +57,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.STEPS_DONE | Event.PROMOTE_FULL:
             return _switch(status, phase, now, by)
         case Event.PERSON_NEEDED:
-            return _pause(findings.asked(status, reason), phase, now, "", reason or "a person is needed")
+            return _pause(_asked(obs, status, reason), phase, now, "", reason or "a person is needed")
         case Event.TIME_EXTENDED:
             return record(changed(status, step_extended=True), now, "Extended", reason)
         case Event.PAUSE:
@@ -65,7 +65,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.RESUME:
             return _resume(obs, status, phase, now, by)
         case Event.VERDICT_BAD:
-            return _reject(obs, status, phase, now, by="judge", reason=_worst(status, now))
+            return _reject_judged(obs, status, phase, now)
         case Event.DEADLINE:
             return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
         case Event.ABORT:
@@ -85,6 +85,17 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
+
+
+def _asked(obs: Observed, status: RolloutStatus, reason: str) -> RolloutStatus:
+    return runs.asked(obs, findings.asked(status, reason), reason)
+
+
+def _reject_judged(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
+    """Roll back by what the judge says, or else by the AnalysisRun that failed."""
+    found = runs.failed(obs, status) if status.analysis.verdict != "Bad" else None
+    by, reason = ("judge", _worst(status, now)) if found is None else ("analysis", found)
+    return _reject(obs, status, phase, now, by=by, reason=reason)
 
 
 def _no_progress(reason: str) -> Reason:
@@ -170,6 +181,7 @@ def _begin(
         header_routes=(),
         scale=None,
         analysis=AnalysisStatus(),
+        attempt=_next_attempt(obs, status),
         approvals=(),
         skip_reason=skips,
         strategy=obs.spec.strategy.kind if obs.spec else None,
@@ -178,6 +190,11 @@ def _begin(
     if status.stable_revision is None:
         return status
     return enter(obs, status, len(course_of(obs).stages) if skips else 0, now)
+
+
+def _next_attempt(obs: Observed, status: RolloutStatus) -> int:
+    """Count on; where the status was lost, from the AnalysisRuns that are there."""
+    return 1 + (status.attempt or max((run.attempt for run in obs.runs.values()), default=0))
 
 
 def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
@@ -204,6 +221,7 @@ def _change_strategy(obs: Observed, status: RolloutStatus, phase: Phase, now: da
     text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
     status = record(unrouted(_running(status)), now, "StrategyChanged", text)
     status = changed(status, phase=phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
+    status = changed(status, attempt=_next_attempt(obs, status))
     return enter(obs, status, 0, now)
 
 

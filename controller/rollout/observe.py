@@ -14,7 +14,7 @@ from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import adoption, intents, judging, revisions
+from controller.rollout import adoption, gather, intents, judging, revisions
 from controller.rollout.observed import Adoptee, Child, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
@@ -52,6 +52,7 @@ def observe(
         known = {**known, target.hash: target}
     last = status.routing.virtual_service if status.routing is not None else None
     own = spec.routing.virtual_service if spec is not None else last
+    usual = route if own is None else None
     return Observed(
         namespace=namespace,
         name=name,
@@ -70,22 +71,15 @@ def observe(
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
-        in_the_way=_in_the_way(
-            cluster,
-            namespace,
-            name,
-            uid,
-            adoptee,
-            route if own is None else None,
-            adopts=adopts,
-            spec=spec,
-            defaults=defaults,
-        ),
+        in_the_way=_in_the_way(cluster, meta, adoptee, usual, adopts=adopts, spec=spec, defaults=defaults),
         defaults=defaults,
         adoptee=adoptee,
         peers=_peers(cluster, namespace, dependencies(rollout)),
         finalizers=tuple(meta.get("finalizers") or ()),
         deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
+        runs=gather.owned_runs(cluster, uid),
+        templates=gather.templates(cluster, namespace, spec),
+        live=rollout,
         left=tuple(_left(cluster, namespace, name, uid, now=own, before=last)),
     )
 
@@ -306,9 +300,7 @@ def _left(
 
 def _in_the_way(
     cluster: Cluster,
-    namespace: str,
-    name: str,
-    uid: str,
+    meta: Mapping[str, Any],
     adoptee: Adoptee | None,
     route: Route | None,
     *,
@@ -317,6 +309,7 @@ def _in_the_way(
     defaults: RoutingDefaults,
 ) -> str:
     """Say what stands under a name of ours and is not taken over, and how to go on."""
+    namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
     live = cluster.get(resources.SELDON_DEPLOYMENT, namespace, name)
     about = f"SeldonDeployment {namespace}/{name}"
     if live is not None and adoptee is None and resources.owned_by(live) != uid and not _leaving(live):
@@ -326,10 +319,10 @@ def _in_the_way(
         )
     if route is None or route.ours or _leaving(dict(route.live)):
         return ""
-    meta = route.live["metadata"]
     owner = resources.owned_by(dict(route.live))
     of_adoptee = adoptee is not None and owner == adoptee.live["metadata"]["uid"]
-    left = owner is None and (meta.get("labels") or {}).get(ROLLOUT_LABEL) == name
+    labels = route.live["metadata"].get("labels") or {}
+    left = owner is None and labels.get(ROLLOUT_LABEL) == name
     if not of_adoptee and not (adopts and left):
         return (
             f"VirtualService {namespace}/{name} is not this rollout's and is not taken over: "

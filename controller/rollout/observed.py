@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from controller.api.analysis import AnalysisTemplateSpec, MetricPhase, TemplateRef
 from controller.api.rollout import AnalysisStatus, Intent, RolloutSpec, RolloutStatus
 from controller.api.routing import Routing
 from controller.rollout.revisions import Revision
@@ -104,6 +105,37 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An AnalysisRun of the rollout."""
+
+    name: str
+    uid: str = ""
+    hash: str = ""
+    attempt: int = 0
+    role: str = ""
+    """`background`, or `step-<n>`."""
+    phase: MetricPhase = "Pending"
+    message: str = ""
+    metric: str = ""
+    """The first metric that stands as the run does."""
+    endless: bool = False
+    """Only a failure ends it, or somebody."""
+    stopping: bool = False
+    """It was told to end."""
+    created: str = ""
+    """When, as the server says it."""
+
+    @property
+    def ended(self) -> bool:
+        """Say whether it changes no more."""
+        return self.phase not in ("Pending", "Running")
+
+
+Templates = Mapping[TemplateRef, AnalysisTemplateSpec | str | None]
+"""Every template that a rollout names: as it is, or what is wrong with it; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingDefaults:
     """Where routes are attached when the rollout does not say."""
 
@@ -151,6 +183,11 @@ class Observed:
     """The rollout's."""
     deleting: datetime | None = None
     """Since when it is being deleted."""
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    """By name: the rollout's AnalysisRuns."""
+    templates: Templates = field(default_factory=dict)
+    live: Mapping[str, Any] = field(default_factory=dict)
+    """The rollout itself, for arguments that are a field of it."""
     left: tuple[Route, ...] = ()
     """VirtualServices that were written before, and are not the one that is in force."""
 

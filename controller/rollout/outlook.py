@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
-from controller.rollout import findings, gate
+from controller.rollout import findings, gate, runs
 from controller.rollout.capacity import LACKING, waiting
 from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, course
 from controller.rollout.ground import Ground, deadline, full
@@ -113,8 +113,10 @@ def _share(status: RolloutStatus) -> str:
 def _progressing(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
     if obs.spec is None:
         return Outlook()
-    if asks := findings.question(status):
+    if asks := findings.question(status) or runs.question(obs, status):
         return Outlook(event=Event.PERSON_NEEDED, reason=asks)
+    if wrong := runs.problem(obs, status):
+        return _wait("error", wrong)
     way = course(obs.spec)
     if status.skip_reason or status.current_step_index >= len(way.stages):
         return _final(obs, status, ground, way, now)
@@ -216,18 +218,22 @@ def _analysis(
     late, due = _late(obs, status, ground, now)
     if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
-    good = (status.analysis.verdict == "Good" or status.passed is not None) and ground.blocked is None
+    view = runs.standing(obs, status, step)
+    good = (view.good or status.passed is not None) and ground.blocked is None
     if good and now >= earliest:
         return Outlook(event=Event.STEP_DONE)
-    if now >= latest:
+    endless = view.open and step.max_duration is None
+    if now >= latest and not endless:
         if lenient:
             return Outlook(event=Event.STEP_DONE)
+        if view.message:
+            return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {view.message}")
         return _overdue(obs, status, patience, now)
     if ground.blocked is not None:
-        return Outlook(blocked=ground.blocked, wake=_first(due, latest))
+        return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
     if good:
         return _wait("time", f"the canary is good; staying for {format_duration(earliest - started)}", earliest)
-    return _wait("metric", _opinion(status), latest)
+    return _wait("metric", view.message or _opinion(status), None if endless else latest)
 
 
 def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta, now: datetime) -> Outlook:
@@ -262,10 +268,16 @@ def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, no
     """After the last stage: promotion needs the judge's consent, or a person's, where the course had no judge's yet."""
     if way.stands_down and not status.skip_reason:
         return Outlook(event=Event.SHADOW_DONE)
-    if status.forced_by or status.skip_reason or not way.consent:
+    if status.forced_by or status.skip_reason:
         return Outlook(event=Event.STEPS_DONE)
-    view = _analysis(obs, status, ground, AnalysisStep(), now)
-    return Outlook(event=Event.STEPS_DONE) if view.event is Event.STEP_DONE else view
+    if way.consent:
+        view = _analysis(obs, status, ground, AnalysisStep(), now)
+        if view.event is not Event.STEP_DONE:
+            return view
+    left = runs.unfinished(obs, status)
+    if left.good or status.passed is not None:
+        return Outlook(event=Event.STEPS_DONE)
+    return _wait("metric", left.message) if left.open else Outlook(event=Event.PERSON_NEEDED, reason=left.message)
 
 
 def _opinion(status: RolloutStatus) -> str:

@@ -12,6 +12,7 @@ from analysis.monitor import Monitor
 from analysis.spec import Comparison
 from analysis.verdict import Judgement
 from controller import clock
+from controller.api.analysis import TemplateRef
 from controller.api.meta import FINALIZER
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
@@ -62,6 +63,8 @@ class RolloutController:
         self._tracked: dict[Key, Comparison] = {}
         self._dependents: dict[Key, set[Key]] = {}
         """By rollout: those that depend on it, as they were last looked at."""
+        self._named: dict[Key, frozenset[TemplateRef]] = {}
+        """By rollout: the templates that it names, those that are missing too, as it was last looked at."""
         self.collector = Evidence(self._judged)
         """What the judge knows, as metrics."""
         self._webhooks = Webhooks(clock.now)
@@ -73,6 +76,9 @@ class RolloutController:
             Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
             Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
             Watch(resources.VIRTUAL_SERVICE, self._route_keys, optional=True),
+            Watch(resources.ANALYSIS_RUN, key_of_owned, optional=True),
+            Watch(resources.ANALYSIS_TEMPLATE, self._template_keys, optional=True),
+            Watch(resources.CLUSTER_ANALYSIS_TEMPLATE, self._template_keys, optional=True),
         )
 
     def _rollout_keys(self, obj: dict[str, Any]) -> list[Key]:
@@ -97,6 +103,12 @@ class RolloutController:
             return []
         child = self._cluster.get(resources.SELDON_DEPLOYMENT, obj["metadata"]["namespace"], child_name)
         return key_of_owned(child) if child else []
+
+    def _template_keys(self, obj: dict[str, Any]) -> list[Key]:
+        """A template concerns the rollouts that name it, or that name one that does."""
+        namespace = obj["metadata"].get("namespace")
+        reference = TemplateRef(template_name=obj["metadata"]["name"], cluster_scope=namespace is None)
+        return sorted(key for key, named in self._named.items() if reference in named and namespace in (None, key[0]))
 
     def _judged(self) -> Iterator[tuple[Key, Judgement]]:
         for key in sorted(self._tracked):
@@ -132,6 +144,7 @@ class RolloutController:
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
             self._webhooks.forget(key)
+            self._named.pop(key, None)
             if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
                 self._written_by.note(key, None)
                 return None
@@ -144,6 +157,10 @@ class RolloutController:
         )
         own = obs.routing.virtual_service
         self._written_by.note(key, (key[0], own.name) if own is not None else None)
+        if obs.templates:
+            self._named[key] = frozenset(obs.templates)
+        else:
+            self._named.pop(key, None)
         obs = replace(obs, answer=self._answer(key, obs))
         now = clock.now()
         decision = decide(obs, now=now)

@@ -6,7 +6,7 @@ from typing import Literal
 from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
-from controller.rollout import findings
+from controller.rollout import findings, runs
 from controller.rollout.course import course
 from controller.rollout.ground import IN_PROGRESS, Ground
 from controller.rollout.observed import Child, Observed
@@ -166,6 +166,7 @@ def told(
     status = status.model_copy(
         update={
             "weights": status.weights.model_copy(update={"verified": ground.verified and not moved}),
+            "analysis": status.analysis.model_copy(update={"runs": runs.told(obs)}),
             "blocked_on": blocked,
             "replicas": sum(pods(child)[0] for child in obs.children.values()),
             "selector": f"rollouts.seldon.io/rollout={obs.name}",

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from controller.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec
 from controller.api.rollout import AnalysisStatus, Intent, MetricStatus, RolloutSpec, RolloutStatus
 from controller.api.routing import OwnVirtualService
-from controller.rollout import actions, revisions, traffic
+from controller.rollout import actions, gather, revisions, runs, traffic
 from controller.rollout.actions import Announcement, Decision
 from controller.rollout.decide import decide
-from controller.rollout.observed import Answer, Child, Observed, Peer, Route, TrafficWindow
+from controller.rollout.observed import Answer, Child, Observed, Peer, Route, Templates, TrafficWindow
 from controller.rollout.revisions import Revision
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -62,6 +63,11 @@ class World:
     """Of the person's VirtualService."""
     mesh: bool = True
     in_the_way: str = ""
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """AnalysisRuns by name."""
+    templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Specs of AnalysisTemplates by name."""
+    labels: dict[str, str] = field(default_factory=dict)
     peers: dict[str, Peer] = field(default_factory=dict)
     """The rollouts that it depends on."""
 
@@ -89,8 +95,32 @@ class World:
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=self._route(spec), in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
             left=tuple(self._left(spec)),
+            runs={name: gather.run(live) for name, live in self.runs.items()}, templates=self._templates(spec),
+            live={"metadata": {"name": "iris", "namespace": "ml", "labels": self.labels}, "spec": self.raw_spec()},
         )  # fmt: skip
         return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
+
+    def _templates(self, spec: RolloutSpec | None) -> Templates:
+        named = [reference for each in runs.named_in(spec) for reference in each.templates] if spec else []
+        return {
+            each: AnalysisTemplateSpec.model_validate(self.templates[each.template_name])
+            if each.template_name in self.templates
+            else None
+            for each in named
+        }
+
+    def run_of(self, role: str) -> dict[str, Any] | None:
+        """The running revision's AnalysisRun."""
+        canary = self.status.canary_revision
+        name = f"iris-{canary.hash}-{self.status.attempt}-{role}" if canary else ""
+        return self.runs.get(name)
+
+    def run_is(self, role: str, phase: str, message: str = "") -> "World":
+        """Let the analysis controller say something."""
+        run = self.run_of(role)
+        assert run is not None, f"no run {role} among {sorted(self.runs)}"
+        run["status"] = {"phase": phase, "message": message}
+        return self
 
     def _in_force(self, spec: RolloutSpec | None) -> OwnVirtualService | None:
         routing = spec.routing if spec is not None else self.status.routing
@@ -221,6 +251,31 @@ class World:
                 self.ready.pop(digest, None)
             case actions.ForgetRevision():
                 self.stored.pop(action.name.removeprefix("iris-"), None)
+            case actions.CreateRun():
+                self._create_run(action)
+            case actions.StopRun():
+                self.runs[action.name]["spec"]["terminate"] = True
+            case actions.DeleteRun():
+                assert self.runs.pop(action.name)["status"]["phase"] not in ("Pending", "Running")
+
+    def _create_run(self, action: actions.CreateRun) -> None:
+        made = copy.deepcopy(dict(action.object))
+        AnalysisRunSpec.model_validate(made["spec"])
+        name = made["metadata"]["name"]
+        assert name not in self.runs, f"{name} is made twice"
+        made["metadata"]["creationTimestamp"] = self.now.isoformat()
+        self.runs[name] = made
+        labels = [run["metadata"]["labels"] for run in self.going()]
+        roles = [one["rollouts.seldon.io/run"] for one in labels]
+        assert len(roles) == len(set(roles)), f"two at once: {labels}"
+
+    def going(self) -> list[dict[str, Any]]:
+        """The AnalysisRuns that go on, and were not told to end."""
+        over = ("Successful", "Failed", "Error", "Inconclusive")
+        runs = self.runs.values()
+        return [
+            run for run in runs if run.get("status", {}).get("phase") not in over and not run["spec"].get("terminate")
+        ]
 
     def _apply_route(self, action: actions.ApplyRoute) -> None:
         desired = copy.deepcopy(dict(action.object))

@@ -22,6 +22,9 @@ STRATEGIES = st.sampled_from(
         {"blueGreen": {**PREVIEW, **UNJUDGED, "autoPromotionSeconds": 10, "postPromotionAnalysis": {"percentage": 30}}},
     ]
 )
+RATE = {"metrics": [{"name": "rate", "interval": "30s", "count": 5, "provider": {"prometheus": {"query": "1"}}}]}
+NAMED = {"templates": [{"templateName": "rate"}]}
+BACKGROUNDS = st.sampled_from([{}, {"analysis": NAMED}])
 ROUTE = {"name": "friends", "match": [{"headers": {"group": {"exact": "friends"}}}]}
 EVENTS = st.one_of(
     st.tuples(st.just("strategy"), STRATEGIES),
@@ -34,6 +37,8 @@ EVENTS = st.one_of(
     st.tuples(st.just("share"), st.sampled_from([None, 0.0, 0.9])),
     st.tuples(st.just("drift"), st.just(True)),
     st.tuples(st.just("crash"), st.integers(0, 4)),
+    st.tuples(st.just("run"), st.sampled_from(["Running", "Successful", "Failed", "Error", "Inconclusive"])),
+    st.tuples(st.just("templates"), st.sampled_from([{"rate": RATE}, {}])),
     st.tuples(st.just("wait"), st.sampled_from([1, 5, 40, 700])),
 )
 STEPS = st.lists(
@@ -44,6 +49,7 @@ STEPS = st.lists(
                 {"pause": {}},
                 {"pause": {"duration": "10s"}},
                 {"analysis": {}},
+                {"analysis": NAMED},
                 {"setMirror": {"percentage": 50}},
                 {"setHeaderRoute": ROUTE},
                 {"setHeaderRoute": {"name": "friends"}},
@@ -78,14 +84,23 @@ def play(world, event) -> None:
             world.route["spec"]["http"].pop()
         case "crash":
             crash(world, after=value)
+        case "run":
+            run_is(world, value)
         case "wait":
             world.now += timedelta(seconds=value)
-        case "accepted" | "share" | "strategy":
+        case "accepted" | "share" | "strategy" | "templates":
             setattr(world, kind, value)
         case "invalid":
             world.invalid = "spec.x: no" if value else ""
         case _:
             pass
+
+
+def run_is(world, phase: str) -> None:
+    """Let every AnalysisRun that has not ended say this."""
+    for run in world.runs.values():
+        if run.get("status", {}).get("phase", "Pending") in ("Pending", "Running"):
+            run["status"] = {"phase": phase, "message": "as it is"}
 
 
 def crash(world, after: int) -> None:
@@ -95,9 +110,9 @@ def crash(world, after: int) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS, events=st.lists(EVENTS, max_size=25))
-def test_whatever_happens_the_promises_hold(make_world, steps, events) -> None:
-    world = make_world(steps=steps)
+@given(steps=STEPS, background=BACKGROUNDS, events=st.lists(EVENTS, max_size=25))
+def test_whatever_happens_the_promises_hold(make_world, steps, background, events) -> None:
+    world = make_world(steps=steps, spec_extra=background, templates={"rate": RATE})
     for event in events:
         play(world, event)
         first, second = world.decide(), world.decide()
@@ -144,9 +159,9 @@ def test_leaving_traffic_only_ever_goes_down(make_world, weight, dynamic, ready,
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS, events=st.lists(EVENTS, max_size=15))
-def test_a_decision_whose_actions_took_effect_asks_for_nothing_more(make_world, steps, events) -> None:
-    world = make_world(steps=steps)
+@given(steps=STEPS, background=BACKGROUNDS, events=st.lists(EVENTS, max_size=15))
+def test_a_decision_whose_actions_took_effect_asks_for_nothing_more(make_world, steps, background, events) -> None:
+    world = make_world(steps=steps, spec_extra=background, templates={"rate": RATE})
     for event in events:
         play(world, event)
     for _ in range(12):
@@ -167,6 +182,24 @@ def test_no_missing_evidence_ever_promotes(make_world, steps, events, verdict: s
         play(world, event)
         world.verdict = AnalysisStatus(verdict=verdict, message="nothing to say")
         world.step()
+    assert world.status.stable_revision.hash == stable
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=STEPS,
+    events=st.lists(EVENTS, max_size=15),
+    phase=st.sampled_from(["Pending", "Running", "Failed", "Error", "Inconclusive"]),
+)
+def test_no_run_that_is_not_successful_ever_promotes(make_world, steps, events, phase: str) -> None:
+    world = make_world(steps=steps, spec_extra={"analysis": NAMED}, templates={"rate": RATE}).serving()
+    stable = world.status.stable_revision.hash
+    for event in events:
+        if event[0] in ("verdict", "ask", "run"):
+            continue
+        play(world, event)
+        run_is(world, phase)
+        world.good().step()
     assert world.status.stable_revision.hash == stable
 
 
