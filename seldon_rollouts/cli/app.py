@@ -9,7 +9,19 @@ from rich.console import Console
 from controller.errors import ControllerError
 from localcluster.cluster import ClusterError
 from seldon_rollouts import __version__
-from seldon_rollouts.cli import adoption, analysis, convert, dashboard, demo, doctor, install, local, rollouts, verbs
+from seldon_rollouts.cli import (
+    adoption,
+    analysis,
+    convert,
+    dashboard,
+    demo,
+    doctor,
+    install,
+    local,
+    replay,
+    rollouts,
+    verbs,
+)
 
 app = typer.Typer(
     name="seldon-rollouts",
@@ -25,6 +37,7 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("convert")(convert.convert)
 app.command("doctor")(doctor.doctor)
 app.command("install")(install.install)
+app.command("replay")(replay.replay)
 rollouts.add_to(app)
 verbs.add_to(app)
 analysis.add_to(app)

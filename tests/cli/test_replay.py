@@ -1,0 +1,47 @@
+"""What `replay` cannot do is refused in words that say what would be right."""
+
+import pytest
+from typer.testing import CliRunner
+
+from seldon_rollouts.cli.app import app
+
+URL = ("--prometheus-url", "http://127.0.0.1:9")
+ARMS = ("--stable", "iris-1", "--canary", "iris-2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*URL, "--from", "1h"), "give --stable and --canary, or --self"),
+        ((*URL, "--from", "1h", "--stable", "a"), "give --stable and --canary, or --self"),
+        ((*URL, "--from", "1h", "--stable", "a", "--canary", "a"), "for its own halves give --self"),
+        ((*URL, "--from", "1h", "--self", "a", "--canary", "b"), "--self stands alone"),
+        ((*URL, *ARMS, "--from", "soon"), "--from soon: expected an ISO time such as 2026-05-04T10:00Z"),
+        ((*URL, *ARMS, "--from", "1h", "--to", "2h"), "must lie before --to"),
+        ((*URL, *ARMS, "--from", "1h", "--to", "2999-01-01"), "both in the past"),
+        ((*URL, *ARMS, "--from", "1h", "--warmup", "long"), "--warmup long: expected a duration"),
+        ((*URL, *ARMS, "--from", "1h", "-o", "name"), "expected text, json or yaml"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_in_words(arguments: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["replay", *arguments])
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give --prometheus-url, or set PROMETHEUS_URL"),
+        (("--prometheus-url", "nowhere"), "must look like http://host:9090"),
+        ((*URL, "--step", "500ms"), "step must be a whole number of seconds"),
+        (URL, "http://127.0.0.1:9 did not answer"),
+    ],
+)
+def test_without_a_prometheus_it_says_what_to_give(
+    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROMETHEUS_URL", raising=False)
+    done = CliRunner().invoke(app, ["replay", *ARMS, "--from", "1h", *arguments])
+    assert done.exit_code == 1
+    assert said in str(done.exception)
