@@ -18,6 +18,7 @@ from seldon_rollouts.cli import (
     doctor,
     install,
     local,
+    plan,
     replay,
     rollouts,
     verbs,
@@ -37,6 +38,7 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("convert")(convert.convert)
 app.command("doctor")(doctor.doctor)
 app.command("install")(install.install)
+app.command("plan")(plan.plan)
 app.command("replay")(replay.replay)
 rollouts.add_to(app)
 verbs.add_to(app)

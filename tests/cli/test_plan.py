@@ -1,0 +1,78 @@
+"""`plan`: weights and times of a rollout, what is advised, and what is refused in words."""
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from analysis.forecast import Habits
+from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.connect import UsageError
+from seldon_rollouts.cli.plan import Stage, advice, asked
+
+TEMPLATE = {"spec": {"predictors": [{"name": "default", "graph": {"name": "c"}}]}}
+SLOW = {0.1: 0.3, 0.25: 0.02, 0.5: 0.001, 1.0: 0.0}
+
+
+def rollout(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "ml", "name": "iris"}, "spec": {"template": TEMPLATE, **spec}}
+
+
+def canary(*steps: dict[str, Any]) -> dict[str, Any]:
+    return rollout(strategy={"canary": {"steps": list(steps)}})
+
+
+@pytest.mark.parametrize(
+    ("given", "stages"),
+    [
+        (rollout(), [Stage(5, 600), Stage(25, 600), Stage(50, 600)]),
+        (rollout(strategy={"canary": {"weights": [0.5, 100]}}), [Stage(0.5, 600)]),
+        (
+            canary({"setWeight": 10}, {"pause": {}}, {"setWeight": 40}, {"analysis": {"maxDuration": "20m"}}),
+            [Stage(10, None), Stage(40, 1200)],
+        ),
+        (
+            canary({"analysis": {}}, {"setWeight": 20}, {"analysis": {}}, {"analysis": {"maxDuration": "1m"}}),
+            [Stage(20, 660)],
+        ),
+        (rollout(strategy={"shadow": {"untilVerdict": {}, "then": {"weights": [30]}}}), [Stage(30, 600)]),
+    ],
+)
+def test_each_weight_has_the_time_of_its_analysis(given: dict[str, Any], stages: list[Stage]) -> None:
+    assert asked(given)[0] == stages
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (rollout(strategy={"blueGreen": {}}), "has no weights to plan"),
+        (canary({"pause": {}}), "set no weight between 0 and 100"),
+        (rollout(analysis={"judge": "mannWhitney"}), "only sequential's times"),
+        (rollout(analysis={"metrics": [{"traffic": {}, "required": True}]}), "neither errorRate nor latency"),
+        (rollout(analysis={"alpha": 2}), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_words(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        asked(given)
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (1000, []),
+        (30, ["at 5 % an equal canary needs", "better: weights: [", "or first a shadow"]),
+        (3, ["a person is asked", "or first a shadow", "or wait longer: analysis with maxDuration"]),
+    ],
+)
+def test_what_sees_too_little_gets_a_better_plan(rate: float, said: list[str]) -> None:
+    stages, judged = asked(rollout())
+    found = advice(Habits(rate, 0.002, SLOW), judged, stages)
+    assert len(found) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found
+
+
+def test_without_a_prometheus_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_URL", raising=False)
+    done = CliRunner().invoke(app, ["plan", "iris"])
+    assert "give --prometheus-url, or set PROMETHEUS_URL" in str(done.exception)
