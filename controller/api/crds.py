@@ -21,7 +21,8 @@ from controller.api.routing import Sticky
 from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
-MAX_CRD_BYTES = 150_000
+MAX_CRD_BYTES = 200_000
+"""kubectl keeps what it applied as JSON in an annotation, and all annotations together have 262,144 bytes."""
 
 _LIVE = "self.predictors.filter(p, !has(p.shadow) || !p.shadow)"
 
