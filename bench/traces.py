@@ -166,7 +166,7 @@ def _counted(before: PodReading, half: Half) -> PodReading:
 
 def _arm(first: Half, second: Half) -> ArmTick:
     if not second.latencies.within:
-        return ArmTick(served=first.served, latencies=first.latencies, halves=(first, second))
+        return ArmTick(served=first.served.plus(second.served), latencies=first.latencies, halves=(first, second))
     within = {edge: count + second.latencies.within[edge] for edge, count in first.latencies.within.items()}
     total = Latencies(first.latencies.total + second.latencies.total, within)
     return ArmTick(served=first.served.plus(second.served), latencies=total, halves=(first, second))
