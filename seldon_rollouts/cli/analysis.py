@@ -48,10 +48,13 @@ def analyze(
     async def watch() -> Run:
         stop, last = asyncio.Event(), None
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-        with Live(console=Console(), auto_refresh=False) as live:
+        console = Console()
+        with Live(console=console, auto_refresh=False) as live:
             async for run in measured(metrics, prometheus_url, stop):
                 live.update(table(run), refresh=True)
                 last = run
+        if not console.is_terminal:
+            console.print()  # there the table ends without a line break
         if last is None:
             raise RuntimeError("a run gives at least its beginning")
         return last
