@@ -77,12 +77,20 @@ def _feedback(obs: Observed, split: Split) -> Iterable[Special]:
     if split.canary is None or split.stable is None or not exposed(split):
         return
     for role, digest in (("canary", split.canary), ("stable", split.stable)):
+        if not _serves(obs, digest):
+            continue
         to, headers = all_of(obs, digest), {REVISION_HEADER: TextMatch(exact=digest)}
         for version, path in FEEDBACK_PATHS.items():
             match = RouteMatch(headers=headers, path=PathMatch(prefix=path))
             yield Special(name=f"feedback-{version}-{role}", matches=(match,), to=to, grpc=False)
         match = RouteMatch(headers=headers)
         yield Special(name=f"feedback-{role}", matches=(match,), to=to, rest=False, grpc_method=FEEDBACK_METHOD)
+
+
+def _serves(obs: Observed, digest: str) -> bool:
+    """Say whether a revision has pods for what is sent to it alone; else its requests go the usual way."""
+    child = obs.children.get(digest)
+    return child is not None and child.serving
 
 
 def _shared(obs: Observed, split: Split) -> Sticky | None:
@@ -117,6 +125,8 @@ def _staying(obs: Observed, split: Split) -> Iterable[Special]:
     if sticky is None or split.stable is None or split.canary is None:
         return
     grpc = sticky.cookie is None
+    if not (_serves(obs, split.canary) and _serves(obs, split.stable)):
+        return
     known = (_matching(sticky, split.canary),)
     yield Special(name="stay-canary", matches=known, to=all_of(obs, split.canary), grpc=grpc, draws=True)
     before = sorted({weight for weight in split.earlier if 0 < weight < 100})

@@ -208,3 +208,12 @@ def explained(world, image: str) -> None:
         service = f"iris-{digest}-default-explainer"
         said = {"svcName": service, "httpEndpoint": f"{service}.ml:9000", "explainerFor": f"iris-{digest}-default"}
         world.children[digest]["status"] = {"serviceStatus": {service: said}}
+
+
+def test_feedback_for_a_canary_without_pods_goes_the_usual_way(make_world) -> None:
+    world = make_world(steps=[{"setWeight": 50}, {"pause": {}}]).serving()
+    world.upgrade().settle()
+    canary = world.hash_of("m/v2")
+    world.ready[canary] = 0
+    world.step()
+    assert asked(world, FEEDBACK, canary) == {world.hash_of("m/v1")}
