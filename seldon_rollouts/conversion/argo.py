@@ -43,7 +43,7 @@ def from_argo(obj: Object, others: Others) -> Converted:
     if spec.get("progressDeadlineSeconds") is not None:
         made["progressDeadline"] = f"{spec['progressDeadlineSeconds']}s"
     if not spec.get("progressDeadlineAbort"):
-        notes.append("progressDeadline: here a step without progress is always rolled back at its deadline")
+        notes.append("spec.progressDeadline: here a step without progress is always rolled back at its deadline")
     for field in ("revisionHistoryLimit", "rollbackWindow"):
         if spec.get(field) is not None:
             made[field] = spec[field]
