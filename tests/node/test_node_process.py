@@ -105,7 +105,7 @@ def test_one_node_from_its_start_to_its_end(launch_node):
     node.request("POST", "/api/v1.0/feedback", {"reward": 0.5})
     _check_metrics(node.request("GET", "/metrics", port=node.metrics_port)[1])
 
-    assert node.memory() < 60
+    assert node.memory() < 75  # 41 MiB with numpy over REST alone; the rest is gRPC
     assert node.stop() == 0
 
 

@@ -120,7 +120,7 @@ def test_what_never_starts_takes_nothing_over(make) -> None:
     world.workloads.set_quota(True)
     world.happen(Happening(0.0, "adopt", ("good-0",)))
     world.timeline.run_until(300)
-    assert world.status()["blockedOn"]["kind"] == "pods"
+    assert world.status()["blockedOn"]["kind"] == "quota"
     assert ADOPTED_ANNOTATION not in (world.api.find(SELDON_DEPLOYMENT, "iris")["metadata"].get("annotations") or {})
     assert served_by(world) == {"iris"}
     assert world.users.lost == 0
