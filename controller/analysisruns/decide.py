@@ -77,14 +77,18 @@ def _invalid(obs: Observed, now: datetime) -> AnalysisRunStatus:
 
 
 def _kept(obs: Observed, now: datetime) -> Decision:
-    """A run that has ended stays as it is, until its time to live is over."""
+    """A run that has ended stays as it is, until its time to live is over.
+
+    It is stopped in every pass: a Job that was being made while the run ended is seen only afterwards, and a crash may
+    have come between the status and the deletions.
+    """
     lives = lifetime(obs.spec.ttl_strategy if obs.spec is not None else None, Phase(obs.status.phase))
     if lives is None or obs.status.completed_at is None:
-        return Decision(status=obs.status)
+        return Decision(status=obs.status, stop=True)
     left = obs.status.completed_at + lives - now
     if left <= timedelta():
         return Decision(status=obs.status, delete=True)
-    return Decision(status=obs.status, requeue_after=left)
+    return Decision(status=obs.status, stop=True, requeue_after=left)
 
 
 def lifetime(strategy: TtlStrategy | None, phase: Phase) -> timedelta | None:

@@ -125,7 +125,7 @@ class AnalysisController:
         if decision.stop:
             self._forget(key)
             for job in self._cluster.owned(resources.JOB, work.uid):
-                if not _over(job):
+                if not _over(job) and "deletionTimestamp" not in job["metadata"]:
                     await self._cluster.delete(resources.JOB, key[0], job["metadata"]["name"])
             return decision.requeue_after
         for metric in metrics:

@@ -63,6 +63,13 @@ def test_the_end_is_written_with_its_reason_and_stops_what_is_under_way() -> Non
     assert bad.status.run_summary.failed == 1
 
 
+def test_a_run_that_has_ended_is_stopped_in_every_pass() -> None:
+    first = decide(observed(spec()), now=START)
+    bad = decide(observed(spec(), status=first.status, taken=(taken("m0", "Failed", START),)), now=START)
+    again = decide(observed(spec(), status=bad.status), now=START + SECOND)
+    assert (again.status, again.stop, again.measure) == (bad.status, True, ())
+
+
 def test_what_cannot_be_measured_is_an_error_with_the_reason() -> None:
     found = decide(Observed(generation=1, spec=None, invalid="spec.metrics: Field required"), now=START)
     assert (found.status.phase, found.status.message) == ("Error", "spec.metrics: Field required")

@@ -40,6 +40,11 @@ def _unknown(schema, value, path=""):
             yield from _unknown(schema.get("items", {}), item, f"{path}[]")
 
 
+def test_no_two_samples_are_one_object():
+    names = [(one["kind"], one["metadata"]["name"]) for one in (each.values[0] for each in DOCUMENTS)]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 @pytest.mark.parametrize("document", _of_kind(*OURS))
 def test_the_model_and_the_schema_take_every_field_of_a_sample(document):
     kind = OURS[document["kind"]]
