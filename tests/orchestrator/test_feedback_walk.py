@@ -34,7 +34,7 @@ async def graph(node, orchestrate, make_unit):
         ({}, {"router", "zero", "one", "below"}),
         (None, {"router", "zero", "one", "below"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 async def test_feedback_follows_the_routing_that_it_brings_back(graph, routing, told):
     answer, found = await graph(feedback(routing))

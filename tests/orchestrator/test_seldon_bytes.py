@@ -154,6 +154,7 @@ def test_bodies_are_read_through_their_compression(encoding, pack):
         (gzip.compress(b"x" * 1000)[:-10], b"gzip", "too early"),
         (gzip.compress(b"x" * 10_000_000), b"gzip", "longer than"),
     ],
+    ids=["unknown", "broken", "cut", "long"],
 )
 def test_compression_that_cannot_be_undone_is_the_senders_error(body, encoding, words):
     with pytest.raises(BadPayloadError, match=words):
