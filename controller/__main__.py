@@ -95,7 +95,7 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
             )
         controllers = [build(cluster, settings) for build in built_by or factories(settings)]
         for each in controllers:
-            if (collector := getattr(each, "collector", None)) is not None:
+            for collector in getattr(each, "collectors", ()):
                 metrics.registry.register(collector)
         manager = Manager(
             cluster,

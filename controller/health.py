@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -15,6 +17,7 @@ log = logging.getLogger("seldon_rollouts.health")
 
 RECONCILE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 REQUEST_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROLLOUT_BUCKETS = (15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0, 604800.0)
 
 
 class Metrics:
@@ -41,6 +44,17 @@ class Metrics:
         self.queue_delayed = Gauge(
             "seldon_rollouts_queue_delayed", "Keys that wait for their time.", ["controller"], registry=registry
         )
+        self.queue_seconds = Histogram(
+            "seldon_rollouts_queue_seconds",
+            "How long keys that were due waited for a worker.",
+            ["controller"],
+            buckets=RECONCILE_BUCKETS,
+            registry=registry,
+        )
+        self._of_the_cluster(registry)
+        self._of_rollouts(registry)
+
+    def _of_the_cluster(self, registry: CollectorRegistry) -> None:
         self.api_requests = Counter(
             "seldon_rollouts_api_requests",
             "Requests to the Kubernetes API; code 0 is no answer.",
@@ -68,6 +82,36 @@ class Metrics:
             "seldon_rollouts_events_dropped", "Events that were not written.", ["why"], registry=registry
         )
         self.leader = Gauge("seldon_rollouts_leader", "1 while this process leads.", registry=registry)
+        build = Gauge("seldon_rollouts_build_info", "1, with the version as a label.", ["version"], registry=registry)
+        build.labels(version("seldon-rollouts")).set(1)
+
+    def _of_rollouts(self, registry: CollectorRegistry) -> None:
+        self.rollout_seconds = Histogram(
+            "seldon_rollouts_rollout_duration_seconds",
+            "How long rollouts of a revision took, by how they ended and why.",
+            ["outcome", "reason"],
+            buckets=ROLLOUT_BUCKETS,
+            registry=registry,
+        )
+        self.prometheus_seconds = Histogram(
+            "seldon_rollouts_prometheus_request_seconds",
+            "Duration of the judge's questions to Prometheus, tries again included.",
+            ["result"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.tick_seconds = Histogram(
+            "seldon_rollouts_judge_tick_seconds",
+            "Duration of the judge's ticks: reading and judging all rollouts that are compared.",
+            buckets=RECONCILE_BUCKETS,
+            registry=registry,
+        )
+        self.measurements = Counter(
+            "seldon_rollouts_measurements",
+            "Measurements of AnalysisRuns, by where they were made and what they came to.",
+            ["provider", "result"],
+            registry=registry,
+        )
 
     def observe_process(self) -> None:
         """Add the usual metrics of the process: memory, CPU, garbage collection."""
@@ -75,9 +119,21 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def render(self) -> bytes:
-        """Return Prometheus' text format."""
-        return generate_latest(self.registry)
+    async def render(self) -> bytes:
+        """Return Prometheus' text format: what is known at one instant, written beside the passes, in a thread."""
+        snapshot = _Snapshot(list(self.registry.collect()))
+        return await asyncio.to_thread(generate_latest, snapshot)
+
+
+class _Snapshot(CollectorRegistry):
+    """Families that were collected."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
 class Health:
@@ -149,7 +205,7 @@ class HealthServer:
         return _page(self._health.problems(self._health.ready), f"ok: {role}")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._health.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await self._health.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _page(problems: list[str], fine: str) -> web.Response:

@@ -180,7 +180,9 @@ class Manager:
                 await asyncio.Event().wait()  # it has no work of its own
 
     async def _passes(self, room: _Room) -> None:
+        waited = self._metrics.queue_seconds.labels(room.controller.name)
         while (key := await room.queue.get()) is not None:
+            waited.observe(room.queue.schedule.waited)
             try:
                 await self._pass(room, key)
             except asyncio.CancelledError:

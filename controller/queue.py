@@ -33,7 +33,7 @@ class Schedule:
 
     def __init__(self, backoff: Backoff = DEFAULT_BACKOFF, eager: timedelta = EAGER) -> None:
         self._backoff, self._eager = backoff, eager.total_seconds()
-        self._ready: dict[Key, None] = {}
+        self._ready: dict[Key, float] = {}
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._pushed = 0
@@ -41,6 +41,8 @@ class Schedule:
         self._again: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._not_before: dict[Key, float] = {}
+        self.waited = 0.0
+        """How long the key that was taken last had been due, in seconds."""
 
     @property
     def delayed(self) -> int:
@@ -72,7 +74,7 @@ class Schedule:
         elif key not in self._ready and at < self._due.get(key, float("inf")):
             if at <= now:
                 self._due.pop(key, None)
-                self._ready[key] = None
+                self._ready[key] = now
             else:
                 self._wait(key, at)
 
@@ -82,7 +84,7 @@ class Schedule:
         if not self._ready:
             return None
         key = next(iter(self._ready))
-        del self._ready[key]
+        self.waited = max(now - self._ready.pop(key), 0.0)
         self._busy.add(key)
         return key
 
@@ -131,7 +133,7 @@ class Schedule:
         while (at := self.next_at()) is not None and at <= now:
             _, _, key = heapq.heappop(self._heap)
             del self._due[key]
-            self._ready[key] = None
+            self._ready[key] = at
 
 
 class WorkQueue:

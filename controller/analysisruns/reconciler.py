@@ -184,6 +184,8 @@ class AnalysisController:
         name = metric.plan.name
         async with self._room:
             measurement = await self._measured(run, metric, status)
+        (source,) = metric.provider.model_dump(exclude_none=True)
+        self._cluster.client.metrics.measurements.labels(source, measurement.phase.value).inc()
         work.tasks.pop(name, None)
         work.taken.append((name, measurement))
         self._requeue(key)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter
 
 from controller import clock
 from controller.kube import resources
@@ -38,6 +38,16 @@ MARGIN = timedelta(minutes=1)
 Send = Callable[[messages.Post | messages.Mail], Awaitable[str]]
 
 
+def sent(registry: CollectorRegistry) -> Counter:
+    """Return what counts notifications."""
+    return Counter(
+        "seldon_rollouts_notifications",
+        "Notifications by service and result: delivered, failed (and tried again), dropped.",
+        ["service", "result"],
+        registry=registry,
+    )
+
+
 class Notifier:
     """Tells people elsewhere what happened to rollouts."""
 
@@ -49,12 +59,7 @@ class Notifier:
         self._namespace = settings.operator_namespace
         self._send = send
         self._outbox = Outbox()
-        self._sent = Counter(
-            "seldon_rollouts_notifications",
-            "Notifications by service and result: delivered, failed (and tried again), dropped.",
-            ["service", "result"],
-            registry=cluster.client.metrics.registry,
-        )
+        self._sent = sent(cluster.client.metrics.registry)
         self._configuration = Configuration()
         self._read_at = 0.0
         self._since: datetime | None = None

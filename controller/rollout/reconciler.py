@@ -23,8 +23,11 @@ from controller.queue import Key
 from controller.rollout import gate, judging
 from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
+from controller.rollout.counted import Counted
 from controller.rollout.decide import decide
+from controller.rollout.endings import endings
 from controller.rollout.evidence import Evidence
+from controller.rollout.gauges import Gauges
 from controller.rollout.observe import dependencies, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
@@ -59,14 +62,15 @@ class RolloutController:
         self._cluster = cluster
         self._tick = settings.tick
         self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
-        self._monitor = Monitor(Measurer(provider(settings)), step=settings.tick) if settings.prometheus_url else None
+        self._metrics = cluster.client.metrics
+        self._monitor = self._judge(settings) if settings.prometheus_url else None
         self._tracked: dict[Key, Comparison] = {}
         self._dependents: dict[Key, set[Key]] = {}
         """By rollout: those that depend on it, as they were last looked at."""
         self._named: dict[Key, frozenset[TemplateRef]] = {}
         """By rollout: the templates that it names, those that are missing too, as it was last looked at."""
-        self.collector = Evidence(self._judged)
-        """What the judge knows, as metrics."""
+        self.collectors = (Gauges(self._led), Evidence(self._judged))
+        """Where rollouts stand and what the judge knows of them, as metrics."""
         self._webhooks = Webhooks(clock.now)
         self._written_by = Uses()
         self._requeue: Callable[[Key], None] = lambda _key: None
@@ -110,8 +114,16 @@ class RolloutController:
         reference = TemplateRef(template_name=obj["metadata"]["name"], cluster_scope=namespace is None)
         return sorted(key for key, named in self._named.items() if reference in named and namespace in (None, key[0]))
 
+    def _judge(self, settings: Settings) -> Monitor:
+        asked = Counted(provider(settings), self._metrics.prometheus_seconds)
+        return Monitor(Measurer(asked), step=settings.tick)
+
+    def _led(self) -> list[dict[str, Any]]:
+        """Return all rollouts while this process leads: whoever leads tells of them, and nobody beside."""
+        return self._cluster.list(resources.SELDON_ROLLOUT) if self._cluster.fence() else []
+
     def _judged(self) -> Iterator[tuple[Key, Judgement]]:
-        for key in sorted(self._tracked):
+        for key in sorted(self._tracked) if self._cluster.fence() else ():
             judgement = self._monitor.judgement(key) if self._monitor else None
             if judgement is not None:
                 yield key, judgement
@@ -129,7 +141,8 @@ class RolloutController:
             now = clock.now()
             seconds = self._tick.total_seconds()
             await asyncio.sleep(seconds - now.timestamp() % seconds)
-            changed = await self._monitor.tick(clock.now())
+            with self._metrics.tick_seconds.time():
+                changed = await self._monitor.tick(clock.now())
             for key in changed:
                 self._requeue(key)
 
@@ -183,6 +196,8 @@ class RolloutController:
         """Write the status, and then say what it tells."""
         key = (obs.namespace, obs.name)
         await self._write(rollout, status)
+        for ended in endings(obs.status, status):
+            self._metrics.rollout_seconds.labels(ended.outcome, ended.reason).observe(ended.took.total_seconds())
         if obs.deleting is not None:
             return
         self._track(key, judging.comparison(obs, status))

@@ -4,6 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
+from controller.health import Metrics
 from controller.kube.errors import ConflictError, ForbiddenError, NotFoundError, TooManyRequestsError, UnavailableError
 from controller.kube.resources import Resource
 from simulated.api import Api, Object, without_managed_fields
@@ -42,7 +43,7 @@ class SimulatedClient:
         about_to: Callable[[str, Resource, Any], None],
     ) -> None:
         self.api, self.actor, self.faults = api, actor, faults
-        self.metrics = None
+        self.metrics = Metrics()
         self.writes = 0
         self._chance, self._about_to = chance, about_to
 
