@@ -107,11 +107,11 @@ class Explainer(SpecModel):
     model_uri: str = ""
     """Where the trained explainer is."""
     service_account_name: str = ""
-    """The service account that the explainer's pod runs as."""
+    """The service account that the explainer's pod runs as, and whose secrets give access to the trained explainer."""
     container_spec: Object | None = None
-    """A Container that overrides parts of the explainer's own."""
+    """A Container that overrides parts of the explainer's own. Its name is the explainer's model in the v2 protocol."""
     config: dict[str, str] = Field(default_factory=dict)
-    """Arguments of the explainer, given as --key=value in the order of the keys."""
+    """Arguments of the explainer, given as --key=value in the order of the keys (not with the v2 protocol)."""
     endpoint: Endpoint | None = None
     """The explainer's port; 9000 when absent."""
     env_secret_ref_name: str = ""
@@ -119,7 +119,7 @@ class Explainer(SpecModel):
     storage_initializer_image: str = ""
     """The image that downloads the explainer."""
     replicas: Count | None = None
-    """How many pods; the predictor's number when absent."""
+    """How many pods; 1 when absent, and none while the predictor has none."""
     init_parameters: str = ""
     """Arguments of the explainer's constructor, as JSON (v2 protocol)."""
 

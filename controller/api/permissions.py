@@ -75,6 +75,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         verbs=_WRITTEN,
         why=_WRITES,
     ),
+    Permission(part="operator", group="keda.sh", resources=("scaledobjects",), verbs=_WRITTEN, why=_WRITES),
     Permission(part="operator", group="policy", resources=("poddisruptionbudgets",), verbs=_WRITTEN, why=_WRITES),
     Permission(
         part="operator",

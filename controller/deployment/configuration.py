@@ -73,6 +73,8 @@ class Configuration:
     initializer_image: str = f"seldonio/rollouts-storage-initializer:{VERSION}"
     initializer_resources: Mapping[str, Any] = field(default_factory=_initializer_resources)
     initializer_env_secret: str = ""
+    explainer_image: str = "seldonio/alibiexplainer:1.17.1"
+    explainer_image_v2: str = f"seldonio/mlserver:{MLSERVER}-alibi-explain"
     request_logger_endpoint: str = "http://default-broker"
     istio: bool = True
     istio_gateway: str = "istio-system/seldon-gateway"
@@ -113,6 +115,12 @@ def with_config_map(configuration: Configuration, data: Mapping[str, str] | None
                 f"defaultImageVersion}}}}}}}}, found something else ({error})"
             ) from error
         configuration = replace(configuration, servers=merged)
+    explainer = _read(data, "explainer")
+    configuration = replace(
+        configuration,
+        explainer_image=explainer.get("image") or configuration.explainer_image,
+        explainer_image_v2=explainer.get("image_v2") or configuration.explainer_image_v2,
+    )
     storage = _read(data, "storageInitializer")
     if not storage:
         return configuration

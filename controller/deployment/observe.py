@@ -15,6 +15,7 @@ from controller.kube.resources import (
     HORIZONTAL_POD_AUTOSCALER,
     POD,
     POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     SERVICE,
     VIRTUAL_SERVICE,
     Resource,
@@ -27,6 +28,7 @@ WRITTEN: Mapping[str, Resource] = {
         SERVICE,
         DEPLOYMENT,
         HORIZONTAL_POD_AUTOSCALER,
+        SCALED_OBJECT,
         POD_DISRUPTION_BUDGET,
         DESTINATION_RULE,
         VIRTUAL_SERVICE,
@@ -34,6 +36,8 @@ WRITTEN: Mapping[str, Resource] = {
 }
 """The kinds that the operator writes, by name."""
 MESH = (VIRTUAL_SERVICE, DESTINATION_RULE)
+OPTIONAL = frozenset({*MESH, SCALED_OBJECT})
+"""Kinds that a cluster may lack."""
 
 
 def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: bool) -> Observed:
@@ -55,6 +59,7 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
         endpoints=endpoints(cluster.selected(ENDPOINT_SLICE, subject.namespace, belongs)),
         pods=tuple(cluster.selected(POD, subject.namespace, belongs)),
         mesh=mesh,
+        keda=cluster.available(SCALED_OBJECT),
     )
 
 

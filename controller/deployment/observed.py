@@ -24,6 +24,7 @@ class Observed:
         endpoints: the names of the pods that each Service leads to and that are ready, by the Service's name.
         pods: the SeldonDeployment's pods.
         mesh: whether the kinds of Istio are served.
+        keda: whether KEDA's ScaledObject is served.
     """
 
     uid: str
@@ -31,6 +32,7 @@ class Observed:
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     pods: tuple[Object, ...] = ()
     mesh: bool = True
+    keda: bool = False
 
     def live(self, desired: Object) -> Object | None:
         """Return the live object under the kind and name of a desired one."""

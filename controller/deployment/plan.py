@@ -2,9 +2,9 @@
 
 1. Services, Deployments, autoscalers and budgets, as soon as they differ.
 2. A DestinationRule when its predictor's pods are ready and its Service leads to them.
-3. The VirtualService when every predictor that it sends requests to is ready, and the DestinationRules stand.
+3. The VirtualService when every predictor that it sends requests to is ready, and the DestinationRules stand. An
+   explainer has its own, which waits for the explainer alone.
 4. When all of that is in effect, what is no longer wanted is retired.
-
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,11 @@ from controller.deployment.observed import (
 from controller.deployment.render import Desired, PredictorObjects
 from controller.deployment.retirement import dismiss, retire
 
+SCALED_OBJECT = "ScaledObject"
 ENDPOINTS_POLL = timedelta(seconds=1)
 """How soon to look again when pods are ready and their Service does not lead to them yet."""
+ABSENT_POLL = timedelta(seconds=30)
+"""How soon to look again whether a kind that is wanted (Istio's, KEDA's) is served by now."""
 OBSTACLES_POLL = timedelta(seconds=10)
 """How soon to look again whether somebody took an obstacle out of the way."""
 
@@ -92,17 +95,23 @@ class _Draft:
 def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelta) -> Plan:
     """Return what to write now, so that the cluster comes to what is desired without a request that fails."""
     draft = _Draft(observed)
-    route = observed.objects.get(identity(desired.route)) if desired.route and observed.mesh else None
-    for predictor in desired.predictors:
-        for service in predictor.services:
-            draft.want(service)
-        host = predictor.destination["spec"]["host"] if predictor.destination else ""
-        draft.want(ports.widened(predictor.service, observed.live(predictor.service), route, host))
-    for predictor in desired.predictors:
-        _workloads(draft, predictor, route)
-    ready = {each.name: _is_ready(draft, each) for each in desired.predictors}
-    routed = not observed.mesh or _route(draft, desired, ready)
-    settled = routed and all(ready.values()) and not draft.actions and not draft.obstacles and not draft.waits
+    parts = [_Part(each, _live_route(each, observed)) for each in desired.parts()]
+    for part in parts:
+        _services(draft, part)
+    for part in parts:
+        for predictor in part.desired.predictors:
+            _workloads(draft, predictor, part.route)
+    routed = True
+    for part in parts:
+        part.ready = {each.name: _is_ready(draft, each, part.desired) for each in part.desired.predictors}
+        routed &= not observed.mesh or _route(draft, part.desired, part.ready)
+    settled = (
+        routed
+        and all(all(part.ready.values()) for part in parts)
+        and not draft.actions
+        and not draft.obstacles
+        and not draft.waits
+    )
     draft.actions += dismiss(desired, observed, routed=settled)
     requeue = None
     if settled and not draft.actions:
@@ -110,8 +119,10 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
         draft.actions += retiring
     elif draft.obstacles:
         requeue = OBSTACLES_POLL
-    elif any(_is_rolled_out(observed, each) and not ready[each.name] for each in desired.predictors):
+    elif any(part.waits_for_endpoints(observed) for part in parts):
         requeue = ENDPOINTS_POLL
+    if requeue is None and _lacks(desired, observed):
+        requeue = ABSENT_POLL
     return Plan(
         actions=tuple(draft.actions),
         waits=tuple(draft.waits),
@@ -120,6 +131,38 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
         settled=settled,
         requeue_after=requeue,
     )
+
+
+@dataclass(slots=True)
+class _Part:
+    """What has a route of its own, that route as it stands, and which of its predictors are ready."""
+
+    desired: Desired
+    route: Object | None
+    ready: dict[str, bool] = field(default_factory=dict)
+
+    def waits_for_endpoints(self, observed: Observed) -> bool:
+        """Pods are ready, and their Service does not lead to them yet."""
+        return any(_is_rolled_out(observed, each) and not self.ready[each.name] for each in self.desired.predictors)
+
+
+def _live_route(desired: Desired, observed: Observed) -> Object | None:
+    return observed.objects.get(identity(desired.route)) if desired.route and observed.mesh else None
+
+
+def _lacks(desired: Desired, observed: Observed) -> bool:
+    """Return whether something is desired of a kind that the cluster does not serve."""
+    kinds = {each["kind"] for each in desired.objects()}
+    absent = set() if observed.mesh else {"DestinationRule", "VirtualService"}
+    return bool(kinds & (absent | (set() if observed.keda else {SCALED_OBJECT})))
+
+
+def _services(draft: _Draft, part: _Part) -> None:
+    for predictor in part.desired.predictors:
+        for service in predictor.services:
+            draft.want(service)
+        host = predictor.destination["spec"]["host"] if predictor.destination else ""
+        draft.want(ports.widened(predictor.service, draft.observed.live(predictor.service), part.route, host))
 
 
 def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None) -> None:
@@ -131,7 +174,8 @@ def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None)
         else:
             draft.want(deployment)
     for beside in (*predictor.autoscalers, *predictor.budgets):
-        draft.want(beside)
+        if beside["kind"] != SCALED_OBJECT or draft.observed.keda:
+            draft.want(beside)
 
 
 def stranger(live: Object) -> str:
@@ -213,10 +257,11 @@ def is_ready_as_desired(observed: Observed, predictor: PredictorObjects) -> bool
     return True
 
 
-def _is_ready(draft: _Draft, predictor: PredictorObjects) -> bool:
+def _is_ready(draft: _Draft, predictor: PredictorObjects, part: Desired) -> bool:
     done = is_ready_as_desired(draft.observed, predictor)
     if not done:
-        draft.waits.append(f"the pods of predictor {predictor.name} are not all ready")
+        what = "the explainer of predictor" if part.explains else "predictor"
+        draft.waits.append(f"the pods of {what} {predictor.name} are not all ready")
     return done
 
 
@@ -260,7 +305,8 @@ def _virtual_service(
         if addresses and not ready[predictor.name] and not _may_go_on(draft.observed, predictor, addresses, before):
             missing.append(predictor.name)
     if missing:
-        draft.waits.append(f"no route yet to predictor {', '.join(sorted(set(missing)))}")
+        what = "the explainer of predictor" if desired.explains else "predictor"
+        draft.waits.append(f"no route yet to {what} {', '.join(sorted(set(missing)))}")
         return False
     if not draft.want(route) or live is None:
         return False

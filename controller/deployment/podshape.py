@@ -23,7 +23,7 @@ def misshapen(component: Mapping[str, Any], metadata: Mapping[str, Any], field: 
             continue
         for index, container in enumerate(entries):
             if isinstance(container, Mapping):
-                yield from _container(container, f"{field}.spec.{name}[{index}]")
+                yield from container_misshapen(container, f"{field}.spec.{name}[{index}]")
 
 
 def entries_misshapen(entries: object, key: str, field: str) -> Iterator[Found]:
@@ -42,7 +42,8 @@ def entries_misshapen(entries: object, key: str, field: str) -> Iterator[Found]:
             yield f"{field}[{index}].{key}", entry.get(key), "a text"
 
 
-def _container(container: Mapping[str, Any], field: str) -> Iterator[Found]:
+def container_misshapen(container: Mapping[str, Any], field: str) -> Iterator[Found]:
+    """Return what of a container cannot be read, its name apart."""
     for name, key in _CONTAINER_LISTS.items():
         yield from entries_misshapen(container.get(name), key, f"{field}.{name}")
     if not isinstance(container.get("lifecycle", {}), Mapping | None):

@@ -15,7 +15,7 @@ from controller.deployment.actions import Action, Apply, Delete
 from controller.deployment.blueprints import Blueprint, Blueprints
 from controller.deployment.catalogue import Catalogue
 from controller.deployment.configuration import DRAIN, Configuration
-from controller.deployment.observe import WRITTEN, observe
+from controller.deployment.observe import OPTIONAL, WRITTEN, observe
 from controller.deployment.observed import Observed, identity
 from controller.deployment.plan import OBSTACLES_POLL, Plan, make
 from controller.deployment.render import Desired
@@ -72,7 +72,7 @@ class DeploymentController:
         self.watches: tuple[Watch, ...] = (
             Watch(SELDON_DEPLOYMENT, _itself),
             *(
-                Watch(each, _labelled, optional=bool(each.older), labels=ID, indexed=(ID,))
+                Watch(each, _labelled, optional=each in OPTIONAL, labels=ID, indexed=(ID,))
                 for each in (*WRITTEN.values(), POD, ENDPOINT_SLICE)
             ),
         )

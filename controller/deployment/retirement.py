@@ -13,7 +13,7 @@ from controller.deployment.observed import Object, Observed, identity, is_ending
 from controller.deployment.render import Desired
 from controller.deployment.render.labels import HAS_ENGINE
 
-BESIDE = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+BESIDE = ("HorizontalPodAutoscaler", "ScaledObject", "PodDisruptionBudget")
 """Kinds that have the name of their Deployment, and go with it."""
 _ORDER = {**dict.fromkeys(BESIDE, 0), "Deployment": 1, "Service": 2}
 _POLL = timedelta(seconds=1)

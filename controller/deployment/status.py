@@ -19,7 +19,7 @@ from controller.deployment.observed import (
     retired_at,
     wanted_replicas,
 )
-from controller.deployment.plan import Plan, is_ready_as_desired
+from controller.deployment.plan import SCALED_OBJECT, Plan, is_ready_as_desired
 from controller.deployment.render import Desired
 from controller.deployment.render.services import serving_ports
 from controller.deployment.subject import Subject, protocol_of
@@ -40,7 +40,7 @@ def summarize(
     """Return the status of a SeldonDeployment whose spec can be done."""
     workloads = _workloads(desired, observed)
     ready = sum(is_ready_as_desired(observed, each) for each in desired.predictors)
-    conditions = _conditions(subject, desired, observed, plan, ready)
+    conditions = _conditions(subject, desired, observed, plan)
     state, description = _state(desired, observed, plan, workloads)
     first = desired.deployments[0] if desired.deployments else None
     live = observed.live(first) if first else None
@@ -110,8 +110,9 @@ def _tells(workload: WorkloadStatus | None) -> bool:
 def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus]:
     """Describe every Deployment that is owned, also those that only drain."""
     predictors = {
-        deployment["metadata"]["name"]: (predictor.name, deployment)
-        for predictor in desired.predictors
+        deployment["metadata"]["name"]: (predictor.name, deployment, part.explains)
+        for part in desired.parts()
+        for predictor in part.predictors
         for deployment in predictor.deployments
     }
     done = {}
@@ -119,7 +120,7 @@ def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus
         name = live["metadata"]["name"]
         if live["kind"] != "Deployment" or is_ending(live):
             continue
-        predictor, wanted = predictors.get(name, ("", None))
+        predictor, wanted, explains = predictors.get(name, ("", None, ""))
         status, description = _workload(observed, live, wanted)
         done[name] = WorkloadStatus(
             name=predictor,
@@ -127,6 +128,7 @@ def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus
             description=description,
             replicas=wanted_replicas(live),
             available_replicas=available_replicas(live),
+            explainer_for=explains,
         )
     return done
 
@@ -147,13 +149,16 @@ def _workload(observed: Observed, live: Object, wanted: Object | None) -> tuple[
 
 def _services(subject: Subject, desired: Desired) -> dict[str, ServiceStatus]:
     done = {}
-    for predictor in desired.predictors:
-        for service in (predictor.service, *predictor.services):
+    for part in desired.parts():
+        for service in (each for one in part.predictors for each in (one.service, *one.services)):
             name = service["metadata"]["name"]
             ports = {each["name"]: each["port"] for each in service["spec"]["ports"]}
             points = {kind: f"{name}.{subject.namespace}:{port}" for kind, port in ports.items()}
             done[name] = ServiceStatus(
-                svc_name=name, http_endpoint=points.get("http", ""), grpc_endpoint=points.get("grpc", "")
+                svc_name=name,
+                http_endpoint=points.get("http", ""),
+                grpc_endpoint=points.get("grpc", ""),
+                explainer_for=part.explains,
             )
     return done
 
@@ -163,28 +168,39 @@ def _selector(live: Object | None) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
-def _conditions(subject: Subject, desired: Desired, observed: Observed, plan: Plan, ready: int) -> list[Condition]:
-    services = [each for one in desired.predictors for each in (*one.services, one.service)]
+def _conditions(subject: Subject, desired: Desired, observed: Observed, plan: Plan) -> list[Condition]:
+    every = [predictor for part in desired.parts() for predictor in part.predictors]
+    services = [each for one in every for each in (*one.services, one.service)]
+    ready = all(is_ready_as_desired(observed, each) for each in every)
     done = [
-        _condition("DeploymentsReady", ready == len(desired.predictors), "PodsNotReady", "; ".join(plan.waits)),
+        _condition("DeploymentsReady", ready, "PodsNotReady", "; ".join(plan.waits)),
         _condition("ServicesReady", _stand(observed, services), "NotApplied", "a Service is not as it should be"),
         _condition(
             "HpasReady",
-            _stand(observed, [each for one in desired.predictors for each in one.autoscalers]),
+            _stand(observed, [each for one in every for each in one.autoscalers if each["kind"] != SCALED_OBJECT]),
             "NotApplied",
             "an autoscaler is not as it should be",
         ),
         _condition(
             "PdbsReady",
-            _stand(observed, [each for one in desired.predictors for each in one.budgets]),
+            _stand(observed, [each for one in every for each in one.budgets]),
             "NotApplied",
             "a disruption budget is not as it should be",
         ),
+        _keda_condition(desired, observed),
         _mesh_condition(subject, observed, plan),
     ]
     good = plan.settled and all(each.status != "False" for each in done)
     lacking = ", ".join(each.type for each in done if each.status == "False") or "; ".join(plan.waits or plan.obstacles)
     return [*done, _condition("Ready", good, "NotReady", lacking)]
+
+
+def _keda_condition(desired: Desired, observed: Observed) -> Condition:
+    wanted = [each for one in desired.predictors for each in one.autoscalers if each["kind"] == SCALED_OBJECT]
+    if wanted and not observed.keda:
+        message = "KEDA's kind ScaledObject is not served: install KEDA, or take kedaSpec out; nothing is scaled"
+        return _condition("KedaReady", False, "NoKeda", message)
+    return _condition("KedaReady", _stand(observed, wanted), "NotApplied", "a ScaledObject is not as it should be")
 
 
 def _mesh_condition(subject: Subject, observed: Observed, plan: Plan) -> Condition:

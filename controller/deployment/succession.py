@@ -18,7 +18,11 @@ Object = dict[str, Any]
 
 def succeed(desired: Desired, observed: Observed) -> Desired:
     """Return what is desired, with the names that Deployments must have beside those that are live."""
-    return replace(desired, predictors=tuple(_predictor(each, observed) for each in desired.predictors))
+    return replace(
+        desired,
+        predictors=tuple(_predictor(each, observed) for each in desired.predictors),
+        explainers=tuple(succeed(each, observed) for each in desired.explainers),
+    )
 
 
 def _predictor(predictor: PredictorObjects, observed: Observed) -> PredictorObjects:

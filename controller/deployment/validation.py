@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeploymentSpec
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
+from controller.deployment import annotations, explaining
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import containers
 from controller.deployment.podshape import Found, entries_misshapen, misshapen
@@ -25,14 +26,6 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _KAFKA = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
 _NOT_TENSORFLOW = frozenset({"SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER"})
 _NEEDS_NO_MODEL = frozenset({"HUGGINGFACE_SERVER"})
-_INTEGER_ANNOTATIONS = (
-    "seldon.io/executor-logger-queue-size",
-    "seldon.io/executor-logger-write-timeout-ms",
-    "seldon.io/rest-timeout",
-    "seldon.io/grpc-timeout",
-    "seldon.io/istio-retries",
-    "seldon.io/istio-retries-timeout",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +92,7 @@ def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]
     for index, predictor in enumerate(subject.spec.predictors):
         path = f"spec.predictors[{index}]"
         problems += _predictor(subject, predictor, path)
+        problems += _told(explaining.faults(subject, predictor, path))
         problems += _graph(subject, predictor, path, configuration)
     return tuple(problems)
 
@@ -111,6 +105,7 @@ def _shapes(spec: SeldonDeploymentSpec) -> Iterator[Problem]:
             yield from _told(misshapen(component.spec, component.metadata, place))
             metrics = component.hpa_spec.metrics if component.hpa_spec else ()
             yield from _told(entries_misshapen(metrics, "type", f"{place}.hpaSpec.metrics"))
+        yield from _told(explaining.shape(predictor, path))
         env = predictor.svc_orch_spec.env if predictor.svc_orch_spec else ()
         yield from _told(entries_misshapen(env, "name", f"{path}.svcOrchSpec.env"))
 
@@ -133,10 +128,7 @@ def _identity(subject: Subject) -> Iterator[Problem]:
             yield Problem(field, predictor.name, "lower-case letters, digits and dashes: it is a part of names")
         elif names[predictor.name] > 1:
             yield Problem(field, predictor.name, "a name that no other predictor has")
-    for key in _INTEGER_ANNOTATIONS:
-        value = subject.annotation(key)
-        if value and not re.fullmatch(r"[0-9]+", value):
-            yield Problem(f"annotation {key}", value, "a whole number")
+    yield from _told(annotations.faults(subject))
 
 
 def _traffic(spec: SeldonDeploymentSpec) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from controller.deployment.actions import Action, Apply, Delete, Mark
 from controller.deployment.configuration import Configuration
 from controller.deployment.defaults import complete
 from controller.deployment.observed import RETIRED_ANNOTATION, Observed
-from controller.deployment.plan import Plan, make
+from controller.deployment.plan import ABSENT_POLL, Plan, make
 from controller.deployment.render import Desired, render
 from controller.deployment.status import summarize
 from controller.deployment.subject import Subject
@@ -65,6 +65,7 @@ class World:
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     now: datetime = START
     mesh: bool = True
+    keda: bool = True
     broken: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     writes: list[str] = field(default_factory=list)
@@ -83,6 +84,7 @@ class World:
             endpoints={name: frozenset(found) for name, found in endpoints.items()},
             pods=tuple(self.pods.values()),
             mesh=self.mesh,
+            keda=self.keda,
         )
 
     def ready_pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -95,8 +97,8 @@ class World:
 
     def answers(self) -> None:
         """Check that every destination of the route has its rule, and ready pods in its subset that listen."""
-        route = self.objects.get(("VirtualService", "iris"))
-        for each in route["spec"]["http"][0]["route"] if route else ():
+        routes = [each for (kind, _), each in self.objects.items() if kind == "VirtualService"]
+        for each in (one for route in routes for one in route["spec"]["http"][0]["route"]):
             if not each["weight"]:
                 continue
             service = each["destination"]["host"].split(".")[0]
@@ -198,7 +200,7 @@ class World:
             self.settle()
             _, _, plan = self.plan(subject)
             if not plan.actions:
-                if plan.requeue_after is None:
+                if plan.requeue_after in (None, ABSENT_POLL):
                     return self.status(subject)
                 self.now += plan.requeue_after
         raise AssertionError(f"not at rest after {steps} steps: {self.writes[-10:]}")

@@ -20,6 +20,10 @@ def _custom(name: str = "model", image: str = "model:1", **predictor: Any) -> di
     return {"name": "default", "componentSpecs": [_container(name, image)], "graph": {"name": name}, **predictor}
 
 
+def _with_resources(name: str, resources: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": name, "image": "model:1", "resources": resources}]}}
+
+
 def _of(*predictors: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": "iris", "namespace": "ml", "uid": "uid-1", "generation": 1},
@@ -60,6 +64,32 @@ UPDATES = {
         _of(_custom()),
         _of({**_custom(), "traffic": 90}, {**_custom(image="model:2"), "name": "canary", "traffic": 10}),
     ),
+    "explainer added": (_of(_custom()), _of(_custom(explainer={"type": "AnchorTabular"}))),
+    "explainer gone": (_of(_custom(explainer={"type": "AnchorTabular"})), _of(_custom())),
+    "explainer of another protocol": (
+        _of(_custom(explainer={"type": "AnchorTabular"})),
+        _of(_custom(explainer={"type": "AnchorTabular"}), protocol="v2"),
+    ),
+    "explainer of a predictor that is renamed": (
+        _of(_custom(explainer={"type": "ALE"})),
+        _of({**_custom(explainer={"type": "ALE"}), "name": "other"}),
+    ),
+    "autoscaler of Kubernetes to one of KEDA": (
+        _of({**_custom(), "componentSpecs": [_container("model", "model:1", hpaSpec={"maxReplicas": 5})]}),
+        _of(
+            {**_custom(), "componentSpecs": [_container("model", "model:1", kedaSpec={"triggers": [{"type": "cpu"}]})]}
+        ),
+    ),
+    "resources of a container": (
+        _of(_custom()),
+        _of({**_custom(), "componentSpecs": [_with_resources("model", {"requests": {"cpu": "2"}})]}),
+    ),
+    "one predictor to two and back": (
+        _of({**_custom(), "traffic": 60}, {**_custom(), "name": "p2", "traffic": 40}),
+        _of(_custom()),
+    ),
+    "REST to gRPC": (_of(_custom()), _of(_custom(), transport="grpc")),
+    "graph of other nodes": (_of(_chain("a", "b")), _of(_chain("b", "c"))),
     "shadow added": (_of(_custom()), _of(_custom(), {**_custom(), "name": "shadow", "shadow": True})),
     "protocol": (_of(_custom()), _of(_custom(), protocol="v2")),
     "engine to its own pod (the selector changes, #4359)": (

@@ -106,6 +106,18 @@ BAD = {
         "hpaSpec.minReplicas: 3",
     ),
     "negative replicas": (_sdep(_p(replicas=-1)), "spec.predictors[0].replicas: -1"),
+    "surge that is no number": (
+        _sdep(_p(), annotations={"rollouts.seldon.io/max-surge": "some"}),
+        "annotation rollouts.seldon.io/max-surge: 'some'",
+    ),
+    "neither a pod more nor one less": (
+        _sdep(_p(annotations={"rollouts.seldon.io/max-surge": "0%"})),
+        "spec.predictors[0]: annotation rollouts.seldon.io/max-surge: '0%'",
+    ),
+    "every host at the gateway mesh": (
+        _sdep(_p(), annotations={"seldon.io/istio-gateway": "mesh"}),
+        "annotation seldon.io/istio-gateway: 'mesh'",
+    ),
     "queue size that is no number": (
         _sdep(_p(), annotations={"seldon.io/executor-logger-queue-size": "many"}),
         "annotation seldon.io/executor-logger-queue-size: 'many'",

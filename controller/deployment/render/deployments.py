@@ -1,7 +1,5 @@
 """Deployments: one for each component, and one for an orchestrator with pods of its own (reference, section 2.2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from controller.api.deployment import ComponentSpec, PredictiveUnit, PredictorSpec
@@ -19,16 +17,11 @@ from controller.deployment.render.environment import merged, with_defaults
 from controller.deployment.render.nodes import (
     CERTIFICATE_VOLUME,
     CERTIFICATES,
-    METRICS_PATH,
-    PODINFO,
     node_container,
 )
 from controller.deployment.render.servers import add_server, serve, without_engine
+from controller.deployment.render.workloads import Parts, deployment, finished
 from controller.deployment.subject import Subject, nodes
-
-MAX_SURGE_ANNOTATION = "rollouts.seldon.io/max-surge"
-MAX_UNAVAILABLE_ANNOTATION = "rollouts.seldon.io/max-unavailable"
-GRACE_SECONDS = 20
 
 
 def engine_in_pod(subject: Subject, predictor: PredictorSpec) -> bool:
@@ -48,7 +41,7 @@ def replicas_of(subject: Subject, predictor: PredictorSpec, own: int | None) -> 
 
 def is_autoscaled(subject: Subject, predictor: PredictorSpec, component: ComponentSpec) -> bool:
     """Return whether an autoscaler sets the number of pods. Zero replicas, asked for by name, switch it off."""
-    scaler = component.hpa_spec is not None
+    scaler = component.hpa_spec is not None or component.keda_spec is not None
     return scaler and replicas_of(subject, predictor, component.replicas) != 0
 
 
@@ -67,9 +60,9 @@ def render_component(
     if holds_engine:
         pod["containers"] = [*pod["containers"], engine_container(subject, predictor, configuration)]
     pod = _secured(pod, predictor, any(unit is predictor.graph for unit in units))
-    pod = _finished(pod, configuration)
+    pod = finished(pod, configuration)
     scaled = is_autoscaled(subject, predictor, component)
-    parts = _Parts(
+    parts = Parts(
         name=name,
         selector=selector,
         pod=pod,
@@ -78,7 +71,7 @@ def render_component(
         holds_engine=holds_engine,
         replicas=None if scaled else replicas_of(subject, predictor, component.replicas),
     )
-    return _deployment(subject, predictor, parts)
+    return deployment(subject, predictor, parts)
 
 
 def render_engine(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
@@ -87,14 +80,14 @@ def render_engine(subject: Subject, predictor: PredictorSpec, configuration: Con
     pod: dict[str, Any] = {"containers": [engine_container(subject, predictor, configuration)]}
     if configuration.orchestrator_service_account:
         pod["serviceAccountName"] = configuration.orchestrator_service_account
-    parts = _Parts(
+    parts = Parts(
         name=engine_deployment(subject.name, predictor.name),
         selector={labels.ID: subject.name, labels.APP: service_of(subject.name, predictor)},
-        pod=_finished(_secured(pod, predictor, holds_root=True), configuration),
+        pod=finished(_secured(pod, predictor, holds_root=True), configuration),
         holds_engine=True,
         replicas=replicas_of(subject, predictor, own.replicas if own else None),
     )
-    return _deployment(subject, predictor, parts)
+    return deployment(subject, predictor, parts)
 
 
 def _selector(
@@ -147,77 +140,3 @@ def _secured(pod: dict[str, Any], predictor: PredictorSpec, holds_root: bool) ->
         for each in pod["containers"]
     ]
     return {**pod, "containers": done, "volumes": merged(pod.get("volumes") or (), [volume])}
-
-
-def _finished(pod: dict[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """Fill in what every pod has; what the user set wins."""
-    items = [{"path": "annotations", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.annotations"}}]
-    done = {
-        "restartPolicy": "Always",
-        "dnsPolicy": "ClusterFirst",
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        **pod,
-    }
-    if configuration.pod_user is not None:
-        done.setdefault("securityContext", {"runAsUser": configuration.pod_user})
-    done["volumes"] = merged(pod.get("volumes") or (), [{"name": PODINFO, "downwardAPI": {"items": items}}])
-    return done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What differs from one Deployment to the next."""
-
-    name: str
-    selector: Mapping[str, str]
-    pod: dict[str, Any]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    holds_engine: bool
-    replicas: int | None
-
-
-def _deployment(subject: Subject, predictor: PredictorSpec, parts: _Parts) -> dict[str, Any]:
-    shadow = {"seldon.io/shadow": "true"} if predictor.shadow else {}
-    shared = {
-        "fluentd": "true",
-        **predictor.labels,
-        **(parts.metadata.get("labels") or {}),
-        **parts.kinds,
-        **shadow,
-        **parts.selector,
-        "app": parts.name,
-    }
-    notes = {**subject.spec.annotations, **predictor.annotations, **(parts.metadata.get("annotations") or {})}
-    scraped = {"prometheus.io/path": METRICS_PATH, "prometheus.io/scrape": "true", **notes}
-    template = labels.metadata(subject, parts.name, shared, scraped)
-    spec: dict[str, Any] = {
-        "selector": {"matchLabels": dict(parts.selector)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(notes)},
-        "template": {
-            "metadata": {"labels": template["labels"], "annotations": template["annotations"]},
-            "spec": parts.pod,
-        },
-    }
-    if parts.replicas is not None:
-        spec["replicas"] = parts.replicas
-    if predictor.progress_deadline_seconds is not None:
-        spec["progressDeadlineSeconds"] = predictor.progress_deadline_seconds
-    own = {labels.HAS_ENGINE: "true"} if parts.holds_engine else {}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": labels.metadata(subject, parts.name, {**shared, **own}, notes),
-        "spec": spec,
-    }
-
-
-def _rolling(annotations: Mapping[str, str]) -> dict[str, Any]:
-    """How many pods an update may add and miss: none is missed unless an annotation allows it (full GPUs need it)."""
-    surge = annotations.get(MAX_SURGE_ANNOTATION, "25%")
-    unavailable = annotations.get(MAX_UNAVAILABLE_ANNOTATION, "0")
-    return {"maxSurge": _int_or_percent(surge), "maxUnavailable": _int_or_percent(unavailable)}
-
-
-def _int_or_percent(text: str) -> int | str:
-    return int(text) if text.isdigit() else text

@@ -1,17 +1,26 @@
 """All that should exist for a SeldonDeployment, and what of it makes up each predictor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from controller.api.deployment import PredictorSpec
 from controller.deployment.configuration import Configuration
 from controller.deployment.drift import signed
+from controller.deployment.names import service_of
 from controller.deployment.render.autoscalers import render_autoscaler
 from controller.deployment.render.budgets import render_budget
 from controller.deployment.render.deployments import engine_apart, is_autoscaled, render_component, render_engine
 from controller.deployment.render.destinations import render_destination
+from controller.deployment.render.explainers import (
+    explainer_of,
+    render_explainer_deployment,
+    render_explainer_destination,
+    render_explainer_route,
+    render_explainer_service,
+)
 from controller.deployment.render.routes import render_route
+from controller.deployment.render.scaledobjects import render_scaled_object
 from controller.deployment.render.services import render_containers, render_predictor
 from controller.deployment.subject import Subject
 
@@ -30,6 +39,7 @@ class PredictorObjects:
     """By which its nodes are reached."""
     deployments: tuple[Object, ...]
     autoscalers: tuple[Object, ...]
+    """HorizontalPodAutoscalers and KEDA's ScaledObjects."""
     budgets: tuple[Object, ...]
     destination: Object | None
     """Its DestinationRule, when there is a mesh."""
@@ -37,19 +47,33 @@ class PredictorObjects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What is rendered for a SeldonDeployment."""
+    """What is rendered for a SeldonDeployment, or for the explainer of one of its predictors.
+
+    An explainer is like a SeldonDeployment of one predictor with a route of its own: nobody waits for it but its route.
+    """
 
     predictors: tuple[PredictorObjects, ...]
     route: Object | None
     """The VirtualService, when it has one."""
+    explainers: tuple["Desired", ...] = ()
+    explains: str = ""
+    """Of an explainer: the predictor's Service."""
+
+    def parts(self) -> Iterator["Desired"]:
+        """Walk itself and its explainers: what is routed separately."""
+        yield self
+        yield from self.explainers
 
     @property
     def deployments(self) -> tuple[Object, ...]:
-        """All Deployments, in the order of the spec."""
-        return tuple(each for predictor in self.predictors for each in predictor.deployments)
+        """All Deployments, in the order of the spec; those of explainers last."""
+        return tuple(each for part in self.parts() for predictor in part.predictors for each in predictor.deployments)
 
     def objects(self) -> tuple[Object, ...]:
         """All objects, in the order in which they may be created."""
+        return tuple(each for part in self.parts() for each in part._own())  # noqa: SLF001 - one class
+
+    def _own(self) -> tuple[Object, ...]:
         done: list[Object] = []
         for predictor in self.predictors:
             done += [*predictor.services, predictor.service]
@@ -68,7 +92,30 @@ def render(subject: Subject, configuration: Configuration) -> Desired:
     return Desired(
         predictors=tuple(_predictor(subject, each, configuration) for each in subject.spec.predictors),
         route=signed(route) if route else None,
+        explainers=tuple(
+            found for each in subject.spec.predictors if (found := _explainer(subject, each, configuration))
+        ),
     )
+
+
+def _explainer(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> Desired | None:
+    explainer = explainer_of(predictor)
+    if explainer is None:
+        return None
+    route = render_explainer_route(subject, predictor, explainer, configuration) if configuration.istio else None
+    rule = render_explainer_destination(subject, predictor, configuration) if configuration.istio else None
+    objects = PredictorObjects(
+        name=predictor.name,
+        shadow=False,
+        service=signed(render_explainer_service(subject, predictor, explainer)),
+        services=(),
+        deployments=(signed(render_explainer_deployment(subject, predictor, explainer, configuration)),),
+        autoscalers=(),
+        budgets=(),
+        destination=signed(rule) if rule else None,
+    )
+    explains = service_of(subject.name, predictor)
+    return Desired(predictors=(objects,), route=signed(route) if route else None, explains=explains)
 
 
 def _predictor(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> PredictorObjects:
@@ -83,7 +130,8 @@ def _predictor(subject: Subject, predictor: PredictorSpec, configuration: Config
     for component, deployment in components:
         name = deployment["metadata"]["name"]
         if is_autoscaled(subject, predictor, component):
-            autoscalers.append(render_autoscaler(subject, component, name))
+            scaler = render_scaled_object(subject, component, name) or render_autoscaler(subject, component, name)
+            autoscalers.append(scaler)
         budgets.append(render_budget(subject, component, name, deployment["spec"]["selector"]["matchLabels"]))
     services = render_containers(subject, predictor)
     service = render_predictor(subject, predictor)

@@ -15,9 +15,15 @@ IDLE_TIMEOUT = "60s"
 
 
 def render_destination(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
-    """Return a predictor's DestinationRule. TLS is added beside the idle time-out, and does not replace it."""
-    name = service_of(subject.name, predictor)
-    policy: dict[str, Any] = {"connectionPool": {"http": {"idleTimeout": IDLE_TIMEOUT}}}
+    """Return a predictor's DestinationRule."""
+    return rule(subject, predictor, service_of(subject.name, predictor), configuration, idle_timeout=IDLE_TIMEOUT)
+
+
+def rule(
+    subject: Subject, predictor: PredictorSpec, name: str, configuration: Configuration, *, idle_timeout: str
+) -> dict[str, Any]:
+    """Return the DestinationRule of a Service. TLS is added beside the idle time-out, and does not replace it."""
+    policy: dict[str, Any] = {"connectionPool": {"http": {"idleTimeout": idle_timeout}}}
     if configuration.istio_tls_mode:
         policy["tls"] = {"mode": configuration.istio_tls_mode}
     return {

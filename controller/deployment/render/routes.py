@@ -12,6 +12,9 @@ from controller.deployment.render.services import serving_ports
 from controller.deployment.subject import Subject
 
 GRPC_METHODS = ".*tensorflow.*|.*seldon.protos.*|.*inference.*"
+HOST_ANNOTATION = "seldon.io/istio-host"
+GATEWAY_ANNOTATION = "seldon.io/istio-gateway"
+MESH = "mesh"
 RETRY_ON = "gateway-error,connect-failure,refused-stream"
 
 
@@ -26,17 +29,30 @@ def render_route(subject: Subject, configuration: Configuration) -> dict[str, An
     }
     headers = {"seldon": {"exact": subject.name}, "namespace": {"exact": subject.namespace}}
     grpc = {"match": [{"uri": {"regex": GRPC_METHODS}, "headers": headers}], **_destinations(subject, 1)}
-    hosts = [host.strip() for host in subject.annotation("seldon.io/istio-host", "*").split(",") if host.strip()]
     return {
         "apiVersion": NETWORKING,
         "kind": "VirtualService",
         "metadata": labels.metadata(subject, subject.name, {}),
         "spec": {
-            "hosts": hosts,
-            "gateways": [subject.annotation("seldon.io/istio-gateway", configuration.istio_gateway)],
+            "hosts": hosts(subject),
+            "gateways": gateways(subject, configuration),
             "http": [rest, grpc],
         },
     }
+
+
+def hosts(subject: Subject) -> list[str]:
+    """Return the hosts that a SeldonDeployment is served under."""
+    return _listed(subject.annotation(HOST_ANNOTATION, "*"))
+
+
+def gateways(subject: Subject, configuration: Configuration) -> list[str]:
+    """Return the Gateways that a SeldonDeployment is served at; `mesh` is Istio's word for every sidecar."""
+    return _listed(subject.annotation(GATEWAY_ANNOTATION, configuration.istio_gateway))
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _destinations(subject: Subject, kind: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def render_containers(subject: Subject, predictor: PredictorSpec) -> list[dict[s
         selector = labels.of_container(unit.name, name)
         own = {**selector, labels.APP: service_of(subject.name, predictor), **labels.of_kinds([unit])}
         ports = _ports(unit.endpoint.http_port, unit.endpoint.grpc_port)
-        done.append(_service(subject, name, own, selector, ports))
+        done.append(with_ports(subject, name, own, selector, ports))
     return done
 
 
@@ -38,12 +38,17 @@ def render_predictor(subject: Subject, predictor: PredictorSpec) -> dict[str, An
     """Return the Service by which a predictor is reached."""
     name = service_of(subject.name, predictor)
     selector = {labels.APP: name}
-    service = _service(subject, name, selector, selector, _ports(*serving_ports(predictor)))
+    service = with_ports(subject, name, selector, selector, _ports(*serving_ports(predictor)))
     if predictor.annotations:
         service["metadata"]["annotations"] = dict(predictor.annotations)
-    if subject.annotation(HEADLESS_ANNOTATION, "false") != "false":
-        service["spec"]["clusterIP"] = "None"
-    return service
+    return headless(subject, service)
+
+
+def headless(subject: Subject, service: dict[str, Any]) -> dict[str, Any]:
+    """Return a Service without an address of its own, when the SeldonDeployment asks for that."""
+    if subject.annotation(HEADLESS_ANNOTATION, "false") == "false":
+        return service
+    return {**service, "spec": {**service["spec"], "clusterIP": "None"}}
 
 
 def _ports(http: int, grpc: int) -> list[dict[str, Any]]:
@@ -55,9 +60,10 @@ def _ports(http: int, grpc: int) -> list[dict[str, Any]]:
     ]
 
 
-def _service(
+def with_ports(
     subject: Subject, name: str, own: dict[str, str], selector: dict[str, str], ports: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    """Return a Service with labels of its own, a selector and ports."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

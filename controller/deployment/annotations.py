@@ -1,0 +1,75 @@
+"""The annotations that the operator knows: their values are checked, and one that nobody knows is warned of. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from controller.api.names import NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
+from controller.deployment.podshape import Found
+from controller.deployment.render.routes import GATEWAY_ANNOTATION, HOST_ANNOTATION, MESH
+from controller.deployment.render.workloads import MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION
+from controller.deployment.subject import Subject
+
+PREFIX = "seldon.io/"
+INTEGERS = (
+    "seldon.io/executor-logger-queue-size",
+    "seldon.io/executor-logger-write-timeout-ms",
+    "seldon.io/rest-timeout",
+    "seldon.io/grpc-timeout",
+    "seldon.io/grpc-max-message-size",
+    "seldon.io/istio-retries",
+    "seldon.io/istio-retries-timeout",
+)
+"""Annotations that hold a whole number."""
+SWITCHES = (
+    "seldon.io/engine-separate-pod",
+    NO_ENGINE_ANNOTATION,
+    "seldon.io/headless-svc",
+    "seldon.io/no-storage-initializer",
+    SVC_NAME_ANNOTATION,
+    GATEWAY_ANNOTATION,
+    HOST_ANNOTATION,
+)
+"""The other annotations of Seldon Core v1 that do something here."""
+AMBASSADOR = "seldon.io/ambassador-"
+_OTHERS = ("seldon.io/engine-", AMBASSADOR)
+_AMOUNT = re.compile(r"[0-9]+%?")
+
+
+def faults(subject: Subject) -> Iterator[Found]:
+    """Return what of the annotations' values cannot be used."""
+    for key in INTEGERS:
+        value = subject.annotation(key)
+        if value and not re.fullmatch(r"[0-9]+", value):
+            yield f"annotation {key}", value, "a whole number"
+    for index, predictor in enumerate(subject.spec.predictors):
+        notes = {**subject.spec.annotations, **predictor.annotations}
+        yield from _rolling(notes, f"spec.predictors[{index}]")
+    joined, hosts = (_listed(subject.annotation(key)) for key in (GATEWAY_ANNOTATION, HOST_ANNOTATION))
+    if MESH in joined and (not hosts or "*" in hosts):
+        expected = f"hosts by name in {HOST_ANNOTATION}: Istio takes no `*` at the gateway mesh"
+        yield f"annotation {GATEWAY_ANNOTATION}", ",".join(joined), expected
+
+
+def _rolling(notes: Mapping[str, str], field: str) -> Iterator[Found]:
+    given = {key: notes[key] for key in (MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION) if key in notes}
+    wrong = [key for key, value in given.items() if not _AMOUNT.fullmatch(value)]
+    for key in wrong:
+        yield f"{field}: annotation {key}", given[key], "a number of pods or a percentage, such as 1 or 25%"
+    surge, missing = given.get(MAX_SURGE_ANNOTATION, "25%"), given.get(MAX_UNAVAILABLE_ANNOTATION, "0")
+    if not wrong and not surge.strip("0%") and not missing.strip("0%"):
+        yield f"{field}: annotation {MAX_SURGE_ANNOTATION}", surge, "more than 0, or more than 0 pods unavailable"
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def unknown(found: Mapping[str, str], where: str) -> Iterator[str]:
+    """Say of each `seldon.io/` annotation what it is, if it does nothing here."""
+    for key in sorted(found):
+        if not key.startswith(PREFIX) or key in INTEGERS or key in SWITCHES:
+            continue
+        if key.startswith(AMBASSADOR):
+            yield f"{where}[{key}]: Ambassador is not supported; the annotation does nothing"
+        elif not key.startswith(_OTHERS):
+            yield f"{where}[{key}]: unknown annotation; it does nothing"
