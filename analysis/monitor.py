@@ -22,6 +22,8 @@ from analysis.verdict import Judgement, Verdict
 
 _GROUP = 20
 """Comparisons that are replayed together."""
+_TOGETHER = 100
+"""Comparisons that are judged in one go, between which others get the loop."""
 _WINDOW = 300
 """Instants that one range query reads."""
 
@@ -125,19 +127,27 @@ class Monitor:
             start = last + self._step
 
     async def _feed(self, group: Sequence[_Tracked], readings: dict[Key, tuple[Reading, ...]]) -> None:
-        for tracked in group:
-            for reading in readings[tracked.comparison.key]:
-                if reading.at >= self._next(tracked):
-                    _advance(tracked, reading)
-            tracked.failure = ""
-            tracked.judgement = _judge(tracked)
+        for first in range(0, len(group), _TOGETHER):
+            part = group[first : first + _TOGETHER]
+            for at in zip(*[readings[tracked.comparison.key] for tracked in part], strict=True):
+                _advance(
+                    [(one, reading) for one, reading in zip(part, at, strict=True) if reading.at >= self._next(one)]
+                )
+            for tracked in part:
+                tracked.failure = ""
+                tracked.judgement = _judge(tracked)
             await asyncio.sleep(0)  # others want the loop, too
 
 
-def _advance(tracked: _Tracked, reading: Reading) -> None:
-    tracked.counters, tick = counters.advance(tracked.counters, reading)
-    if tick is not None:
-        tracked.session = session.step(tracked.session, tick)
+def _advance(readings: Sequence[tuple[_Tracked, Reading]]) -> None:
+    due = []
+    for tracked, reading in readings:
+        tracked.counters, tick = counters.advance(tracked.counters, reading)
+        if tick is not None:
+            due.append((tracked, tick))
+    stepped = session.step_all([(tracked.session, tick) for tracked, tick in due])
+    for (tracked, _), after in zip(due, stepped, strict=True):
+        tracked.session = after
 
 
 def _judge(tracked: _Tracked) -> Judgement:

@@ -1,12 +1,14 @@
 """One comparison while it is judged: `step(session, tick)` is pure, so the same ticks give the same evidence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from analysis.checks import Check, is_required
-from analysis.judges import choice
+from analysis.judges import choice, ledger
 from analysis.judges.choice import Judge
+from analysis.judges.ledger import Steps
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Count, Pair, Tick, Traffic
 from analysis.signals import signal
@@ -129,6 +131,18 @@ def _terms(plan: Plan, check: Check) -> Terms:
 
 def step(session: Session, tick: Tick) -> Session:
     """One tick. Raises ValueError when it is not later than the last."""
+    return step_all([(session, tick)])[0]
+
+
+def step_all(ticks: Sequence[tuple[Session, Tick]]) -> list[Session]:
+    """One tick of each of many sessions: the same as `step` gives each of them, and much cheaper.
+
+    Raises ValueError when a tick is not later than its session's last.
+    """
+    return ledger.together([_step(session, tick) for session, tick in ticks])
+
+
+def _step(session: Session, tick: Tick) -> Steps[Session]:
     if session.at is not None and tick.at <= session.at:
         raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
     source, errors = _errors(session.source, tick)
@@ -145,12 +159,18 @@ def step(session: Session, tick: Tick) -> Session:
         canary=tick.canary,
         share=_share(session.shifts, tick),
     )
+    judge = session.judge
+    if judge is not None:
+        judge = yield from choice.step(judge, view)
+    asides = []
+    for metric, aside in session.asides:
+        asides.append((metric, (yield from choice.step(aside, view))))
     return Session(
         session.plan,
         session.judged_from,
         session.restarts,
-        None if session.judge is None else choice.step(session.judge, view),
-        tuple([(metric, choice.step(judge, view)) for metric, judge in session.asides]),
+        judge,
+        tuple(asides),
         tuple([signal.step(one, view) for one in session.signals]),
         session.shifts,
         tick.at,
@@ -184,10 +204,16 @@ def with_restarts(session: Session, comparison: Comparison) -> Session | None:
     return replace(session, restarts=restarts, shifts=shifts)
 
 
+def verdicts(session: Session) -> tuple[Verdict, ...]:
+    """The verdict, and those of all metrics: what `judge` says, without its sentences and figures, and much cheaper."""
+    found = _findings(session, said=False)
+    return _opinion(session, found)[0], *[finding.verdict for finding in found]
+
+
 def judge(session: Session) -> Judgement:
     """The opinion, with its sentence."""
     updated_at = None if session.at is None else datetime.fromtimestamp(session.at, UTC)
-    found = _findings(session)
+    found = _findings(session, said=True)
     verdict, message = _opinion(session, found)
     return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at)
 
@@ -207,13 +233,16 @@ def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
     )
 
 
-def _findings(session: Session) -> tuple[Finding, ...]:
-    found = [] if session.judge is None else list(choice.findings(session.judge))
-    optional = {metric.name for metric in session.plan.compared if not is_required(metric.action, metric.required)}
-    found = [replace(finding, required=False) if finding.metric in optional else finding for finding in found]
+def _findings(session: Session, *, said: bool) -> tuple[Finding, ...]:
+    found = [] if session.judge is None else list(choice.findings(session.judge, said=said))
+    optional = [metric.name for metric in session.plan.compared if not is_required(metric.action, metric.required)]
+    if optional:
+        found = [replace(finding, required=False) if finding.metric in optional else finding for finding in found]
     for metric, judge in session.asides:
         required = is_required(metric.action, metric.required)
-        found += [replace(finding, action=metric.action, required=required) for finding in choice.findings(judge)]
+        found += [
+            replace(finding, action=metric.action, required=required) for finding in choice.findings(judge, said=said)
+        ]
     return (*found, *[signal.finding(one) for one in session.signals])
 
 

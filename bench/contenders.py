@@ -6,13 +6,15 @@ so here too.
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from analysis import session
 from analysis.judges import mann_whitney
 from analysis.samples import Count, Latencies, Pair, Tick
+from analysis.session import Session
 from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Verdict
 from bench.traces import START, TICK
@@ -30,32 +32,53 @@ class Ours:
     """The sequential judge of this project, whole: history, warm-up, errors and latency."""
 
     def __init__(self, history: list[Tick], *, warmup: int = 60, plan: Plan | None = None) -> None:
-        arm = Arm("bench", "bench")
-        plan = plan or Plan(warmup=timedelta(seconds=warmup))
-        self._comparison = Comparison(
-            key=("bench", "bench"), stable=arm, canary=arm, plan=plan, started_at=datetime.fromtimestamp(START, UTC)
-        )
-        self.session = session.begin(self._comparison)
-        for tick in history:
-            self.session = session.step(self.session, tick)
+        self._together = Together([history], warmup=warmup, plan=plan)
+
+    @property
+    def session(self) -> Session:
+        return self._together.sessions[0]
 
     def see(self, tick: Tick) -> str:
-        self.session = session.step(self.session, tick)
-        if self.session.judge.bad:
-            return "bad"
-        return "good" if session.judge(self.session).verdict is Verdict.GOOD else ""
+        return self._together.see({0: tick})[0]
 
     def step_changed(self, at: int) -> None:
         """Tell that the weight changes now."""
-        restarts = (*self._comparison.restarts, datetime.fromtimestamp(START + at, UTC))
-        arm, plan, started = self._comparison.stable, self._comparison.plan, self._comparison.started_at
-        self._comparison = Comparison(
-            key=("bench", "bench"), stable=arm, canary=arm, plan=plan, started_at=started, restarts=restarts
-        )
-        changed = session.with_restarts(self.session, self._comparison)
+        self._together.step_changed(0, at)
+
+
+class Together:
+    """Our judge in many runs at once: each by itself, and a tick of all of them in one go."""
+
+    def __init__(self, histories: Sequence[Sequence[Tick]], *, warmup: int = 60, plan: Plan | None = None) -> None:
+        arm = Arm("bench", "bench")
+        plan = plan or Plan(warmup=timedelta(seconds=warmup))
+        started = datetime.fromtimestamp(START, UTC)
+        watched = Comparison(key=("bench", "bench"), stable=arm, canary=arm, plan=plan, started_at=started)
+        self._watched = [watched] * len(histories)
+        self.sessions = [session.begin(watched) for _ in histories]
+        for ticks in zip(*histories, strict=True):
+            self.sessions = session.step_all(list(zip(self.sessions, ticks, strict=True)))
+
+    def see(self, ticks: Mapping[int, Tick]) -> dict[int, str]:
+        """Judge one more tick of some runs, by their numbers: "bad", "good" or ""."""
+        stepped = session.step_all([(self.sessions[number], tick) for number, tick in ticks.items()])
+        found = {}
+        for number, after in zip(ticks, stepped, strict=True):
+            self.sessions[number] = after
+            found[number] = _SAID.get(session.verdicts(after)[0], "")
+        return found
+
+    def step_changed(self, number: int, at: int) -> None:
+        """Tell that the weight changes now in a run."""
+        watched = self._watched[number]
+        watched = replace(watched, restarts=(*watched.restarts, datetime.fromtimestamp(START + at, UTC)))
+        changed = session.with_restarts(self.sessions[number], watched)
         if changed is None:
             raise AssertionError("a step change came too late")
-        self.session = changed
+        self._watched[number], self.sessions[number] = watched, changed
+
+
+_SAID = {Verdict.BAD: "bad", Verdict.GOOD: "good"}
 
 
 class Windowed:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import log
 
 from analysis.judges import parts, sentences
+from analysis.judges.ledger import Steps
 from analysis.judges.parts import Judged
 from analysis.judges.view import View
 from analysis.samples import Pair
@@ -39,13 +40,15 @@ def begin(plan: Plan) -> Change:
     return Change(plan, tuple(parts.begin(metric) for metric in plan.compared))
 
 
-def step(judge: Change, view: View) -> Change:
+def step(judge: Change, view: View) -> Steps["Change"]:
     """One tick."""
     if judge.bad:
         return judge
     cap = log(judge.plan.alarm_needed) + 3
-    metrics = [parts.renew(judged) if view.judged else judged for judged in judge.metrics]
-    stepped = Change(judge.plan, tuple([parts.step(judged, view, needed=cap) for judged in metrics]))
+    asked = [parts.ask(judged, view, needed=cap, renewed=view.judged) for judged in judge.metrics]
+    answers = yield [ask for _, ask in asked]
+    told = [parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)]
+    stepped = Change(judge.plan, tuple(told))
     return Change(judge.plan, stepped.metrics, bad=sum(stepped.shares) >= judge.plan.alarm_needed)
 
 

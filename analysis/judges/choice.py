@@ -2,6 +2,7 @@
 
 from analysis.judges import change, mann_whitney, sequential, threshold
 from analysis.judges.change import Change
+from analysis.judges.ledger import Steps
 from analysis.judges.mann_whitney import MannWhitney
 from analysis.judges.sequential import Sequential
 from analysis.judges.threshold import Threshold
@@ -25,24 +26,24 @@ def begin(plan: Plan) -> Judge:
             return change.begin(plan)
 
 
-def step(judge: Judge, view: View) -> Judge:
+def step(judge: Judge, view: View) -> Steps[Judge]:
     """One tick."""
     match judge:
         case Sequential():
-            return sequential.step(judge, view)
+            return (yield from sequential.step(judge, view))
         case Threshold():
             return threshold.step(judge, view)
         case MannWhitney():
             return mann_whitney.step(judge, view)
         case Change():
-            return change.step(judge, view)
+            return (yield from change.step(judge, view))
 
 
-def findings(judge: Judge) -> tuple[Finding, ...]:
-    """What each metric says."""
+def findings(judge: Judge, *, said: bool = True) -> tuple[Finding, ...]:
+    """What each metric says; the sequential judge leaves out what costs, where it is not to be `said`."""
     match judge:
         case Sequential():
-            return sequential.findings(judge)
+            return sequential.findings(judge, said=said)
         case Threshold():
             return threshold.findings(judge)
         case MannWhitney():

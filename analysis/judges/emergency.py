@@ -7,6 +7,7 @@ them (a twentieth) did and under 5 % (1 %) of stable's: paying less than s keeps
 together are 1. φ² instead of φ, because one block decides, and where traffic comes in bursts one may be a burst.
 """
 
+from collections.abc import Callable
 from math import exp
 from typing import NamedTuple
 
@@ -21,6 +22,14 @@ ENOUGH = 50
 _TICKS = 2
 _OUTCOMES = ((0.5, 0.5, 0.05), (0.1, 0.05, 0.01))
 """The canary's share that is bet on, the least share of it that must have failed, and the most of stable's."""
+
+
+class Past(NamedTuple):
+    """What is known before a tick: the rollback line, stable's share of failed requests, and the noise φ."""
+
+    line: Line
+    base: float
+    phi: float
 
 
 class Emergency(NamedTuple):
@@ -38,24 +47,25 @@ class Emergency(NamedTuple):
         return self.won + self.left
 
 
-def step(emergency: Emergency, pair: Pair, *, line: Line, base: float, phi: float) -> Emergency:
-    """One judged tick; `base` and `phi` come from the past."""
+def step(emergency: Emergency, pair: Pair, past: Callable[[], Past]) -> Emergency:
+    """One judged tick. The past is looked up only where a block may pay."""
     won, left, blocks, block, ticks = emergency
     block, ticks = block.plus(pair), ticks + 1
     if block.canary_requests < ENOUGH:
         return Emergency(won, left, blocks, *((Pair(), 0) if ticks >= _TICKS else (block, ticks)))
     blocks += 1
     stake = 1 / (blocks * (blocks + 1))
-    return Emergency(won + stake * _payment(block, line, base, phi), left - stake, blocks)
+    return Emergency(won + stake * _payment(block, past), left - stake, blocks)
 
 
-def _payment(block: Pair, line: Line, base: float, phi: float) -> float:
+def _payment(block: Pair, past: Callable[[], Past]) -> float:
     canary, stable = Count(block[0], block[1]), Count(block[2], block[3])
     paid = 0.0
     for guess, least, calm in _OUTCOMES:
         if not stable.requests or canary.bad < least * canary.requests or stable.bad >= calm * stable.requests:
             continue
+        line, base, phi = past()
         bet = halfplane.worse(line, guess, base, canary.requests / stable.requests)
         if bet is not None and halfplane.fits(bet, stable.requests / canary.requests):
-            paid += exp(min(600.0, halfplane.gain(bet, stable, canary) / (phi * phi))) / len(_OUTCOMES)
+            paid += exp(min(600.0, halfplane.gain(bet, stable, canary) / phi**2)) / len(_OUTCOMES)
     return paid

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from analysis.judges import statement
-from analysis.judges.statement import Past, Question, Statement
+from analysis.judges import ledger
+from analysis.judges.ledger import Ask
+from analysis.judges.question import Question
+from analysis.judges.statement import SIZE, Statement
 from analysis.judges.view import View
 from analysis.samples import Pair
 from analysis.spec import ErrorRate, Latency, Line, Lines, Metric
@@ -26,7 +28,7 @@ class Part(NamedTuple):
     clears: bool
     """Whether the canary is only good when this part says so."""
     ceiling: bool
-    statement: Statement
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,70 +37,79 @@ class Judged:
 
     metric: Metric
     parts: tuple[Part, ...] = ()
-    pasts: tuple[tuple[float, Past], ...] = ()
+    rows: bytes = b""
+    """The numbers of the parts, in their order."""
+    pasts: tuple[tuple[float, bytes], ...] = ()
+    """By histogram edge: what is known of it, until the edges are chosen."""
 
     @property
     def evidence(self) -> float:
         """That the canary is worse, how many to one."""
-        return sum([part.weight * part.statement.worse.evidence for part in self.parts]) if self.parts else 1.0
+        if not self.parts:
+            return 1.0
+        found = memoryview(self.rows).cast("d")[ledger.WORSE_EVIDENCE :: ledger.WIDTH].tolist()
+        return sum([part.weight * each for part, each in zip(self.parts, found, strict=True)])
 
     @property
     def promote_evidence(self) -> float:
         """That the canary is good enough, how many to one: the least of all parts."""
-        return min([part.statement.better.evidence for part in self.parts if part.clears], default=1.0)
+        found = memoryview(self.rows).cast("d")[ledger.BETTER_EVIDENCE :: ledger.WIDTH].tolist() if self.parts else []
+        return min([each for part, each in zip(self.parts, found, strict=True) if part.clears], default=1.0)
 
     @property
     def requests(self) -> Pair:
         """What was judged since the last step change."""
-        return max([part.statement.recent for part in self.parts], default=Pair())
+        return max([self.statement(number).recent for number in range(len(self.parts))], default=Pair())
+
+    def statement(self, number: int) -> Statement:
+        """The statement of the part with this number, from 0 on."""
+        return Statement(self.parts[number].question, self.rows[number * SIZE : (number + 1) * SIZE])
 
 
 def begin(metric: Metric) -> Judged:
     """A metric before its first tick."""
-    return Judged(metric, _error_parts(metric) if isinstance(metric, ErrorRate) else ())
+    if isinstance(metric, ErrorRate):
+        parts = _error_parts(metric)
+        return Judged(metric, parts, b"".join([ledger.begin(part.question) for part in parts]))
+    return Judged(metric)
 
 
-def step(judged: Judged, view: View, *, needed: float) -> Judged:
-    """One tick."""
-    if isinstance(judged.metric, Latency) and not judged.parts:
-        judged = _choose(judged.metric, judged.pasts, view) if view.judged else judged
-        if not judged.parts:
-            return Judged(judged.metric, (), _learn_edges(judged.pasts, view))
-    parts = [part._replace(statement=_step_part(part, view, needed)) for part in judged.parts]
-    return Judged(judged.metric, tuple(parts))
+def ask(judged: Judged, view: View, *, needed: float, renewed: bool = False) -> tuple[Judged, Ask]:
+    """What one tick asks the ledger; the metric takes the answer with `told`."""
+    if view.judged and not judged.parts and isinstance(judged.metric, Latency):
+        judged = _choose(judged.metric, judged.pasts, view)
+    if not judged.parts:
+        return judged, _learn_edges(judged.pasts, view)
+    pairs = [view.errors if part.edge is None else view.slower(part.edge) for part in judged.parts]
+    if not view.judged:
+        halves = [view.error_halves if part.edge is None else view.slower_halves(part.edge) for part in judged.parts]
+        return judged, Ask(judged.rows, pairs, halves)
+    questions = tuple([part.question for part in judged.parts])
+    return judged, Ask(judged.rows, pairs, (), questions, judged=True, needed=needed, renewed=renewed)
+
+
+def told(judged: Judged, view: View, rows: bytes) -> Judged:
+    """The metric with what the ledger answered."""
+    if judged.parts:
+        return Judged(judged.metric, judged.parts, rows)
+    size, known = 8 * ledger.PAST, dict(judged.pasts)
+    for number, edge in enumerate(view.stable.latencies.within):
+        known[edge] = rows[number * size : (number + 1) * size]
+    return Judged(judged.metric, pasts=tuple(sorted(known.items())))
 
 
 def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     """Look for regressions that begin now, too."""
-    parts = [
-        part._replace(statement=statement.restart(part.statement, number, step_changed=step_changed))
-        for part in judged.parts
-    ]
-    return Judged(judged.metric, tuple(parts), judged.pasts)
-
-
-def renew(judged: Judged) -> Judged:
-    """Forget what speaks against a change that begins now."""
-    parts = [part._replace(statement=statement.renew(part.statement)) for part in judged.parts]
-    return Judged(judged.metric, tuple(parts), judged.pasts)
-
-
-def _step_part(part: Part, view: View, needed: float) -> Statement:
-    if part.edge is None:
-        pair, halves = view.errors, view.error_halves
-    else:
-        pair = view.slower(part.edge)
-        halves = Pair() if view.judged else view.slower_halves(part.edge)
-    if not view.judged:
-        return part.statement._replace(past=statement.learn(part.statement.past, pair, halves, judged=False))
-    return statement.step(part.statement, pair, needed=needed)
+    if not judged.parts:
+        return judged
+    return Judged(judged.metric, judged.parts, ledger.restart(judged.rows, number, step_changed=step_changed))
 
 
 def _error_parts(metric: ErrorRate) -> tuple[Part, ...]:
-    compare = statement.ask(Question(metric.lines, EXPECTED_ERRORS), Past())
+    compare = Question(metric.lines, EXPECTED_ERRORS)
     if metric.max is None:
         return (Part(None, 1.0, True, False, compare),)
-    ceiling = statement.ask(_ceiling(metric.max, EXPECTED_ERRORS), Past())
+    ceiling = _ceiling(metric.max, EXPECTED_ERRORS)
     return (Part(None, 0.5, True, False, compare), Part(None, 0.5, True, True, ceiling))
 
 
@@ -106,28 +117,28 @@ def _ceiling(most: float, expected: float) -> Question:
     return Question(Lines(rollback=Line(0, most), promote=Line(0, most)), expected)
 
 
-def _learn_edges(pasts: tuple[tuple[float, Past], ...], view: View) -> tuple[tuple[float, Past], ...]:
-    known = dict(pasts)
-    for edge in view.stable.latencies.within:
-        known[edge] = statement.learn(
-            known.get(edge, Past()), view.slower(edge), view.slower_halves(edge), judged=view.judged
-        )
-    return tuple(sorted(known.items()))
+def _learn_edges(pasts: tuple[tuple[float, bytes], ...], view: View) -> Ask:
+    known, edges = dict(pasts), list(view.stable.latencies.within)
+    rows = b"".join([known.get(edge, ledger.NO_PAST) for edge in edges])
+    pairs = [view.slower(edge) for edge in edges]
+    return Ask(rows, pairs, () if view.judged else [view.slower_halves(edge) for edge in edges], judged=view.judged)
 
 
-def _choose(metric: Latency, pasts: tuple[tuple[float, Past], ...], view: View) -> Judged:
+def _choose(metric: Latency, pasts: tuple[tuple[float, bytes], ...], view: View) -> Judged:
     """The parts for the edges that stable's past makes telling; none while stable's past is too short."""
     known = dict(pasts)
-    if max([past.requests for past in known.values()], default=0.0) < ENOUGH_HISTORY:
-        return Judged(metric, (), pasts)
+    seen = {edge: tuple(memoryview(past).cast("d")[: ledger.BAD + 1]) for edge, past in pasts}
+    if max([requests for requests, _ in seen.values()], default=0.0) < ENOUGH_HISTORY:
+        return Judged(metric, pasts=pasts)
     usable = [edge for edge in known if not view.canary.latencies.within or edge in view.canary.latencies.within]
-    edges = choose_edges([(edge, known[edge].bad / max(1.0, known[edge].requests)) for edge in usable])
+    edges = choose_edges([(edge, seen[edge][ledger.BAD] / max(1.0, seen[edge][ledger.REQUESTS])) for edge in usable])
     half = 1.0 if metric.max is None else 0.5
     question = Question(metric.lines, EXPECTED_SLOW, alternatives=6)
-    parts = [Part(edge, half / len(edges), True, False, statement.ask(question, known[edge])) for edge in edges]
+    parts = [Part(edge, half / len(edges), True, False, question) for edge in edges]
     if metric.max is not None and metric.slower_than is not None:
-        parts += _ceiling_parts(known, metric.slower_than.total_seconds(), metric.max)
-    return Judged(metric, tuple(parts))
+        parts += _ceiling_parts(list(known), metric.slower_than.total_seconds(), metric.max)
+    rows = [ledger.begin(part.question, known.get(part.edge or 0.0, ledger.NO_PAST)) for part in parts]
+    return Judged(metric, tuple(parts), b"".join(rows))
 
 
 def choose_edges(shares: list[tuple[float, float]]) -> tuple[float, ...]:
@@ -143,17 +154,16 @@ def choose_edges(shares: list[tuple[float, float]]) -> tuple[float, ...]:
     return tuple(within + beyond[:_BEYOND])
 
 
-def _ceiling_parts(known: dict[float, Past], slower_than: float, most: float) -> list[Part]:
+def _ceiling_parts(edges: list[float], slower_than: float, most: float) -> list[Part]:
     """A ceiling between two edges: the edge above it blames the canary, the edge below it clears the canary."""
-    above = min([edge for edge in known if edge >= slower_than], default=None)
-    below = max([edge for edge in known if edge <= slower_than], default=None)
+    above = min([edge for edge in edges if edge >= slower_than], default=None)
+    below = max([edge for edge in edges if edge <= slower_than], default=None)
     question = _ceiling(most, EXPECTED_SLOW)
     parts = []
     if above is not None:
-        asked = statement.ask(question, known[above])
-        parts.append(Part(above, 0.5, above == below, True, asked))
+        parts.append(Part(above, 0.5, above == below, True, question))
     if below is not None and below != above:
-        parts.append(Part(below, 0.0, True, True, statement.ask(question, known[below])))
+        parts.append(Part(below, 0.0, True, True, question))
     if below is None and above is not None:
-        parts.append(Part(-inf, 0.0, True, True, statement.ask(question, Past())))
+        parts.append(Part(-inf, 0.0, True, True, question))
     return parts

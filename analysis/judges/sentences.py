@@ -1,9 +1,11 @@
 """The judge's sentences, such as "requests slower than 250 ms: 2.1 % against 0.9 % on stable, 4,310 requests, ..."."""
 
 from math import inf, log, sqrt
+from typing import NamedTuple
 
 from analysis.judges import statement
 from analysis.judges.parts import Judged, Part
+from analysis.judges.statement import Statement
 from analysis.samples import Pair
 from analysis.spec import Latency, Plan
 from analysis.verdict import Verdict
@@ -38,24 +40,36 @@ def edge(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{1000 * seconds:g} ms"
 
 
-def shown_part(judged: Judged, verdict: Verdict) -> Part | None:
+class Shown(NamedTuple):
+    """The part that a metric's sentence is about, and what it states."""
+
+    part: Part
+    statement: Statement
+
+
+def shown_part(judged: Judged, verdict: Verdict) -> Shown | None:
     """The part that a verdict is explained with: what speaks loudest against, or what is still missing most."""
     if not judged.parts:
         return None
     if verdict is Verdict.BAD:
         return loudest(judged)
-    clearing = [part for part in judged.parts if part.clears]
-    return min(clearing or judged.parts, key=lambda part: part.statement.better.evidence)
+    every = _every(judged)
+    clearing = [each for each in every if each.part.clears]
+    return min(clearing or every, key=lambda each: each.statement.better)
 
 
-def loudest(judged: Judged) -> Part | None:
+def loudest(judged: Judged) -> Shown | None:
     """The part that speaks loudest against the canary."""
-    return max(judged.parts, key=lambda part: part.weight * part.statement.worse.evidence, default=None)
+    return max(_every(judged), key=lambda each: each.part.weight * each.statement.worse, default=None)
 
 
-def shown_pair(part: Part, verdict: Verdict) -> Pair:
+def _every(judged: Judged) -> list[Shown]:
+    return [Shown(part, judged.statement(number)) for number, part in enumerate(judged.parts)]
+
+
+def shown_pair(shown: Shown, verdict: Verdict) -> Pair:
     """The counts that a verdict is explained with: since the last step change when the difference is clearer there."""
-    total, recent = part.statement.total, part.statement.recent
+    total, recent = shown.statement.total, shown.statement.recent
     return recent if verdict is Verdict.BAD and _clarity(recent) > _clarity(total) else total
 
 
@@ -68,26 +82,26 @@ def _clarity(pair: Pair) -> float:
     return (pair.canary_bad - part * bad) / sqrt(bad * part * (1 - part) * (1 - bad / requests))
 
 
-def finding(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
+def finding(judged: Judged, shown: Shown | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
     """One metric's sentence."""
-    if part is None:
+    if shown is None:
         return _NO_EDGE
-    pair = shown_pair(part, verdict)
+    part, pair = shown.part, shown_pair(shown, verdict)
     words = [f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"]
     if verdict is Verdict.BAD:
         words.append(f"evidence {odds(evidence)} (needs {odds(plan.needed)})")
     elif verdict is Verdict.GOOD:
         words.append(f"good enough, evidence {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})")
     else:
-        words.append(_missing(judged, part, plan))
+        words.append(_missing(judged, shown, plan))
     return ", ".join(words)
 
 
-def change(judged: Judged, part: Part | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
+def change(judged: Judged, shown: Shown | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
     """One metric's sentence while a change is watched for."""
-    if part is None:
+    if shown is None:
         return _NO_EDGE
-    pair = part.statement.total
+    part, pair = shown.part, shown.statement.total
     words = f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"
     if verdict is Verdict.INCONCLUSIVE:
         return f"{words}, needs at least {plan.min_samples:,}, and some on stable"
@@ -106,18 +120,18 @@ def _against(part: Part, pair: Pair) -> str:
         return "none on the canary"
     canary = share(pair.canary_bad / pair.canary_requests)
     if part.ceiling:
-        return f"{canary} against at most {share(part.statement.question.lines.rollback.offset)}"
+        return f"{canary} against at most {share(part.question.lines.rollback.offset)}"
     if not pair.stable_requests:
         return f"{canary}, and no requests on stable to compare with"
     return f"{canary} against {share(pair.stable_bad / pair.stable_requests)} on stable"
 
 
-def _missing(judged: Judged, part: Part, plan: Plan) -> str:
-    if isinstance(judged.metric, Latency) and part.edge == -inf:
+def _missing(judged: Judged, shown: Shown, plan: Plan) -> str:
+    if isinstance(judged.metric, Latency) and shown.part.edge == -inf:
         return "no histogram edge is as short as slowerThan, so it cannot be found good"
     short = plan.min_samples - judged.requests.canary_requests
     nats = log(plan.promote_needed) - log(max(1e-300, judged.promote_evidence))
-    more = statement.needed_requests(part.statement, nats) if nats > 0 else None
+    more = statement.needed_requests(shown.statement, nats) if nats > 0 else None
     estimate = max(short, more or 0)
     sentence = f"evidence that it is good enough {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})"
     return f"{sentence}, about {_rounded(estimate):,} more requests" if estimate > 0 else sentence

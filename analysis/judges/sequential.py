@@ -8,8 +8,10 @@ asked of each metric by itself.
 from dataclasses import dataclass, replace
 
 from analysis.judges import emergency, parts, sentences
-from analysis.judges.emergency import Emergency
+from analysis.judges.emergency import Emergency, Past
+from analysis.judges.ledger import Steps
 from analysis.judges.parts import Judged
+from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import Pair
 from analysis.spec import ErrorRate, Plan
@@ -54,48 +56,57 @@ def begin(plan: Plan) -> Sequential:
     return Sequential(plan, metrics, Emergency() if has_errors else None)
 
 
-def step(judge: Sequential, view: View) -> Sequential:
+def step(judge: Sequential, view: View) -> Steps["Sequential"]:
     """One tick."""
     if judge.bad:
         return judge
     judge = _restart(judge, view)
     watch = judge.emergency
     if watch is not None and view.judged:
-        errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).parts[0].statement
-        base = errors.past.share(errors.question.expected)
-        watch = emergency.step(watch, view.errors, line=errors.question.lines.rollback, base=base, phi=errors.past.phi)
-    stepped = tuple([parts.step(judged, view, needed=judge.plan.nats) for judged in judge.metrics])
-    judge = Sequential(judge.plan, stepped, watch, judge.steps, judge.copies)
+        errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).statement(0)
+        watch = emergency.step(watch, view.errors, lambda: _past(errors))
+    asked = [parts.ask(judged, view, needed=judge.plan.nats) for judged in judge.metrics]
+    answers = yield [ask for _, ask in asked]
+    told = [parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)]
+    judge = Sequential(judge.plan, tuple(told), watch, judge.steps, judge.copies)
     return replace(judge, bad=True) if judge.evidence >= judge.plan.needed else judge
 
 
+def _past(errors: Statement) -> Past:
+    return Past(errors.question.lines.rollback, errors.share, errors.phi)
+
+
 def _restart(judge: Sequential, view: View) -> Sequential:
+    if view.steps == judge.steps and view.copies == judge.copies:
+        return judge
     metrics, step_changed = judge.metrics, view.steps > judge.steps
     for number in range(judge.copies + 1, view.copies + 1):
         metrics = tuple([parts.restart(judged, number, step_changed=step_changed) for judged in metrics])
     return Sequential(judge.plan, metrics, judge.emergency, view.steps, view.copies)
 
 
-def findings(judge: Sequential) -> tuple[Finding, ...]:
-    """What each metric says."""
+def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
+    """What each metric says; without sentences and shares where they are not to be `said`."""
     contributions = judge.shares
     most = max(contributions)
     return tuple(
-        _finding(judge, judged, share, guilty=judge.bad and share == most)
+        _finding(judge, judged, share, guilty=judge.bad and share == most, said=said)
         for judged, share in zip(judge.metrics, contributions, strict=True)
     )
 
 
-def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool) -> Finding:
+def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, said: bool) -> Finding:
     plan = judge.plan
     evidence = judge.evidence if guilty else share
-    enough = judged.requests.canary_requests >= plan.min_samples
+    promote_evidence = judged.promote_evidence
     if guilty:
         verdict = Verdict.BAD
-    elif enough and judged.promote_evidence >= plan.promote_needed and judged.evidence < DOUBT:
-        verdict = Verdict.GOOD
-    else:
+    elif promote_evidence < plan.promote_needed or judged.evidence >= DOUBT:
         verdict = Verdict.INCONCLUSIVE
+    else:
+        verdict = Verdict.GOOD if judged.requests.canary_requests >= plan.min_samples else Verdict.INCONCLUSIVE
+    if not said:
+        return Finding(metric=judged.metric.name, verdict=verdict, message="")
     shown = sentences.shown_part(judged, verdict)
     pair = sentences.shown_pair(shown, verdict) if shown else Pair()
     return Finding(
@@ -106,7 +117,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool) -
         stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
         evidence=evidence,
         needed=plan.needed,
-        promote_evidence=judged.promote_evidence,
+        promote_evidence=promote_evidence,
         promote_needed=plan.promote_needed,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,

@@ -8,18 +8,21 @@ one number holds them together: starting a copy adds its weight. The weight of c
 """
 
 from collections.abc import Iterable
-from math import exp, log1p
 from typing import NamedTuple
 
+import numpy as np
+
 from analysis.judges import halfplane
+from analysis.judges.dispersion import Flags, Numbers
 from analysis.judges.halfplane import Bet
-from analysis.samples import Count
 
 RESERVE = 0.10
 """The weight of all copies that start later."""
-_NEUTRAL = Bet(0.0, 0.0, 0.0, 0.0)
-_MOST = 1e290
+MOST = 1e290
 """Wealth above this is cut off, which only makes evidence smaller."""
+_STEEPEST = 40.0
+"""No cap is higher, so that no product with wealth is too large for a float; real ones lie near 4."""
+_NEUTRAL = Bet(0.0, 0.0, 0.0, 0.0)
 
 
 class Wealth(NamedTuple):
@@ -39,16 +42,16 @@ def begin(weights: Iterable[float], *, reserve: float = 0.0) -> Wealth:
     return Wealth(tuple([(1 - reserve) * weight for weight in weights]), reserve)
 
 
+def copy_weight(number: int) -> float:
+    """The weight of the copy with this number, from 1 on: RESERVE/(number·(number+1)), together RESERVE."""
+    return RESERVE / (number * (number + 1))
+
+
 def restart(wealth: Wealth, number: int) -> Wealth:
-    """Start the copy with this number, from 1 on. Its weight is RESERVE/(number·(number+1)): together RESERVE."""
-    share = RESERVE / (number * (number + 1))
+    """Start the copy with this number."""
+    share = copy_weight(number)
     part = share / len(wealth.parts)
     return Wealth(tuple([old + part for old in wealth.parts]), wealth.reserve - share)
-
-
-def renew(wealth: Wealth, weights: Iterable[float]) -> Wealth:
-    """What an alternative has lost comes back, without reserve: before each tick this makes the product a CUSUM."""
-    return Wealth(tuple([max(old, weight) for old, weight in zip(wealth.parts, weights, strict=True)]))
 
 
 class Bets(NamedTuple):
@@ -57,10 +60,6 @@ class Bets(NamedTuple):
     each: tuple[Bet, ...] = ()
     steepest: float = 0.0
 
-    def fit(self, lever: float) -> bool:
-        """Whether all bets may be used at this n_leader/n_follower."""
-        return self.steepest * lever < halfplane.FULLEST
-
 
 def place(bets: Iterable[Bet | None], lever: float) -> Bets:
     """The bets for ticks with about this lever; one that cannot be placed neither wins nor loses."""
@@ -68,20 +67,23 @@ def place(bets: Iterable[Bet | None], lever: float) -> Bets:
     return Bets(tuple(each), max(placed.fall for placed in each))
 
 
-def play(wealth: Wealth, bets: Bets, leader: Count, follower: Count, *, phi: float, cap: float) -> Wealth:
+def fit(steepest: Numbers, lever: Numbers) -> Flags:
+    """Which bets may be used at this n_leader/n_follower, by their largest `fall`."""
+    fitting: Flags = steepest * lever < halfplane.FULLEST
+    return fitting
+
+
+def play(parts: Numbers, bets: Numbers, leader: Numbers, follower: Numbers, *, phi: Numbers, cap: Numbers) -> Numbers:
     """One tick: each alternative's wealth times min(s^(1/φ), e^cap). Both changes keep E[s] ≤ 1.
 
-    The bets must fit the lever, leader.requests/follower.requests. See `halfplane.Bet` for the two arms' parts.
+    Axes: `parts` (alternative, statement), `bets` (number of the bet, alternative, statement), `leader` and `follower`
+    (requests and bad ones, statement); see `halfplane.Bet` for the two arms' parts. Both have requests, and the bets
+    fit the lever, leader's requests over follower's.
     """
-    lever, temper, most = leader.requests / follower.requests, 1 / phi, exp(cap)
-    hits, misses = leader.bad * temper, (leader.requests - leader.bad) * temper
-    goods, bads = (follower.requests - follower.bad) * temper, follower.bad * temper
-    parts = []
-    for old, (hit, miss, rise, fall) in zip(wealth.parts, bets.each, strict=True):
-        log_s = hits * hit + misses * miss + goods * log1p(-fall * lever)
-        if bads:
-            log_s += bads * log1p(rise * lever)
-        parts.append(old * (most if log_s >= cap else exp(log_s)))
-    if max(parts) > _MOST:
-        parts = [min(part, _MOST) for part in parts]
-    return Wealth(tuple(parts), wealth.reserve)
+    hit, miss, rise, fall = bets
+    lever, temper = leader[0] / follower[0], 1 / phi
+    log_s = leader[1] * temper * hit + (leader[0] - leader[1]) * temper * miss
+    log_s += (follower[0] - follower[1]) * temper * np.log1p(-fall * lever)
+    log_s += follower[1] * temper * np.log1p(rise * lever)
+    paid: Numbers = np.minimum(parts * np.exp(np.minimum(log_s, np.minimum(cap, _STEEPEST))), MOST)
+    return paid

@@ -177,14 +177,14 @@ def _step(family: Family, view: View, terms: Terms) -> Family:
     n_canary, n_stable = sum(canary.values()), sum(stable.values())
     if not n_canary or not n_stable:
         return family
-    phi = dispersion.estimate((_QUIET,), family.noise)
+    phi = float(dispersion.estimate(_QUIET, family.noise))
     gains = [gain(own, family, canary, stable) for own in _OWN]
-    cap = terms.nats / dispersion.ticks_to_decide(phi)
+    cap = terms.nats / float(dispersion.ticks_to_decide(phi))
     noise, last = _noise(family, canary, stable)
     share = n_canary / n_stable
     return Family(
         family.what,
-        paid(family.wealth, gains, phi=dispersion.temper(phi), cap=cap),
+        paid(family.wealth, gains, phi=float(dispersion.temper(phi)), cap=cap),
         _plus(family.canary, canary),
         _plus(family.stable, stable),
         _plus(family.matched, {kind: share * count for kind, count in stable.items()}),

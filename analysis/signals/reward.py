@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from analysis.checks import Reward
 from analysis.judges import sentences, statement
-from analysis.judges.statement import Past, Question, Statement
+from analysis.judges.question import Question
+from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
 from analysis.signals.terms import DOUBT, Terms
@@ -38,7 +39,7 @@ class Rewards:
 def begin(metric: Reward, judged_from: int) -> Rewards:
     """The check before its first tick. What began before `judged_from` and the metric's delay is dropped."""
     lines = Lines(rollback=Line(1, metric.tolerance), promote=Line(1, 3 * metric.tolerance))
-    asked = statement.ask(Question(lines, _EXPECTED), Past())
+    asked = statement.ask(Question(lines, _EXPECTED))
     return Rewards(metric, judged_from + int(metric.delay.total_seconds()), asked)
 
 
@@ -48,20 +49,19 @@ def step(rewards: Rewards, view: View, terms: Terms) -> Rewards:
     if not (_possible(pair[0], pair[1]) and _possible(pair[2], pair[3])):
         return replace(rewards, outside=True)
     if not view.judged or view.at - view.seconds < rewards.judged_from:
-        past = statement.learn(rewards.statement.past, pair, Pair(), judged=False)
-        return replace(rewards, statement=rewards.statement._replace(past=past))
+        return replace(rewards, statement=statement.learn(rewards.statement, pair))
     stepped = statement.step(rewards.statement, pair, needed=terms.nats)
     return replace(rewards, statement=stepped, total=rewards.total.plus(pair))
 
 
 def restart(rewards: Rewards, number: int) -> Rewards:
     """Look for a loss that begins now, too."""
-    return replace(rewards, statement=statement.restart(rewards.statement, number, step_changed=False))
+    return replace(rewards, statement=statement.restart(rewards.statement, number))
 
 
 def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
     """What the check says. `canary` and `stable` are mean rewards as they were reported."""
-    pair, worse, better = rewards.total, rewards.statement.worse.evidence, rewards.statement.better.evidence
+    pair, worse, better = rewards.total, rewards.statement.worse, rewards.statement.better
     canary, stable = _mean(rewards, pair[0], pair[1]), _mean(rewards, pair[2], pair[3])
     verdict = Verdict.INCONCLUSIVE
     if bad:
@@ -113,7 +113,7 @@ def _sentence(rewards: Rewards, verdict: Verdict, canary: float | None, stable: 
     against += f" against {stable:.3g} on stable" if stable is not None else ", and none on stable to compare with"
     text = f"reward: {against}, {rewards.total.canary_requests:,} feedbacks"
     if verdict is Verdict.BAD:
-        odds = sentences.odds(rewards.statement.worse.evidence)
+        odds = sentences.odds(rewards.statement.worse)
         return f"{text}, evidence {odds} (needs {sentences.odds(terms.needed)})"
-    odds = f"{sentences.odds(rewards.statement.better.evidence)} (needs {sentences.odds(terms.promote_needed)})"
+    odds = f"{sentences.odds(rewards.statement.better)} (needs {sentences.odds(terms.promote_needed)})"
     return f"{text}, {'good enough, evidence' if verdict is Verdict.GOOD else 'evidence that it is good enough'} {odds}"

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from analysis.checks import OutlierRate, ShadowAgreement
 from analysis.judges import sentences, statement
-from analysis.judges.statement import Past, Question, Statement
+from analysis.judges.question import Question
+from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
 from analysis.signals.terms import DOUBT, Terms
@@ -43,12 +44,12 @@ class Shares:
     @property
     def evidence(self) -> float:
         """That the shares are not as they should be, how many to one."""
-        return sum([side.weight * side.statement.worse.evidence for side in self.sides])
+        return sum([side.weight * side.statement.worse for side in self.sides])
 
     @property
     def promote_evidence(self) -> float:
         """That they are, how many to one: the least of all questions."""
-        return min([side.statement.better.evidence for side in self.sides])
+        return min([side.statement.better for side in self.sides])
 
 
 def begin(metric: OutlierRate | ShadowAgreement) -> Shares:
@@ -70,9 +71,7 @@ def step(shares: Shares, view: View, terms: Terms) -> Shares:
 
 def restart(shares: Shares, number: int) -> Shares:
     """Look for a difference that begins now, too."""
-    sides = [
-        side._replace(statement=statement.restart(side.statement, number, step_changed=False)) for side in shares.sides
-    ]
+    sides = [side._replace(statement=statement.restart(side.statement, number)) for side in shares.sides]
     return replace(shares, sides=tuple(sides))
 
 
@@ -115,7 +114,7 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
 
 
 def _side(lines: Lines, *, swapped: bool = False, ceiling: bool = False) -> Side:
-    return Side(1.0, swapped, ceiling, statement.ask(Question(lines, _EXPECTED, alternatives=6), Past()))
+    return Side(1.0, swapped, ceiling, statement.ask(Question(lines, _EXPECTED, alternatives=6)))
 
 
 def _weighted(sides: list[Side]) -> tuple[Side, ...]:
@@ -129,7 +128,7 @@ def _ceiling(most: float) -> Lines:
 def _step(side: Side, pair: Pair, view: View, terms: Terms) -> Statement:
     asked = Pair(pair[2], pair[3], pair[0], pair[1]) if side.swapped else pair
     if not view.judged:
-        return side.statement._replace(past=statement.learn(side.statement.past, asked, Pair(), judged=False))
+        return statement.learn(side.statement, asked)
     return statement.step(side.statement, asked, needed=terms.nats)
 
 

@@ -33,7 +33,7 @@ class Signal:
             case Split() as state:
                 return state.wealth.evidence
             case Rewards() as state:
-                return state.statement.worse.evidence
+                return state.statement.worse
             case state:
                 return state.evidence
 

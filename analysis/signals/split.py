@@ -52,13 +52,13 @@ def step(split: Split, view: View, terms: Terms) -> Split:
         return replace(split, noise=split.noise._replace(last=Pair()))
     same = share == split.share
     noise = split.noise if same else split.noise._replace(last=Pair())
-    phi = dispersion.estimate((_QUIET,), noise)
+    phi = float(dispersion.estimate(_QUIET, noise))
     gains = [canary * hit + stable * miss for hit, miss in bets(share, split.metric.tolerance)]
-    cap = terms.nats / dispersion.ticks_to_decide(phi)
+    cap = terms.nats / float(dispersion.ticks_to_decide(phi))
     return Split(
         split.metric,
-        paid(split.wealth, gains, phi=dispersion.temper(phi), cap=cap),
-        dispersion.observe(noise, Pair(1, canary, 1, stable)),
+        paid(split.wealth, gains, phi=float(dispersion.temper(phi)), cap=cap),
+        dispersion.observed(noise, Pair(1, canary, 1, stable)),
         share,
         canary + (split.canary if same else 0),
         canary + stable + (split.requests if same else 0),

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import session
-from analysis.judges import statement, wealth
+from analysis.judges import ledger, statement
+from analysis.judges.ledger import Ask
 from analysis.judges.parts import EXPECTED_ERRORS
-from analysis.judges.statement import Past, Question
-from analysis.judges.wealth import Wealth
+from analysis.judges.question import Question
+from analysis.judges.statement import SIZE, Statement
 from analysis.samples import ArmTick, Count, Pair, Tick
 from analysis.spec import ERROR_LINES, RUN_LENGTH, Arm, Comparison, ErrorRate, Line, Lines, Plan
 from analysis.verdict import Verdict
@@ -28,29 +29,35 @@ WATCH = Plan(judge="change", warmup=timedelta(0), metrics=(ErrorRate(),))
 def test_it_is_never_more_than_all_products_that_begin_at_some_tick(factors) -> None:
     held, since_each = 1.0, []
     for factor in factors:
-        held = wealth.renew(Wealth((held,)), [1.0]).parts[0] * factor
+        held = max(held, 1.0) * factor
         since_each = [product * factor for product in [*since_each, 1.0]]
         assert held <= sum(since_each) * (1 + 1e-12)
 
 
-def test_what_was_lost_before_a_change_comes_back() -> None:
-    assert wealth.renew(Wealth((0.001, 0.9), 0.25), [0.5, 0.5]) == Wealth((0.5, 0.9))
+def test_what_was_lost_before_a_change_comes_back_and_no_copy_waits() -> None:
+    asked = statement.ask(Question(ERROR_LINES, EXPECTED_ERRORS))
+    for _ in range(60):
+        asked = statement.step(asked, Pair(100, 0, 900, 9), needed=15.0)
+    assert asked.worse < 0.5
+    nothing = Pair(0, 0, 900, 9)
+    assert statement.step(asked, nothing, needed=15.0).worse == asked.worse
+    assert statement.step(asked, nothing, needed=15.0, renewed=True).worse == pytest.approx(1)
 
 
 def test_on_the_line_itself_false_alarms_are_as_far_apart_as_promised() -> None:
     line, needed, most = Line(1.3, 0.002), 60.0, 600
     question = Question(Lines(rollback=line, promote=line), EXPECTED_ERRORS)
-
-    def run_length(seed: int) -> int:
-        rng, asked = random.Random(seed), statement.ask(question, Past())
-        for number in range(1, most + 1):
-            pair = Pair(100, binomial(rng, 100, line.at(0.02)), 200, binomial(rng, 200, 0.02))
-            asked = statement.step(statement.renew(asked), pair, needed=1200.0)
-            if asked.worse.evidence >= needed:
-                return number
-        return most
-
-    assert statistics.mean(run_length(seed) for seed in range(60)) >= needed
+    runs = 60
+    chances = [random.Random(seed) for seed in range(runs)]
+    rows, questions = b"".join([ledger.begin(question)] * runs), (question,) * runs
+    lengths: dict[int, int] = {}
+    for number in range(1, most + 1):
+        pairs = [Pair(100, binomial(rng, 100, line.at(0.02)), 200, binomial(rng, 200, 0.02)) for rng in chances]
+        (rows,) = ledger.answer([Ask(rows, pairs, (), questions, judged=True, needed=1200.0, renewed=True)])
+        for run in range(runs):
+            if Statement(question, rows[run * SIZE : (run + 1) * SIZE]).worse >= needed:
+                lengths.setdefault(run, number)
+    assert statistics.mean(lengths.get(run, most) for run in range(runs)) >= needed
 
 
 def watched(scenario: Scenario, seed: int, *, ticks: int, plan: Plan = WATCH) -> int | None:

@@ -2,15 +2,14 @@
 
 from math import comb, log
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analysis.judges import halfplane, wealth
 from analysis.judges.halfplane import Bet
-from analysis.judges.statement import Question, place
-from analysis.judges.wealth import Bets, Wealth
-from analysis.samples import Count
+from analysis.judges.question import Question, place
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line, Lines
 
 LINES = (Line(1, 0), Line(1.1, 0.0005), Line(1.5, 0.005), Line(1.25, 0.01), Line(2, 0.1), Line(0, 0.02))
@@ -26,15 +25,13 @@ def chance(requests: int, share: float) -> list[float]:
 def expected(
     bet: Bet, sizes: tuple[int, int], shares: tuple[float, float], *, leads: str, phi=1.0, cap=NO_CAP
 ) -> float:
-    """E[s] when canary and stable have these sizes and these true shares."""
-    total = 0.0
-    for canary_bad, canary_chance in enumerate(chance(sizes[0], shares[0])):
-        for stable_bad, stable_chance in enumerate(chance(sizes[1], shares[1])):
-            arms = Count(sizes[0], canary_bad), Count(sizes[1], stable_bad)
-            leader, follower = arms if leads == "canary" else arms[::-1]
-            s = wealth.play(Wealth((1.0,)), Bets((bet,), bet.fall), leader, follower, phi=phi, cap=cap).evidence
-            total += canary_chance * stable_chance * s
-    return total
+    """E[s] when canary and stable have these sizes and these true shares, over all outcomes."""
+    outcomes = np.indices((sizes[0] + 1, sizes[1] + 1), dtype=float).reshape(2, -1)
+    chances = np.outer(chance(sizes[0], shares[0]), chance(sizes[1], shares[1])).ravel()
+    arms = [np.array([np.full(len(chances), size), bad]) for size, bad in zip(sizes, outcomes, strict=True)]
+    leader, follower = arms if leads == "canary" else arms[::-1]
+    paid = wealth.play(np.ones((1, len(chances))), np.array(bet).reshape(4, 1, 1), leader, follower, phi=phi, cap=cap)
+    return float(chances @ paid[0])
 
 
 def null(line: Line, side: str) -> list[tuple[float, float]]:

@@ -193,7 +193,7 @@ def test_mirrored_copies_are_judged_by_the_orchestrators():
 def test_a_gateway_that_was_missed_counts_nothing_twice():
     state = run(arm(100, 1, gateway=True), arm(1000, 10, gateway=True), ticks=5, begun=learned())
     missed = run(arm(100, 1), arm(1000, 10), ticks=3, begun=state)
-    assert judged(missed).metrics[0].parts[0].statement.total == judged(state).metrics[0].parts[0].statement.total
+    assert judged(missed).metrics[0].statement(0).total == judged(state).metrics[0].statement(0).total
 
 
 def test_a_ceiling_of_ones_own_is_judged_beside_the_comparison():

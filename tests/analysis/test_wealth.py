@@ -4,10 +4,12 @@ import random
 
 import pytest
 
-from analysis.judges import dispersion, statement, wealth
+from analysis.judges import dispersion, ledger, statement, wealth
 from analysis.judges.dispersion import Dispersion
+from analysis.judges.ledger import Ask
 from analysis.judges.parts import EXPECTED_ERRORS
-from analysis.judges.statement import Past, Question
+from analysis.judges.question import Question
+from analysis.judges.statement import SIZE, Statement
 from analysis.samples import Pair
 from analysis.spec import ERROR_LINES, Line, Lines, Plan
 from bench.chance import binomial, poisson
@@ -27,15 +29,17 @@ def ticks(seed: int, *, canary: float, stable: float, each: int, share: float, c
     return found
 
 
-def crossed(pairs: list[Pair], lines: Lines, *, needed: float) -> tuple[bool, bool]:
-    """Whether the evidence ever reached 20:1, on the rollback side and on the promote side."""
-    asked = statement.ask(Question(lines, EXPECTED_ERRORS), Past())
-    worse = better = False
-    for pair in pairs:
-        asked = statement.step(asked, pair, needed=needed)
-        worse |= asked.worse.evidence >= 20
-        better |= asked.better.evidence >= 20
-    return worse, better
+def crossed(runs: list[list[Pair]], lines: Lines, *, needed: float) -> list[tuple[bool, bool]]:
+    """Of each run: whether the evidence ever reached 20:1, on the rollback side and on the promote side."""
+    questions = (Question(lines, EXPECTED_ERRORS),) * len(runs)
+    rows = b"".join([ledger.begin(question) for question in questions])
+    found = [(False, False)] * len(runs)
+    for pairs in zip(*runs, strict=True):
+        (rows,) = ledger.answer([Ask(rows, pairs, (), questions, judged=True, needed=needed)])
+        for number, (worse, better) in enumerate(found):
+            asked = Statement(questions[0], rows[number * SIZE : (number + 1) * SIZE])
+            found[number] = (worse or asked.worse >= 20, better or asked.better >= 20)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -47,17 +51,16 @@ def test_on_the_line_itself_looking_at_every_tick_errs_no_more_often_than_promis
     pairs = [
         ticks(seed, canary=line.at(stable), stable=stable, each=each, share=share, count=60) for seed in range(runs)
     ]
-    wrong = [crossed(one, Lines(rollback=line, promote=line), needed=NO_CAP) for one in pairs]
+    wrong = crossed(pairs, Lines(rollback=line, promote=line), needed=NO_CAP)
     # 5 % promised; 3.5 standard deviations of 250 draws are 4.8 %.
     assert sum(worse for worse, _ in wrong) <= runs * 0.098
     assert sum(better for _, better in wrong) <= runs * 0.098
 
 
 def test_a_worse_canary_is_found_and_an_equal_one_is_found_good():
-    bad = crossed(ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=60), ERROR_LINES, needed=NEEDED)
-    good = crossed(ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120), ERROR_LINES, needed=NEEDED)
-    assert bad == (True, False)
-    assert good == (False, True)
+    worse = ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=120)
+    equal = ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120)
+    assert crossed([worse, equal], ERROR_LINES, needed=NEEDED) == [(True, False), (False, True)]
 
 
 def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
@@ -65,14 +68,14 @@ def test_a_copy_that_starts_at_a_step_change_finds_a_late_regression_earlier():
     after = ticks(4, canary=0.02, stable=0.01, each=1000, share=0.1, count=200)
 
     def delay(*, restart: bool) -> int:
-        asked = statement.ask(Question(ERROR_LINES, EXPECTED_ERRORS), Past())
+        asked = statement.ask(Question(ERROR_LINES, EXPECTED_ERRORS))
         for pair in before:
             asked = statement.step(asked, pair, needed=NEEDED)
         if restart:
-            asked = statement.restart(asked, 1, step_changed=True)
+            asked = statement.restart(asked, 1)
         for number, pair in enumerate(after):
             asked = statement.step(asked, pair, needed=NEEDED)
-            if asked.worse.evidence >= 100:
+            if asked.worse >= 100:
                 return number
         return len(after)
 
@@ -99,10 +102,10 @@ def test_the_noise_is_learned_whatever_the_difference_between_the_arms(noise):
                 rng.gammavariate(mean * size / (noise - 1), (noise - 1) / size)
                 for mean, size in ((0.05, 400), (0.02, 2000))
             ]
-        seen = dispersion.observe(
+        seen = dispersion.observed(
             seen, Pair(400, binomial(rng, 400, min(1, shares[0])), 2000, binomial(rng, 2000, min(1, shares[1])))
         )
-    estimate = dispersion.estimate((Dispersion(),), seen)
+    estimate = dispersion.estimate(Dispersion(), seen)
     assert noise * 0.8 < estimate < noise * 1.5
 
 
@@ -111,11 +114,11 @@ def test_a_common_incident_is_not_noise():
     seen = Dispersion()
     for number in range(300):
         factor = 10 if number % 20 < 4 else 1
-        seen = dispersion.observe(
+        seen = dispersion.observed(
             seen, Pair(300, binomial(rng, 300, 0.01 * factor), 900, binomial(rng, 900, 0.01 * factor))
         )
-    assert dispersion.estimate((Dispersion(),), seen) < 1.35
+    assert dispersion.estimate(Dispersion(), seen) < 1.35
 
 
 def test_before_anything_is_known_the_noise_is_taken_as_large():
-    assert dispersion.estimate((Dispersion(),), Dispersion()) == pytest.approx(1.5 * (1 + 6**-0.5))
+    assert dispersion.estimate(Dispersion(), Dispersion()) == pytest.approx(1.5 * (1 + 6**-0.5))
