@@ -24,6 +24,13 @@ from controller.api.structural import Extras, Rule, exactly_one, structural
 MAX_CRD_BYTES = 200_000
 """kubectl keeps what it applied as JSON in an annotation, and all annotations together have 262,144 bytes."""
 
+
+def _unchanged(name: str) -> str:
+    """Return a rule's part: a field that may be absent stays as it was."""
+    there = f"has(self.{name})"
+    return f"{there} == has(oldSelf.{name}) && (!{there} || self.{name} == oldSelf.{name})"
+
+
 _LIVE = "self.predictors.filter(p, !has(p.shadow) || !p.shadow)"
 
 EXTRAS = Extras(
@@ -134,6 +141,16 @@ EXTRAS = Extras(
         "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
         "Argument": (
             Rule("!(has(self.value) && has(self.valueFrom))", "an argument has value or valueFrom, not both"),
+        ),
+        "AnalysisRunSpec": (
+            Rule(
+                " && ".join(_unchanged(name) for name in ("metrics", "args", "dryRun", "measurementRetention")),
+                "a run is frozen: only terminate and ttlStrategy may change; make another run",
+            ),
+            Rule(
+                "!has(oldSelf.terminate) || !oldSelf.terminate || (has(self.terminate) && self.terminate)",
+                "a run that was told to end does not go on; make another run",
+            ),
         ),
         "AnalysisTemplateSpec": (
             Rule(

@@ -4,7 +4,7 @@ from typing import Any, assert_never
 
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.kube.errors import ConflictError
+from controller.kube.errors import ConflictError, InvalidError, NotFoundError
 from controller.rollout import actions
 from controller.rollout.actions import Action, RunAction, TrafficAction
 
@@ -64,9 +64,8 @@ async def _run(cluster: Cluster, namespace: str, action: RunAction) -> None:
     match action:
         case actions.CreateRun():
             await _create(cluster, _copy(action.object))
-        case actions.StopRun(run, uid):
-            ends = {"metadata": {"uid": uid}, "spec": {"terminate": True}}
-            await cluster.merge_patch(resources.ANALYSIS_RUN, namespace, run, ends)
+        case actions.StopRun():
+            await _stop(cluster, namespace, action)
         case actions.DeleteRun(run, uid):
             await cluster.delete(resources.ANALYSIS_RUN, namespace, run, uid=uid or None)
         case _:
@@ -78,6 +77,24 @@ async def _create(cluster: Cluster, run: dict[str, Any]) -> None:
         await cluster.create(resources.ANALYSIS_RUN, run)
     except ConflictError as error:
         if error.reason != "AlreadyExists":
+            raise
+        meta = run["metadata"]
+        live = await cluster.client.get(resources.ANALYSIS_RUN, meta["namespace"], meta["name"])
+        if resources.owned_by(live) != resources.owned_by(run):
+            said = f"AnalysisRun {meta['name']} is not this rollout's: delete it"
+            raise InvalidError(409, "AlreadyExists", said, about=error.about) from None
+
+
+async def _stop(cluster: Cluster, namespace: str, action: actions.StopRun) -> None:
+    """Tell a run to end; one that is gone, or another of its name, needs no end."""
+    ends = {"metadata": {"uid": action.uid}, "spec": {"terminate": True}}
+    try:
+        await cluster.merge_patch(resources.ANALYSIS_RUN, namespace, action.name, ends)
+    except NotFoundError:
+        return
+    except (ConflictError, InvalidError):
+        live = await cluster.client.get(resources.ANALYSIS_RUN, namespace, action.name)
+        if live["metadata"]["uid"] == action.uid:
             raise
 
 
