@@ -32,8 +32,8 @@ browser:
 test: browser check ## all checks and all tests
 	$(BIN)/pytest e2e
 
-check: setup system lint ## ruff, mypy, import-linter and the tests
-	$(BIN)/pytest tests
+check: setup system lint ## ruff, mypy, import-linter and the tests (WORKERS=1 for one process)
+	$(BIN)/pytest tests -n $(or $(WORKERS),$(shell nproc)) --dist loadfile
 
 lint: setup ## ruff, mypy --strict, import-linter, codespell
 	$(BIN)/ruff check .
