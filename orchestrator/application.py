@@ -74,7 +74,7 @@ class Application:
         house = self._house(chance)
         self.load = house.load
         self.doors = Doors(house)
-        self.server = Server(self.doors, Limits(body_bytes=settings.max_body))
+        self.server = Server(self.doors, Limits(body_bytes=settings.max_body), self.doors.flows)
         self.rpc_doors = self._rpc_doors(house, chance)
         services = self._codec.grpc.services
         self.rpc = RpcServer(self.rpc_doors, self.rpc_doors.ready, services, settings.max_message)
@@ -88,19 +88,21 @@ class Application:
             cors += b"Access-Control-Allow-Headers: %b\r\n" % settings.allowed_headers.encode()
         probe = Probe(called, self._calls.hosts, self._status if settings.full_health_checks else None)
         seldon = codec.rest.name == "seldon"
+        routing = graph.routes if settings.routing is None else settings.routing
+        passing = None if routing or wanted is not None else self._calls.passing
         return House(
             deployment=settings.deployment,
             namespace=settings.namespace,
             graph=graph,
             codec=codec,
-            engine=Engine(graph, codec, self._calls, chance.random, self.bandits),
+            engine=Engine(graph, codec, self._calls, chance.random, self.bandits, passing=passing),
             metrics=self.metrics,
             about=About(settings.deployment, graph, codec, self._calls, probe),
             load=Load(settings.max_requests),
             identity=uuids(chance),
             documents=documents(settings.namespace, settings.deployment) if seldon else Documents({}),
             prometheus_path=settings.prometheus_path,
-            routing=graph.routes if settings.routing is None else settings.routing,
+            routing=routing,
             request_timeout=settings.request_timeout,
             cors=cors,
             tell=Teller(),
@@ -166,18 +168,22 @@ class Calls:
         self._pools: dict[tuple[str, int], Pool] = {}
         self._channels: dict[tuple[str, int], Channel] = {}
         self._breakers: dict[tuple[str, int], Breaker] = {}
-        self._made: dict[tuple[str, str, Form], NodeCall] = {}
+        self._made: dict[tuple[str, str, Form, bool], NodeCall] = {}
 
-    def __call__(self, node: Node, verb: str, form: Form) -> NodeCall:
+    def passing(self, node: Node, verb: str, form: Form) -> NodeCall:
+        """The same call; a long answer to it is given when its body is still on its way."""
+        return self(node, verb, form, flows=True)
+
+    def __call__(self, node: Node, verb: str, form: Form, *, flows: bool = False) -> NodeCall:
         """The call of a verb to a node: in that form, if the node serves it."""
         if form is Form.PROTO and not node.grpc_port:
             form = Form.JSON
         elif form is Form.JSON and not node.port:
             form = Form.PROTO
-        made = self._made.get((node.name, verb, form))
+        made = self._made.get((node.name, verb, form, flows))
         if made is None:
-            make = self._rest if form is Form.JSON else self._grpc
-            made = self._made[node.name, verb, form] = self._guarded(make(node, verb), node, verb)
+            call = self._rest(node, verb, flows=flows) if form is Form.JSON else self._grpc(node, verb)
+            made = self._made[node.name, verb, form, flows] = self._guarded(call, node, verb)
         return made
 
     def _guarded(self, call: NodeCall, node: Node, verb: str) -> NodeCall:
@@ -191,7 +197,7 @@ class Calls:
         retries = 0 if verb == "send-feedback" else settings.node_retries
         return Guarded(call, node.name, breaker, retries, perf_counter)
 
-    def _rest(self, node: Node, verb: str) -> NodeCall:
+    def _rest(self, node: Node, verb: str, *, flows: bool) -> NodeCall:
         address = (node.host, node.port)
         pool = self._pools.get(address)
         if pool is None:
@@ -208,6 +214,7 @@ class Calls:
             authority=f"{node.host}:{node.port}",
             within=self._settings.node_timeout or inf,
             again=verb != "send-feedback",
+            flows=flows,
         )
 
     def _grpc(self, node: Node, verb: str) -> NodeCall:

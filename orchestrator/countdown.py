@@ -33,6 +33,12 @@ class Countdown:
         """Do not expire; the next `start` may use the loop's timer that is still there."""
         self._deadline = inf
 
+    def pause(self) -> float:
+        """Stop, and give the seconds that were left: `start` with them goes on. `inf` when it was not running."""
+        left = self._deadline - self._loop.time()
+        self._deadline = inf
+        return left
+
     def close(self) -> None:
         """Give the loop's timer back. The countdown can be started again."""
         self._deadline = self._fires = inf

@@ -41,6 +41,7 @@ class Engine:
         bandits: the routers that learn, by the names of their nodes.
         form: of the door that the requests come through. Nodes that serve both forms are called in it.
         verb: what models are asked for.
+        passing: makes the calls whose long answers may flow, since nobody looks at them; None when somebody does.
     """
 
     def __init__(
@@ -52,13 +53,14 @@ class Engine:
         bandits: Mapping[str, Bandit],
         form: Form = Form.JSON,
         verb: str = "predict",
+        passing: Caller | None = None,
     ) -> None:
         self._codec = codec
         self._draw = draw
         self._bandits = bandits
         self._form = form
         self._steps: dict[str, Step] = {}
-        self._root = self._prepared(graph.root, call, verb)
+        self._root = self._prepared(graph.root, call, verb, passing)
         self._all_speak = form is Form.JSON and not any(_others(step, form) for step in self._steps.values())
 
     def predict(self, payload: Payload, context: Context, node: str = "") -> Coroutine[Any, Any, Payload]:
@@ -71,6 +73,11 @@ class Engine:
         """
         walk = self._walk(self._steps[node] if node else self._root, payload, context, first=True)
         return walk if self._all_speak else self._answered(walk)
+
+    def flows(self, node: str) -> bool:
+        """Whether a request to the graph, or to a node of it, goes to one node over REST and nobody looks at it."""
+        down = (self._steps.get(node) or self._root).down
+        return self._form is Form.JSON and down is not None and down.form is Form.JSON
 
     async def _answered(self, walk: Coroutine[Any, Any, Payload]) -> Payload:
         return self._codec.answer(await walk, self._form)
@@ -137,18 +144,25 @@ class Engine:
             answer = await step.feedback(self._codec.feedback(payload, step.feedback.form), context)
         return answer
 
-    def _prepared(self, node: Node, call: Caller, verb: str) -> Step:
+    def _prepared(self, node: Node, call: Caller, verb: str, passing: Caller | None) -> Step:
         methods, form = node.methods, self._form
         down = verb if Method.PREDICT in methods else "transform-input"
         feedback = self._codec.rest.sends_feedback and Method.SEND_FEEDBACK in methods
+        # What this node, and what is below it, answers as the last: nobody looks at that on its way to the client.
+        last = call if passing is None else passing
+        joins = Method.AGGREGATE in methods
+        alone = Method.TRANSFORM_OUTPUT not in methods and not joins and len(node.children) == 1
+        below = passing if alone and node.built_in is None else None
+        joined = call if Method.TRANSFORM_OUTPUT in methods else last
+        ends = call if node.children or Method.TRANSFORM_OUTPUT in methods else last
         step = self._steps[node.name] = Step(
             node=node,
-            down=call(node, down, form) if methods & {Method.PREDICT, Method.TRANSFORM_INPUT} else None,
+            down=ends(node, down, form) if methods & {Method.PREDICT, Method.TRANSFORM_INPUT} else None,
             route=call(node, "route", form) if Method.ROUTE in methods and node.children else None,
-            aggregate=call(node, "aggregate", form) if Method.AGGREGATE in methods else None,
-            up=call(node, "transform-output", form) if Method.TRANSFORM_OUTPUT in methods else None,
+            aggregate=joined(node, "aggregate", form) if joins else None,
+            up=last(node, "transform-output", form) if Method.TRANSFORM_OUTPUT in methods else None,
             feedback=call(node, "send-feedback", form) if feedback else None,
-            children=tuple(self._prepared(child, call, verb) for child in node.children),
+            children=tuple(self._prepared(child, call, verb, below) for child in node.children),
         )
         return step
 

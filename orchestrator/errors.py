@@ -38,6 +38,21 @@ class BadPayloadError(OrchestratorError):
     reason = "BAD_PAYLOAD"
 
 
+class CutShortError(OrchestratorError):
+    """A body that was already on its way to a node did not come whole.
+
+    Args:
+        status: what its client is told: 400, 408 or 413.
+        info: why.
+    """
+
+    reason = "BODY_CUT_SHORT"
+
+    def __init__(self, status: int, info: str) -> None:
+        super().__init__(info)
+        self.status = status
+
+
 class BadRouteError(OrchestratorError):
     """A router's answer names no child."""
 

@@ -97,7 +97,7 @@ class Guarded:
                     self._breaker.answered()
                     raise
                 self._breaker.failed(self._clock())
-                if error.reason != _AWAY or left <= 0:
+                if error.reason != _AWAY or left <= 0 or not _again(payload):
                     raise
                 left -= 1
                 continue
@@ -106,3 +106,8 @@ class Guarded:
                     self._breaker.left()
             self._breaker.answered()
             return answer
+
+
+def _again(payload: Payload | None) -> bool:
+    """Whether the payload can be sent once more: of one that flows not too much may have been taken."""
+    return payload is None or payload.flow is None or payload.flow.rewind()

@@ -1,6 +1,7 @@
 """Calls to a graph node: the request's head, the measure of it, and what counts as an answer."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Protocol
@@ -9,6 +10,7 @@ from orchestrator.clients.connection import Reply
 from orchestrator.clients.context import Context
 from orchestrator.clients.pool import Pool
 from orchestrator.errors import DeadlineError, NodeError
+from orchestrator.flow import Flow
 from orchestrator.protocols.payload import Form, Payload
 from orchestrator.telemetry.metrics import Codes
 
@@ -46,10 +48,11 @@ def seconds_left(context: Context, within: float, now: float) -> float:
 class Call:
     """One kind of call to one node over REST, such as POST /predict.
 
-    `path` gives the path for another model's name than the node's own, which is the empty one.
+    `path` gives the path for another model's name than the node's own, which is the empty one. With `flows` a long
+    answer is given when its body is still on its way.
     """
 
-    __slots__ = ("_again", "_codes", "_opening", "_path", "_pool", "_start", "_within")
+    __slots__ = ("_again", "_codes", "_flows", "_opening", "_path", "_pool", "_start", "_within")
 
     form = Form.JSON
 
@@ -63,6 +66,7 @@ class Call:
         authority: str,
         within: float = inf,
         again: bool = True,
+        flows: bool = False,
     ) -> None:
         self._pool = pool
         self._codes = codes
@@ -71,6 +75,7 @@ class Call:
         self._start = self._line("")
         self._within = within
         self._again = again
+        self._flows = flows
 
     def _line(self, model: str) -> bytes:
         method, authority = self._opening
@@ -87,23 +92,36 @@ class Call:
         begun = perf_counter()
         within = seconds_left(context, self._within, begun)
         start = self._line(context.model) if context.model else self._start
+        flow = None
         if payload is None:
             head, body = b"%b%b\r\n" % (start, context.headers), b""
         else:
-            body = payload.body
-            head = b"%b%bContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n" % (
+            body, flow = payload.body, payload.flow
+            head = b"%b%bContent-Type: %b\r\n%b%b\r\n" % (
                 start,
                 context.headers,
                 payload.content_type,
                 b"Content-Encoding: %b\r\n" % payload.encoding if payload.encoding else b"",
-                len(body),
+                b"Content-Length: %d\r\n" % len(body) if flow is None else _framing(flow),
             )
-        code = NO_CODE
+        code, answer = NO_CODE, None
         try:
-            reply = await self._pool.request(head, body, within=within, again=self._again)
-            code = reply.status
+            reply = await self._pool.request(head, body, within=within, again=self._again, flow=flow, flows=self._flows)
+            code, answer = reply.status, reply.payload.flow
         finally:
-            self._codes.observe(code, perf_counter() - begun)
-        if code != 200:
+            if answer is None:
+                self._codes.observe(code, perf_counter() - begun)
+        if answer is not None:
+            answer.when_ended(partial(self._ended, begun))
+        elif code != 200:
             raise NodeStatusError(reply)
         return reply.payload
+
+    def _ended(self, begun: float, error: Exception | None) -> None:
+        self._codes.observe(NO_CODE if isinstance(error, NodeError) else 200, perf_counter() - begun)
+
+
+def _framing(flow: Flow) -> bytes:
+    if flow.length is None:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % flow.length

@@ -7,6 +7,7 @@ from math import inf
 from orchestrator.clients.connection import Connection, Reply, StaleError
 from orchestrator.clients.hosts import Hosts
 from orchestrator.errors import NodeTimeoutError, NodeUnreachableError
+from orchestrator.flow import Flow
 
 _CONNECT_SECONDS = 5.0
 
@@ -24,12 +25,23 @@ class Pool:
         self._open = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
 
-    async def request(self, head: bytes, body: bytes, *, within: float = inf, again: bool = False) -> Reply:
+    async def request(
+        self,
+        head: bytes,
+        body: bytes,
+        *,
+        within: float = inf,
+        again: bool = False,
+        flow: Flow | None = None,
+        flows: bool = False,
+    ) -> Reply:
         """Send a request and wait for its answer.
 
         Args:
             head: request line and headers, with the empty line.
             body: what follows.
+            flow: what follows, instead of `body`.
+            flows: a long answer may be given when its body is still on its way.
             within: seconds, from here to the answer's last byte.
             again: the request may be sent twice, should a kept connection be closed before a byte came back.
 
@@ -38,16 +50,20 @@ class Pool:
         """
         connection = self._take() or await self._wait(within)
         try:
-            return await connection.send(head, body, within)
+            if flow is not None:
+                return await connection.send_flow(head, flow, within, flows=flows)
+            return await connection.send(head, body, within, flows=flows)
         except StaleError:
-            if not again:
+            if not again or (flow is not None and not flow.rewind()):
                 raise
         except asyncio.CancelledError:
             connection.abort()
             raise
         connection = await self._wait(within, fresh=True)
         try:
-            return await connection.send(head, body, within)
+            if flow is not None:
+                return await connection.send_flow(head, flow, within, flows=flows)
+            return await connection.send(head, body, within, flows=flows)
         except asyncio.CancelledError:
             connection.abort()
             raise

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import ClassVar
 
 from orchestrator.errors import BadPayloadError
+from orchestrator.flow import Flow
 
 JSON = b"application/json"
 PROTOBUF = b"application/x-protobuf"
@@ -25,9 +26,12 @@ class Kind(Enum):
 
 
 class Payload:
-    """A body with what is needed to hand it on: its type and how it is compressed (`Content-Encoding`)."""
+    """A body with what is needed to hand it on: its type and how it is compressed (`Content-Encoding`).
 
-    __slots__ = ("body", "content_type", "encoding")
+    A long body that nobody looks at has a `flow` instead of bytes.
+    """
+
+    __slots__ = ("body", "content_type", "encoding", "flow")
 
     form: ClassVar[Form] = Form.JSON
 
@@ -35,6 +39,7 @@ class Payload:
         self.body = body
         self.content_type = content_type
         self.encoding = encoding
+        self.flow: Flow | None = None
 
     def plain(self, limit: int = 256 * 1024 * 1024) -> bytes:
         """The body without its compression.

@@ -76,6 +76,27 @@ def escaped(body: bytes) -> bytes:
     return body
 
 
+class Escaping:
+    """`escaped` for a body that comes in pieces: a character may be split between two."""
+
+    def __init__(self) -> None:
+        self._split = b""
+
+    def __call__(self, piece: bytes) -> bytes:
+        """The next piece."""
+        if self._split:
+            piece, self._split = self._split + piece, b""
+        for end in (b"\xe2", b"\xe2\x80"):
+            if piece.endswith(end):
+                piece, self._split = piece[: -len(end)], end
+        return escaped(piece)
+
+    def rest(self) -> bytes:
+        """What was kept back, at the end."""
+        rest, self._split = self._split, b""
+        return rest
+
+
 def route(body: bytes) -> int:
     """The route in a router's reply: the first number of its data, however it is put; -1 where data has another form.
 

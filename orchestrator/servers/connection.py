@@ -2,73 +2,30 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, cast
-
-import httptools
-import orjson
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from orchestrator.countdown import Countdown
-from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Request, Response, head
+from orchestrator.servers.pouring import poured
+from orchestrator.servers.reading import Owner, Reading, refusal
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Request], Response | Coroutine[Any, Any, Response]]
-
 _JOIN_BELOW = 64 * 1024  # smaller bodies are copied behind their head: one write is cheaper than two
 _WATERMARK = 256 * 1024  # bytes that we keep for a client that reads slowly before we stop working for it
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-_NOTABLE = frozenset({b"content-length", b"connection", b"expect"})
 
 
-class Owner(Protocol):
-    """What a connection asks of its server."""
+class Connection(Reading):
+    """Hands requests to the handler, one at a time, and answers them in their order."""
 
-    handler: Handler
-    limits: Limits
-    draining: bool
-    connections: set["Connection"]
-
-    def discard(self, connection: "Connection") -> None:
-        """Forget a connection that is gone."""
-
-
-def refusal(status: int, info: str) -> Response:
-    """An answer to what is no request: the connection ends with it."""
-    body = orjson.dumps({"status": {"code": status, "info": info, "status": "FAILURE"}})
-    return Response(status, body, close=True)
-
-
-class Connection(asyncio.Protocol):
-    """Reads requests one after the other; what is sent ahead waits, bounded, until its turn."""
-
-    __slots__ = (
-        "_begun", "_body", "_body_size", "_countdown", "_downgraded", "_full", "_head_done", "_lingering", "_loop",
-        "_owner", "_parser", "_queue", "_reading", "_refused", "_request", "_task", "_transport", "_unseen", "_working",
-    )  # fmt: skip
+    __slots__ = ("_task", "_writable")
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
-        self._owner = owner
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
+        super().__init__(owner, loop)
         self._countdown = Countdown(loop, self._expired)
-        self._parser = httptools.HttpRequestParser(self)
-        self._request = Request()
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._unseen = 0  # bytes that the parser has taken since it last reported something
-        self._begun = False  # a request's first byte was seen
-        self._head_done = False  # and its headers
-        self._downgraded = False  # the head was read by an earlier parser, which left for an upgrade
-        self._refused = False  # nothing more is read
-        self._lingering = False  # nothing more is written
-        self._working = False  # a request is with the handler
-        self._full = False  # the client does not read its answers
-        self._reading = True
-        self._queue: deque[Request | Response] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None  # what waits for the client to read
 
     # ------------------------------------------------------------ the transport's side
 
@@ -84,6 +41,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._queue.clear()
         self._countdown.close()
+        if self._flow is not None:
+            self._flow.fail(ConnectionResetError("the client left in the middle of its request"))
         if self._task is not None:
             self._task.cancel()
         self._owner.discard(self)
@@ -96,143 +55,13 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._full = False
-        if not self._lingering:
+        if self._writable is not None:
+            self._countdown.stop()
+            if not self._writable.done():
+                self._writable.set_result(None)
+        elif not self._lingering:
             self._wait()
             self._next()
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser; refuse what it cannot read and what is too long."""
-        if self._refused:
-            return
-        begun = self._begun
-        self._unseen += len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"not an HTTP/1.1 request: {error}")
-            return
-        if self._unseen > self._owner.limits.head_bytes:
-            self._refuse_head()
-        elif not self._working and self._begun and (self._head_done or not begun):
-            self._wait()  # in the middle of a head, further bytes buy no further time
-
-    def _feed(self, data: bytes | memoryview) -> None:
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = memoryview(data)[upgrade.args[0] :]
-                self._downgrade()
-            else:
-                return
-
-    def _downgrade(self) -> None:
-        """Stay with HTTP/1.1, as RFC 9110 (7.8) lets us; the parser gave the body up, so that a fresh one reads it."""
-        if self._parser.get_method() == b"CONNECT":
-            self._refuse(405, "this is no proxy: CONNECT is not served")
-            return
-        self._downgraded = True
-        self._parser = httptools.HttpRequestParser(self)
-        framing = b"".join([b"%b: %b\r\n" % item for item in self._request.headers if item[0] in _FRAMING])
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
-
-    # ------------------------------------------------------------ the parser's side
-
-    def on_message_begin(self) -> None:
-        """A request's first byte."""
-        self._begun = True
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the request's target."""
-        if not self._downgraded:
-            self._request.path += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header. Trailers are dropped."""
-        if self._head_done:
-            return
-        name = name.lower()
-        self._request.headers.append((name, value))
-        if name in _NOTABLE:
-            self._note(name, value)
-
-    def _note(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            if int(value) > self._owner.limits.body_bytes:
-                self._refuse_body()
-        elif name == b"connection":
-            self._request.asks_keep_alive = value.lower() == b"keep-alive"
-        elif value.lower() == b"100-continue" and not self._refused and not self._working and self._transport:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_headers_complete(self) -> None:
-        """All but the body is here."""
-        long = self._unseen > self._owner.limits.head_bytes  # the head, or what came with it
-        self._unseen = 0
-        if self._head_done:
-            return
-        self._head_done = True
-        request = self._request
-        if long and request.head_size() > self._owner.limits.head_bytes:
-            self._refuse_head()
-        request.method = self._parser.get_method()
-        request.keep_alive = self._parser.should_keep_alive()
-        if b"?" in request.path:
-            request.path, _, request.query = request.path.partition(b"?")
-
-    def on_chunk_header(self) -> None:
-        """The parser has done with a chunk's size and extensions."""
-        self._unseen = 0
-
-    def on_body(self, piece: bytes) -> None:
-        """A piece of the body."""
-        self._unseen = 0
-        if self._refused:
-            return
-        self._body_size += len(piece)
-        if self._body_size > self._owner.limits.body_bytes:
-            self._refuse_body()
-        else:
-            self._body.append(piece)
-
-    def on_message_complete(self) -> None:
-        """A whole request: its turn, or wait for it."""
-        self._unseen = 0
-        if self._refused or (not self._downgraded and self._parser.should_upgrade()):
-            return
-        request, body = self._request, self._body
-        if body:
-            request.body = body[0] if len(body) == 1 else b"".join(body)
-            self._body, self._body_size = [], 0
-        self._request = Request()
-        self._begun = self._head_done = self._downgraded = False
-        if self._working or self._full or self._queue:
-            self._enqueue(request)
-        else:
-            self._start(request)
-
-    # ------------------------------------------------------------ refusing
-
-    def _refuse_head(self) -> None:
-        self._refuse(431, f"more than {self._owner.limits.head_bytes} bytes of request line, headers or framing")
-
-    def _refuse_body(self) -> None:
-        self._refuse(413, f"a body of more than {self._owner.limits.body_bytes} bytes")
-
-    def _refuse(self, status: int, info: str) -> None:
-        """Read nothing more; say why when the requests before it are answered."""
-        if self._refused:
-            return
-        self._refused = True
-        self._body.clear()
-        self._enqueue(refusal(status, info))
-        self._next()
-
-    def _enqueue(self, item: Request | Response) -> None:
-        self._queue.append(item)
-        if self._reading and len(self._queue) >= self._owner.limits.pipelined and self._transport is not None:
-            self._reading = False
-            self._transport.pause_reading()
 
     # ------------------------------------------------------------ the handler's side
 
@@ -271,21 +100,60 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("the handler of %r failed", request.path)
             answer = refusal(500, "internal error")
+        if answer.flow is not None:
+            await self._pour(request, answer)
+            return
         self._task = None
         self._answer(request, answer)
+
+    async def _pour(self, request: Request, response: Response) -> None:
+        """Send a body that flows. One that ends too early ends the connection, so that its client can tell."""
+        transport = self._transport
+        if transport is None:
+            raise asyncio.CancelledError
+        old = self._parser.get_http_version() == "1.0"
+        # The node may answer before it has read all of the request, which then goes on beside the answer.
+        whole = self._flow is None
+        keep_alive = whole and not old and self._keeps(request, response)
+        if await poured(transport, response, self._drained, keep_alive=keep_alive, old=old):
+            self._task = None
+            self._working = False
+            self._after(transport, keep_alive=self._keeps(request, response) and keep_alive)
+        else:
+            transport.abort()
+
+    async def _drained(self) -> None:
+        """Wait for a client that reads slowly."""
+        while self._full:
+            self._writable = self._loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
+
+    def _keeps(self, request: Request, response: Response) -> bool:
+        if self._flow is not None:  # answered before its body was here: what still comes is no request
+            flow, self._flow, self._outright = self._flow, None, 0
+            self._refused = True
+            flow.drop()
+            return False
+        return request.keep_alive and not response.close and not self._owner.draining
 
     def _answer(self, request: Request, response: Response) -> None:
         self._working = False
         transport = self._transport
         if transport is None:
             return
-        keep_alive = request.keep_alive and not response.close and not self._owner.draining
+        keep_alive = self._keeps(request, response)
         start = head(response, keep_alive=keep_alive, said=request.asks_keep_alive)
         body = response.body if request.method != b"HEAD" else b""
         if len(body) < _JOIN_BELOW:
             transport.write(start + body)
         else:
             transport.writelines((start, body))
+        self._after(transport, keep_alive=keep_alive)
+
+    def _after(self, transport: asyncio.Transport, *, keep_alive: bool) -> None:
         if not keep_alive:
             self._leave(transport)
         elif not self._full:

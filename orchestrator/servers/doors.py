@@ -134,6 +134,16 @@ class Doors:
             return found[1](request)
         return self._other_method(request, found[0])
 
+    def flows(self, request: Request) -> bool:
+        """Whether a request may be handed over before its body is whole: nobody here will look at that."""
+        if request.method != b"POST":
+            return False
+        found = self._doors.get(request.path)
+        if found is not None:
+            return found[1] == self._predict and self._house.engine.flows("")
+        addressed = self._house.codec.rest.addressed(request.path.decode("latin-1"))
+        return addressed is not None and addressed[0] == "predict" and self._house.engine.flows(addressed[1])
+
     def _elsewhere(self, request: Request) -> Answer:
         found = self._house.codec.rest.addressed(request.path.decode("latin-1"))
         if found is None:
@@ -172,13 +182,18 @@ class Doors:
         code = CLIENT_LEFT
         puid = request.header(b"seldon-puid") or self._house.identity()
         payload = Payload(request.body, request.header(b"content-type") or JSON, request.header(b"content-encoding"))
+        payload.flow = request.flow
         headers = request.headers
         if self._house.drop:
             headers = [item for item in headers if item[0] not in self._house.drop]
         context = Context(handed_on(headers, puid), begun + self._house.request_timeout)
+        flows = False
         try:
             response = self._response(request, 200, await serve(payload, context), puid)
             code = 200
+            if response.flow is not None:
+                flows = True
+                response.sent = partial(self._sent, codes, begun)
         except NodeStatusError as error:
             code = error.status
             response = self._response(request, code, error.reply.payload, puid)
@@ -187,9 +202,16 @@ class Doors:
             self._house.tell(error, puid)
             response = self._failure(request, code, str(error), error.reason, puid)
         finally:
-            self._load.in_flight -= 1
-            codes.observe(code, perf_counter() - begun)
+            if not flows:
+                self._load.in_flight -= 1
+                codes.observe(code, perf_counter() - begun)
         return response
+
+    def _sent(self, codes: Codes, begun: float, failure: BaseException | None) -> None:
+        """An answer that flowed has ended: well, by its client's leaving, or by its node's."""
+        self._load.in_flight -= 1
+        code = 200 if failure is None else 500 if isinstance(failure, OrchestratorError) else CLIENT_LEFT
+        codes.observe(code, perf_counter() - begun)
 
     def _busy(self, request: Request, codes: Codes) -> Response:
         self._load.refused += 1
@@ -271,7 +293,12 @@ class Doors:
             body = seldon.escaped(body)
         if request.header(b"ce-specversion"):
             headers += self._cloud_event(request, puid)
-        return Response(status, body, payload.content_type or JSON, headers=headers)
+        response = Response(status, body, payload.content_type or JSON, headers=headers)
+        if payload.flow is not None:
+            response.flow = payload.flow
+            if not payload.encoding and payload.content_type != b"application/octet-stream":
+                response.change = seldon.Escaping()
+        return response
 
     def _cloud_event(self, request: Request, puid: bytes) -> bytes:
         house = self._house

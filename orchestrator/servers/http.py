@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 
-from orchestrator.servers.connection import Connection, Handler
+from orchestrator.servers.connection import Connection
 from orchestrator.servers.limits import Limits
+from orchestrator.servers.message import Request
+from orchestrator.servers.reading import Handler
 
 log = logging.getLogger(__name__)
 
@@ -15,11 +18,15 @@ _LINGER = 0.5  # seconds an idle connection stays open in a drain: a request may
 class Server:
     """Listens on one address and hands whole requests to `handler`.
 
-    The handler gives a response, or a coroutine of one that is cancelled when its client leaves.
+    The handler gives a response, or a coroutine of one that is cancelled when its client leaves. It gets requests with
+    long bodies before these are whole, if `streams` says of them that it can do with that.
     """
 
-    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+    def __init__(
+        self, handler: Handler, limits: Limits | None = None, streams: Callable[[Request], bool] = lambda _: False
+    ) -> None:
         self.handler = handler
+        self.streams = streams
         self.limits = limits or Limits()
         self.draining = False
         self.connections: set[Connection] = set()

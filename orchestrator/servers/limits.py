@@ -15,6 +15,7 @@ class Limits:
 
     head_bytes: int = 64 * 1024  # request line and headers; also the framing between two pieces of a chunked body
     body_bytes: int = 256 * 1024 * 1024
+    flow_above: int = 256 * 1024  # longer bodies are handed on piece by piece where nobody has to look at them
     head_seconds: float = 10.0  # from a request's first byte to the end of its headers
     body_seconds: float = 30.0  # between two pieces of a body
     idle_seconds: float = 65.0  # between requests; above the 60 s after which the mesh gives its connections up

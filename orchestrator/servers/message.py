@@ -1,7 +1,10 @@
 """A request as it came in, and what is answered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Protocol
+
+from orchestrator.flow import Flow
 
 _REASONS: Mapping[int, bytes] = MappingProxyType(
     {
@@ -28,9 +31,11 @@ TEXT = b"text/plain; charset=utf-8"
 
 
 class Request:
-    """One whole request. Header names are lower case, in the order they came, and may repeat."""
+    """One whole request, or one whose body is a `flow`. Header names are lower case, in the order they came, and may
+    repeat.
+    """
 
-    __slots__ = ("_index", "asks_keep_alive", "body", "headers", "keep_alive", "method", "path", "query")
+    __slots__ = ("_index", "asks_keep_alive", "body", "flow", "headers", "keep_alive", "method", "path", "query")
 
     def __init__(self) -> None:
         self.method = b""
@@ -39,6 +44,7 @@ class Request:
         self.headers: list[tuple[bytes, bytes]] = []
         self._index: dict[bytes, bytes] | None = None
         self.body = b""
+        self.flow: Flow | None = None
         self.keep_alive = True
         self.asks_keep_alive = False  # an HTTP/1.0 client that asks for it must be told
 
@@ -53,10 +59,24 @@ class Request:
         return len(self.path) + sum([len(name) + len(value) + 4 for name, value in self.headers])
 
 
-class Response:
-    """What is answered. `headers` are whole lines, each with its line end."""
+class Change(Protocol):
+    """Something that is done to a body piece by piece."""
 
-    __slots__ = ("body", "close", "content_type", "headers", "status")
+    def __call__(self, piece: bytes) -> bytes:
+        """The next piece, changed."""
+
+    def rest(self) -> bytes:
+        """What was kept back, at the end."""
+
+
+class Response:
+    """What is answered. `headers` are whole lines, each with its line end.
+
+    With a `flow` the body comes from there, and each piece goes through `change` if there is one. `sent` is told at the
+    end what it ended with, which is nothing when all of it went out.
+    """
+
+    __slots__ = ("body", "change", "close", "content_type", "flow", "headers", "sent", "status")
 
     def __init__(
         self, status: int, body: bytes = b"", content_type: bytes = JSON, *, headers: bytes = b"", close: bool = False
@@ -66,6 +86,9 @@ class Response:
         self.content_type = content_type
         self.headers = headers
         self.close = close
+        self.flow: Flow | None = None
+        self.change: Change | None = None
+        self.sent: Callable[[BaseException | None], None] | None = None
 
 
 _heads: dict[tuple[int, bytes], bytes] = {}
@@ -90,4 +113,14 @@ def head(response: Response, *, keep_alive: bool, said: bool = False) -> bytes:
         if len(_heads) < _HEADS_KEPT:
             _heads[key] = start
     end = b"\r\n" if keep_alive and not said else _CONNECTION[keep_alive]
+    if response.flow is not None:
+        return b"%b%b%b%b" % (start, framing(response), response.headers, end)
     return b"%bContent-Length: %d\r\n%b%b" % (start, len(response.body), response.headers, end)
+
+
+def framing(response: Response) -> bytes:
+    """How the client will know the end of a body that flows: by its length, if that is known and stays."""
+    flow = response.flow
+    if flow is None or flow.length is None or response.change is not None:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % flow.length

@@ -106,6 +106,8 @@ class Wire:
     async def close(self) -> None:
         """Close what is open."""
         for writer in self._open:
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()  # what nobody reads would never be sent
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

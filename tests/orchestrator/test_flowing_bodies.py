@@ -1,0 +1,506 @@
+"""Long bodies that nobody looks at are handed on piece by piece, both ways, as fast as the slower side reads."""
+
+import asyncio
+import base64
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.clients.hosts import Hosts
+from orchestrator.clients.pool import Pool
+from orchestrator.flow import WINDOW, Flow
+from orchestrator.protocols.seldon import Escaping, escaped
+from orchestrator.servers.message import Response
+
+MIB = 1 << 20
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+PATH = b"/api/v1.0/predictions"
+LONG = random.Random(7).randbytes(3 * MIB)
+SIZE = 64 * MIB
+
+
+def head(*lines: bytes) -> bytes:
+    return b"\r\n".join([b"POST %b HTTP/1.1" % PATH, b"Host: x", *lines, b"", b""])
+
+
+def chunked(data: bytes, size: int) -> bytes:
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    return b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]) + b"0\r\n\r\n"
+
+
+async def node_head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+async def unchunked(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
+
+
+async def forever(reader, writer):
+    await asyncio.Event().wait()
+
+
+async def dead_end(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the connection ends, however it does."""
+    found = b""
+    with contextlib.suppress(ConnectionError):
+        while data := await asyncio.wait_for(reader.read(1 << 16), 10):
+            found += data
+    return found
+
+
+def count(code: int) -> str:
+    name = 'seldon_api_executor_server_requests_seconds_count{deployment_name="iris",predictor_name="main",'
+    return f'{name}predictor_version="v1",service="predictions",method="post",code="{code}"}}'
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_long_request_comes_as_it_was_and_the_connection_serves_the_next(node, orchestrate, make_unit, framing):
+    seen = await node(lambda request: Response(200, hashlib.sha256(request.body).hexdigest().encode()))
+    running = await orchestrate(make_unit("m", seen.port))
+    reader, writer = await running.wire.connect()
+    digest = hashlib.sha256(LONG).hexdigest().encode()
+
+    for _ in range(3):
+        if framing == "length":
+            writer.write(head(b"Content-Length: %d" % len(LONG)) + LONG)
+        else:
+            writer.write(head(b"Transfer-Encoding: chunked") + chunked(LONG, 70_000))
+        writer.write(head(b"Content-Length: 5") + b"small")
+        assert (await reader.readuntil(digest)).startswith(b"HTTP/1.1 200 OK")
+        await reader.readuntil(hashlib.sha256(b"small").hexdigest().encode())
+
+    assert len(seen.requests) == 6
+
+
+async def test_the_node_reads_a_request_before_the_client_has_sent_it_all(raw_node, orchestrate, make_unit):
+    begun = asyncio.Event()
+
+    async def script(reader, writer):
+        await node_head(reader)
+        await reader.readexactly(MIB)
+        begun.set()
+        await reader.readexactly(2 * MIB)
+        writer.write(OK)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: %d" % len(LONG)) + LONG[:MIB])
+    await asyncio.wait_for(begun.wait(), 5)
+    writer.write(LONG[MIB:])
+
+    assert (await asyncio.wait_for(reader.readuntil(b"{}"), 5)).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "end"])
+async def test_the_client_reads_an_answer_before_the_node_has_sent_it_all(raw_node, orchestrate, make_unit, framing):
+    release = asyncio.Event()
+    lines = {"length": b"Content-Length: %d\r\n" % len(LONG), "chunks": b"Transfer-Encoding: chunked\r\n", "end": b""}
+
+    async def script(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n%b\r\n" % lines[framing])
+        for part in (LONG[:MIB], LONG[MIB:]):
+            writer.write(chunked(part, 100_000)[:-5] if framing == "chunks" else part)
+            await release.wait()
+        writer.write(b"0\r\n\r\n" if framing == "chunks" else b"")
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: 0"))
+    start = await reader.readuntil(b"\r\n\r\n")
+    if framing == "length":
+        assert b"Content-Length: %d\r\n" % len(LONG) in start
+        assert await asyncio.wait_for(reader.readexactly(MIB // 2), 5) == LONG[: MIB // 2]
+        release.set()
+        body = LONG[: MIB // 2] + await reader.readexactly(len(LONG) - MIB // 2)
+    else:
+        size = int(await reader.readline(), 16)
+        body = (await reader.readexactly(size + 2))[:-2]
+        assert not release.is_set()
+        release.set()
+        body += await unchunked(reader)
+
+    assert body == LONG
+    writer.write(head(b"Content-Length: 0"))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_an_http_1_0_client_gets_a_long_answer_up_to_the_end_of_the_connection(node, orchestrate, make_unit):
+    page = b'{"strData":"%b"}' % (b"<p>" * MIB)
+    running = await orchestrate(make_unit("m", (await node(lambda _: Response(200, page))).port))
+    reader, writer = await running.wire.connect()
+
+    writer.write(b"POST %b HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n" % PATH)
+    answer = await asyncio.wait_for(reader.read(), 10)
+
+    start, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding" not in start
+    assert json.loads(body) == json.loads(page)
+    assert b"<" not in body
+
+
+@given(st.text(alphabet="a<>&\u2028\u2029€", max_size=60), st.data())
+def test_escaping_piece_by_piece_is_escaping(text, data):
+    body, change, found = text.encode(), Escaping(), b""
+    while body:
+        at = data.draw(st.integers(1, len(body)))
+        found += change(body[:at])
+        body = body[at:]
+
+    assert found + change.rest() == escaped(text.encode())
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, WINDOW)), max_size=12), st.integers(0, 12), st.integers(0, 2**32)
+)
+async def test_a_flow_keeps_order_pauses_above_its_window_and_rewinds_within_it(acts, again, seed):
+    paused: list[bool] = []
+    flow = Flow(None, pause=lambda: paused.append(True), resume=lambda: paused.append(False))
+    sent, taken = b"", b""
+    for at, (feed, size) in enumerate(acts):
+        if feed:
+            piece = random.Random(seed + at).randbytes(size)
+            sent += piece
+            flow.feed(piece)
+        elif not flow.waits:
+            taken += b"".join(await flow.take())
+        assert (bool(paused) and paused[-1]) is (len(sent) - len(taken) > WINDOW)
+        if at == again:
+            could = flow.rewind()
+            assert could is (len(taken) <= WINDOW)
+            taken = b"" if could else taken
+            if could and len(sent) > WINDOW:
+                return  # what was paused for is back
+    flow.end()
+    while pieces := await flow.take():
+        taken += b"".join(pieces)
+
+    assert taken == sent
+
+
+async def test_a_node_that_does_not_read_holds_the_client_up(raw_node, orchestrate, make_unit, until):
+    running = await orchestrate(make_unit("m", await raw_node(forever)))
+    _, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: %d" % SIZE))
+    sent, still = 0, 0
+
+    while still < 40 and sent < SIZE:  # until nothing goes out any more
+        if writer.transport.get_write_buffer_size() < MIB:
+            writer.write(bytes(MIB))
+            sent, still = sent + MIB, 0
+        still += 1
+        await asyncio.sleep(0.005)
+
+    assert sent < SIZE * 3 // 4  # the rest is what four sockets hold
+    (connection,) = running.application.server.connections
+    assert connection._flow._held <= WINDOW + 256_000
+
+
+async def test_a_client_that_does_not_read_holds_the_node_up(raw_node, orchestrate, make_unit):
+    sent = 0
+
+    async def script(reader, writer):
+        nonlocal sent
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % SIZE)
+        while sent < SIZE:
+            writer.write(bytes(MIB))
+            sent += MIB
+            await writer.drain()
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    reader._transport.pause_reading()
+    writer.write(head(b"Content-Length: 0"))
+    before, still = -1, 0
+    while still < 40:
+        still = still + 1 if sent == before else 0
+        before = sent
+        await asyncio.sleep(0.005)
+
+    assert 0 < sent < SIZE * 3 // 4
+    assert running.application.load.in_flight == 1
+
+
+@pytest.fixture
+async def memory_of():
+    """Start a whole orchestrator for a node; gives its port and the greatest memory that it has had, in bytes."""
+    started = []
+
+    async def start(graph, port):
+        predictor = base64.b64encode(json.dumps({"name": "p", "graph": graph}).encode()).decode()
+        line = f"-m orchestrator --sdep s --namespace n --predictor p --http_port {port} --grpc_port 0"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *line.split(),
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "ENGINE_PREDICTOR": predictor, "SELDON_PODINFO_PATH": "/nowhere"},
+        )
+        started.append(process)
+        for _ in range(400):
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            await asyncio.sleep(0.025)
+        status = Path(f"/proc/{process.pid}/status")
+        return lambda: int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
+
+    yield start
+    for process in started:
+        process.kill()
+        await process.wait()
+
+
+async def test_memory_does_not_grow_with_the_body(raw_node, memory_of, make_unit, free_ports, wire):
+    """Echoes a body through the program: what it ever needed is a small part of that."""
+
+    async def echo(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % SIZE)
+        left = SIZE
+        while left:
+            data = await reader.read(MIB)
+            left -= len(data)
+            writer.write(data)
+            await writer.drain()
+
+    (port,) = free_ports(1)
+    memory = await memory_of(make_unit("m", await raw_node(echo)), port)
+    reader, writer = await wire(port).connect()
+    before = memory()
+
+    async def send():
+        writer.write(head(b"Content-Length: %d" % SIZE))
+        for at in range(SIZE // MIB):
+            writer.write(bytes([at]) * MIB)
+            await writer.drain()
+
+    sending = asyncio.create_task(send())
+    await reader.readuntil(b"\r\n\r\n")
+    for at in range(SIZE // MIB):
+        assert await reader.readexactly(MIB) == bytes([at]) * MIB
+    await sending
+    writer.close()
+
+    assert (memory() - before) / SIZE < 0.2
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_ends_the_call(raw_node, orchestrate, make_unit, until):
+    seen = []
+
+    async def script(reader, writer):
+        await node_head(reader)
+        seen.append("begun")
+        await dead_end(reader)
+        seen.append("ended")
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    _, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: %d" % SIZE) + LONG)
+    await until(lambda: seen == ["begun"])
+    writer.close()
+
+    await until(lambda: seen == ["begun", "ended"] and running.application.load.in_flight == 0)
+    assert (await running.wire.metrics())[count(499)] == 1
+
+
+async def test_a_client_that_leaves_in_the_middle_of_the_answer_ends_the_call(raw_node, orchestrate, make_unit, until):
+    ended = asyncio.Event()
+
+    async def script(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + LONG)
+        await dead_end(reader)
+        ended.set()
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: 0"))
+    await reader.readexactly(MIB)
+    writer.close()
+
+    await asyncio.wait_for(ended.wait(), 5)
+    await until(lambda: running.application.load.in_flight == 0)
+    assert (await running.wire.metrics())[count(499)] == 1
+
+
+async def test_an_answer_that_ends_too_early_is_cut_off_and_counted_as_an_error(raw_node, orchestrate, make_unit):
+    async def script(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + LONG)
+        await writer.drain()
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: 0"))
+
+    answer = await dead_end(reader)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\n0\r\n\r\n" not in answer[-16:]  # no end of the chunks: the client can tell
+    metrics = await running.wire.metrics()
+    assert metrics[count(500)] == 1
+    calls = [value for name, value in metrics.items() if "client_requests_seconds_count" in name and 'code="0"' in name]
+    assert calls == [1]
+
+
+async def test_a_node_that_dies_in_the_middle_of_a_request_is_a_500_and_the_next_one_works(
+    raw_node, orchestrate, make_unit
+):
+    seen = []
+
+    async def script(reader, writer):
+        await node_head(reader)
+        seen.append(1)
+        if len(seen) == 1:
+            await reader.readexactly(MIB)
+            writer.transport.abort()
+        else:
+            await reader.readexactly(len(LONG))
+            writer.write(OK)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    request = head(b"Content-Length: %d" % len(LONG)) + LONG
+
+    first = await running.wire.send(request)
+    second = await running.wire.send(request)
+
+    assert (first.status, first.json()["status"]["reason"]) == (500, "NODE_UNREACHABLE")
+    assert second.status == 200
+
+
+async def test_a_node_may_refuse_a_request_before_it_has_read_it(raw_node, orchestrate, make_unit):
+    async def script(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmine")
+        await writer.drain()
+        await dead_end(reader)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: %d" % SIZE) + LONG)
+
+    answer = await dead_end(reader)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in answer
+    assert answer.endswith(b"\r\n\r\nmine")
+    assert running.application.load.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (head(b"Transfer-Encoding: chunked") + chunked(LONG, MIB), 413),
+        (head(b"Content-Length: %d" % len(LONG)), 413),
+        (head(b"Transfer-Encoding: chunked") + b"80000\r\n" + LONG[:0x80000] + b"\r\nno size\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"80000\r\n" + LONG[:0x80000], 408),
+        (head(b"Content-Length: %d" % MIB) + LONG[:0x80000], 408),
+    ],
+    ids=["too long in chunks", "too long", "broken chunk", "stops in chunks", "stops"],
+)
+async def test_a_body_that_goes_wrong_on_its_way_is_refused_and_the_node_left(
+    raw_node, orchestrate, make_unit, data, status, until
+):
+    calls, ends = [], []
+
+    async def script(reader, writer):
+        await node_head(reader)
+        calls.append(1)
+        await dead_end(reader)
+        ends.append(1)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)), max_body=2 * MIB)
+    server = running.application.server
+    server.limits = dataclasses.replace(server.limits, body_seconds=0.1)
+
+    answer = await running.wire.send(data)
+
+    assert answer.status == status
+    assert answer.headers["connection"] == "close"
+    await until(lambda: calls == ends and not running.application.load.in_flight)
+
+
+async def test_an_answer_that_flows_and_gets_too_long_is_cut_off(raw_node, orchestrate, make_unit, until):
+    async def script(reader, writer):
+        await node_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(LONG, MIB))
+        await dead_end(reader)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)), max_body=2 * MIB)
+    reader, writer = await running.wire.connect()
+    writer.write(head(b"Content-Length: 0"))
+
+    answer = await dead_end(reader)
+
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert (await running.wire.metrics())[count(500)] == 1
+
+
+async def test_a_kept_connection_that_is_closed_is_made_anew_for_a_body_that_flows(raw_node):
+    bodies = []
+
+    async def script(reader, writer):
+        await node_head(reader)
+        bodies.append(len(await reader.readexactly(len(LONG))))
+        writer.write(OK)
+        await node_head(reader)  # and goes away
+
+    pool = Pool("m", ("127.0.0.1", await raw_node(script)), Hosts(), limit=MIB)
+    start = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(LONG)
+
+    async def ask():
+        flow = Flow(len(LONG))
+        asking = asyncio.create_task(pool.request(start, b"", within=5, again=True, flow=flow))
+        flow.feed(LONG[:1000])
+        for at in range(1000, len(LONG), 50_000):
+            await asyncio.sleep(0.0005)
+            flow.feed(LONG[at : at + 50_000])
+        flow.end()
+        return await asking
+
+    replies = [await ask() for _ in range(3)]
+    pool.close()
+
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    assert bodies == [len(LONG)] * 3
+
+
+async def test_long_bodies_that_have_to_be_looked_at_are_whole(node, orchestrate, make_unit):
+    big = {"data": {"ndarray": [[1.0] * 200_000]}}
+    models = [make_unit(name, (await node()).port) for name in "ab"]
+    running = await orchestrate({"name": "c", "implementation": "AVERAGE_COMBINER", "children": models})
+
+    answer = await running.wire.predict(big)
+
+    assert answer.json()["data"]["ndarray"] == big["data"]["ndarray"]
+
+
+async def test_a_long_body_goes_through_a_chain(node, orchestrate, make_unit):
+    last = await node()
+    first = await node()
+    running = await orchestrate(make_unit("a", first.port, children=[make_unit("b", last.port)]))
+    body = json.dumps({"strData": "x" * MIB}).encode()
+    reader, writer = await running.wire.connect()
+
+    writer.write(head(b"Content-Length: %d" % len(body), b"Content-Type: application/json") + body)
+    await reader.readuntil(b"\r\n\r\n")
+
+    assert await unchunked(reader) == body
+    assert [len(one.requests[0].body) for one in (first, last)] == [len(body)] * 2
