@@ -71,6 +71,10 @@ class Api:
             found = self._kinds[resource.name] = self.store.kind(resource.api_version, resource.kind)
         return found
 
+    def serves(self, resource: Resource) -> bool:
+        """Whether the store knows a kind."""
+        return self.store.kinds.by_name(resource.api_version, resource.kind) is not None
+
     # reading
 
     def find(self, resource: Resource, name: str, namespace: str = NAMESPACE_NAME) -> Object | None:

@@ -118,7 +118,10 @@ class Process:
                     watch.resource, labels=watch.labels, optional=watch.optional, indexed=watch.indexed,
                     on_change=lambda change, room=room, watch=watch: self._changed(room, watch, change),
                 )  # fmt: skip
-                self.streams[self.api.kind(watch.resource).collection] = Stream(informer, watch.resource)
+                if self.api.serves(watch.resource) or not watch.optional:
+                    self.streams[self.api.kind(watch.resource).collection] = Stream(informer, watch.resource)
+                else:
+                    self._absent(informer)
             room.controller.start(lambda key, room=room: self.add(room, key))
         self.api.watchers.append(self._happened)
         for stream in self.streams.values():
@@ -126,6 +129,13 @@ class Process:
                 reflector.served = stream.resource
                 reflector.listed.set()
             self._list(stream)
+
+    @staticmethod
+    def _absent(informer: Informer) -> None:
+        """A kind that may be missing, and is."""
+        informer.replace((), version="", began=informer.begin(), namespace=None)
+        for reflector in informer._reflectors:
+            reflector.listed.set()
 
     def _list(self, stream: Stream) -> None:
         labels = stream.informer.labels
