@@ -57,6 +57,8 @@ class World:
     gateway_url: str
     faults: Faults | None
     """None on a real cluster: there nothing is killed."""
+    prometheus_url: str = ""
+    """Where Prometheus is; empty on a real cluster."""
     dashboard: str = ""
     """Where the dashboard is; empty on a real cluster."""
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -94,8 +96,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             done(controller.ready())
         at = cluster.addresses
         yield World(
-            at.kubeconfig, None, at.gateway_url, Faults(folder), local.dashboard_url(cluster), cluster.tokens, refusals
-        )
+            at.kubeconfig, None, at.gateway_url, Faults(folder), at.prometheus_url, local.dashboard_url(cluster),
+            cluster.tokens, refusals,
+        )  # fmt: skip
     finally:
         if controller is not None:
             done(controller.stop())

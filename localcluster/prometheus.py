@@ -52,6 +52,8 @@ class Settings:
 
     gateway_admin_port: int
     targets_file: str
+    programs_files: str
+    """Files of targets that are no pods: a glob."""
     scrape_seconds: float = 1.0
 
 
@@ -83,10 +85,29 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "file_sd_configs": [{"files": [settings.targets_file], "refresh_interval": "1s"}],
         "honor_labels": False,
     }
+    programs = {
+        "job_name": "programs",
+        "file_sd_configs": [{"files": [settings.programs_files], "refresh_interval": "1s"}],
+        "honor_labels": True,
+    }
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-        "scrape_configs": [gateway, pods],
+        "scrape_configs": [gateway, pods, programs],
     }
+
+
+def scrape_program(data_dir: Path, name: str, address: str, labels: Mapping[str, str]) -> None:
+    """Have a program of a local cluster scraped at `/metrics`; its own labels go before these.
+
+    Args:
+        data_dir: the local cluster's folder.
+        name: the program's, for the file.
+        address: host and port.
+        labels: what its series carry, such as namespace and pod.
+    """
+    folder = data_dir / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / f"program-{name}.json", orjson.dumps([{"targets": [address], "labels": dict(labels)}]))
 
 
 def pod_targets(pods: Iterable[Object]) -> list[dict[str, Any]]:
@@ -214,6 +235,7 @@ def _server(arguments: argparse.Namespace) -> tuple[Supervised, Path]:
     settings = Settings(
         gateway_admin_port=arguments.gateway_admin_port,
         targets_file=str(targets),
+        programs_files=str(folder / "program-*.json"),
         scrape_seconds=arguments.scrape_seconds,
     )
     config.write_text(yaml.safe_dump(configuration(settings), sort_keys=False), "utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from localcluster.cluster import LocalCluster, Options
 from localcluster.ports import free_ports
+from localcluster.prometheus import scrape_program
 from localcluster.state import Addresses
 from localcluster.supervise import Program
 from seldon_rollouts import data
@@ -16,8 +17,10 @@ DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
 
 
 def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operator,rollout,analysis") -> Program:
-    """Return the controller as a program of the local cluster."""
+    """Return the controller as a program of the local cluster, whose Prometheus scrapes it."""
     port = free_ports(("controller",), {})["controller"]
+    labels = {"namespace": "seldon-system", "pod": "seldon-rollouts-controller"}
+    scrape_program(Path(at.data_dir), "controller", f"127.0.0.1:{port}", labels)
     argv = (
         sys.executable, "-m", "controller",
         "--kubeconfig", at.kubeconfig,

@@ -19,6 +19,8 @@ class Counted:
 
     def __init__(self, provider: Provider, seconds: Histogram) -> None:
         self._provider, self._seconds = provider, seconds
+        for result in ("ok", "error"):
+            seconds.labels(result)
 
     async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
         """The series that `query` gives at one instant.

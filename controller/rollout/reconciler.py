@@ -25,7 +25,7 @@ from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.counted import Counted
 from controller.rollout.decide import decide
-from controller.rollout.endings import endings
+from controller.rollout.endings import USUAL, endings
 from controller.rollout.evidence import Evidence
 from controller.rollout.gauges import Gauges
 from controller.rollout.observe import dependencies, key_of_owned, observe
@@ -64,6 +64,8 @@ class RolloutController:
         self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
         self._metrics = cluster.client.metrics
         self._monitor = self._judge(settings) if settings.prometheus_url else None
+        for pair in USUAL:
+            self._metrics.rollout_seconds.labels(*pair)
         self._tracked: dict[Key, Comparison] = {}
         self._dependents: dict[Key, set[Key]] = {}
         """By rollout: those that depend on it, as they were last looked at."""

@@ -55,7 +55,9 @@ def test_targets_stand_in_a_fixed_order() -> None:
 
 
 def test_the_gateway_is_there_from_the_start_and_its_metrics_have_istios_names() -> None:
-    config = configuration(Settings(gateway_admin_port=9901, targets_file="targets.json"))
+    config = configuration(
+        Settings(gateway_admin_port=9901, targets_file="targets.json", programs_files="program-*.json")
+    )
     gateway = config["scrape_configs"][0]
     assert config["global"]["scrape_interval"] == "1000ms"
     assert gateway["static_configs"][0]["targets"] == ["127.0.0.1:9901"]
