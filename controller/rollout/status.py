@@ -1,5 +1,6 @@
 """Status: what was observed, in the words that people read: sentence, blockedOn, conditions."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -196,14 +197,37 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
         "Degraded": (phase in (Phase.DEGRADED, Phase.INVALID), phase.value),
     }
     old = {condition.type: condition for condition in status.conditions}
-    fresh = tuple(
-        _condition(old.get(kind), kind, truth, reason if truth else f"Not{kind}", status, obs.generation, now)
-        for kind, (truth, reason) in truths.items()
+    fresh = (
+        *_readiness(status, old, healthy=truths["Healthy"][0], generation=obs.generation, now=now),
+        *(
+            _condition(old.get(kind), kind, truth, reason if truth else f"Not{kind}", status, obs.generation, now)
+            for kind, (truth, reason) in truths.items()
+        ),
     )
     if text := findings.warning(status):
         condition = _condition(old.get(WARNING), WARNING, True, "BadFinding", status, obs.generation, now)
         fresh += (condition.model_copy(update={"message": text}),)
     return status.model_copy(update={"conditions": fresh})
+
+
+def _readiness(
+    status: RolloutStatus, old: Mapping[str, Condition], *, healthy: bool, generation: int, now: datetime
+) -> Iterator[Condition]:
+    """Yield Ready, and Reconciling or Stalled while it is not: what `kubectl wait`, Flux and kstatus read.
+
+    Ready: the spec is done, and serves with all of its pods. Stalled: it is not, and will not be by itself. By
+    convention the two others are there only while they are true.
+    """
+    phase = Phase(status.phase)
+    done = healthy if phase is Phase.HEALTHY else phase is Phase.SHADOWED
+    ready = done and status.blocked_on is None
+    reason = phase.value if ready or not done else "Blocked"
+    yield _condition(old.get("Ready"), "Ready", ready, reason, status, generation, now).model_copy(
+        update={"message": status.message}
+    )
+    if not ready:
+        kind = "Stalled" if phase in (Phase.DEGRADED, Phase.INVALID) else "Reconciling"
+        yield _condition(old.get(kind), kind, True, reason, status, generation, now)
 
 
 def _condition(

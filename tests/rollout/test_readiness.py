@@ -1,0 +1,95 @@
+"""Ready, Reconciling, Stalled: what `kubectl wait` and GitOps tools make of a rollout, in every phase."""
+
+from typing import Any
+
+import pytest
+
+
+def conditions(world) -> dict[str, tuple[str, str]]:
+    return {each.type: (each.status, each.reason) for each in world.status.conditions}
+
+
+def kstatus(world) -> str:
+    """How Flux's library reads an object of a kind that it does not know: sigs.k8s.io/cli-utils/pkg/kstatus."""
+    if world.status.observed_generation != world.generation:
+        return "InProgress"
+    found = {kind: status for kind, (status, _) in conditions(world).items()}
+    if found.get("Reconciling") == "True":
+        return "InProgress"
+    if found.get("Stalled") == "True":
+        return "Failed"
+    return {"True": "Current", "False": "InProgress", "Unknown": "InProgress"}[found["Ready"]]
+
+
+def paused(world) -> None:
+    world.ask("pause")
+    world.run(2)
+
+
+def rolled_back(world) -> None:
+    world.bad().settle()
+
+
+def promoted(world) -> None:
+    world.good().settle()
+
+
+def invalid(world) -> None:
+    world.invalid = "spec.template: field required"
+    world.generation += 1
+    world.run(2)
+
+
+def nothing(_: Any) -> None:
+    """It is under way."""
+
+
+@pytest.mark.parametrize(
+    ("happens", "phase", "ready", "read"),
+    [
+        (nothing, "Progressing", "False", "InProgress"),
+        (paused, "Paused", "False", "InProgress"),
+        (rolled_back, "Degraded", "False", "Failed"),
+        (invalid, "Invalid", "False", "Failed"),
+        (promoted, "Healthy", "True", "Current"),
+    ],
+)
+def test_tools_that_know_no_rollouts_read_the_right_thing(world, happens, phase, ready, read) -> None:
+    world.serving().upgrade().run(8)
+    happens(world)
+    assert conditions(world)["Ready"] == (ready, phase)
+    assert kstatus(world) == read
+
+
+def test_a_first_revision_is_not_ready_before_it_serves(world) -> None:
+    world.starts = False
+    world.run(3)
+    assert kstatus(world) == "InProgress"
+    world.ready[world.hash_of("m/v1")] = 2
+    world.settle()
+    assert kstatus(world) == "Current"
+
+
+def test_stable_that_loses_a_pod_is_not_ready_and_says_so(world) -> None:
+    world.serving()
+    world.ready[world.hash_of("m/v1")] = 1
+    world.run(2)
+    assert conditions(world)["Ready"] == ("False", "Healthy")
+    assert kstatus(world) == "InProgress"
+
+
+def test_a_new_template_is_never_taken_for_the_old_ones_readiness(world) -> None:
+    world.serving()
+    assert kstatus(world) == "Current"
+    world.upgrade()
+    assert kstatus(world) == "InProgress", "the generation has not been looked at"
+    world.step()
+    assert kstatus(world) == "InProgress"
+
+
+def test_the_time_of_a_condition_moves_with_its_status_alone(world) -> None:
+    world.serving()
+    (before,) = [each for each in world.status.conditions if each.type == "Ready"]
+    world.run(30)
+    (after,) = [each for each in world.status.conditions if each.type == "Ready"]
+    assert after.last_transition_time == before.last_transition_time
