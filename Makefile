@@ -69,6 +69,7 @@ bench-apiserver: setup ## what the embedded API server costs: creates, patches, 
 bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffic (RUNS=200 for the figures of docs/judge.md)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	nice $(BIN)/python -m bench.judges --runs $(or $(RUNS),50) --out bench/results
+	nice $(BIN)/python -m bench.whole --runs $(or $(WHOLE),3) --out bench/results
 
 bench-tick: setup ## what one tick of the judge costs for ROLLOUTS=1000 running rollouts
 	$(BIN)/python -m bench.tick --rollouts $(or $(ROLLOUTS),1000)

@@ -72,10 +72,14 @@ class World:
         )
         process = Process(
             str(self._names), self.timeline, self.api, faults=self.faults,
-            monitor=lambda: SimulatedMonitor(self.users.ledger, self.prometheus), hooks=hooks, skew=skew,
+            monitor=self.monitor, hooks=hooks, skew=skew,
         )  # fmt: skip
         self.processes = [each for each in self.processes if each.alive] + [process]
         return process
+
+    def monitor(self) -> Any:
+        """Make the judge of a controller process."""
+        return SimulatedMonitor(self.users.ledger, self.prometheus)
 
     def _crashed(self, process: Process) -> None:
         self.say("controller", "crashed")
