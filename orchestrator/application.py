@@ -13,6 +13,8 @@ from orchestrator.bandits import bandits
 from orchestrator.clients.guard import Breaker, Guarded
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import Call, NodeCall
+from orchestrator.clients.payloadlog import Origin, PayloadLog
+from orchestrator.clients.payloadlog import metrics as payload_metrics
 from orchestrator.clients.pool import Pool
 from orchestrator.clients.rpc import Channel, RpcCall
 from orchestrator.engine import Engine
@@ -71,6 +73,7 @@ class Application:
         self._codec = codec()
         self._calls = Calls(settings, self._codec, self.metrics)
         self.bandits = bandits(self.graph, chance)
+        self.payload_log = self._payload_log(chance)
         house = self._house(chance)
         self.load = house.load
         self.doors = Doors(house)
@@ -89,13 +92,16 @@ class Application:
         probe = Probe(called, self._calls.hosts, self._status if settings.full_health_checks else None)
         seldon = codec.rest.name == "seldon"
         routing = graph.routes if settings.routing is None else settings.routing
-        passing = None if routing or wanted is not None else self._calls.passing
+        logged = any(node.logger for node in graph.nodes.values())
+        passing = None if routing or logged or wanted is not None else self._calls.passing
         return House(
             deployment=settings.deployment,
             namespace=settings.namespace,
             graph=graph,
             codec=codec,
-            engine=Engine(graph, codec, self._calls, chance.random, self.bandits, passing=passing),
+            engine=Engine(
+                graph, codec, self._calls, chance.random, self.bandits, passing=passing, logs=self.payload_log.of
+            ),
             metrics=self.metrics,
             about=About(settings.deployment, graph, codec, self._calls, probe),
             load=Load(settings.max_requests),
@@ -111,9 +117,33 @@ class Application:
             predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
 
+    def _payload_log(self, chance: Random) -> PayloadLog:
+        settings = self._settings
+        origin = Origin(
+            source=f"http://{settings.hostname}:{settings.http_port}/",
+            deployment=settings.deployment,
+            namespace=settings.namespace,
+            predictor=self.metrics.identity.predictor,
+            protocol=settings.protocol,
+        )
+        queue = PayloadLog(
+            origin,
+            self._codec,
+            uuids(chance),
+            endpoint=settings.log_endpoint,
+            hosts=self._calls.hosts,
+            workers=settings.log_workers,
+            most=settings.log_queue,
+            within=settings.log_timeout,
+        )
+        if any(node.logger for node in self.graph.nodes.values()):
+            self.metrics.add_all(payload_metrics(queue))
+        return queue
+
     def _rpc_doors(self, house: House, chance: Random) -> RpcDoors:
         def engine(verb: str) -> Engine:
-            return Engine(self.graph, self._codec, self._calls, chance.random, self.bandits, Form.PROTO, verb)
+            logs, draw = self.payload_log.of, chance.random
+            return Engine(self.graph, self._codec, self._calls, draw, self.bandits, Form.PROTO, verb, logs=logs)
 
         alone = len(self.graph.nodes) == 1 and self.graph.root.grpc_port and "classify" in self._codec.grpc.methods
         others = {verb: engine(verb) for verb in MODELS_ALONE} if alone else {}
@@ -148,12 +178,14 @@ class Application:
         await asyncio.sleep(settings.shutdown_delay)
         within = settings.graceful_timeout
         clean = all(await asyncio.gather(self.server.close(within), self.rpc.close(within)))
+        await self.payload_log.close(settings.log_timeout)
         await self._calls.close()
         return clean
 
     async def abort(self) -> None:
         """End at once, whatever is under way."""
         await asyncio.gather(self.server.close(0.0), self.rpc.close(0.0))
+        await self.payload_log.close(0.0)
         await self._calls.close()
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from orchestrator.bandits import Bandit
 from orchestrator.clients.context import Context
 from orchestrator.clients.node import NodeCall
+from orchestrator.clients.payloadlog import NodeLog
 from orchestrator.graph import routing
 from orchestrator.graph.node import BuiltIn, Graph, Method, Node
 from orchestrator.protocols.codec import Codec
@@ -27,6 +28,7 @@ class Step:
     aggregate: NodeCall | None
     up: NodeCall | None
     feedback: NodeCall | None
+    log: NodeLog | None
     children: tuple["Step", ...]
 
 
@@ -41,6 +43,7 @@ class Engine:
         bandits: the routers that learn, by the names of their nodes.
         form: of the door that the requests come through. Nodes that serve both forms are called in it.
         verb: what models are asked for.
+        logs: gives what logs a node's payloads, if that is wanted.
         passing: makes the calls whose long answers may flow, since nobody looks at them; None when somebody does.
     """
 
@@ -54,11 +57,13 @@ class Engine:
         form: Form = Form.JSON,
         verb: str = "predict",
         passing: Caller | None = None,
+        logs: Callable[[Node], NodeLog | None] = lambda _: None,
     ) -> None:
         self._codec = codec
         self._draw = draw
         self._bandits = bandits
         self._form = form
+        self._logs = logs
         self._steps: dict[str, Step] = {}
         self._root = self._prepared(graph.root, call, verb, passing)
         self._all_speak = form is Form.JSON and not any(_others(step, form) for step in self._steps.values())
@@ -77,7 +82,8 @@ class Engine:
     def flows(self, node: str) -> bool:
         """Whether a request to the graph, or to a node of it, goes to one node over REST and nobody looks at it."""
         down = (self._steps.get(node) or self._root).down
-        return self._form is Form.JSON and down is not None and down.form is Form.JSON
+        logged = any(step.log is not None for step in self._steps.values())
+        return self._form is Form.JSON and down is not None and down.form is Form.JSON and not logged
 
     async def _answered(self, walk: Coroutine[Any, Any, Payload]) -> Payload:
         return self._codec.answer(await walk, self._form)
@@ -95,6 +101,8 @@ class Engine:
     async def _walk(self, step: Step, payload: Payload, context: Context, *, first: bool = False) -> Payload:
         codec = self._codec
         node = step.node
+        if step.log is not None:
+            step.log.request(payload, context)
         if step.down is not None:
             payload = await step.down(codec.request(payload, step.down.form, chained=not first), context)
             first = False
@@ -108,6 +116,8 @@ class Engine:
             context.routing[node.name] = routing.ALL
         if step.up is not None:
             payload = await step.up(codec.request(payload, step.up.form, chained=not first), context)
+        if step.log is not None:
+            step.log.response(payload, context)
         return payload
 
     async def _descend(self, step: Step, payload: Payload, context: Context, *, first: bool) -> Payload:
@@ -142,6 +152,8 @@ class Engine:
             await all_of([self._feed_back(child, payload, context, taken) for child in chosen])
         if step.feedback is not None:
             answer = await step.feedback(self._codec.feedback(payload, step.feedback.form), context)
+        if step.log is not None:
+            step.log.feedback(payload, context)
         return answer
 
     def _prepared(self, node: Node, call: Caller, verb: str, passing: Caller | None) -> Step:
@@ -162,6 +174,7 @@ class Engine:
             aggregate=joined(node, "aggregate", form) if joins else None,
             up=last(node, "transform-output", form) if Method.TRANSFORM_OUTPUT in methods else None,
             feedback=call(node, "send-feedback", form) if feedback else None,
+            log=self._logs(node),
             children=tuple(self._prepared(child, call, verb, below) for child in node.children),
         )
         return step

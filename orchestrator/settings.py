@@ -28,7 +28,7 @@ _FALSE = frozenset({"0", "f", "false"})
 
 # Flags of upstream that are taken so that its manifests work, and that have nothing to set here.
 _WITHOUT_EFFECT = (
-    "transport", "config", "logger_workers", "log_work_buffer_size", "log_write_timeout_ms", "log_kafka_broker",
+    "transport", "config", "log_kafka_broker",
     "log_kafka_topic", "kafka_broker", "kafka_input_topic", "kafka_output_topic", "kafka_full_graph", "kafka_workers",
     "kafka_auto_commit",
 )  # fmt: skip
@@ -66,6 +66,11 @@ class Settings:
     origins: str
     allowed_headers: str
     prediction_metrics: PredictionMetrics | None
+    hostname: str
+    log_endpoint: str  # of payloads whose node does not say where they go
+    log_workers: int
+    log_queue: int
+    log_timeout: float
     log_level: str
 
 
@@ -131,6 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     flag("max_requests", type=int, default=1024, help="requests at a time; further ones get 503 with Retry-After")
     flag("max_body", type=int, default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
+    flag("logger_workers", type=int, default=10, help="posts of logged payloads at a time")
+    flag("log_work_buffer_size", type=int, default=10000, help="logged payloads that wait; further ones are dropped")
+    flag("log_write_timeout_ms", type=int, default=2000, help="longest time for one post of a logged payload")
     flag("log_level", default="", help="DEBUG, INFO, WARN or ERROR (SELDON_LOG_LEVEL)")
     switch("debug", help="the same as --log_level DEBUG")
     for name in _WITHOUT_EFFECT:
@@ -185,6 +193,11 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         origins=environment.get("CORS_ALLOWED_ORIGINS") or "*",
         allowed_headers=environment.get("CORS_ALLOWED_HEADERS") or "",
         prediction_metrics=prediction_metrics(annotations),
+        hostname=flags.hostname or environment.get("POD_NAME") or "localhost",
+        log_endpoint=environment.get("REQUEST_LOGGER_DEFAULT_ENDPOINT") or "",
+        log_workers=max(1, flags.logger_workers),
+        log_queue=max(0, flags.log_work_buffer_size),
+        log_timeout=max(1, flags.log_write_timeout_ms) / 1000,
         log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
     )
 

@@ -46,6 +46,13 @@ class Context:
         self.routing = routing
         self.model = ""
 
+    def said(self, name: str) -> str:
+        """What the client said under a lower-case name; nothing when it did not."""
+        for key, value in self.metadata:
+            if key == name and isinstance(value, str):
+                return value
+        return ""
+
     @property
     def headers(self) -> bytes:
         """Lines for a REST request, each with its end."""

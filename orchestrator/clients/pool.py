@@ -1,6 +1,7 @@
 """The connections to one node: kept open, bounded, last used first."""
 
 import asyncio
+import ssl
 from collections import deque
 from math import inf
 
@@ -13,14 +14,24 @@ _CONNECT_SECONDS = 5.0
 
 
 class Pool:
-    """Sends requests to one `host:port`, over at most `size` connections at a time."""
+    """Sends requests to one `host:port`, over at most `size` connections at a time; with `tls` encrypted."""
 
-    def __init__(self, name: str, address: tuple[str, int], hosts: Hosts, *, size: int = 256, limit: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: tuple[str, int],
+        hosts: Hosts,
+        *,
+        size: int = 256,
+        limit: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._name = f"node {name!r} at {address[0]}:{address[1]}"
         self._host, self._port = address
         self._hosts = hosts
         self._size = size
         self._limit = limit
+        self._tls = tls
         self._idle: list[Connection] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
@@ -115,6 +126,8 @@ class Pool:
                     lambda: Connection(self._name, self._limit, ready=self._pass_on, gone=self._lost),
                     self._hosts.address(self._host),
                     self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls is not None else None,
                 )
         except BaseException as error:
             self._lost(None)

@@ -45,6 +45,14 @@ LEARNING = frozenset({BuiltIn.EPSILON_GREEDY, BuiltIn.THOMPSON_SAMPLING})
 Value = int | float | str | bool
 
 
+@dataclass(frozen=True, slots=True)
+class Logger:
+    """That a node's payloads are logged: `mode` is all, request or response; without `url` where all go."""
+
+    mode: str
+    url: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One unit of the graph. `host` is empty where nothing is called: for a built-in. A port of 0 is not served."""
@@ -58,6 +66,7 @@ class Node:
     grpc_port: int = 0
     image: str = ""
     version: str = ""
+    logger: Logger | None = None
     parameters: Mapping[str, Value] = field(default_factory=dict)
     children: tuple["Node", ...] = ()
 

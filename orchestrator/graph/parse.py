@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.errors import GraphError
-from orchestrator.graph.node import LEARNING, BuiltIn, Graph, Kind, Method, Node, Value
+from orchestrator.graph.node import LEARNING, BuiltIn, Graph, Kind, Logger, Method, Node, Value
 
 _DEEPEST = 64
 _IMPLIED: Mapping[Kind, frozenset[Method]] = {
@@ -85,6 +85,7 @@ class _Reader:
             grpc_port=grpc_port,
             image=image,
             version=version,
+            logger=_logger(raw, path),
             parameters=_parameters(raw, path),
             children=tuple(
                 self.node(child, f"{path}.children[{at}]", (*above, id(raw))) for at, child in enumerate(children)
@@ -164,6 +165,18 @@ def _kind(raw: Mapping[str, Any], built_in: BuiltIn | None, path: str) -> Kind:
     if written == Kind.UNKNOWN_TYPE and raw.get("implementation") not in {None, "", "UNKNOWN_IMPLEMENTATION"}:
         return Kind.MODEL  # a prepackaged server is a model
     return Kind(written)
+
+
+def _logger(raw: Mapping[str, Any], path: str) -> Logger | None:
+    written = _mapping(raw.get("logger"), f"{path}.logger")
+    if not any(written.values()):
+        return None
+    mode, url = written.get("mode"), written.get("url") or ""
+    if mode not in {"all", "request", "response"}:
+        raise GraphError(f"{path}.logger.mode", mode, "all, request or response")
+    if not isinstance(url, str):
+        raise GraphError(f"{path}.logger.url", url, "a URL such as http://host/path")
+    return Logger(mode, url)
 
 
 def _methods(raw: Mapping[str, Any], path: str) -> frozenset[Method]:

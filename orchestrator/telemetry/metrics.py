@@ -1,6 +1,6 @@
 """What the orchestrator counts, by upstream's names, labels and buckets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +64,10 @@ class Metrics:
     def add_counter(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a count that is asked for at each scrape."""
         self._sources.append(Reading(name, text, "counter", value))
+
+    def add_all(self, readings: Mapping[str, tuple[str, str, Callable[[], float]]]) -> None:
+        """Show several values: name to kind, text and value."""
+        self._sources += [Reading(name, text, kind, value) for name, (kind, text, value) in readings.items()]
 
     def served(self, service: str, method: str) -> "Codes":
         """Where requests to one service are counted."""
