@@ -17,6 +17,7 @@ from orchestrator.clients.payloadlog import Origin, PayloadLog
 from orchestrator.clients.payloadlog import metrics as payload_metrics
 from orchestrator.clients.pool import Pool
 from orchestrator.clients.rpc import Channel, RpcCall
+from orchestrator.clients.tracing import Traced, Tracing, configured
 from orchestrator.engine import Engine
 from orchestrator.errors import SettingsError
 from orchestrator.graph.node import Node
@@ -71,7 +72,8 @@ class Application:
         self.metrics = Metrics(Identity(settings.deployment, predictor, self.graph.version))
         chance = chance or Random(SystemRandom().getrandbits(128))
         self._codec = codec()
-        self._calls = Calls(settings, self._codec, self.metrics)
+        self.tracing = configured(settings.environment)
+        self._calls = Calls(settings, self._codec, self.metrics, self.tracing)
         self.bandits = bandits(self.graph, chance)
         self.payload_log = self._payload_log(chance)
         house = self._house(chance)
@@ -114,6 +116,7 @@ class Application:
             tell=Teller(),
             # A reply that another node or we must read may not come compressed.
             drop=frozenset() if len(graph.nodes) == 1 and wanted is None else frozenset({b"accept-encoding"}),
+            tracing=self.tracing,
             predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
 
@@ -179,6 +182,8 @@ class Application:
         within = settings.graceful_timeout
         clean = all(await asyncio.gather(self.server.close(within), self.rpc.close(within)))
         await self.payload_log.close(settings.log_timeout)
+        if self.tracing is not None:
+            await self.tracing.close()
         await self._calls.close()
         return clean
 
@@ -186,13 +191,16 @@ class Application:
         """End at once, whatever is under way."""
         await asyncio.gather(self.server.close(0.0), self.rpc.close(0.0))
         await self.payload_log.close(0.0)
+        if self.tracing is not None:
+            await self.tracing.close()
         await self._calls.close()
 
 
 class Calls:
     """Makes the calls to nodes: one pool or channel for each address, one call for each node, verb and form."""
 
-    def __init__(self, settings: Settings, codec: Codec, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, codec: Codec, metrics: Metrics, tracing: Tracing | None) -> None:
+        self._tracing = tracing
         self.hosts = Hosts(settings.bind, settings.hosts_file)
         self._settings = settings
         self._codec = codec
@@ -215,8 +223,14 @@ class Calls:
         made = self._made.get((node.name, verb, form, flows))
         if made is None:
             call = self._rest(node, verb, flows=flows) if form is Form.JSON else self._grpc(node, verb)
-            made = self._made[node.name, verb, form, flows] = self._guarded(call, node, verb)
+            made = self._guarded(call, node, verb)
+            if self._tracing is not None:
+                made = Traced(made, node, self._span(node, verb, call.form), self._tracing)
+            self._made[node.name, verb, form, flows] = made
         return made
+
+    def _span(self, node: Node, verb: str, form: Form) -> str:
+        return self._codec.rest.path(verb, node.name) if form is Form.JSON else self._codec.grpc.methods[verb]
 
     def _guarded(self, call: NodeCall, node: Node, verb: str) -> NodeCall:
         settings = self._settings

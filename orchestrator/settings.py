@@ -71,6 +71,7 @@ class Settings:
     log_workers: int
     log_queue: int
     log_timeout: float
+    environment: Mapping[str, str]  # for tracing, whose variables are OpenTelemetry's
     log_level: str
 
 
@@ -198,6 +199,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         log_workers=max(1, flags.logger_workers),
         log_queue=max(0, flags.log_work_buffer_size),
         log_timeout=max(1, flags.log_write_timeout_ms) / 1000,
+        environment=dict(environment),
         log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
     )
 

@@ -1,7 +1,8 @@
 """What goes along with one request through the graph."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
+from typing import Any
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -28,10 +29,11 @@ class Context:
         routing: is filled with the way that was taken, unless it is None.
         metadata: the same as `headers` for a gRPC request; one of the two is enough.
 
-    `model` is the model's name that the only node of a graph is called by, instead of its own.
+    `model` is the model's name that the only node of a graph is called by, instead of its own. `span` is the
+    request's, if it is traced.
     """
 
-    __slots__ = ("_headers", "_metadata", "deadline", "model", "routing")
+    __slots__ = ("_headers", "_metadata", "deadline", "model", "routing", "span")
 
     def __init__(
         self,
@@ -45,6 +47,22 @@ class Context:
         self.deadline = deadline
         self.routing = routing
         self.model = ""
+        self.span: Any = None
+
+    def saying(self, headers: Mapping[str, str], instead: Collection[str]) -> "Context":
+        """The same for one call, with these headers instead of those of the lower-case names in `instead`."""
+        lines = [line for line in self.headers.split(b"\r\n") if line]
+        kept = [line for line in lines if line.partition(b":")[0].strip().lower().decode("latin-1") not in instead]
+        said = [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
+        metadata = [item for item in self.metadata if item[0] not in instead]
+        own = Context(
+            b"".join([line + b"\r\n" for line in kept + said]),
+            self.deadline,
+            self.routing,
+            (*metadata, *headers.items()),
+        )
+        own.model, own.span = self.model, self.span
+        return own
 
     def said(self, name: str) -> str:
         """What the client said under a lower-case name; nothing when it did not."""

@@ -10,6 +10,7 @@ import orjson
 
 from orchestrator.clients.context import Context, handed_on
 from orchestrator.clients.node import NodeStatusError
+from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
 from orchestrator.graph.node import Graph
@@ -53,6 +54,7 @@ class House:
     tell: Callable[[OrchestratorError, bytes], None]
     drop: frozenset[bytes] = field(default_factory=frozenset)
     predictions: Predictions | None = None
+    tracing: Tracing | None = None
 
     def addressed(self, name: str) -> tuple[str, str]:
         """What a model's name in a request means: the node to start at, and the name to call nodes by; or nothing.
@@ -100,6 +102,10 @@ class Doors:
         if house.predictions is not None:
             metrics.add(house.predictions)
             self._serve = partial(self._watched, self._serve, house.predictions)
+        self._feeds: Serve = self._fed_back
+        if house.tracing is not None:
+            self._serve = partial(self._traced, self._serve, house.tracing, "predictions")
+            self._feeds = partial(self._traced, self._fed_back, house.tracing, "feedback")
         self._doors: dict[bytes, tuple[bytes, Door]] = self._table()
 
     def _table(self) -> dict[bytes, tuple[bytes, Door]]:
@@ -172,7 +178,7 @@ class Doors:
         return await self._serve(payload, context, node)
 
     def _feed_back(self, request: Request) -> Answer:
-        return self._measured(request, self._feedback, self._fed_back)
+        return self._measured(request, self._feedback, self._feeds)
 
     async def _measured(self, request: Request, codes: Codes, serve: Serve) -> Response:
         if self._load.in_flight >= self._load.limit:
@@ -232,6 +238,12 @@ class Doors:
         answer = await serve(payload, context, node)
         seen.offer(partial(self._house.codec.outcome, answer))
         return answer
+
+    async def _traced(
+        self, serve: Serve, tracing: Tracing, name: str, payload: Payload, context: Context, node: str = ""
+    ) -> Payload:
+        more = (node,) if node else ()
+        return await tracing.served(name, context, lambda: serve(payload, context, *more))
 
     async def _fed_back(self, payload: Payload, context: Context) -> Payload:
         return await self._house.engine.feedback(payload, context)

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from orchestrator.clients.context import PUID, Context, passed_on
+from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
 from orchestrator.protocols.payload import Form, Kind, Protobuf
@@ -57,6 +58,10 @@ class RpcDoors(grpc.GenericRpcHandler):
             **{verb: partial(self._asked_alone, verb) for verb in MODELS_ALONE},
         }
         counted = {"predict", "feedback", *MODELS_ALONE}
+        if house.tracing is not None:
+            for method, door in house.codec.grpc.doors.items():
+                if door in counted:
+                    serves[door] = partial(self._traced, serves[door], house.tracing, method)
         self._handlers: dict[str, Any] = {
             method: grpc.unary_unary_rpc_method_handler(self._measured(method, serves[door], limited=door in counted))
             for method, door in house.codec.grpc.doors.items()
@@ -105,6 +110,9 @@ class RpcDoors(grpc.GenericRpcHandler):
             return answer
 
         return handle
+
+    async def _traced(self, serve: Serve, tracing: Tracing, method: str, body: bytes, context: Context) -> bytes:
+        return await tracing.served(method, context, lambda: serve(body, context))
 
     # ------------------------------------------------------------ the graph
 
