@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -97,6 +98,8 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
         for each in controllers:
             for collector in getattr(each, "collectors", ()):
                 metrics.registry.register(collector)
+        if settings.webhook_listen:
+            await _answer_webhooks(settings, client, health, stack)
         manager = Manager(
             cluster,
             controllers,
@@ -107,6 +110,27 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
         )
         log.info("starting identity=%s server=%s controllers=%s", identity, client.server, sorted(settings.controllers))
         await manager.run(stop)
+
+
+async def _answer_webhooks(settings: Settings, client: Client, health: Health, stack: AsyncExitStack) -> None:
+    """Serve the admission webhooks, leading or not, until the stack ends."""
+    from controller.admission.keeper import Context, GivenCertificate, Keeper, OwnCertificate
+    from controller.admission.server import AdmissionServer
+    from controller.deployment.catalogue import Catalogue
+    from controller.deployment.configuration import DRAIN
+
+    context = Context()
+    namespace, service = settings.operator_namespace, "seldon-rollouts-webhook"
+    names = settings.webhook_names or (f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local")
+    keeper: Keeper = OwnCertificate(client, context, namespace, frozenset(names))
+    if settings.webhook_certificates:
+        keeper = GivenCertificate(context, Path(settings.webhook_certificates))
+    catalogue = Catalogue(client, settings, DRAIN)
+    operator = "operator" in settings.controllers
+    webhooks = AdmissionServer(keeper, context, catalogue.configuration, operator=operator)
+    health.watch_task("webhook certificate", await webhooks.start(*settings.webhook_address))
+    health.ready["webhooks"] = webhooks.unready
+    stack.push_async_callback(webhooks.stop)
 
 
 async def _until_signalled(settings: Settings) -> None:

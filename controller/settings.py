@@ -93,6 +93,13 @@ class Settings(BaseModel):
     """user id of the orchestrator's container"""
     listen: Annotated[str, Field(pattern=r"^([^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$")] = "127.0.0.1:8080"
     """address of /healthz, /readyz and /metrics"""
+    webhook_listen: Annotated[str, Field(pattern=r"^(([^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5})?$")] = ""
+    """address of the admission webhooks (docs/seldondeployment.md), such as 0.0.0.0:9443; there are none without it"""
+    webhook_certificates: str = ""
+    """folder with tls.crt and tls.key for the webhooks, such as cert-manager's Secret, mounted; without it the
+    controller makes and renews a certificate, and has the webhook configurations trust it"""
+    webhook_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """names and addresses by which the API server reaches the webhooks; those of the Service when absent"""
     leader_elect: bool = False
     """work only while holding a Lease, so that several replicas may run"""
     lease_namespace: Name | None = None
@@ -114,8 +121,9 @@ class Settings(BaseModel):
     def _terms(self) -> "Settings":
         if not self.lease_retry < self.lease_deadline < self.lease_duration:
             raise ValueError("expected lease_retry < lease_deadline < lease_duration")
-        if int(self.listen.rsplit(":", 1)[1]) > 65535:
-            raise ValueError(f"listen: {self.listen!r} has no valid port; expected at most 65535")
+        for name, text in (("listen", self.listen), ("webhook_listen", self.webhook_listen)):
+            if text and int(text.rsplit(":", 1)[1]) > 65535:
+                raise ValueError(f"{name}: {text!r} has no valid port; expected at most 65535")
         return self
 
     @property
@@ -126,8 +134,17 @@ class Settings(BaseModel):
     @property
     def listen_address(self) -> tuple[str, int]:
         """Host and port of `listen`."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.listen)
+
+    @property
+    def webhook_address(self) -> tuple[str, int]:
+        """Host and port of `webhook_listen`."""
+        return _address(self.webhook_listen)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 _FLAGS = {"istio_gateway": ("--gateway", "--istio-gateway"), "namespaces": ("--watch-namespaces", "--namespace")}

@@ -40,7 +40,6 @@ EXTRAS = Extras(
                 f"{_LIVE}.size() < 2 || {_LIVE}.map(p, has(p.traffic) ? p.traffic : 0).sum() == 100",
                 "the traffic of several predictors that are not shadows adds up to 100",
             ),
-            Rule(f"{_LIVE}.size() >= self.predictors.size() - 1", "at most one predictor is a shadow"),
             Rule(f"{_LIVE}.size() > 0", "at least one predictor is not a shadow"),
         ),
         "SeldonRollout": (

@@ -21,6 +21,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Object = dict[str, Any]
 
 
+DEFAULTS = {"protocol": "seldon", "transport": "rest", "serverType": "rpc"}
+"""What stands for these fields of a spec when they are absent or empty."""
+
+
 class SpecModel(ApiModel):
     """A part of a spec: unknown fields and nulls are passed over, as an API server prunes them."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 
-Part = Literal["operator", "rollout", "analysis", "own"]
+Part = Literal["operator", "rollout", "analysis", "own", "webhook", "webhook-own"]
 READ = ("list", "watch")
 APPLY = ("create", "patch")
 """Server-side apply: patch, and create while there is no such object."""
@@ -19,7 +19,8 @@ class Permission:
     """Verbs on some kinds of one API group.
 
     Args:
-        part: who needs it: one of the controllers, or `own` for what every replica does in its own namespace.
+        part: who needs it: one of the controllers, or `own` for what every replica does in its own namespace;
+            `webhook` and `webhook-own` alike, where there are admission webhooks whose certificate is ours.
         group: the API group; empty for core.
         resources: plural names, with `/status` or `/finalizers` for a subresource.
         verbs: what may be done.
@@ -237,6 +238,29 @@ PERMISSIONS: tuple[Permission, ...] = (
         verbs=("get",),
         names=("seldon-config",),
         why="images of the prepackaged servers",
+    ),
+    Permission(
+        part="webhook",
+        group="admissionregistration.k8s.io",
+        resources=("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
+        verbs=("get", "patch"),
+        names=("seldon-rollouts",),
+        why="the certificate that the API server is to trust",
+    ),
+    Permission(
+        part="webhook-own",
+        group="",
+        resources=("secrets",),
+        verbs=("create",),
+        why="the first replica makes the certificate; RBAC cannot bind a creation to a name",
+    ),
+    Permission(
+        part="webhook-own",
+        group="",
+        resources=("secrets",),
+        verbs=("get", "update"),
+        names=("seldon-rollouts-webhook",),
+        why="the certificate that all replicas share, and renewing it",
     ),
 )
 

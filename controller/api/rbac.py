@@ -23,6 +23,17 @@ def controller_objects() -> list[Object]:
     return [*result, _role("Role", own, "own"), _binding("Role", own)]
 
 
+def webhook_objects() -> list[Object]:
+    """Return roles and bindings for the certificate of the admission webhooks."""
+    name, own = "seldon-rollouts-webhook", f"{ACCOUNT}-webhook"
+    return [
+        _role("ClusterRole", name, "webhook"),
+        _binding("ClusterRole", name),
+        _role("Role", own, "webhook-own"),
+        _binding("Role", own),
+    ]
+
+
 def people_objects() -> list[Object]:
     """Return ClusterRoles that join Kubernetes' own view, edit and admin roles."""
     groups: dict[str, list[str]] = {}

@@ -158,8 +158,9 @@ def permissions() -> str:
 # Permissions
 
 Exactly what the code calls; a test reads the calls out of the code and compares. `operator` and `rollout` are
-ClusterRoles of the controllers, bound separately; `own` is a Role in the controller's namespace. Discovery
-(`/apis/...`) is open to every account of a cluster. Secrets are not read; roles and pods are not written.
+ClusterRoles of the controllers, bound separately; `own` is a Role in the controller's namespace. `webhook` (a
+ClusterRole) and `webhook-own` (a Role) come with the component `webhook` alone. Discovery (`/apis/...`) is open to
+every account of a cluster. Roles and pods are not written; Secrets are read one by one, and never listed.
 
 | role | group | resources | verbs | why |
 |---|---|---|---|---|

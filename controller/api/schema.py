@@ -71,6 +71,7 @@ def rbac_files() -> Mapping[str, str]:
     return {
         "manifests/base/rbac.yaml": documents(rbac.controller_objects()),
         "manifests/base/rbac-people.yaml": documents(rbac.people_objects()),
+        "manifests/components/webhook/rbac.yaml": documents(rbac.webhook_objects()),
     }
 
 

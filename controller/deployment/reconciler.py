@@ -12,6 +12,7 @@ from controller.api.deployment import SeldonDeploymentStatus
 from controller.api.meta import ADOPTED_ANNOTATION
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
+from controller.deployment.advice import advise
 from controller.deployment.blueprints import Blueprint, Blueprints
 from controller.deployment.catalogue import Catalogue
 from controller.deployment.configuration import DRAIN, Configuration
@@ -23,6 +24,7 @@ from controller.deployment.render.labels import ID
 from controller.deployment.status import as_json, rejected, summarize
 from controller.deployment.subject import KIND, Subject
 from controller.deployment.succession import succeed
+from controller.deployment.validation import parse
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, ForbiddenError, InvalidError
 from controller.kube.resources import ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT
@@ -118,6 +120,8 @@ class DeploymentController:
             await self._tell(raw, plan.actions)
             desired, observed, plan = self._look(subject, rendered, configuration, now)
         previous = _previous(raw)
+        if previous.observed_generation != subject.generation:
+            await self._advise(raw)
         status = summarize(subject, desired, observed, plan, previous=previous, now=now)
         await self._write(raw, previous, status)
         return AGAIN if plan.actions else plan.requeue_after
@@ -128,6 +132,12 @@ class DeploymentController:
         observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio)
         desired = succeed(rendered, observed)
         return desired, observed, make(desired, observed, now=now, drain=configuration.drain)
+
+    async def _advise(self, raw: dict[str, Any]) -> None:
+        """Say once for each generation what its writer should know; where there is a webhook, it said so before."""
+        subject = parse(raw)
+        for text in advise(subject) if isinstance(subject, Subject) else ():
+            await self._cluster.event(raw, type="Warning", reason="Advice", message=text)
 
     async def _reject(self, raw: dict[str, Any], problems: Iterable[object], now: datetime) -> None:
         previous = _previous(raw)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.api.deployment import DEFAULTS
 from controller.api.meta import ADOPTED_ANNOTATION, BEFORE_ANNOTATION, CONTROLLER_ID_LABEL, ROLLOUTS_GROUP
 from controller.api.rollout import RolloutStatus
 from controller.rollout import actions
@@ -32,8 +33,11 @@ _FOREIGN = (
 _TRACKING = frozenset({"app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"})
 
 
-def template(live: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a live SeldonDeployment as the template of a revision: what makes it, without what tracks it."""
+def template(live: Mapping[str, Any], *, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a live SeldonDeployment as the template of a revision: what makes it, without what tracks it.
+
+    Defaults that the webhook filled in, and that the rollout's own template (`like`) does not state, are left out.
+    """
     meta = live["metadata"]
     labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
     if ADOPTED_ANNOTATION in annotations:
@@ -42,7 +46,11 @@ def template(live: Mapping[str, Any]) -> dict[str, Any]:
             labels[CONTROLLER_ID_LABEL] = before
     kept = {"labels": _own(labels), "annotations": _own(annotations)}
     metadata = {key: value for key, value in kept.items() if value}
-    return {**({"metadata": metadata} if metadata else {}), "spec": live.get("spec") or {}}
+    spec = dict(live.get("spec") or {})
+    for name, value in DEFAULTS.items() if like is not None else ():
+        if spec.get(name) == value and name not in ((like or {}).get("spec") or {}):
+            del spec[name]
+    return {**({"metadata": metadata} if metadata else {}), "spec": spec}
 
 
 def _own(found: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import adoption, gather, intents, judging, revisions
+from controller.rollout import adoption, gather, intents, revisions, validity
 from controller.rollout.observed import Adoptee, Child, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
@@ -32,7 +32,7 @@ def observe(
     """Read from the caches everything that a decision about this rollout depends on."""
     meta = rollout["metadata"]
     namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
-    spec, invalid = _spec(rollout)
+    spec, invalid = validity.read(rollout)
     status = _status(rollout)
     stored = _stored(cluster, uid)
     objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
@@ -43,7 +43,7 @@ def observe(
     known = {**_from_children(objects), **stored}
     template = (rollout.get("spec") or {}).get("template") or {}
     if adoptee is not None and not begun and spec is not None:
-        template = adoption.template(adoptee.live)
+        template = adoption.template(adoptee.live, like=template)
         spec, invalid = (None, problem) if (problem := _unfit(template)) else (spec, invalid)
     target = _target(template, known) if spec is not None else None
     defaults = _defaults(rollout, defaults)
@@ -86,23 +86,6 @@ def observe(
 
 def _leaving(obj: dict[str, Any]) -> bool:
     return "deletionTimestamp" in obj["metadata"]
-
-
-def _spec(rollout: dict[str, Any]) -> tuple[RolloutSpec | None, str]:
-    """Parse the spec; on failure say the field, the value and what would be right."""
-    try:
-        spec = RolloutSpec.model_validate(rollout.get("spec") or {})
-        revisions.check_template((rollout.get("spec") or {}).get("template") or {})
-        judging.plan(spec.analysis)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(("spec", *(str(part) for part in first["loc"])))
-        return None, f"{path}: {first['msg']}, found {first['input']!r}"[:1000]
-    except InvalidSpecError as error:
-        return None, str(error)
-    except ValueError as error:
-        return None, f"spec.analysis: {error}"
-    return spec, ""
 
 
 def _status(rollout: dict[str, Any]) -> RolloutStatus:

@@ -123,6 +123,7 @@ def test_the_config_map_says_what_the_operator_would_do_without_it(base):
 def test_no_image_is_left_to_chance(base):
     images = [_container(base)["image"]]
     images += [image.reference for servers in Configuration().servers.values() for image in servers.values()]
+    images += [Configuration().explainer_image, Configuration().explainer_image_v2]
     assert all(":" in image and not image.endswith(":latest") for image in images)
 
 
@@ -153,6 +154,21 @@ def test_without_the_prometheus_operator_the_pod_is_found_by_annotations(kustomi
     annotations = _one(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/scrape"] == "true"
     assert int(annotations["prometheus.io/port"]) == _settings(objects).listen_address[1]
+
+
+def test_the_webhooks_ask_where_the_controller_listens_and_cover_every_version(kustomize):
+    objects = kustomize("manifests/overlays/with-webhooks")
+    service = _one(objects, "Service", "seldon-rollouts-webhook")
+    ports = {each["name"]: each["containerPort"] for each in _container(objects)["ports"]}
+    assert ports[service["spec"]["ports"][0]["targetPort"]] == _settings(objects).webhook_address[1]
+    kinds = {f"{kind.plural}.{kind.group}": set(kind.versions) for kind in KINDS}
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        for hook in _one(objects, kind)["webhooks"]:
+            asked = hook["clientConfig"]["service"]
+            assert (asked["name"], asked["namespace"]) == (service["metadata"]["name"], "seldon-system")
+            (rule,) = hook["rules"]
+            assert set(rule["apiVersions"]) == kinds[f"{rule['resources'][0]}.{rule['apiGroups'][0]}"]
+            assert (hook["failurePolicy"] == "Fail") == (rule["resources"] == ["seldondeployments"])
 
 
 def test_the_dashboard_of_a_cluster_is_open_to_nobody_who_is_not_signed_in(kustomize):

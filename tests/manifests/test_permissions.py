@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from controller.admission import store, trust
 from controller.analysisruns.reconciler import AnalysisController
 from controller.api.permissions import PERMISSIONS
 from controller.deployment.configuration import CONFIG_MAP
@@ -40,6 +41,8 @@ PARTS = {
     "controller.analysisruns": "analysis",
     "controller.notifications": "own",
     "controller.kube.election": "own",
+    "controller.admission.store": "webhook-own",
+    "controller.admission.trust": "webhook",
 }
 ENTRY_POINTS = (
     "controller.kube.client",
@@ -194,7 +197,7 @@ def test_no_verb_is_granted_twice_and_none_is_a_wildcard():
 def test_the_names_that_are_granted_are_the_ones_in_use():
     settings = parse_settings([], {})
     names = {name for each in PERMISSIONS for name in each.names}
-    assert names == {settings.lease_name, CONFIG_MAP, CURSOR}
+    assert names == {settings.lease_name, CONFIG_MAP, CURSOR, store.NAME, trust.NAME}
 
 
 @pytest.mark.parametrize("kind", ["ClusterRole", "Role"])
@@ -213,12 +216,15 @@ def test_every_binding_joins_a_role_and_the_controllers_account(base, kind):
 
 
 def test_the_rendered_roles_grant_the_table_and_nothing_besides():
-    documents = list(yaml.safe_load_all((ROOT / "manifests/base/rbac.yaml").read_text()))
+    files = ("base/rbac.yaml", "components/webhook/rbac.yaml")
+    documents = [one for each in files for one in yaml.safe_load_all((ROOT / "manifests" / each).read_text())]
     parts = {
         "seldon-rollouts-operator": "operator",
         "seldon-rollouts-rollout": "rollout",
         "seldon-rollouts-analysis": "analysis",
         "seldon-rollouts-controller-own": "own",
+        "seldon-rollouts-webhook": "webhook",
+        "seldon-rollouts-controller-webhook": "webhook-own",
     }
     found = {
         (parts[each["metadata"]["name"]], group, resource, verb)

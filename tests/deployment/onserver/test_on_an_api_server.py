@@ -260,3 +260,17 @@ async def test_without_istio_a_model_is_available_and_a_condition_says_so(
         "Unknown",
         "NoMesh",
     )
+
+
+async def test_what_a_writer_should_know_is_an_event_said_once(lab: Any, make_model: Make) -> None:
+    raw = make_model(annotations={"seldon.io/rest-timout": "100"})
+    async with lab.running():
+        await lab.apply(raw)
+        await lab.state("Available")
+
+        async def said() -> Any:
+            items, _ = await lab.client.list("v1", "events", namespace=lab.namespace)
+            return [each["message"] for each in items if each["reason"] == "Advice"]
+
+        text = "spec.annotations[seldon.io/rest-timout]: unknown annotation; it does nothing"
+        assert await lab.eventually(said, "the advice") == [text]

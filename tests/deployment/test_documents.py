@@ -1,0 +1,34 @@
+"""docs/seldondeployment.md says what is: the tests that it names exist, and so do the annotations."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from controller.deployment.annotations import INTEGERS, SWITCHES
+from controller.deployment.render.workloads import MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "seldondeployment.md").read_text()
+ROWS = [
+    line
+    for line in TEXT.split("## Differences from Seldon Core v1")[1].splitlines()
+    if line.startswith("| ") and "::" in line
+]
+TESTS = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", TEXT)))
+
+
+@pytest.mark.parametrize(("file", "name"), TESTS, ids=[f"{file}-{name}" for file, name in TESTS])
+def test_a_test_that_is_named_exists(file: str, name: str) -> None:
+    path = ROOT / file if file.startswith("e2e/") else ROOT / "tests" / file
+    assert re.search(rf"^(async )?def {name}\b", path.read_text(), re.MULTILINE)
+
+
+def test_every_difference_names_what_shows_it() -> None:
+    lines = TEXT.split("| upstream | here | shown by |")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(lines) == len(ROWS) > 20
+
+
+def test_every_annotation_that_is_read_is_told_of() -> None:
+    known = {*INTEGERS, *SWITCHES, MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION}
+    assert {each for each in known if f"`{each}`" not in TEXT} == set()
