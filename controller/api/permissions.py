@@ -161,7 +161,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         part="rollout",
         group=ROLLOUTS_GROUP,
         resources=("analysisruns",),
-        verbs=(*READ, *APPLY, "delete"),
+        verbs=("get", *READ, *APPLY, "delete"),
         why="made for an attempt, told to end with it; the oldest go",
     ),
     _events("rollout"),
