@@ -7,9 +7,9 @@ from typing import cast
 import httptools
 
 from orchestrator.countdown import Countdown
-from orchestrator.errors import NodeReplyError, NodeTimeoutError, NodeUnreachableError
+from orchestrator.errors import BadPayloadError, NodeReplyError, NodeTimeoutError, NodeUnreachableError
 from orchestrator.flow import LAST_CHUNK, Flow, chunk
-from orchestrator.protocols.payload import Payload
+from orchestrator.protocols.payload import SPLIT, Payload, split_length
 
 _JOIN_BELOW = 64 * 1024
 _FLOW_ABOVE = 256 * 1024  # longer answers are handed on piece by piece, where that was asked for
@@ -250,6 +250,11 @@ class Connection(asyncio.Protocol):
             self._framed = True
         elif name == b"content-encoding":
             self._payload.encoding = value
+        elif name == SPLIT:
+            try:
+                self._payload.split = split_length(value)
+            except BadPayloadError as error:
+                self._fail(NodeReplyError(f"{self._name}: {error}"))
 
     def on_headers_complete(self) -> None:
         """All but the body is here."""

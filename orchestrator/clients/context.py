@@ -11,7 +11,7 @@ _OURS = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te",
         b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"expect", b"host", b"content-length",
-        b"content-type", b"content-encoding", b"seldon-puid",
+        b"content-type", b"content-encoding", b"seldon-puid", b"inference-header-content-length",
     }
 )  # fmt: skip
 PUID = "seldon-puid"

@@ -101,7 +101,7 @@ class Call:
                 start,
                 context.headers,
                 payload.content_type,
-                b"Content-Encoding: %b\r\n" % payload.encoding if payload.encoding else b"",
+                _about(payload) if payload.encoding or payload.split else b"",
                 b"Content-Length: %d\r\n" % len(body) if flow is None else _framing(flow),
             )
         code, answer = NO_CODE, None
@@ -119,6 +119,11 @@ class Call:
 
     def _ended(self, begun: float, error: Exception | None) -> None:
         self._codes.observe(NO_CODE if isinstance(error, NodeError) else 200, perf_counter() - begun)
+
+
+def _about(payload: Payload) -> bytes:
+    encoding = b"Content-Encoding: %b\r\n" % payload.encoding if payload.encoding else b""
+    return encoding + (b"Inference-Header-Content-Length: %d\r\n" % payload.split if payload.split else b"")
 
 
 def _framing(flow: Flow) -> bytes:

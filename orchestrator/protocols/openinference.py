@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (v2) over REST, with JSON tensors."""
+"""The Open Inference Protocol (v2) over REST, with tensors in JSON or behind it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, outcome, seldon
+from orchestrator.protocols import averages, binary, outcome, seldon
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 
@@ -29,7 +29,7 @@ class OpenInference:
     metadata_paths: Sequence[str] = ()
     sends_feedback = False
     pages: Mapping[str, Any] = {
-        "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": []},
+        "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": ["binary_tensor_data"]},
         "/v2/health/live": {},
     }
 
@@ -52,30 +52,32 @@ class OpenInference:
 
     def chained(self, reply: Payload) -> Payload:
         """`outputs` become `inputs`, with `id` and `parameters`; what has `inputs` already is a request as it is."""
-        message = seldon.read(reply.plain())
+        message, tail = binary.parts(reply)
         if not isinstance(message, dict) or ("inputs" not in message and "outputs" not in message):
             raise BadPayloadError("a node's v2 reply has neither outputs nor inputs")
         if "inputs" in message:
-            return Payload(reply.plain(), reply.content_type)
+            return Payload(reply.plain(), reply.content_type, split=reply.split)
         request = {key: message[key] for key in ("id", "parameters") if key in message}
-        return Payload(seldon.write({**request, "inputs": message["outputs"]}))
+        if tail:  # who was asked for bytes and gave them had a client that wants them from the last node, too
+            parameters = request.get("parameters")
+            request["parameters"] = {**(parameters if isinstance(parameters, dict) else {}), binary.ASKS: True}
+        return binary.together({**request, "inputs": message["outputs"]}, tail)
 
     def route(self, reply: Payload) -> int:
         """The first number of the first output; the forms of the Seldon protocol are read too."""
-        body = reply.plain()
         try:
-            message = seldon.read(body)
+            message = binary.message(reply)
         except BadPayloadError as error:
             raise BadRouteError(f"a router answered what is no JSON: {error}") from error
         outputs = message.get("outputs") if isinstance(message, dict) else None
         if not isinstance(outputs, list):
-            return seldon.route(body)
+            return seldon.route(reply.plain())
         data = outputs[0].get("data") if outputs and isinstance(outputs[0], dict) else None
         return seldon.first_number(data)
 
     def joined(self, replies: Sequence[Payload]) -> Payload:
         """A JSON array."""
-        return seldon.joined(replies)
+        return seldon.joined([Payload(seldon.write(binary.message(one))) if one.split else one for one in replies])
 
     def simple_model(self) -> Payload:
         """Three classes, as upstream's."""
@@ -83,7 +85,7 @@ class OpenInference:
 
     def averaged(self, replies: Sequence[Payload]) -> Payload:
         """The element-wise mean, output by output."""
-        messages = [seldon.read(reply.plain()) for reply in replies]
+        messages = [binary.message(reply) for reply in replies]
         outputs = [message.get("outputs") if isinstance(message, dict) else None for message in messages]
         if not all(isinstance(one, list) and len(one) == len(outputs[0] or []) for one in outputs):
             raise BadPayloadError("AVERAGE_COMBINER: the children's answers have no outputs, or not as many")
@@ -108,7 +110,7 @@ class OpenInference:
 
     def outcome(self, reply: Payload) -> Outcome:
         """From the outputs that have classes or scores: of each the first; outliers by name, or in the parameters."""
-        return outcome_of(seldon.read(reply.plain()))
+        return outcome_of(binary.message(reply))
 
 
 def outcome_of(message: Any) -> Outcome:

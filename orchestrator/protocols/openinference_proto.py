@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import seldon, tensors, wire
+from orchestrator.protocols import binary, seldon, tensors, wire
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
 from orchestrator.protocols.seldon_proto import parsed
 
@@ -133,7 +133,7 @@ class OpenInferenceProto:
 
     def from_json(self, payload: Payload, kind: Kind) -> Protobuf:
         """A request or a reply from JSON."""
-        value = seldon.read(payload.plain())
+        value = binary.message(payload)
         if not isinstance(value, Mapping):
             raise BadPayloadError("a v2 message must be a JSON object")
         request = kind is Kind.REQUEST

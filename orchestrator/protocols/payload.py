@@ -9,6 +9,22 @@ from orchestrator.flow import Flow
 
 JSON = b"application/json"
 PROTOBUF = b"application/x-protobuf"
+OCTETS = b"application/octet-stream"
+
+
+SPLIT = b"inference-header-content-length"
+"""The header that says where the JSON of a v2 message ends and its tensors' bytes begin."""
+
+
+def split_length(value: bytes) -> int:
+    """The number in that header, 0 for none. Raises BadPayloadError for what is no length."""
+    if not value:
+        return 0
+    if not value.isdigit() or len(value) > 15:
+        raise BadPayloadError(
+            f"Inference-Header-Content-Length: {value.decode('latin-1')!r} is not valid; expected bytes"
+        )
+    return int(value)
 
 
 class Form(Enum):
@@ -28,18 +44,20 @@ class Kind(Enum):
 class Payload:
     """A body with what is needed to hand it on: its type and how it is compressed (`Content-Encoding`).
 
-    A long body that nobody looks at has a `flow` instead of bytes.
+    A long body that nobody looks at has a `flow` instead of bytes. `split` is how many of the bytes are JSON when
+    tensors' bytes are behind that, else 0.
     """
 
-    __slots__ = ("body", "content_type", "encoding", "flow")
+    __slots__ = ("body", "content_type", "encoding", "flow", "split")
 
     form: ClassVar[Form] = Form.JSON
 
-    def __init__(self, body: bytes, content_type: bytes = JSON, encoding: bytes = b"") -> None:
+    def __init__(self, body: bytes, content_type: bytes = JSON, encoding: bytes = b"", *, split: int = 0) -> None:
         self.body = body
         self.content_type = content_type
         self.encoding = encoding
         self.flow: Flow | None = None
+        self.split = split
 
     def plain(self, limit: int = 256 * 1024 * 1024) -> bytes:
         """The body without its compression.

@@ -16,7 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.graph.node import Graph
 from orchestrator.protocols import seldon
 from orchestrator.protocols.codec import Codec
-from orchestrator.protocols.payload import JSON, Form, Payload
+from orchestrator.protocols.payload import JSON, OCTETS, SPLIT, Form, Payload, split_length
 from orchestrator.servers.about import About
 from orchestrator.servers.limits import Load
 from orchestrator.servers.message import TEXT, Request, Response
@@ -195,6 +195,7 @@ class Doors:
         context = Context(handed_on(headers, puid), begun + self._house.request_timeout)
         flows = False
         try:
+            payload.split = split_length(request.header(SPLIT))
             response = self._response(request, 200, await serve(payload, context), puid)
             code = 200
             if response.flow is not None:
@@ -299,16 +300,20 @@ class Doors:
         puid = puid or request.header(b"seldon-puid") or self._house.identity()
         headers = b"Seldon-Puid: %b\r\n%b" % (puid, self._house.cors)
         body = payload.body
+        as_it_is = payload.split or payload.content_type == OCTETS
         if payload.encoding:
             headers += b"Content-Encoding: %b\r\n" % payload.encoding
-        elif payload.content_type != b"application/octet-stream":
+            as_it_is = True
+        elif not as_it_is:
             body = seldon.escaped(body)
+        if payload.split:
+            headers += b"Inference-Header-Content-Length: %d\r\n" % payload.split
         if request.header(b"ce-specversion"):
             headers += self._cloud_event(request, puid)
         response = Response(status, body, payload.content_type or JSON, headers=headers)
         if payload.flow is not None:
             response.flow = payload.flow
-            if not payload.encoding and payload.content_type != b"application/octet-stream":
+            if not as_it_is:
                 response.change = seldon.Escaping()
         return response
 
