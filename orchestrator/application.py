@@ -18,6 +18,7 @@ from orchestrator.clients.payloadlog import metrics as payload_metrics
 from orchestrator.clients.pool import Pool
 from orchestrator.clients.rpc import Channel, RpcCall
 from orchestrator.clients.tracing import Traced, Tracing, configured
+from orchestrator.clients.trust import Trust
 from orchestrator.engine import Engine
 from orchestrator.errors import SettingsError
 from orchestrator.graph.node import Node
@@ -209,6 +210,7 @@ class Calls:
         self._channels: dict[tuple[str, int], Channel] = {}
         self._breakers: dict[tuple[str, int], Breaker] = {}
         self._made: dict[tuple[str, str, Form, bool], NodeCall] = {}
+        self._trust = Trust(settings.node_authorities)
 
     def passing(self, node: Node, verb: str, form: Form) -> NodeCall:
         """The same call; a long answer to it is given when its body is still on its way."""
@@ -248,7 +250,8 @@ class Calls:
         pool = self._pools.get(address)
         if pool is None:
             settings = self._settings
-            pool = Pool(node.name, address, self.hosts, size=settings.max_requests, limit=settings.max_body)
+            tls = self._trust.context() if node.tls else None
+            pool = Pool(node.name, address, self.hosts, size=settings.max_requests, limit=settings.max_body, tls=tls)
             self._pools[address] = pool
         path = self._codec.rest.path
         method = "GET" if verb in {"status", "metadata", "ready"} else "POST"
@@ -267,7 +270,9 @@ class Calls:
         address = (node.host, node.grpc_port)
         channel = self._channels.get(address)
         if channel is None:
-            channel = self._channels[address] = Channel(address, self.hosts, limit=self._settings.max_message)
+            tls = self._trust.credentials() if node.tls else None
+            channel = Channel(address, self.hosts, limit=self._settings.max_message, tls=tls)
+            self._channels[address] = channel
         codec = self._codec.grpc
         method = codec.methods[verb]
         return RpcCall(

@@ -63,6 +63,7 @@ class Settings:
     routing: bool | None  # None: on for graphs that route
     hosts_file: Path | None
     certificates: Path | None
+    node_authorities: Path | None  # who vouches for nodes that are called with TLS; None: whom the system trusts
     origins: str
     allowed_headers: str
     prediction_metrics: PredictionMetrics | None
@@ -160,6 +161,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     annotations = load(Path(environment.get("SELDON_PODINFO_PATH") or "/etc/podinfo/annotations"))
     hosts = environment.get("SELDON_HOSTS_FILE")
     certificates = environment.get("SELDON_CERT_MOUNT_PATH")
+    authorities = environment.get("SELDON_NODE_CA_FILE")
     injection = environment.get("SELDON_ENABLE_ROUTING_INJECTION")
     level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in _TRUE else flags.log_level
     predictor = _from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment)
@@ -191,6 +193,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         routing=None if not injection else injection.lower() not in _FALSE,
         hosts_file=Path(hosts) if hosts else None,
         certificates=Path(certificates) if certificates else None,
+        node_authorities=Path(authorities) if authorities else None,
         origins=environment.get("CORS_ALLOWED_ORIGINS") or "*",
         allowed_headers=environment.get("CORS_ALLOWED_HEADERS") or "",
         prediction_metrics=prediction_metrics(annotations),

@@ -40,10 +40,13 @@ class NodeRpcError(NodeError):
 class Channel:
     """The connection to one `host:port`, made when it is first needed, and anew when the host has moved."""
 
-    def __init__(self, address: tuple[str, int], hosts: Hosts, *, limit: int) -> None:
+    def __init__(
+        self, address: tuple[str, int], hosts: Hosts, *, limit: int, tls: grpc.ChannelCredentials | None = None
+    ) -> None:
+        self._tls = tls
         self._host, self._port = address
         self._hosts = hosts
-        self._options = [
+        self._options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", limit),
             ("grpc.use_local_subchannel_pool", 1),
@@ -53,6 +56,8 @@ class Channel:
             ("grpc.enable_retries", 0),
             ("grpc.enable_http_proxy", 0),
         ]
+        if tls is not None:  # the certificate is the host's, whatever address it has
+            self._options.append(("grpc.ssl_target_name_override", self._host))
         self._target = ""
         self._made: grpc.aio.Channel | None = None
         self._sends: dict[str, Any] = {}
@@ -63,7 +68,10 @@ class Channel:
         if found is None:
             if self._made is None:
                 self._target = self._address()
-                self._made = grpc.aio.insecure_channel(self._target, self._options)
+                if self._tls is None:
+                    self._made = grpc.aio.insecure_channel(self._target, self._options)
+                else:
+                    self._made = grpc.aio.secure_channel(self._target, self._tls, self._options)
             found = self._sends[method] = self._made.unary_unary(method)
         return found
 

@@ -55,7 +55,10 @@ class Logger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One unit of the graph. `host` is empty where nothing is called: for a built-in. A port of 0 is not served."""
+    """One unit of the graph. `host` is empty where nothing is called: for a built-in. A port of 0 is not served.
+
+    With `tls` calls to it are encrypted.
+    """
 
     name: str
     kind: Kind
@@ -64,6 +67,7 @@ class Node:
     host: str = ""
     port: int = 0
     grpc_port: int = 0
+    tls: bool = False
     image: str = ""
     version: str = ""
     logger: Logger | None = None

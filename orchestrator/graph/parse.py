@@ -71,6 +71,9 @@ class _Reader:
         if kind is Kind.UNKNOWN_TYPE and built_in is None and not methods:
             raise GraphError(f"{path}.type", kind.value, "a type that says what to call, or methods")
         host, port, grpc_port = ("", 0, 0) if built_in is not None else self._endpoint(raw, path)
+        scheme, _, rest = host.rpartition("://")
+        if scheme not in {"", "http", "https", "grpc", "grpcs"} or not (rest or built_in):
+            raise GraphError(f"{path}.endpoint.service_host", host, "a host, with https:// before it for TLS")
         children = raw.get("children") or []
         if not isinstance(children, list | tuple):
             raise GraphError(f"{path}.children", children, "a list of nodes")
@@ -80,9 +83,10 @@ class _Reader:
             kind=kind,
             built_in=built_in,
             methods=methods,
-            host=host,
+            host=rest,
             port=port,
             grpc_port=grpc_port,
+            tls=scheme in {"https", "grpcs"},
             image=image,
             version=version,
             logger=_logger(raw, path),

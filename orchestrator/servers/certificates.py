@@ -1,33 +1,87 @@
-"""The certificate that a server shows."""
+"""The certificate that a server shows, read again when its files change."""
 
+import logging
 import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 
 from orchestrator.errors import SettingsError
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
 class Certificates:
-    """A folder with `tls.crt` and `tls.key`."""
+    """A folder with `tls.crt` and `tls.key`, as Kubernetes mounts a Secret and renews it."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self._files = (folder / "tls.crt", folder / "tls.key")
+        self._folder = folder
+        self._stamp: _Stamp = ()
+        self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """For REST. Raises SettingsError when the files cannot be used."""
+        """For REST; each new connection has the certificate of then. Raises SettingsError when it cannot be used."""
+        first = self._context = self._read()
+        self._stamp = self._stamped()
+        first.sni_callback = self._choose
+        return first
+
+    def _read(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
+            context.load_cert_chain(*self._files)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
-                f"SELDON_CERT_MOUNT_PATH: {str(self.folder)!r} has no tls.crt and tls.key to use: {error}"
+                f"SELDON_CERT_MOUNT_PATH: {str(self._folder)!r} has no tls.crt and tls.key to use: {error}"
             ) from error
         return context
 
+    def _stamped(self) -> _Stamp:
+        stats = [file.stat() for file in self._files]
+        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """At the start of a connection: take the certificate of now. A new one that cannot be used is passed over."""
+        try:
+            stamp = self._stamped()
+            if stamp != self._stamp:
+                self._context = self._read()
+                self._stamp = stamp
+                log.info("the certificate in %s was read again", self._folder)
+        except (OSError, SettingsError) as error:
+            log.warning("the certificate stays as it was: %s", error)
+        if self._context is not None:
+            connection.context = self._context
+
     def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC. Raises SettingsError when the files cannot be used."""
-        self.context()  # it says what is wrong; gRPC only logs it
-        pair = ((self.folder / "tls.key").read_bytes(), (self.folder / "tls.crt").read_bytes())
-        return grpc.ssl_server_credentials([pair])
+        """For gRPC, the same. Raises SettingsError when it cannot be used."""
+        self._read()  # it says what is wrong; gRPC only logs it
+        return grpc.dynamic_ssl_server_credentials(self._pair(), cast("Any", self._fetcher()), False)
+
+    def _pair(self) -> grpc.ServerCertificateConfiguration:
+        certificate, key = (file.read_bytes() for file in self._files)
+        return grpc.ssl_server_certificate_configuration([(key, certificate)])
+
+    def _fetcher(self) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+        shown = self._stamped()
+
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal shown
+            try:
+                stamp = self._stamped()
+                if stamp == shown:
+                    return None
+                self._read()
+                found = self._pair()
+            except (OSError, SettingsError) as error:
+                log.warning("the certificate over gRPC stays as it was: %s", error)
+                return None
+            shown = stamp
+            return found
+
+        return fetch
