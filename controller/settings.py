@@ -20,6 +20,14 @@ _OLD_ENV = {
     "istio_gateway": "ISTIO_GATEWAY",
     "orchestrator_image": "EXECUTOR_CONTAINER_IMAGE_AND_VERSION",
     "executor_user": "EXECUTOR_CONTAINER_USER",
+    "orchestrator_service_account": "EXECUTOR_CONTAINER_SERVICE_ACCOUNT_NAME",
+    "full_health_checks": "EXECUTOR_FULL_HEALTH_CHECKS",
+    "initializer_env_secret": "PREDICTIVE_UNIT_DEFAULT_ENV_SECRET_REF_NAME",
+    "request_logger_endpoint": "EXECUTOR_REQUEST_LOGGER_DEFAULT_ENDPOINT",
+    "istio": "ISTIO_ENABLED",
+    "istio_tls_mode": "ISTIO_TLS_MODE",
+    "deployment_name_as_prefix": "DEPLOYMENT_NAME_AS_PREFIX",
+    "controller_id": "CONTROLLER_ID",
 }
 """Names that Seldon Core v1's operator reads, so that its manifests go on to work."""
 
@@ -90,7 +98,23 @@ class Settings(BaseModel):
     initializer_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-storage-initializer:{_version()}"
     """image that downloads models"""
     executor_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
-    """user id of the orchestrator's container"""
+    """user id of the orchestrator's container, and of pods that name none"""
+    orchestrator_service_account: str = ""
+    """service account of orchestrators that have pods of their own; the namespace's default when absent"""
+    full_health_checks: bool = False
+    """orchestrators ask the models, too, when they are asked whether they are ready"""
+    initializer_env_secret: str = ""
+    """Secret whose keys become the environment of downloads that name none, such as RCLONE_CONFIG_*"""
+    request_logger_endpoint: str = "http://default-broker"
+    """where payloads are logged that name no sink"""
+    istio: bool = True
+    """write VirtualServices and DestinationRules where their kinds are served"""
+    istio_tls_mode: Literal["", "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] = ""
+    """TLS mode of DestinationRules; Istio's own choice when absent"""
+    deployment_name_as_prefix: bool = False
+    """a Deployment whose name is too long becomes <sdep>-<md5> where that fits, instead of seldon-<md5>"""
+    controller_id: str = ""
+    """look after SeldonDeployments with this label seldon.io/controller-id; after those without one when absent"""
     listen: Annotated[str, Field(pattern=r"^([^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$")] = "127.0.0.1:8080"
     """address of /healthz, /readyz and /metrics"""
     webhook_listen: Annotated[str, Field(pattern=r"^(([^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5})?$")] = ""

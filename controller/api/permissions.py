@@ -93,6 +93,13 @@ PERMISSIONS: tuple[Permission, ...] = (
         verbs=READ,
         why="traffic moves only to what has ready addresses",
     ),
+    Permission(
+        part="operator",
+        group="",
+        resources=("serviceaccounts", "secrets"),
+        verbs=("get",),
+        why="which Secret of a service account gives access to a model, one by one; its content is copied nowhere",
+    ),
     _events("operator"),
     Permission(
         part="rollout",

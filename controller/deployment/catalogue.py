@@ -23,9 +23,16 @@ class Catalogue:
         self._base = Configuration(
             orchestrator_image=settings.orchestrator_image,
             orchestrator_user=settings.executor_user,
+            orchestrator_service_account=settings.orchestrator_service_account,
+            full_health_checks=settings.full_health_checks,
             pod_user=settings.executor_user,
             initializer_image=settings.initializer_image,
+            initializer_env_secret=settings.initializer_env_secret,
+            request_logger_endpoint=settings.request_logger_endpoint,
+            istio=settings.istio,
             istio_gateway=settings.istio_gateway,
+            istio_tls_mode=settings.istio_tls_mode,
+            deployment_name_as_prefix=settings.deployment_name_as_prefix,
             drain=drain,
         )
         self._known = self._base

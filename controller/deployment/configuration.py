@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from controller.deployment.credentials import Grant, Keys
+
 CONFIG_MAP = "seldon-config"
 VERSION = "0.1.0"
 MLSERVER = "1.7.1"
@@ -81,6 +83,9 @@ class Configuration:
     istio_tls_mode: str = ""
     deployment_name_as_prefix: bool = False
     drain: timedelta = DRAIN
+    credential_keys: Keys = field(default_factory=Keys)
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    """What service accounts give to downloads, for the SeldonDeployment at hand."""
     servers: Mapping[str, Mapping[str, ServerImage]] = field(default_factory=_built_in_servers)
 
     def server_image(self, implementation: str, protocol: str) -> str | None:
@@ -118,6 +123,7 @@ def with_config_map(configuration: Configuration, data: Mapping[str, str] | None
     explainer = _read(data, "explainer")
     configuration = replace(
         configuration,
+        credential_keys=_keys(_read(data, "credentials")),
         explainer_image=explainer.get("image") or configuration.explainer_image,
         explainer_image_v2=explainer.get("image_v2") or configuration.explainer_image_v2,
     )
@@ -133,6 +139,18 @@ def with_config_map(configuration: Configuration, data: Mapping[str, str] | None
     }
     image = storage.get("image") or configuration.initializer_image
     return replace(configuration, initializer_image=image, initializer_resources=resources)
+
+
+def _keys(credentials: Mapping[str, Any]) -> Keys:
+    s3, gcs = credentials.get("s3") or {}, credentials.get("gcs") or {}
+    given = {
+        "s3_access_key_id": s3.get("s3AccessKeyIDName"),
+        "s3_secret_access_key": s3.get("s3SecretAccessKeyName"),
+        "s3_endpoint": s3.get("s3Endpoint"),
+        "s3_use_https": s3.get("s3UseHttps"),
+        "gcs_file": gcs.get("gcsCredentialFileName"),
+    }
+    return Keys(**{name: str(value) for name, value in given.items() if value})
 
 
 def _protocols(entry: Mapping[str, Any]) -> dict[str, ServerImage]:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from controller import clock
 from controller.api.deployment import SeldonDeploymentStatus
-from controller.api.meta import ADOPTED_ANNOTATION
+from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL
+from controller.deployment.accounts import Accounts
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
 from controller.deployment.advice import advise
@@ -70,7 +71,9 @@ class DeploymentController:
     def __init__(self, cluster: Cluster, settings: Settings, *, drain: timedelta = DRAIN) -> None:
         self._cluster = cluster
         self._catalogue = Catalogue(cluster.client, settings, drain)
+        self._accounts = Accounts(cluster.client)
         self._blueprints = Blueprints()
+        self._identity = settings.controller_id
         self.watches: tuple[Watch, ...] = (
             Watch(SELDON_DEPLOYMENT, _itself),
             *(
@@ -96,6 +99,8 @@ class DeploymentController:
             return None  # what it owned goes with it, by its owner references
         if (raw["metadata"].get("annotations") or {}).get(ADOPTED_ANNOTATION):
             return None  # a rollout takes it over: its pods serve as they are until they go
+        if (raw["metadata"].get("labels") or {}).get(CONTROLLER_ID_LABEL, "") != self._identity:
+            return None  # another operator looks after it
         now = clock.now()
         try:
             return await self._reconcile(raw, now)
@@ -105,6 +110,7 @@ class DeploymentController:
 
     async def _reconcile(self, raw: dict[str, Any], now: datetime) -> timedelta | None:
         configuration = await self._catalogue.configuration(now)
+        configuration = await self._accounts.configuration(raw, configuration, now)
         blueprint = self._blueprints.of(raw, configuration)
         if not isinstance(blueprint, Blueprint):
             await self._reject(raw, blueprint, now)

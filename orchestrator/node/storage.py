@@ -96,15 +96,34 @@ def _bucket(uri: str, folder: Path, environment: Mapping[str, str]) -> None:
             f"{uri!r}: {parts.scheme}:// needs rclone, configured by RCLONE_CONFIG_{parts.scheme.upper()}_* variables; "
             f"or set SELDON_STORAGE_ROOT to a folder with {parts.scheme}/{parts.netloc}/..."
         )
+    known = {**environment, **remote(parts.scheme, environment)}
     command = [rclone, "copy", "-v", uri.replace("://", ":", 1), str(folder)]
     try:
         done = subprocess.run(  # noqa: S603 — no shell; the URI is an argument
-            command, check=False, capture_output=True, text=True, timeout=_LONGEST, env=dict(environment)
+            command, check=False, capture_output=True, text=True, timeout=_LONGEST, env=known
         )
     except subprocess.TimeoutExpired as error:
         raise StorageError(f"{uri!r}: rclone had not done after {_LONGEST:.0f} s") from error
     if done.returncode != 0:
         raise StorageError(f"{uri!r}: rclone failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
+
+
+def remote(scheme: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells rclone of a bucket's service, out of the variables of AWS and Google; its own win."""
+    prefix = f"RCLONE_CONFIG_{scheme.upper()}_"
+    if any(name.startswith(prefix) for name in environment):
+        return {}
+    if scheme == "s3":
+        endpoint = environment.get("AWS_ENDPOINT_URL", "")
+        done = {"TYPE": "s3", "PROVIDER": "Other" if endpoint else "AWS", "ENV_AUTH": "true"}
+        done |= {"ENDPOINT": endpoint, "REGION": environment.get("AWS_REGION", "")}
+    elif scheme == "gs":
+        file = environment.get("GOOGLE_APPLICATION_CREDENTIALS", "")
+        done = {"TYPE": "google cloud storage", "SERVICE_ACCOUNT_FILE": file, "ANONYMOUS": "" if file else "true"}
+    else:
+        return {}
+    found = {f"{prefix}{name}": value for name, value in done.items() if value}
+    return found | ({"RCLONE_NO_CHECK_CERTIFICATE": "true"} if environment.get("S3_VERIFY_SSL") == "0" else {})
 
 
 def unpack(file: Path, folder: Path) -> None:

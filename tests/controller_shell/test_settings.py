@@ -33,8 +33,18 @@ def test_the_variables_of_seldon_cores_operator_still_count() -> None:
         "POD_NAMESPACE": "seldon",
         "ISTIO_GATEWAY": "mesh/gate",
         "EXECUTOR_CONTAINER_USER": "1000",
+        "ISTIO_ENABLED": "false",
+        "ISTIO_TLS_MODE": "ISTIO_MUTUAL",
+        "DEPLOYMENT_NAME_AS_PREFIX": "true",
+        "CONTROLLER_ID": "mine",
     }
     settings = parse_settings([], environment)
+    assert (settings.istio, settings.istio_tls_mode, settings.deployment_name_as_prefix) == (
+        False,
+        "ISTIO_MUTUAL",
+        True,
+    )
+    assert settings.controller_id == "mine"
     assert settings.namespaces == ("a", "b")
     assert (settings.operator_namespace, settings.istio_gateway, settings.executor_user) == (
         "seldon",

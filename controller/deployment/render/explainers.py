@@ -77,6 +77,7 @@ def render_explainer_deployment(
             configuration=configuration,
             env_secret=explainer.env_secret_ref_name,
             image=explainer.storage_initializer_image,
+            account=explainer.service_account_name,
         )
     if explainer.service_account_name:
         pod["serviceAccountName"] = explainer.service_account_name

@@ -3,6 +3,7 @@
 from typing import Any
 
 from controller.deployment.configuration import Configuration
+from controller.deployment.credentials import GCS_FOLDER, GCS_VOLUME, account_of, needs_credentials
 from controller.deployment.names import initializer, model_volume
 from controller.deployment.render.environment import merged
 
@@ -20,6 +21,7 @@ def add_model(
     configuration: Configuration,
     env_secret: str = "",
     image: str = "",
+    account: str = "",
 ) -> dict[str, Any]:
     """Return the pod spec with the model of one container: volume, init container and mount."""
     volume = model_volume(container)
@@ -41,6 +43,12 @@ def add_model(
         "resources": dict(configuration.initializer_resources),
         "volumeMounts": mounts,
     }
+    grant = configuration.grants.get(account_of(account)) if needs_credentials(uri) else None
+    if grant is not None and grant.env:
+        init["env"] = [dict(each) for each in grant.env]
+    if grant is not None and grant.secret:
+        volumes.append({"name": GCS_VOLUME, "secret": {"secretName": grant.secret}})
+        init["volumeMounts"] = [*mounts, {"name": GCS_VOLUME, "mountPath": GCS_FOLDER, "readOnly": True}]
     secret = env_secret or configuration.initializer_env_secret
     if secret:
         init["envFrom"] = [{"secretRef": {"name": secret}}]

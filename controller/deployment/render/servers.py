@@ -156,6 +156,7 @@ def add_server(
             configuration=configuration,
             env_secret=unit.env_secret_ref_name,
             image=unit.storage_initializer_image,
+            account=unit.service_account_name,
         )
     if unit.service_account_name and is_prepackaged(unit):
         pod = {**pod, "serviceAccountName": unit.service_account_name}

@@ -262,6 +262,33 @@ async def test_without_istio_a_model_is_available_and_a_condition_says_so(
     )
 
 
+async def test_what_names_another_operator_is_left_to_it(lab: Any, make_model: Make) -> None:
+    raw = make_model()
+    raw["metadata"]["labels"] = {"seldon.io/controller-id": "theirs"}
+    async with lab.running() as operator:
+        await lab.apply(raw)
+        await lab.apply(make_model(name="ours"))
+        await lab.state("Available", "ours")
+        assert not [name for _, name in await lab.names() if name.startswith("iris")]
+        assert "status" not in await lab.get("iris")
+        assert operator.writes
+
+
+async def test_a_bucket_is_read_with_the_secrets_of_the_service_account(lab: Any, make_model: Make) -> None:
+    secret = {"metadata": {"name": "keys", "namespace": lab.namespace}, "data": {"awsSecretAccessKey": "eA=="}}
+    account = {"metadata": {"name": "reader", "namespace": lab.namespace}, "secrets": [{"name": "keys"}]}
+    await lab.client.create("v1", "secrets", {"apiVersion": "v1", "kind": "Secret", **secret})
+    await lab.client.create("v1", "serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", **account})
+    raw = make_model(uri="s3://models/iris")
+    raw["spec"]["predictors"][0]["graph"]["serviceAccountName"] = "reader"
+    async with lab.running():
+        await lab.apply(raw)
+        await lab.state("Available")
+    deployment = (await lab.children())["Deployment", "iris-default-0-classifier"]
+    (init,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    assert "keys" in [each["valueFrom"]["secretKeyRef"]["name"] for each in init["env"]]
+
+
 async def test_what_a_writer_should_know_is_an_event_said_once(lab: Any, make_model: Make) -> None:
     raw = make_model(annotations={"seldon.io/rest-timout": "100"})
     async with lab.running():
