@@ -8,7 +8,9 @@ from typing import Any
 from controller.api.meta import ROLLOUT_LABEL
 from controller.kube import resources
 from controller.kube.client import Client
+from controller.kube.errors import NotFoundError
 from seldon_rollouts.view.base import View
+from seldon_rollouts.view.measuring import RunDetail, analysis_runs
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, RevisionDetail, revisions
 
 FRESH_SECONDS = 2.0
@@ -29,6 +31,8 @@ class Look(View):
     """What stands around one rollout."""
 
     revisions: tuple[RevisionDetail, ...]
+    runs: tuple[RunDetail, ...]
+    """The rollout's AnalysisRuns, newest first."""
     events: tuple[Told, ...]
     """Newest first, at most 50."""
 
@@ -59,16 +63,26 @@ class Looks:
     async def _read(self, rollout: dict[str, Any]) -> Look:
         namespace, name = rollout["metadata"]["namespace"], rollout["metadata"]["name"]
         listing: Callable[..., Awaitable[tuple[list[Any], str]]] = self._client.list
-        (history, _), (events, _) = await asyncio.gather(
+        (history, _), (events, _), runs = await asyncio.gather(
             listing(resources.CONTROLLER_REVISION, namespace, labels=f"{ROLLOUT_LABEL}={name}"),
             listing(resources.EVENT, namespace, fields=f"involvedObject.name={name}"),
+            self._runs(namespace, name),
         )
         deployments = ",".join(sorted(each["metadata"]["name"] for each in history))
         pods: list[Any] = []
         if deployments:
             pods, _ = await listing(resources.POD, namespace, labels=f"{DEPLOYMENT_LABEL} in ({deployments})")
         told = sorted(map(_told, events), key=lambda event: event.at, reverse=True)
-        return Look(revisions=revisions(rollout, history, pods), events=tuple(told[:50]))
+        shown = revisions(rollout, history, pods)
+        return Look(revisions=shown, runs=analysis_runs(runs), events=tuple(told[:50]))
+
+    async def _runs(self, namespace: str, name: str) -> list[dict[str, Any]]:
+        """Return a rollout's AnalysisRuns; none where the kind is not installed."""
+        try:
+            found, _ = await self._client.list(resources.ANALYSIS_RUN, namespace, labels=f"{ROLLOUT_LABEL}={name}")
+        except NotFoundError:
+            return []
+        return found
 
 
 def _told(event: dict[str, Any]) -> Told:

@@ -81,6 +81,37 @@ def kept(digest: str, number: int, uri: str) -> dict[str, Any]:
     }
 
 
+RUN: dict[str, Any] = {
+    "apiVersion": "rollouts.seldon.io/v1alpha1",
+    "kind": "AnalysisRun",
+    "metadata": {
+        "name": "iris-bbb-2-step-2",
+        "namespace": "default",
+        "labels": {
+            "rollouts.seldon.io/rollout": "iris",
+            "rollouts.seldon.io/revision-hash": "bbb",
+            "rollouts.seldon.io/run": "step-2",
+        },
+    },
+    "spec": {"metrics": [{"name": "accuracy", "provider": {"prometheus": {"query": "accuracy"}}}]},
+}
+RUN_STATUS: dict[str, Any] = {
+    "phase": "Failed",
+    "message": "metric accuracy failed",
+    "startedAt": "2026-01-01T00:00:50Z",
+    "completedAt": "2026-01-01T00:01:50Z",
+    "metricResults": [
+        {
+            "name": "accuracy", "phase": "Failed", "count": 2, "successful": 1, "failed": 1,
+            "measurements": [
+                {"phase": "Successful", "value": "0.97"},
+                {"phase": "Failed", "value": "0.61", "message": "result >= 0.9 is false"},
+            ],
+        }
+    ],
+}  # fmt: skip
+
+
 def bound(group: str, role: str, verbs: list[str]) -> list[tuple[Resource, dict[str, Any]]]:
     """A role on rollouts in the namespace `default`, and who has it."""
     meta = {"name": role, "namespace": "default"}
@@ -141,6 +172,11 @@ async def server(tmp_path_factory: Any) -> AsyncIterator[Server]:
             await client.create(resources.SELDON_ROLLOUT, ROLLOUT)
             for digest, number, uri in (("aaa", 1, "gs://m/v1"), ("bbb", 2, "gs://m/v2")):
                 await client.create(resources.CONTROLLER_REVISION, kept(digest, number, uri))
+            made_run = await client.create(resources.ANALYSIS_RUN, RUN)
+            await client.patch_status(
+                resources.ANALYSIS_RUN, "default", RUN["metadata"]["name"], RUN_STATUS,
+                resource_version=made_run["metadata"]["resourceVersion"],
+            )  # fmt: skip
             editors = bound("editors", "edit", ["get", "list", "watch", "patch"])
             for resource, obj in (*editors, *bound("viewers", "view", ["get", "list"])):
                 await client.create(resource, obj)

@@ -23,6 +23,8 @@ async def test_the_list_and_one_rollout_are_json(running: Any) -> None:
 async def test_around_a_rollout_stand_its_revisions_and_how_they_differ(running: Any) -> None:
     async with httpx.AsyncClient(base_url=running.url) as http:
         around = (await http.get("/api/v1/rollouts/default/iris/around")).json()
+    (run,) = around["runs"]
+    assert (run["phase"], run["metrics"][0]["value"]) == ("Failed", "0.61")
     newest, oldest = around["revisions"]
     assert (newest["role"], oldest["role"]) == ("canary", "stable")
     assert newest["predictors"][0]["graph"]["modelUri"] == "gs://m/v2"

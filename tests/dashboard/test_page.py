@@ -77,6 +77,18 @@ async def test_a_revision_shows_its_graph_and_its_difference(running: Any, watch
     await expect(watched.page.get_by_label("difference from stable")).to_contain_text("+      modelUri: gs://m/v2")
 
 
+async def test_an_analysis_run_shows_its_phase_its_message_and_what_each_metric_measured(
+    running: Any, watched: Watched
+) -> None:
+    await watched.page.goto(f"{running.url}/#/default/iris")
+    run = watched.page.locator(".runs details")
+    await expect(run.locator("summary")).to_contain_text("Failed revision 2, step 2 metric accuracy failed")
+    await run.locator("summary").click()
+    cells = run.get_by_role("row", name="accuracy").get_by_role("cell")
+    told = ["accuracy", "Failed", "0.61", "1", "1", "0", "0", "result >= 0.9 is false"]
+    await expect(cells).to_have_text(told)
+
+
 async def test_a_past_rollout_is_shown_as_it_was(running: Any, watched: Watched) -> None:
     await watched.page.goto(f"{running.url}/#/default/iris")
     await watched.page.get_by_role("link", name="revision 1").click()

@@ -7,9 +7,11 @@ import pytest
 from controller.rollout.phases import INTENTS, Phase
 from seldon_rollouts.view.acts import acts
 from seldon_rollouts.view.graphs import models, predictors
+from seldon_rollouts.view.measuring import analysis_runs
 from seldon_rollouts.view.past import episodes
 from seldon_rollouts.view.revisions import pod
 
+NOBODYS: dict[str, Any] = {"name": "run-1", "creationTimestamp": "2026-01-01T00:00:00Z"}
 ROUTER: dict[str, Any] = {
     "name": "default",
     "replicas": 2,
@@ -103,3 +105,14 @@ UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedul
 )
 def test_a_pod_says_in_its_own_words_why_it_is_not_ready(status: dict[str, Any], says: str) -> None:
     assert pod({"metadata": {"name": "p"}, "status": status}).message == says
+
+
+def test_runs_are_newest_first_and_one_that_nobody_can_read_says_so() -> None:
+    strange = {"metadata": NOBODYS, "status": {"phase": "Splendid"}}
+    newer = {"metadata": {**NOBODYS, "name": "run-2", "creationTimestamp": "2026-01-02T00:00:00Z"}}
+    found = analysis_runs([strange, newer])
+    assert [(each.name, each.phase, each.ended) for each in found] == [
+        ("run-2", "Pending", ""),
+        ("run-1", "Pending", ""),
+    ]
+    assert "cannot be read" in found[1].message

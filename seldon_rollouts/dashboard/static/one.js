@@ -3,6 +3,7 @@ import { actButtons } from "./acts.js";
 import { barChart, lineChart } from "./charts.js";
 import { ask, byId, make, milliseconds, odds, percent, plain, show, table, when } from "./dom.js";
 import { phase } from "./list.js";
+import { runs } from "./runs.js";
 import { revisions } from "./revisions.js";
 
 export async function drawOne({ namespace, name, revision }) {
@@ -27,13 +28,14 @@ function nothing(text) {
 
 async function presentPage(base, detail, past) {
   const [evidence, charts, acts, around] = await Promise.all([
-    ask(`${base}/evidence`), ask(`${base}/charts`), ask(`${base}/acts`), ask(`${base}/around`).catch((error) => ({ problem: error.message, revisions: [], events: [] })),
+    ask(`${base}/evidence`), ask(`${base}/charts`), ask(`${base}/acts`), ask(`${base}/around`).catch((error) => ({ problem: error.message, revisions: [], runs: [], events: [] })),
   ]);
   return [
     heading(detail),
     actButtons(detail.row, acts),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
     make("div", { class: "cards" }, ...over(charts, names(detail)), weights(evidence), spread(charts, names(detail)), ...detail.metrics.map((metric) => judged(metric, evidence))),
+    ...(around.runs.length ? [runs(detail, around.runs)] : []),
     revisions(detail, around),
     episodes(detail.row, past),
     history("What happened", detail.history),
@@ -43,8 +45,9 @@ async function presentPage(base, detail, past) {
 
 async function pastPage(base, detail, episode) {
   const span = new URLSearchParams({ began: episode.began, ...(episode.ended ? { ended: episode.ended } : {}) });
-  const [charts, around] = await Promise.all([ask(`${base}/charts?${span}`), ask(`${base}/around`).catch(() => ({ revisions: [] }))]);
+  const [charts, around] = await Promise.all([ask(`${base}/charts?${span}`), ask(`${base}/around`).catch(() => ({ revisions: [], runs: [] }))]);
   const of = around.revisions.filter((each) => each.number === episode.revision);
+  const ran = around.runs.filter((each) => of.some((revision) => revision.hash === each.revision));
   const where = `#/${detail.row.namespace}/${detail.row.name}`;
   return [
     make("section", {},
@@ -52,6 +55,7 @@ async function pastPage(base, detail, episode) {
       make("p", { class: "message" }, `${episode.outcome || "under way"}: ${episode.message}`),
       make("p", { class: "soft message" }, `${when(episode.began)} to ${episode.ended ? when(episode.ended) : "now"} `, make("a", { href: where }, "back to the present"))),
     make("div", { class: "cards" }, ...over(charts, names(detail)), spread(charts, names(detail))),
+    ...(ran.length ? [runs(detail, ran)] : []),
     revisions(detail, { revisions: of }),
     history("What happened then", [...episode.entries].reverse()),
   ];
