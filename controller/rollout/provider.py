@@ -13,19 +13,34 @@ def provider(settings: Settings) -> PrometheusProvider:
     Raises:
         SettingsError: a file of `prometheus_access` is missing or does not fit the others; the text names it.
     """
-    folder = Path(settings.prometheus_access) if settings.prometheus_access else None
+    return reached(settings.prometheus_url, settings.prometheus_access, settings.prometheus_token_file)
+
+
+def reached(url: str, access: str | None = None, token_file: str | None = None) -> PrometheusProvider:
+    """Return a Prometheus with what it asks for at the door.
+
+    Args:
+        url: where it is.
+        access: the folder with token, or username and password; ca.crt; tls.crt and tls.key; headers.
+        token_file: a file with a bearer token, read anew for each question.
+
+    Raises:
+        SettingsError: a file of the folder is missing or does not fit the others; the text names it.
+        ValueError: the address is none.
+    """
+    folder = Path(access) if access else None
     if folder is None:
-        return PrometheusProvider(settings.prometheus_url, token=_token(settings.prometheus_token_file))
+        return PrometheusProvider(url, token=_token(token_file))
     if not folder.is_dir():
         raise SettingsError(f"--prometheus-access {folder}: expected a folder, such as a mounted Secret")
-    token = settings.prometheus_token_file or (folder / "token" if (folder / "token").is_file() else None)
+    token = token_file or (folder / "token" if (folder / "token").is_file() else None)
     basic = _pair(folder, "username", "password")
     if token and basic:
         raise SettingsError(f"--prometheus-access {folder}: give a token, or username and password, not both")
     keys = _pair(folder, "tls.crt", "tls.key")
     authority = folder / "ca.crt"
     return PrometheusProvider(
-        settings.prometheus_url,
+        url,
         token=_token(token),
         basic=(basic[0].read_text().strip(), basic[1].read_text().strip()) if basic else None,
         verify=str(authority) if authority.is_file() else True,

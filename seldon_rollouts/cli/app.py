@@ -1,49 +1,55 @@
 """The commands, put together; every error ends in one line that says what to do."""
 
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from controller.errors import ControllerError
-from localcluster.cluster import ClusterError
 from seldon_rollouts import __version__
-from seldon_rollouts.cli import (
-    adoption,
-    analysis,
-    convert,
-    dashboard,
-    demo,
-    doctor,
-    install,
-    local,
-    plan,
-    replay,
-    rollouts,
-    verbs,
-)
 
-app = typer.Typer(
-    name="seldon-rollouts",
-    help="Progressive delivery for machine-learning models on Kubernetes and Istio.",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(local.app, name="local")
-app.command("demo")(demo.demo)
-app.command("dashboard")(dashboard.dashboard)
-app.command("convert")(convert.convert)
-app.command("doctor")(doctor.doctor)
-app.command("install")(install.install)
-app.command("plan")(plan.plan)
-app.command("replay")(replay.replay)
-rollouts.add_to(app)
-verbs.add_to(app)
-analysis.add_to(app)
-adoption.add_to(app)
+ROOMS = {
+    "local": ("local",),
+    "demo": ("demo",),
+    "rollouts": ("list", "get", "status", "history", "explain", "diff"),
+    "verbs": (
+        "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "restart", "pass", "fail", "approve",
+        "rollback",
+    ),
+    "plan": ("plan",),
+    "replay": ("replay",),
+    "analysis": ("analyze", "lint"),
+    "convert": ("convert",),
+    "adoption": ("adopt",),
+    "install": ("install",),
+    "doctor": ("doctor",),
+    "dashboard": ("dashboard",),
+    "completion": ("completion",),
+    "version": ("version",),
+}  # fmt: skip
+"""Which module has which commands: only that of the command that is asked for is loaded, so that it answers at once."""
+
+
+def program(first: str = "") -> typer.Typer:
+    """Return the program as far as it is needed.
+
+    Args:
+        first: the first word that it is called with; all commands are loaded when it is none of them.
+    """
+    app = typer.Typer(
+        name="seldon-rollouts",
+        help="Progressive delivery for machine-learning models on Kubernetes and Istio.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(root)
+    for room in [room for room, names in ROOMS.items() if first in names] or ROOMS:
+        import_module(f"seldon_rollouts.cli.{room}").add_to(app)
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -52,7 +58,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
@@ -63,11 +68,21 @@ def root(
 
 def main() -> None:
     """Run the command line; the entry point of the console scripts."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
     errors = Console(stderr=True)
     try:
-        app()
-    except (ControllerError, ClusterError, FileNotFoundError) as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        program(first)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, _told()):
+            raise
+        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _told() -> tuple[type[Exception], ...]:
+    """Return the errors whose text says what to do; the local cluster's only where it was loaded."""
+    known: tuple[type[Exception], ...] = (ControllerError, FileNotFoundError)
+    cluster = sys.modules.get("localcluster.cluster")
+    return (*known, cluster.ClusterError) if cluster is not None else known

@@ -12,6 +12,11 @@ from seldon_rollouts.cli.connect import UsageError
 from seldon_rollouts.conversion import convert as converted
 
 
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("convert")(convert)
+
+
 def convert(
     files: Annotated[list[Path], typer.Argument(help="YAML files; - for standard input.")],
 ) -> None:

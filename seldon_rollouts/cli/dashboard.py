@@ -13,6 +13,11 @@ from controller.kube.cluster import Cluster
 from controller.kube.connection import Secret, connector
 
 
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("dashboard")(dashboard)
+
+
 def dashboard(
     port: Annotated[int, typer.Option(help="The port.")] = 8090,
     host: Annotated[str, typer.Option(help="The address; what is not loopback wants --login.")] = "127.0.0.1",

@@ -13,6 +13,11 @@ from seldon_rollouts import local
 from seldon_rollouts.demo.narrate import Narrator
 
 
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("demo")(demo)
+
+
 def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the account as JSON at the end; tell on stderr.")

@@ -23,6 +23,11 @@ _STYLES = {"ok": "green", "warning": "yellow", "missing": "red"}
 VERBS = ("list", "create", "patch")
 
 
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("doctor")(doctor)
+
+
 def doctor(
     prometheus_url: Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Asked, too.")] = "",
     output: Output = Format.TEXT,

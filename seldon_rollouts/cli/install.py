@@ -20,6 +20,11 @@ class Controllers(StrEnum):
     ROLLOUT = "rollout"
 
 
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("install")(install)
+
+
 def install(
     controllers: Annotated[
         Controllers, typer.Option(help="rollout: beside a Seldon Core v1 operator that is there already.")

@@ -34,6 +34,11 @@ DataDir = Annotated[Path, typer.Option("--data-dir", help="Where the cluster kee
 _console = Console()
 
 
+def add_to(program: typer.Typer) -> None:
+    """Put the commands into the program."""
+    program.add_typer(app, name="local")
+
+
 @app.command()
 def up(
     folder: DataDir = local.DEFAULT_DIR,

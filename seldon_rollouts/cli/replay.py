@@ -15,6 +15,7 @@ from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Finding, Judgement, Verdict
 from controller import clock
 from controller.api.meta import format_duration, parse_duration
+from controller.rollout.provider import reached
 from seldon_rollouts.cli.connect import CONSOLE, Namespace, UsageError
 from seldon_rollouts.cli.output import Format, Output, data, line
 
@@ -23,8 +24,20 @@ ROWS = 24
 """About how many rows of evidence are printed."""
 PROMETHEUS = "give --prometheus-url, or set PROMETHEUS_URL, such as http://127.0.0.1:9090"
 PrometheusUrl = Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Where metrics are.")]
+PrometheusAccess = Annotated[
+    str,
+    typer.Option(
+        "--prometheus-access",
+        help="A folder with what it asks for: token, or username and password; ca.crt; tls.crt and tls.key; headers.",
+    ),
+]
 NamespaceLabel = Annotated[str, typer.Option(help="What Prometheus calls the namespace of a scraped pod.")]
 PodLabel = Annotated[str, typer.Option(help="What Prometheus calls a scraped pod.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the program."""
+    app.command("replay")(replay)
 
 
 def replay(
@@ -43,6 +56,7 @@ def replay(
     warmup: Annotated[str, typer.Option(help="What is measured this soon after --from is dropped.")] = "60s",
     step: Annotated[str, typer.Option(help="How often the judge looks; at least the scrape interval.")] = "10s",
     prometheus_url: PrometheusUrl = "",
+    prometheus_access: PrometheusAccess = "",
     namespace_label: NamespaceLabel = "namespace",
     pod_label: PodLabel = "pod",
     output: Output = Format.TEXT,
@@ -58,7 +72,7 @@ def replay(
     start, until = moment("--from", begin, now), moment("--to", end, now)
     if not start < until <= now:
         raise typer.BadParameter(f"--from {start:%FT%TZ} must lie before --to {until:%FT%TZ}, and both in the past")
-    provider, labels = provider_at(prometheus_url), Labels(namespace_label, pod_label)
+    provider, labels = provider_at(prometheus_url, prometheus_access), Labels(namespace_label, pod_label)
     comparison = Comparison(
         key=(namespace, arms[1].deployment),
         stable=arms[0],
@@ -75,12 +89,12 @@ def replay(
     raise typer.Exit(EXIT[window.last.verdict])
 
 
-def provider_at(url: str) -> PrometheusProvider:
+def provider_at(url: str, access: str = "") -> PrometheusProvider:
     """Return the Prometheus that a person named."""
     if not url:
         raise UsageError(f"no Prometheus to ask: {PROMETHEUS}")
     try:
-        return PrometheusProvider(url)
+        return reached(url, access)
     except ValueError as error:
         raise UsageError(str(error)) from None
 

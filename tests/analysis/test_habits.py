@@ -12,7 +12,7 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.connection import connector
 from localcluster.testserver import running_server
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as commands
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ async def test_a_plan_rests_on_what_prometheus_counted(exporter, prometheus, pol
 
         async def planned(*arguments: str):
             line = ["plan", *arguments, "-n", "ml", "--past", "8s", "--kubeconfig", kubeconfig]
-            return await asyncio.to_thread(CliRunner().invoke, app, [*line, "--prometheus-url", prometheus.url])
+            return await asyncio.to_thread(CliRunner().invoke, commands(), [*line, "--prometheus-url", prometheus.url])
 
         done = await planned("iris", "-o", "json")
         found = json.loads(done.output)

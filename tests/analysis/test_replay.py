@@ -16,7 +16,7 @@ from analysis.providers.prometheus import PrometheusProvider
 from analysis.replay import ReplayError, Window, replay
 from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Judgement, Verdict
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as commands
 
 START = datetime(2026, 5, 4, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -85,15 +85,15 @@ async def test_a_replay_says_what_was_said_live(past):
         until.isoformat(),
     ]
     arguments += ["--step", "1s", "--warmup", "0s", "--stable", "iris-1", "--canary"]
-    done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "iris-2"])
+    done = await asyncio.to_thread(CliRunner().invoke, commands(), [*arguments, "iris-2"])
     assert done.exit_code == 1, done.output
     assert "Bad: failed requests: 5.0 % against 1.0 % on stable" in done.output
     assert "rolled back" in done.output
-    done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "iris-2", "-o", "json"])
+    done = await asyncio.to_thread(CliRunner().invoke, commands(), [*arguments, "iris-2", "-o", "json"])
     written = json.loads(done.output)
     assert (written["verdict"], written["metrics"][0]["metric"]) == ("Bad", "errorRate")
     assert written["evidence"][-1]["metrics"][0]["evidence"] >= 100
-    done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "nobody"])
+    done = await asyncio.to_thread(CliRunner().invoke, commands(), [*arguments, "nobody"])
     assert done.exit_code == 4
     assert "NoData: no metrics of the canary" in done.output
     assert "looked for deployment_name iris-1 and nobody in namespace ml" in done.output

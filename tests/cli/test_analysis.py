@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as commands
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def template(url: str, **metric: Any) -> dict[str, Any]:
 def ran(tmp_path: Path, given: dict[str, Any], *arguments: str, command: str = "analyze") -> Any:
     file = tmp_path / "template.yaml"
     file.write_text(yaml.safe_dump(given, sort_keys=False))
-    return CliRunner().invoke(app, [command, "-f", str(file), *arguments])
+    return CliRunner().invoke(commands(), [command, "-f", str(file), *arguments])
 
 
 @pytest.mark.parametrize(

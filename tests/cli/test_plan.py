@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.forecast import Habits
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as commands
 from seldon_rollouts.cli.connect import UsageError
 from seldon_rollouts.cli.plan import Stage, advice, asked
 
@@ -74,5 +74,5 @@ def test_what_sees_too_little_gets_a_better_plan(rate: float, said: list[str]) -
 
 def test_without_a_prometheus_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMETHEUS_URL", raising=False)
-    done = CliRunner().invoke(app, ["plan", "iris"])
+    done = CliRunner().invoke(commands(), ["plan", "iris"])
     assert "give --prometheus-url, or set PROMETHEUS_URL" in str(done.exception)

@@ -1,9 +1,13 @@
 """What `replay` cannot do is refused in words that say what would be right."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
 import pytest
 from typer.testing import CliRunner
 
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as commands
 
 URL = ("--prometheus-url", "http://127.0.0.1:9")
 ARMS = ("--stable", "iris-1", "--canary", "iris-2")
@@ -24,7 +28,7 @@ ARMS = ("--stable", "iris-1", "--canary", "iris-2")
     ],
 )
 def test_what_cannot_be_replayed_is_refused_in_words(arguments: tuple[str, ...], said: str) -> None:
-    done = CliRunner().invoke(app, ["replay", *arguments])
+    done = CliRunner().invoke(commands(), ["replay", *arguments])
     assert done.exit_code == 2
     assert said in " ".join(done.output.replace("│", " ").split())
 
@@ -36,12 +40,42 @@ def test_what_cannot_be_replayed_is_refused_in_words(arguments: tuple[str, ...],
         (("--prometheus-url", "nowhere"), "must look like http://host:9090"),
         ((*URL, "--step", "500ms"), "step must be a whole number of seconds"),
         (URL, "http://127.0.0.1:9 did not answer"),
+        ((*URL, "--prometheus-access", "nowhere"), "--prometheus-access nowhere: expected a folder"),
     ],
 )
 def test_without_a_prometheus_it_says_what_to_give(
     arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PROMETHEUS_URL", raising=False)
-    done = CliRunner().invoke(app, ["replay", *ARMS, "--from", "1h", *arguments])
+    done = CliRunner().invoke(commands(), ["replay", *ARMS, "--from", "1h", *arguments])
     assert done.exit_code == 1
     assert said in str(done.exception)
+
+
+def test_a_prometheus_that_asks_for_a_login_gets_it(tmp_path: Path) -> None:
+    seen: list[str | None] = []
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status":"success","data":{"resultType":"matrix","result":[]}}')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "token").write_text("let-me-in\n")
+    server = HTTPServer(("127.0.0.1", 0), Door)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        where = ("--prometheus-url", url, "--prometheus-access", str(tmp_path))
+        done = CliRunner().invoke(commands(), ["replay", *ARMS, "--from", "5m", *where])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert done.exit_code == 4, done.output
+    assert set(seen) == {"Bearer let-me-in"}

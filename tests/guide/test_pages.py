@@ -12,7 +12,7 @@ import yaml
 from blocks import Command, File, PageError, agrees, fences, steps
 
 from controller.api.rollout import Blocker
-from seldon_rollouts.cli.app import app
+from seldon_rollouts.cli.app import program as whole
 from seldon_rollouts.documents import documents
 from seldon_rollouts.lint import lint
 
@@ -73,7 +73,7 @@ def _invocations(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", GUIDE, ids=_name)
 def test_commands_and_flags_exist(page: Path) -> None:
-    program = typer.main.get_command(app)
+    program = typer.main.get_command(whole())
     for words in _invocations(page):
         command: Any = program
         rest = list(words)
