@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from controller.api.arms import RevisionStatus, Weights
 from controller.api.checks import ErrorRateCheck, LatencyCheck, MetricCheck
+from controller.api.group import Dependency, Group, GroupStatus
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
 from controller.api.percent import Seen
 from controller.api.routing import Routing
@@ -19,7 +20,7 @@ Verb = Literal[
     "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "approve",
     "rollback", "restart", "pass", "fail", "",
 ]  # fmt: skip
-Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time"]
+Blocker = Literal["pods", "weight", "metric", "gate", "person", "mesh", "quota", "error", "time", "group"]
 
 
 class TemplateMetadata(ApiModel):
@@ -87,13 +88,6 @@ class Bake(ApiModel):
     """Percent of live traffic that stays on stable, to be compared with."""
 
 
-class Dependency(ApiModel):
-    """Another rollout that must be done first."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    """A SeldonRollout of the same namespace."""
-
-
 class RolloutSpec(ApiModel):
     """What a person wants: a model, and how its new versions take over."""
 
@@ -115,6 +109,8 @@ class RolloutSpec(ApiModel):
     """How many old revisions can be gone back to."""
     depends_on: Annotated[tuple[Dependency, ...], Field(max_length=100)] = ()
     """A new revision begins only when each of these is Healthy with the newest of its own templates."""
+    group: Group | None = None
+    """Rollouts of the namespace with which this one is promoted, or rolled back, as one."""
     adopt: bool = False
     """Take over the SeldonDeployment of this name, or what a rollout of this name kept serving, without a failed
     request."""
@@ -130,6 +126,13 @@ class RolloutSpec(ApiModel):
             raise ValueError(
                 "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _promotes_with_its_group(self) -> "RolloutSpec":
+        shadow = self.strategy.shadow
+        if self.group is not None and shadow is not None and shadow.then is None:
+            raise ValueError("group: a shadow promotes nothing; give it `then`, or take group out")
         return self
 
     @model_validator(mode="after")
@@ -274,8 +277,10 @@ class Rejected(StatusModel):
     number: int = 0
     at: Instant
     by: str = ""
-    """The verb's author, or `judge` or `deadline`."""
+    """The verb's author, or `judge`, `deadline` or `group`."""
     message: str = ""
+    wave: str | None = None
+    """The wave of its group that it was part of, if it had one."""
     reason: Reason | None = None
 
 
@@ -363,6 +368,8 @@ class RolloutStatus(StatusModel):
     """Who said that the analysis of this step counts as good."""
     approvals: tuple[Approved, ...] = ()
     """Gates that people opened for the running revision."""
+    group: GroupStatus | None = None
+    """How far it is with its group."""
     weights: Weights = Weights()
     analysis: AnalysisStatus = AnalysisStatus()
     shadow: ShadowReport | None = None

@@ -3,7 +3,7 @@
 from controller.api.rollout import Intent, RolloutStatus
 from controller.api.strategy import Step
 from controller.rollout import gate, pins, runs
-from controller.rollout.course import Bake, Judge, course
+from controller.rollout.course import Bake, Judge, Together, course
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase, legal, refusal
 
@@ -59,4 +59,5 @@ def awaits_verdict(obs: Observed, status: RolloutStatus) -> bool:
     if status.current_step_index >= len(way.stages):
         return way.consent and not (way.stands_down or status.forced_by or status.skip_reason)
     stage = way.stages[status.current_step_index]
-    return isinstance(stage, Judge | Bake) or (isinstance(stage, Step) and stage.analysis is not None)
+    judged = isinstance(stage, Judge | Bake) or (isinstance(stage, Together) and stage.consent)
+    return judged or (isinstance(stage, Step) and stage.analysis is not None)

@@ -62,7 +62,15 @@ class Bake:
     """Percent of live traffic that stays on stable."""
 
 
-Stage = Step | Ready | Switch | Report | Judge | Bake
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Wait until all members of the group have come as far."""
+
+    consent: bool
+    """The judge is asked before, and all the while."""
+
+
+Stage = Step | Ready | Switch | Report | Judge | Bake | Together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +92,20 @@ EMPTY = Course(stages=())
 
 
 def course(spec: RolloutSpec) -> Course:
-    """Return the stages of a rollout: its strategy's, and the bake."""
+    """Return the stages of a rollout: its strategy's, the bake, and the wait for its group."""
     way = _strategy(spec)
-    if spec.bake is None:
-        return way
-    bake = Bake(spec.bake.duration, spec.bake.holdback)
-    return replace(way, stages=(*way.stages, Judge(AnalysisStep()), bake))
+    if spec.bake is not None:
+        bake = Bake(spec.bake.duration, spec.bake.holdback)
+        way = replace(way, stages=(*way.stages, Judge(AnalysisStep()), bake))
+    return way if spec.group is None else _in_group(way)
+
+
+def _in_group(way: Course) -> Course:
+    """Wait for the group before all traffic is given: at the switch, or else at the end, once the judge consents."""
+    for index, stage in enumerate(way.stages):
+        if isinstance(stage, Switch):
+            return replace(way, stages=(*way.stages[:index], Together(consent=False), *way.stages[index:]))
+    return replace(way, stages=(*way.stages, Together(consent=way.consent)), consent=False)
 
 
 def _strategy(spec: RolloutSpec) -> Course:
@@ -147,11 +163,16 @@ def _waits(analysis: PrePromotionAnalysis | PostPromotionAnalysis) -> AnalysisSt
     return AnalysisStep(**{name: getattr(analysis, name) for name in AnalysisStep.model_fields})
 
 
+_KINDS = {
+    Ready: "pods", Switch: "switch", Report: "report", Judge: "analysis", Bake: "bake", Together: "group",
+}  # fmt: skip
+
+
 def kind(stage: Stage) -> str:
     """Return the one word for a stage, as in a step's field."""
     if isinstance(stage, Step):
         return stage.kind
-    return {Ready: "pods", Switch: "switch", Report: "report", Judge: "analysis", Bake: "bake"}[type(stage)]
+    return _KINDS[type(stage)]
 
 
 def title(stage: Stage) -> str:
@@ -159,6 +180,8 @@ def title(stage: Stage) -> str:
     match stage:
         case Ready() | Switch() | Report():
             return kind(stage)
+        case Together():
+            return "all of the group ready"
         case Bake(duration=duration, holdback=holdback):
             return f"bake {format_duration(duration)}, {holdback} % held back"
         case Step(set_weight=int() | float() as weight):

@@ -12,6 +12,7 @@ from controller.rollout import (
     answers,
     effects,
     findings,
+    group,
     intents,
     leaving,
     peers,
@@ -25,7 +26,7 @@ from controller.rollout import route as routing
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
-from controller.rollout.ground import Ground, survey, wanted_spec, without_traffic
+from controller.rollout.ground import IN_PROGRESS, Ground, survey, wanted_spec, without_traffic
 from controller.rollout.observed import Observed
 from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -57,7 +58,7 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
         if intent is not None:
             status = _answer(obs, status, intent, now)
             continue
-        status = _start_judging(obs, status, ground, now)
+        status = group.voted(obs, _start_judging(obs, status, ground, now), ground, now)
         view = _next(obs, status, ground, now)
         if view.event is None:
             break
@@ -87,8 +88,11 @@ def _world(obs: Observed, status: RolloutStatus, phase: Phase) -> list[Event]:
     """Return what the spec and the judge say, most urgent first."""
     events: list[Event] = []
     bad = status.analysis.verdict == "Bad" or runs.failed(obs, status) is not None
-    if bad and status.canary_revision is not None and not status.forced_by and phase in _JUDGED:
+    judged = status.canary_revision is not None and not status.forced_by and phase in _JUDGED
+    if bad and judged and not group.final(obs, status):
         events.append(Event.VERDICT_BAD)
+    if phase in IN_PROGRESS and group.rolled_back(obs, status) is not None:
+        events.append(Event.GROUP_ROLLED_BACK)
     if obs.spec is None or obs.target is None:
         return [*events, *([Event.SPEC_INVALID] if phase is not Phase.INVALID else [])]
     if phase is Phase.INVALID:
@@ -104,7 +108,7 @@ def _template(obs: Observed, status: RolloutStatus, phase: Phase, target: str) -
     if target == stable.hash:
         leaving = canary is not None and phase is not Phase.ROLLING_BACK
         return [Event.STABLE_AGAIN] if leaving or phase in (Phase.DEGRADED, Phase.SHADOWED) else []
-    if any(rejected.hash == target for rejected in status.rejected):
+    if any(each.hash == target for each in status.rejected) and not group.another_wave(obs, status, target):
         return [Event.REJECTED_AGAIN] if phase is not Phase.DEGRADED else []
     if canary is None or canary.hash != target:
         return [] if phase is Phase.SHADOWED and _only_shadowed(obs, status, target) else [Event.NEW_REVISION]

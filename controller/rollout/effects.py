@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from controller.api import names
 from controller.api.arms import RevisionStatus
+from controller.api.group import GroupStatus
 from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import findings, gate, pins, runs
+from controller.rollout import findings, gate, group, pins, runs
 from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -66,6 +67,9 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _resume(obs, status, phase, now, by)
         case Event.VERDICT_BAD:
             return _reject_judged(obs, status, phase, now)
+        case Event.GROUP_ROLLED_BACK:
+            why = group.rolled_back(obs, status) or Reason(metric="group", message="another of it was rolled back")
+            return _reject(obs, status, phase, now, by="group", reason=why)
         case Event.DEADLINE:
             return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
         case Event.ABORT:
@@ -182,6 +186,7 @@ def _begin(
         scale=None,
         analysis=AnalysisStatus(),
         attempt=_next_attempt(obs, status),
+        group=group.fresh(status),
         approvals=(),
         skip_reason=skips,
         strategy=obs.spec.strategy.kind if obs.spec else None,
@@ -221,7 +226,7 @@ def _change_strategy(obs: Observed, status: RolloutStatus, phase: Phase, now: da
     text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
     status = record(unrouted(_running(status)), now, "StrategyChanged", text)
     status = changed(status, phase=phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
-    status = changed(status, attempt=_next_attempt(obs, status))
+    status = changed(status, attempt=_next_attempt(obs, status), group=group.fresh(status))
     return enter(obs, status, 0, now)
 
 
@@ -249,7 +254,7 @@ def _next_step(
     status = record(
         changed(_running(status), phase=phase.value), now, "StepCompleted", f"step {index + 1} ({name}) {verb}"
     )
-    return enter(obs, status, index + 1, now)
+    return enter(obs, group.left(obs, status, by), index + 1, now)
 
 
 def _promote(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
@@ -305,6 +310,8 @@ def _crown(status: RolloutStatus, phase: Phase, now: datetime, message: str) -> 
     status = retire(record(status, now, "Promoted", said, canary.number), previous, now)
     weights = no_traffic(status.weights).model_copy(update={"verified": True})
     stable = canary.model_copy(update={"role": "stable", "path": ""})
+    if status.group is not None:
+        status = changed(status, group=GroupStatus(promoted_at=now))
     return changed(
         unrouted(_running(status)), phase=phase.value, stable_revision=stable, canary_revision=None, weights=weights
     )
@@ -313,6 +320,8 @@ def _crown(status: RolloutStatus, phase: Phase, now: datetime, message: str) -> 
 def _because(status: RolloutStatus) -> str:
     if status.forced_by:
         return f"promoted by {status.forced_by}"
+    if status.group is not None and status.group.alone_by:
+        return f"promoted without its group by {status.group.alone_by}"
     if status.passed is not None:
         return f"its analysis was passed by {status.passed.by}"
     return status.skip_reason or status.analysis.message or "no fault was found"
@@ -324,7 +333,9 @@ def _reject(
     canary = status.canary_revision
     if canary is None:
         return _to(status, Phase.HEALTHY)
-    entry = Rejected(hash=canary.hash, number=canary.number, at=now, by=by, message=reason.message, reason=reason)
+    wave = obs.spec.group.wave if obs.spec is not None and obs.spec.group is not None else None
+    said = {"by": by, "message": reason.message, "reason": reason, "wave": wave}
+    entry = Rejected(hash=canary.hash, number=canary.number, at=now, **said)
     rejected = (*(r for r in status.rejected if r.hash != canary.hash), entry)[-REJECTED_LIMIT:]
     status = changed(_shadow_failed(obs, status, now), rejected=rejected)
     if status.stable_revision is not None and obs.target is not None and obs.target.hash == status.stable_revision.hash:

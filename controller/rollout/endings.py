@@ -17,14 +17,14 @@ USUAL = (
     *(("promoted", reason) for reason in ("judge", "person", "rollbackWindow", "first")),
     *(
         ("rolledBack", reason)
-        for reason in ("errorRate", "latency", "analysisRun", "progressDeadline", "pause", "person")
+        for reason in ("errorRate", "latency", "analysisRun", "progressDeadline", "pause", "person", "group")
     ),
     *(("shadowed", verdict) for verdict in ("Good", "Bad", "Inconclusive", "NoData")),
     ("superseded", "templateChanged"),
 )
 """Outcomes and reasons that are there from the start, at zero: an increase is only seen from a value before."""
 _BEGINNINGS = frozenset({"RevisionCreated", "Retried", "RollbackBegun"})
-_OTHERS = {"deadline": "progressDeadline", "analysis": "analysisRun", "time": "pause"}
+_OTHERS = {"deadline": "progressDeadline", "analysis": "analysisRun", "time": "pause", "group": "group"}
 """Who rolls back, beside the judge and people."""
 
 

@@ -15,7 +15,7 @@ from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.rollout import adoption, gather, intents, revisions, validity
-from controller.rollout.observed import Adoptee, Child, Observed, Peer, Route, RoutingDefaults, TrafficWindow
+from controller.rollout.observed import Adoptee, Child, Member, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
 _ACCEPTANCE = ("Accepted", "Reconciled")
@@ -75,6 +75,7 @@ def observe(
         defaults=defaults,
         adoptee=adoptee,
         peers=_peers(cluster, namespace, dependencies(rollout)),
+        members=_members(cluster, namespace, name, group_labels(rollout)),
         finalizers=tuple(meta.get("finalizers") or ()),
         deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
         runs=gather.owned_runs(cluster, uid),
@@ -138,6 +139,30 @@ def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...]) -> dict[st
         current = status.observed_generation == live["metadata"].get("generation", 0)
         found[name] = Peer(phase=status.phase, message=status.message, current=current, depends_on=names_of_it)
         left += names_of_it
+    return found
+
+
+def group_labels(rollout: dict[str, Any]) -> dict[str, str] | None:
+    """Return what a rollout's `group.selector` asks for; None of what has no group or cannot be read."""
+    found = (rollout.get("spec") or {}).get("group")
+    selector = found.get("selector") if isinstance(found, dict) else None
+    labels = selector.get("matchLabels") if isinstance(selector, dict) else None
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) and labels else None
+
+
+def _members(cluster: Cluster, namespace: str, name: str, labels: dict[str, str] | None) -> dict[str, Member]:
+    """Return the other rollouts of the group, but for those that leave."""
+    found: dict[str, Member] = {}
+    for live in cluster.selected(resources.SELDON_ROLLOUT, namespace, labels) if labels else ():
+        meta, status = live["metadata"], _status(live)
+        if meta["name"] == name or _leaving(live):
+            continue
+        found[meta["name"]] = Member(
+            status=status,
+            current=status.observed_generation == meta.get("generation", 0),
+            labels=group_labels(live),
+            wave=str(((live.get("spec") or {}).get("group") or {}).get("wave") or ""),
+        )
     return found
 
 

@@ -70,6 +70,18 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Another rollout of the group, as it was last seen."""
+
+    status: RolloutStatus
+    current: bool
+    """Its status speaks of its present spec."""
+    labels: Mapping[str, str] | None = None
+    """What its own `group.selector` asks for; None where it has no group."""
+    wave: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficWindow:
     """Requests that the gateway counted in the last window, by revision."""
 
@@ -178,6 +190,8 @@ class Observed:
     defaults: RoutingDefaults = field(default_factory=RoutingDefaults)
     peers: Mapping[str, Peer] = field(default_factory=dict)
     """By name: the rollouts that this one depends on, and those that they depend on."""
+    members: Mapping[str, Member] = field(default_factory=dict)
+    """By name: the other rollouts that carry the labels of the group."""
     adoptee: Adoptee | None = None
     finalizers: tuple[str, ...] = ()
     """The rollout's."""

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controller.api.group import Level
 from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
-from controller.rollout import findings, gate, runs
+from controller.rollout import findings, gate, group, runs
 from controller.rollout.capacity import LACKING, waiting
-from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, course
+from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, Together, course
 from controller.rollout.ground import Ground, deadline, full
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
@@ -43,7 +44,7 @@ def outlook(obs: Observed, status: RolloutStatus, ground: Ground, *, now: dateti
         case Phase.PAUSED:
             return _paused(obs, status, now)
         case Phase.PROMOTING:
-            return _switching(obs, status, ground, now, Event.CANARY_SERVES_ALL)
+            return _promoting(obs, status, ground, now)
         case Phase.ROLLING_BACK:
             return _rolling_back(ground)
         case Phase.HEALTHY | Phase.DEGRADED | Phase.SHADOWED | Phase.INVALID:
@@ -137,6 +138,8 @@ def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, n
             return _analysis(obs, status, ground, step, now, lenient=lenient)
         case Bake():
             return _bake(obs, status, ground, stage, now)
+        case Together(consent=consent):
+            return _together(obs, status, ground, now, consent=consent)
         case Step(gate=Gate() as found):
             return _gate(obs, status, ground, found, now)
         case Step(pause=None, analysis=None, set_scale=None):
@@ -185,6 +188,8 @@ def _pause(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now
 
 def _paused(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
     """Wait for a person; where the step itself asked for one, no longer than it says."""
+    if group.asks(status) and group.reached(status, "Ready") and not group.lacks(obs, status):
+        return Outlook(event=Event.STEP_DONE)
     reason = status.pause_reason or f"paused by {status.paused_by or 'a person'}"
     stages = course(obs.spec).stages if obs.spec else ()
     stage = stages[status.current_step_index] if status.current_step_index < len(stages) else None
@@ -274,10 +279,63 @@ def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, no
         view = _analysis(obs, status, ground, AnalysisStep(), now)
         if view.event is not Event.STEP_DONE:
             return view
+    return _unfinished(obs, status) or Outlook(event=Event.STEPS_DONE)
+
+
+def _unfinished(obs: Observed, status: RolloutStatus) -> Outlook | None:
+    """Wait for the run in the background, where it is to end before the promotion."""
     left = runs.unfinished(obs, status)
     if left.good or status.passed is not None:
-        return Outlook(event=Event.STEPS_DONE)
+        return None
     return _wait("metric", left.message) if left.open else Outlook(event=Event.PERSON_NEEDED, reason=left.message)
+
+
+def _together(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime, *, consent: bool) -> Outlook:
+    """Wait, at the last weight, until all of the group are ready. Who waits for those who stand still asks a person."""
+    late, due = _late(obs, status, ground, now)
+    if late and ground.blocked is not None:
+        return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
+    if consent and (judged := _analysis(obs, status, ground, AnalysisStep(), now)).event is not Event.STEP_DONE:
+        return judged
+    if left := _unfinished(obs, status):
+        return left
+    if ground.blocked is not None:
+        return Outlook(blocked=ground.blocked, wake=due)
+    view, ends, text = _others(obs, status, "Ready", "ready to promote")
+    if view is None:
+        return Outlook(event=Event.STEP_DONE)
+    if ends is not None and now >= ends:
+        return Outlook(event=Event.PERSON_NEEDED, reason=f"{group.ASKS}{text}")
+    return view
+
+
+def _others(
+    obs: Observed, status: RolloutStatus, level: Level, about: str
+) -> tuple[Outlook | None, datetime | None, str]:
+    """Return the wait for members that are not so far, when it ends at the latest, and whom it is for."""
+    names = group.lacks(obs, status) if level == "Ready" else group.behind(obs, status, level)
+    if not names or obs.spec is None:
+        return None, None, ""
+    text = ", ".join(each.text for each in names)
+    since = _first(*(each.stands_since for each in names))
+    ends = since + obs.spec.progress_deadline if since is not None else None
+    return _wait("group", f"{about}; waits for {text}", ends), ends, text
+
+
+def _promoting(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
+    """Wait until all traffic is where it should be; with a group, until it is so for all, and all have agreed."""
+    if not group.final(obs, status):
+        view = _switching(obs, status, ground, now, Event.CANARY_SERVES_ALL)
+        if view.event is not Event.CANARY_SERVES_ALL or not group.bound(obs, status):
+            return view
+    settled = group.final(obs, status)
+    level: Level = "Agreed" if settled else "Serving"
+    waits, ends, text = _others(obs, status, level, "all traffic has moved")
+    if waits is None:
+        return Outlook(event=Event.CANARY_SERVES_ALL)
+    if ends is not None and now >= ends and not settled:
+        return Outlook(event=Event.DEADLINE, reason=f"the group does not come together: {text}")
+    return waits
 
 
 def _opinion(status: RolloutStatus) -> str:

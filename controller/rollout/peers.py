@@ -1,5 +1,6 @@
 """Peers: what a rollout waits for of other rollouts before a new revision begins. Pure."""
 
+from controller.rollout import group
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Phase
 
@@ -9,6 +10,8 @@ RESTING = frozenset({Phase.PENDING, Phase.HEALTHY, Phase.DEGRADED, Phase.SHADOWE
 
 def waits(obs: Observed) -> str:
     """Say which rollout is waited for, and where it stands; empty when a new revision may begin."""
+    if obs.status.stable_revision is not None and (wrong := group.trouble(obs)):
+        return wrong
     if obs.spec is None or not obs.spec.depends_on:
         return ""
     if circle := _circle(obs):

@@ -62,6 +62,8 @@ class Event(StrEnum):
     VERDICT_BAD = "VerdictBad"
     DEADLINE = "Deadline"
     """A step made no progress for longer than the progress deadline."""
+    GROUP_ROLLED_BACK = "GroupRolledBack"
+    """Another member of the group was rolled back before this one was promoted."""
     CANARY_SERVES_ALL = "CanaryServesAll"
     STABLE_SERVES_ALL = "StableServesAll"
 
@@ -113,6 +115,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIRST,
         _E.FIRST_SERVING: _P.HEALTHY, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIRST, _E.PROMOTE_FULL: _FIRST, _E.SKIP: _FIRST, _E.PAUSE: _FIRST, _E.RESUME: _FIRST,
         _E.ABORT: _FIRST, _E.RETRY: _FIRST,
@@ -125,6 +128,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _IDLE,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _IDLE, _E.PROMOTE_FULL: _IDLE, _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE,
         _E.ABORT: "no rollout is under way; rollback goes back to an earlier revision",
@@ -138,6 +142,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: _P.PROGRESSING,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _P.PROGRESSING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: _P.PROGRESSING, _E.STEPS_DONE: _P.PROMOTING,
+        _E.GROUP_ROLLED_BACK: _P.ROLLING_BACK,
         _E.PERSON_NEEDED: _P.PAUSED, _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK,
         _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
@@ -151,7 +156,8 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.SHADOW_DONE: None, _E.STRATEGY_CHANGED: _P.PROGRESSING,
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: _P.PROGRESSING, _E.PAUSE_EXPIRED: _P.ROLLING_BACK, _E.APPROVE: _P.PAUSED,
-        _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.FIRST_SERVING: None, _E.STEP_DONE: _P.PROGRESSING, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: _P.ROLLING_BACK,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _P.PROGRESSING, _E.PROMOTE_FULL: _P.PROMOTING, _E.SKIP: _P.PROGRESSING,
         _E.PAUSE: "the rollout is already paused", _E.RESUME: _P.PROGRESSING, _E.ABORT: _P.ROLLING_BACK,
@@ -165,6 +171,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SWITCHING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: _P.ROLLING_BACK,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: _P.ROLLING_BACK, _E.CANARY_SERVES_ALL: _P.HEALTHY,
         _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _SWITCHING, _E.PROMOTE_FULL: _SWITCHING, _E.SKIP: _SWITCHING, _E.PAUSE: _SWITCHING,
@@ -179,6 +186,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _ENDING,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: _P.DEGRADED,
         _E.PROMOTE: _ENDING, _E.PROMOTE_FULL: _ENDING, _E.SKIP: _ENDING, _E.PAUSE: _ENDING, _E.RESUME: _ENDING,
         _E.ABORT: "the rollout is already being rolled back", _E.RETRY: _P.PROGRESSING,
@@ -191,6 +199,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _REJECTED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _REJECTED, _E.PROMOTE_FULL: _REJECTED,
         _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: "the revision is already rejected",
@@ -204,6 +213,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _SHADOWED,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: None, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _SHADOWED, _E.PROMOTE_FULL: _SHADOWED,
         _E.SKIP: _IDLE, _E.PAUSE: _IDLE, _E.RESUME: _IDLE, _E.ABORT: _IDLE, _E.RETRY: _P.PROGRESSING,
@@ -216,6 +226,7 @@ TRANSITIONS: dict[Phase, dict[Event, Cell]] = {
         _E.TIME_EXTENDED: None,
         _E.PAUSE_OVER: None, _E.PAUSE_EXPIRED: None, _E.APPROVE: _FIX,
         _E.FIRST_SERVING: None, _E.STEP_DONE: None, _E.STEPS_DONE: None, _E.PERSON_NEEDED: None,
+        _E.GROUP_ROLLED_BACK: None,
         _E.VERDICT_BAD: _P.ROLLING_BACK, _E.DEADLINE: None, _E.CANARY_SERVES_ALL: None, _E.STABLE_SERVES_ALL: None,
         _E.PROMOTE: _FIX, _E.PROMOTE_FULL: _FIX, _E.SKIP: _FIX, _E.PAUSE: _FIX, _E.RESUME: _FIX,
         _E.ABORT: _P.ROLLING_BACK, _E.RETRY: _FIX,

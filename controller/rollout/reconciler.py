@@ -28,7 +28,8 @@ from controller.rollout.decide import decide
 from controller.rollout.endings import USUAL, endings
 from controller.rollout.evidence import Evidence
 from controller.rollout.gauges import Gauges
-from controller.rollout.observe import dependencies, key_of_owned, observe
+from controller.rollout.neighbours import Neighbours
+from controller.rollout.observe import dependencies, group_labels, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
@@ -67,8 +68,7 @@ class RolloutController:
         for pair in USUAL:
             self._metrics.rollout_seconds.labels(*pair)
         self._tracked: dict[Key, Comparison] = {}
-        self._dependents: dict[Key, set[Key]] = {}
-        """By rollout: those that depend on it, as they were last looked at."""
+        self._neighbours = Neighbours()
         self._named: dict[Key, frozenset[TemplateRef]] = {}
         """By rollout: the templates that it names, those that are missing too, as it was last looked at."""
         self.collectors = (Gauges(self._led), Evidence(self._judged))
@@ -90,13 +90,7 @@ class RolloutController:
     def _rollout_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A rollout concerns itself, and those that wait for it."""
         (key,) = _key(obj)
-        return [key, *sorted(self._dependents.get(key, ()))]
-
-    def _depends(self, key: Key, on: tuple[str, ...]) -> None:
-        for dependents in self._dependents.values():
-            dependents.discard(key)
-        for name in on:
-            self._dependents.setdefault((key[0], name), set()).add(key)
+        return [key, *self._neighbours.of(obj)]
 
     def _route_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A VirtualService also concerns the rollouts that write into it."""
@@ -155,7 +149,8 @@ class RolloutController:
             ApiError: a write failed; nothing after it was done, and the next pass goes on from there.
         """
         rollout = self._cluster.get(resources.SELDON_ROLLOUT, *key)
-        self._depends(key, dependencies(rollout) if rollout is not None else ())
+        depends_on, group = (dependencies(rollout), group_labels(rollout)) if rollout is not None else ((), None)
+        self._neighbours.note(key, depends_on=depends_on, group=group)
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
             self._webhooks.forget(key)

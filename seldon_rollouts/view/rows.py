@@ -26,7 +26,7 @@ class Row(View):
     mirror: float
     verdict: str
     blocked_on: str
-    """What kind of thing it waits for: pods, weight, metric, gate, person, mesh, quota, error, time."""
+    """What kind of thing it waits for: pods, weight, metric, gate, person, mesh, quota, error, time, group."""
     message: str
     created_at: str
     last_rollback: str

@@ -14,7 +14,7 @@ from controller.api.routing import OwnVirtualService
 from controller.rollout import actions, gather, revisions, runs, traffic
 from controller.rollout.actions import Announcement, Decision
 from controller.rollout.decide import decide
-from controller.rollout.observed import Answer, Child, Observed, Peer, Route, Templates, TrafficWindow
+from controller.rollout.observed import Answer, Child, Member, Observed, Peer, Route, Templates, TrafficWindow
 from controller.rollout.revisions import Revision
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -70,6 +70,9 @@ class World:
     labels: dict[str, str] = field(default_factory=dict)
     peers: dict[str, Peer] = field(default_factory=dict)
     """The rollouts that it depends on."""
+    members: dict[str, Member] = field(default_factory=dict)
+    """The others of its group, as they are seen from here."""
+    name: str = "iris"
 
     def template(self) -> dict[str, Any]:
         return template(self.image)
@@ -90,13 +93,13 @@ class World:
         target = None if self.invalid else self.target()
         known = {**self.stored, **({target.hash: target} if target else {})}
         obs = Observed(
-            namespace="ml", name="iris", uid="u1", generation=self.generation, resource_version="1", spec=spec,
+            namespace="ml", name=self.name, uid="u1", generation=self.generation, resource_version="1", spec=spec,
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=self._route(spec), in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
-            left=tuple(self._left(spec)),
+            members=self.members, left=tuple(self._left(spec)),
             runs={name: gather.run(live) for name, live in self.runs.items()}, templates=self._templates(spec),
-            live={"metadata": {"name": "iris", "namespace": "ml", "labels": self.labels}, "spec": self.raw_spec()},
+            live={"metadata": {"name": self.name, "namespace": "ml", "labels": self.labels}, "spec": self.raw_spec()},
         )  # fmt: skip
         return copy_with(obs, analysis=self._analysis(), traffic=self._traffic(obs))
 
@@ -112,7 +115,7 @@ class World:
     def run_of(self, role: str) -> dict[str, Any] | None:
         """The running revision's AnalysisRun."""
         canary = self.status.canary_revision
-        name = f"iris-{canary.hash}-{self.status.attempt}-{role}" if canary else ""
+        name = f"{self.name}-{canary.hash}-{self.status.attempt}-{role}" if canary else ""
         return self.runs.get(name)
 
     def run_is(self, role: str, phase: str, message: str = "") -> "World":
@@ -197,7 +200,7 @@ class World:
         route = self.answering()
         if route is None or digest not in self.observed_revisions():
             return 0
-        parts = revisions.destinations("iris", "ml", self.observed_revisions()[digest])
+        parts = revisions.destinations(self.name, "ml", self.observed_revisions()[digest])
         return traffic.live_weight(route, [part.host for part in parts])
 
     def observed_revisions(self) -> dict[str, Revision]:
@@ -244,13 +247,13 @@ class World:
             case actions.DeleteRoute():
                 self.route = None
             case actions.DeleteDeployment():
-                digest = action.name.removeprefix("iris-")
+                digest = action.name.removeprefix(f"{self.name}-")
                 assert self.live_weight(digest) == 0, f"{action.name} goes while it has traffic"
                 assert not traffic.mentions(self.route or {}, [self.host(digest)])
                 self.children.pop(digest, None)
                 self.ready.pop(digest, None)
             case actions.ForgetRevision():
-                self.stored.pop(action.name.removeprefix("iris-"), None)
+                self.stored.pop(action.name.removeprefix(f"{self.name}-"), None)
             case actions.CreateRun():
                 self._create_run(action)
             case actions.StopRun():
@@ -283,7 +286,7 @@ class World:
             total = sum(part["weight"] for part in http["route"])
             assert total in (100, 10_000)
             for part in http["route"]:
-                digest = part["destination"]["host"].split(".")[0].split("-")[1]
+                digest = part["destination"]["host"].split(".")[0].removeprefix(f"{self.name}-").split("-")[0]
                 if http["name"] in ("rest", "grpc"):
                     was = self.live_weight(digest)
                     # Where nobody has pods, the requests have to go somewhere.
@@ -297,7 +300,7 @@ class World:
         self.route = desired
 
     def host(self, digest: str) -> str:
-        return f"iris-{digest}-default.ml.svc.cluster.local"
+        return f"{self.name}-{digest}-default.ml.svc.cluster.local"
 
     def step(self, seconds: float = 0) -> Decision:
         """Let time pass, decide and act once."""
