@@ -6,20 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from typing import TypeVar
+from typing import Any
+
+import orjson
 
 from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
-from analysis.providers.provider import Provider, Series
+from analysis.providers.provider import Instant, Provider, Series
 from analysis.samples import ArmReading, PodReading, Reading, Signal
 from analysis.spec import Arm, Comparison, Key
-
-K = TypeVar("K")
 
 _SERVED = "seldon_api_executor_server_requests_seconds"
 _GATEWAY = "istio_requests_total"
 _NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live).*"
 _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
 """What tells two scrapes of the same target apart."""
+_SPARE = 1000
+"""Series that may be known and not answered, beyond half of all."""
 _SUCCESS = "2..|OK|ok|Ok"
 _SIGNALS: Mapping[str, tuple[str, str]] = {
     "seldon_prediction_class_total": ("class", "class"),
@@ -57,13 +59,13 @@ class Measurer:
         self._provider = provider
         self._labels = labels or Labels()
         self._chunk = chunk
+        self._directory = _Directory(self._labels)
 
     async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
         """The raw counters of all comparisons at one instant. Raises ProviderError when any part is missing."""
         queries = self._all_queries(comparisons)
         answers = await asyncio.gather(*[self._provider.instant(query, at) for query in queries])
-        found = await asyncio.to_thread(self._sort, answers, comparisons, [int(at.timestamp())])
-        return {key: readings[0] for key, readings in found.items()}
+        return await asyncio.to_thread(self._sort, answers, comparisons, int(at.timestamp()))
 
     async def replay(
         self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int
@@ -72,15 +74,28 @@ class Measurer:
         queries = self._all_queries(comparisons)
         answers = [await self._provider.between(query, start, end, step) for query in queries]
         moments = range(int(start.timestamp()), int(end.timestamp()) + 1, step)
-        return await asyncio.to_thread(self._sort, answers, comparisons, moments)
+        return await asyncio.to_thread(self._sort_all, answers, comparisons, moments)
 
-    def _sort(
+    def _sort(self, answers: Iterable[Instant], comparisons: Sequence[Comparison], at: int) -> dict[Key, Reading]:
+        table, series = _Table(self._directory), 0
+        for written, values in answers:
+            series += len(values)
+            table.add(written, values)
+        if len(self._directory) > 2 * series + _SPARE:
+            self._directory = _Directory(self._labels)  # pods come and go: do not keep for ever what is gone
+        return {one.key: table.reading(one, at) for one in comparisons}
+
+    def _sort_all(
         self, answers: Iterable[Iterable[Series]], comparisons: Sequence[Comparison], moments: Sequence[int]
     ) -> dict[Key, tuple[Reading, ...]]:
-        table = _Table(self._labels)
+        directory = _Directory(self._labels)
+        tables = {moment: _Table(directory) for moment in moments}
         for answer in answers:
-            table.add(answer)
-        return {one.key: tuple([table.reading(one, moment) for moment in moments]) for one in comparisons}
+            for written, samples in answer:
+                for moment, value in samples:
+                    if moment in tables:
+                        tables[moment].add((written,), (value,))
+        return {one.key: tuple([tables[moment].reading(one, moment) for moment in moments]) for one in comparisons}
 
     def _all_queries(self, comparisons: Sequence[Comparison]) -> list[str]:
         return [query for part in self._chunks(comparisons) for query in self._queries(part)]
@@ -130,48 +145,79 @@ class Measurer:
         return f"sum by ({kinds}) (max by ({each}) ({{{where}}}))"
 
 
-class _Table:
-    """Answers, sorted by arm and instant."""
+class _Directory:
+    """Where each series belongs, by its labels as they are written: only new ones are parsed.
+
+    A group is what one source counts of one kind: a number, and by it the values of an instant.
+    """
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._codes: dict[tuple[str, str], dict[int, dict[str, dict[str, float]]]] = {}
-        self._buckets: dict[tuple[str, str], dict[int, dict[str, dict[float, float]]]] = {}
-        self._gateways: dict[tuple[str, str], dict[int, dict[str, dict[tuple[str, str, str], float]]]] = {}
-        self._signals: dict[tuple[str, str], dict[int, dict[str, dict[Signal, float]]]] = {}
+        self._places: dict[bytes, tuple[int, Any]] = {}
+        self._groups: dict[tuple[str, str, str, str], int] = {}
+        self.sources: dict[tuple[str, str, str], dict[str, int]] = {}
+        """By kind and arm: the group of each source."""
 
-    def add(self, answer: Iterable[Series]) -> None:
-        for labels, samples in answer:
-            source = labels.get(self._labels.pod, "") + "/" + labels.get("instance", "")
-            if "deployment_name" in labels:
-                arm = (labels.get(self._labels.namespace, ""), labels["deployment_name"])
-                if family := labels.get("__name__"):
-                    _put(self._signals.setdefault(arm, {}), source, _signal(family, labels), samples)
-                elif "le" in labels:
-                    _put(self._buckets.setdefault(arm, {}), source, float(labels["le"]), samples)
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def place(self, written: bytes) -> tuple[int, Any]:
+        """The group of a series, and which value of it this is."""
+        known = self._places.get(written)
+        if known is None:
+            known = self._places[written] = self._placed(orjson.loads(written))
+        return known
+
+    def _placed(self, labels: Mapping[str, str]) -> tuple[int, Any]:
+        source = labels.get(self._labels.pod, "") + "/" + labels.get("instance", "")
+        if "deployment_name" not in labels:
+            arm = (labels.get("destination_service_namespace", ""), labels.get("destination_service_name", ""))
+            outcome = ("response_code", "response_flags", "grpc_response_status")
+            return self._group("gateway", arm, source), tuple([labels.get(name, "") for name in outcome])
+        arm = (labels.get(self._labels.namespace, ""), labels["deployment_name"])
+        if family := labels.get("__name__"):
+            return self._group("signal", arm, source), _signal(family, labels)
+        if "le" in labels:
+            return self._group("buckets", arm, source), float(labels["le"])
+        return self._group("codes", arm, source), labels.get("code", "")
+
+    def _group(self, kind: str, arm: tuple[str, str], source: str) -> int:
+        number = self._groups.setdefault((kind, *arm, source), len(self._groups))
+        self.sources.setdefault((kind, *arm), {})[source] = number
+        return number
+
+
+class _Table:
+    """The answers of one instant, by group."""
+
+    def __init__(self, directory: _Directory) -> None:
+        self._directory = directory
+        self._groups: dict[int, dict[Any, float]] = {}
+
+    def add(self, written: Iterable[bytes], values: Iterable[float]) -> None:
+        place, groups = self._directory.place, self._groups
+        for (number, key), value in zip(map(place, written), values, strict=True):
+            if isfinite(value):
+                if number in groups:
+                    groups[number][key] = value
                 else:
-                    _put(self._codes.setdefault(arm, {}), source, labels.get("code", ""), samples)
-            else:
-                arm = (labels.get("destination_service_namespace", ""), labels.get("destination_service_name", ""))
-                outcome = (
-                    labels.get("response_code", ""),
-                    labels.get("response_flags", ""),
-                    labels.get("grpc_response_status", ""),
-                )
-                _put(self._gateways.setdefault(arm, {}), source, outcome, samples)
+                    groups[number] = {key: value}
 
     def reading(self, comparison: Comparison, at: int) -> Reading:
-        return Reading(at, self._arm(comparison.stable, at), self._arm(comparison.canary, at))
+        return Reading(at, self._arm(comparison.stable), self._arm(comparison.canary))
 
-    def _arm(self, arm: Arm, at: int) -> ArmReading:
-        name = (arm.namespace, arm.deployment)
-        codes, buckets = self._codes.get(name, {}).get(at, {}), self._buckets.get(name, {}).get(at, {})
+    def _arm(self, arm: Arm) -> ArmReading:
+        codes, buckets = self._by_source("codes", arm), self._by_source("buckets", arm)
         pods = {pod: PodReading(codes.get(pod, {}), buckets.get(pod, {})) for pod in codes.keys() | buckets.keys()}
         gateways: dict[str, Mapping[tuple[str, str, str], float]] = {}
         for service in arm.services:
-            for source, outcomes in self._gateways.get((arm.namespace, service), {}).get(at, {}).items():
+            for source, outcomes in self._by_source("gateway", Arm(arm.namespace, service)).items():
                 gateways[f"{source}/{service}"] = outcomes
-        return ArmReading(pods, gateways, self._signals.get(name, {}).get(at, {}))
+        return ArmReading(pods, gateways, self._by_source("signal", arm))
+
+    def _by_source(self, kind: str, arm: Arm) -> dict[str, dict[Any, float]]:
+        groups, sources = self._groups, self._directory.sources.get((kind, arm.namespace, arm.deployment), {})
+        return {source: groups[number] for source, number in sources.items() if number in groups}
 
 
 def _signal_names(comparison: Comparison) -> tuple[str, ...]:
@@ -182,12 +228,6 @@ def _signal(family: str, labels: Mapping[str, str]) -> Signal:
     what, by = _SIGNALS[family]
     kind = labels.get(by, "") if by else ""
     return what, f"{kind}/{labels.get('result', '')}" if what == "compare" else kind
-
-
-def _put(at: dict[int, dict[str, dict[K, float]]], source: str, key: K, samples: tuple[tuple[int, float], ...]) -> None:
-    for moment, value in samples:
-        if isfinite(value):
-            at.setdefault(moment, {}).setdefault(source, {})[key] = value
 
 
 def _any(names: Iterable[str]) -> str:

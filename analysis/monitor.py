@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 
 from analysis import counters, session
 from analysis.counters import Counters
@@ -34,9 +35,18 @@ class _Tracked:
 
     comparison: Comparison
     session: Session
-    judgement: Judgement
     counters: Counters = field(default_factory=Counters)
     failure: str = ""
+    judgement: Judgement | None = None
+    """What is known, once somebody asked since the last reading."""
+    shown: Judgement | None = None
+    """What was known when its figures were looked at last."""
+    looked_at: int = 0
+
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What nobody may miss when it changes: the verdicts, and that reading fails."""
+        return self.failure, *session.verdicts(self.session)
 
 
 class Monitor:
@@ -47,12 +57,18 @@ class Monitor:
     """
 
     def __init__(
-        self, measurer: Measurer, *, step: timedelta = timedelta(seconds=10), settle: timedelta = timedelta(seconds=2)
+        self,
+        measurer: Measurer,
+        *,
+        step: timedelta = timedelta(seconds=10),
+        settle: timedelta = timedelta(seconds=2),
+        figures: int = 50,
     ) -> None:
         self._step = int(step.total_seconds())
         if self._step < 1 or timedelta(seconds=self._step) != step:
             raise ValueError(f"step must be a whole number of seconds, got {step}")
         self._settle = settle
+        self._figures = figures
         self._measurer = measurer
         self._tracked: dict[Key, _Tracked] = {}
         self._lock = asyncio.Lock()
@@ -67,10 +83,9 @@ class Monitor:
             same = replace(comparison, restarts=(), shifts=(), mirrored=False)
             kept = session.with_restarts(known.session, comparison)
             if same == replace(known.comparison, restarts=(), shifts=(), mirrored=False) and kept is not None:
-                known.comparison, known.session = comparison, kept
+                known.comparison, known.session, known.judgement = comparison, kept, None
                 return
-        begun = session.begin(comparison)
-        self._tracked[comparison.key] = _Tracked(comparison, begun, session.judge(begun))
+        self._tracked[comparison.key] = _Tracked(comparison, session.begin(comparison))
 
     def untrack(self, key: Key) -> None:
         """Forget a comparison; an unknown key is ignored."""
@@ -79,7 +94,7 @@ class Monitor:
     def judgement(self, key: Key) -> Judgement | None:
         """What is known of a comparison; None when it is not tracked."""
         tracked = self._tracked.get(key)
-        return None if tracked is None else tracked.judgement
+        return None if tracked is None else _judgement(tracked)
 
     def traffic(self, key: Key) -> Traffic | None:
         """Requests by arm in the last window; None before the first reading."""
@@ -87,10 +102,13 @@ class Monitor:
         return None if tracked is None else session.traffic(tracked.session, mirrored=tracked.comparison.mirrored)
 
     async def tick(self, at: datetime) -> frozenset[Key]:
-        """Read and judge everything up to `at`; the keys whose judgement changed, be it only in its figures."""
+        """Read and judge everything up to `at`; the keys whose verdict changed, or a figure since it was looked at.
+
+        Of those where only figures move at most `figures` are looked at in a tick, the longest forgotten ones first.
+        """
         async with self._lock:
             end = int((at - self._settle).timestamp()) // self._step * self._step
-            before = {key: tracked.judgement for key, tracked in self._tracked.items()}
+            before = {key: tracked.standing for key, tracked in self._tracked.items()}
             due = [tracked for tracked in self._tracked.values() if self._next(tracked) <= end]
             live = [tracked for tracked in due if self._next(tracked) == end]
             behind = sorted((tracked for tracked in due if self._next(tracked) < end), key=self._next)
@@ -101,10 +119,20 @@ class Monitor:
             except ProviderError as error:
                 for tracked in due:
                     if self._next(tracked) <= end:
-                        tracked.failure = str(error)
-                        tracked.judgement = _judge(tracked)
-            after = {key: tracked.judgement for key, tracked in self._tracked.items() if key in before}
-            return frozenset(key for key, judgement in after.items() if _differ(before[key], judgement))
+                        tracked.failure, tracked.judgement = str(error), None
+            held = {key: tracked for key, tracked in self._tracked.items() if key in before}
+            changed = {key for key, tracked in held.items() if tracked.standing != before[key]}
+            return frozenset(changed | self._moved([one for key, one in held.items() if key not in changed], end))
+
+    def _moved(self, tracked: Sequence[_Tracked], end: int) -> set[Key]:
+        """Of some comparisons, those that are looked at now and whose figures are others than the last time."""
+        found = set()
+        for one in nsmallest(self._figures, tracked, key=lambda one: one.looked_at):
+            judgement, one.looked_at = _judgement(one), end
+            if one.shown is None or replace(one.shown, updated_at=None) != replace(judgement, updated_at=None):
+                one.shown = judgement
+                found.add(one.comparison.key)
+        return found
 
     def _next(self, tracked: _Tracked) -> int:
         """The next instant that a comparison is to be read at."""
@@ -134,8 +162,7 @@ class Monitor:
                     [(one, reading) for one, reading in zip(part, at, strict=True) if reading.at >= self._next(one)]
                 )
             for tracked in part:
-                tracked.failure = ""
-                tracked.judgement = _judge(tracked)
+                tracked.failure, tracked.judgement = "", None
             await asyncio.sleep(0)  # others want the loop, too
 
 
@@ -150,15 +177,14 @@ def _advance(readings: Sequence[tuple[_Tracked, Reading]]) -> None:
         tracked.session = after
 
 
-def _judge(tracked: _Tracked) -> Judgement:
-    judgement = session.judge(tracked.session)
-    if not tracked.failure or judgement.verdict is Verdict.BAD:
-        return judgement
-    return replace(judgement, verdict=Verdict.ERROR, message=f"metrics could not be read: {tracked.failure}")
-
-
-def _differ(before: Judgement, after: Judgement) -> bool:
-    return replace(before, updated_at=None) != replace(after, updated_at=None)
+def _judgement(tracked: _Tracked) -> Judgement:
+    if tracked.judgement is None:
+        judgement = session.judge(tracked.session)
+        if tracked.failure and judgement.verdict is not Verdict.BAD:
+            message = f"metrics could not be read: {tracked.failure}"
+            judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
+        tracked.judgement = judgement
+    return tracked.judgement
 
 
 def _moment(at: int) -> datetime:

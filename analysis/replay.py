@@ -3,7 +3,7 @@
 The monitor is fed the instants of the window one after the other, from what range queries bring; it alone judges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -122,15 +122,18 @@ class _Recorded(Measurer):
         found = await super().replay(comparisons, start, end, step)
         if self._sides is None:
             return found
-        return {key: tuple([self._split(reading) for reading in readings]) for key, readings in found.items()}
+        return {key: self._split(readings) for key, readings in found.items()}
 
-    def _split(self, reading: Reading) -> Reading:
-        """Every other pod, in the order of their names when they were seen first, plays the canary."""
+    def _split(self, readings: Sequence[Reading]) -> tuple[Reading, ...]:
+        """Every other pod of those that are read at once, in the order of their names, plays the canary."""
         sides = self._sides if self._sides is not None else {}
-        for pod in sorted(reading.stable.pods):
+        for pod in sorted({pod for reading in readings for pod in reading.stable.pods}):
             sides.setdefault(pod, len(sides) % 2)
-        halves = [
-            ArmReading({pod: found for pod, found in reading.stable.pods.items() if sides[pod] == side})
-            for side in (0, 1)
-        ]
-        return Reading(reading.at, *halves)
+        return tuple([_halved(reading, sides) for reading in readings])
+
+
+def _halved(reading: Reading, sides: Mapping[str, int]) -> Reading:
+    halves = [
+        ArmReading({pod: found for pod, found in reading.stable.pods.items() if sides[pod] == side}) for side in (0, 1)
+    ]
+    return Reading(reading.at, *halves)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import orjson
+import msgspec
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.util import Retry
 
-from analysis.providers.provider import ProviderError, Series
+from analysis.providers.provider import Instant, ProviderError, Series
 
 _WHOLE_ANSWERS = {"partial_response": "false", "deny_partial_response": "1", "nocache": "1"}
 """Thanos and VictoriaMetrics answer with what they have unless told that a part is not an answer. Prometheus
@@ -26,6 +26,32 @@ ignores these.
 """
 _FRESH = {"latency_offset": "0s"}
 """VictoriaMetrics hides the newest 30 s of instant queries by default."""
+
+
+class _Sample(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    at: float
+    value: str
+
+
+class _Row(msgspec.Struct, gc=False):
+    """A series of an answer; its labels stay as they are written."""
+
+    metric: msgspec.Raw
+    value: _Sample = _Sample(0.0, "NaN")
+    values: list[_Sample] = []
+
+
+class _Data(msgspec.Struct):
+    result: list[_Row]
+
+
+class _Answer(msgspec.Struct):
+    data: _Data
+    warnings: list[str] | None = None
+    partial: bool | None = msgspec.field(default=None, name="isPartial")
+
+
+_DECODER = msgspec.json.Decoder(_Answer)
 
 
 class PrometheusProvider:
@@ -68,11 +94,11 @@ class PrometheusProvider:
         session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=32))
         session.hooks["response"].append(_checked)
 
-    async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
+    async def instant(self, query: str, at: datetime) -> Instant:
         """The series that `query` gives at one instant."""
         params = {"time": str(int(at.timestamp())), **_WHOLE_ANSWERS, **_FRESH}
         found = await self._read(lambda: self._connect.custom_query(query, params=params))
-        return tuple([Series(one["metric"], (_sample(one["value"]),)) for one in found])
+        return Instant([bytes(one.metric) for one in found], [float(one.value.value) for one in found])
 
     async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
         """The series that `query` gives at start, start + step seconds, ..., end."""
@@ -82,12 +108,17 @@ class PrometheusProvider:
                 query, start_time=start, end_time=end, step=str(step), params=params
             )
         )
-        return tuple([Series(one["metric"], tuple([_sample(value) for value in one["values"]])) for one in found])
+        return tuple(
+            [
+                Series(bytes(one.metric), [(round(sample.at), float(sample.value)) for sample in one.values])
+                for one in found
+            ]
+        )
 
-    async def _read(self, request: Callable[[], Any]) -> list[dict[str, Any]]:
+    async def _read(self, request: Callable[[], Any]) -> list[_Row]:
         return await asyncio.to_thread(self._try, request)
 
-    def _try(self, request: Callable[[], Any]) -> list[dict[str, Any]]:
+    def _try(self, request: Callable[[], Any]) -> list[_Row]:
         token = self._token() if callable(self._token) else self._token
         self._connect.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         retrying = Retrying(
@@ -97,14 +128,12 @@ class PrometheusProvider:
             reraise=True,
         )
         try:
-            found = retrying(self._once, request)
-        except (requests.RequestException, PrometheusApiClientException, RetryError, ValueError, KeyError) as error:
+            rows: list[_Row] = retrying(self._once, request)
+        except (requests.RequestException, PrometheusApiClientException, RetryError, ValueError) as error:
             raise ProviderError(f"{self._shown} did not answer: {_reason(error)}") from error
-        if not isinstance(found, list):
-            raise ProviderError(
-                f"{self._shown} answered with {type(found).__name__} where a list of series was expected"
-            )
-        return found
+        except msgspec.MsgspecError as error:
+            raise ProviderError(f"{self._shown} answered in a form that is not Prometheus's: {error}") from error
+        return rows
 
     def _once(self, request: Callable[[], Any]) -> Any:
         try:
@@ -124,21 +153,21 @@ class _UnavailableError(PrometheusApiClientException):
 
 
 def _checked(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
-    """Have an answer read by orjson, and refused where it says itself that a part of it is missing."""
+    """Have an answer read by msgspec, and refused where it says itself that a part of it is missing."""
     if response.status_code != requests.codes.ok:
         return response
-    answer = orjson.loads(response.content)
-    if isinstance(answer, dict):
-        if warnings := answer.get("warnings"):
-            raise _PartialError(f"it answered in part: {'; '.join(map(str, warnings))}")
-        if answer.get("isPartial"):  # VictoriaMetrics' word for it
-            raise _PartialError("it answered in part: some of its storage nodes did not answer")
-    response.json = lambda **_: answer  # type: ignore[method-assign] # the client library asks for this next
+    answer = _DECODER.decode(response.content)
+    if answer.warnings:
+        raise _PartialError(f"it answered in part: {'; '.join(answer.warnings)}")
+    if answer.partial:  # VictoriaMetrics' word for it
+        raise _PartialError("it answered in part: some of its storage nodes did not answer")
+    read = {"data": {"result": answer.data.result}}
+    response.json = lambda **_: read  # type: ignore[method-assign] # the client library asks for this next
     return response
 
 
-def _sample(value: list[Any]) -> tuple[int, float]:
-    return round(value[0]), float(value[1])
+def _pair(sample: _Sample) -> tuple[int, float]:
+    return round(sample.at), float(sample.value)
 
 
 def _reason(error: Exception) -> str:

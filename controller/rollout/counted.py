@@ -3,10 +3,13 @@
 import time
 from collections.abc import Awaitable
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import Histogram
 
-from analysis.providers.provider import Provider, Series
+from analysis.providers.provider import Instant, Provider, Series
+
+T = TypeVar("T")
 
 
 class Counted:
@@ -22,7 +25,7 @@ class Counted:
         for result in ("ok", "error"):
             seconds.labels(result)
 
-    async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
+    async def instant(self, query: str, at: datetime) -> Instant:
         """The series that `query` gives at one instant.
 
         Raises:
@@ -38,7 +41,7 @@ class Counted:
         """
         return await self._timed(self._provider.between(query, start, end, step))
 
-    async def _timed(self, asking: Awaitable[tuple[Series, ...]]) -> tuple[Series, ...]:
+    async def _timed(self, asking: Awaitable[T]) -> T:
         began, result = time.monotonic(), "error"
         try:
             answer = await asking

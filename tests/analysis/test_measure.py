@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import orjson
+
 from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
 from analysis.measure import Labels, Measurer
-from analysis.providers.provider import Series
+from analysis.providers.provider import Instant, Series
 from analysis.samples import PodReading
 from analysis.spec import Arm, Comparison, ErrorRate, Plan
 
@@ -19,14 +21,15 @@ class Recorded:
         self.answers = answers
         self.queries: list[str] = []
 
-    async def instant(self, query: str, at: datetime) -> tuple[Series, ...]:
+    async def instant(self, query: str, at: datetime) -> Instant:
+        found = await self.between(query, at, at, 1)
+        return Instant([one.written for one in found], [one.samples[0][1] for one in found])
+
+    async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
         self.queries.append(query)
         return tuple(
             self.answers.get("count" if "_count{" in query else "bucket" if "_bucket{" in query else "istio", ())
         )
-
-    async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
-        return await self.instant(query, start)
 
 
 def comparison(name: str, *, services: bool = True) -> Comparison:
@@ -40,7 +43,7 @@ def comparison(name: str, *, services: bool = True) -> Comparison:
 
 
 def series(value: float, **labels: str) -> Series:
-    return Series(labels, ((int(AT.timestamp()), value),))
+    return Series(orjson.dumps(labels), ((int(AT.timestamp()), value),))
 
 
 async def test_a_thousand_comparisons_take_a_few_queries_each_short_enough_for_an_address():

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from analysis.providers.prometheus import PrometheusProvider
-from analysis.providers.provider import ProviderError, Series
+from analysis.providers.provider import Instant, ProviderError
 
 AT = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -58,9 +58,9 @@ async def server() -> AsyncIterator[Server]:
 
 async def test_instants_and_ranges_are_asked_at_whole_seconds_and_in_whole(server):
     provider = PrometheusProvider(server.url)
-    assert await provider.instant("up", AT) == (Series({"pod": "a"}, ((int(AT.timestamp()), 42.0),)),)
+    assert await provider.instant("up", AT) == Instant([b'{"pod": "a"}'], [42.0])
     (found,) = await provider.between("up", AT, AT, 10)
-    assert found.samples == ((int(AT.timestamp()), 1.0), (int(AT.timestamp()) + 10, 2.0))
+    assert found.samples == [(int(AT.timestamp()), 1.0), (int(AT.timestamp()) + 10, 2.0)]
     for request in server.requests:
         assert request.query["query"] == "up"
         assert request.query["partial_response"] == "false"

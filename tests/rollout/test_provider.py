@@ -91,7 +91,7 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours_and_is_known_by_it
     door = Door()
     runner = await opened(door, context)
     try:
-        assert await provider(settings(door, tmp_path, "https")).instant("up", AT) == ()
+        assert await provider(settings(door, tmp_path, "https")).instant("up", AT) == ([], [])
         (tmp_path / "ca.crt").unlink()
         with pytest.raises(ProviderError, match="certificate"):
             await provider(settings(door, tmp_path, "https")).instant("up", AT)
