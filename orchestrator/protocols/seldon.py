@@ -220,11 +220,8 @@ def averaged(payloads: Sequence[Payload]) -> Payload:
         parts.append(data["tensor"].get("values") if "tensor" in data else data["ndarray"])
     mean = averages.mean(parts)
     names = {"names": first["names"]} if "names" in first else {}
-    if "tensor" in first:
-        data = {**names, "tensor": {"shape": first["tensor"].get("shape"), "values": mean}}
-    else:
-        data = {**names, "ndarray": mean}
-    return Payload(write({"meta": _merged(messages), "data": data}))
+    form = {"tensor": {**first["tensor"], "values": mean}} if "tensor" in first else {"ndarray": mean}
+    return Payload(write({"meta": _merged(messages), "data": {**names, **form}}))
 
 
 def _data(message: Any) -> dict[str, Any]:
