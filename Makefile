@@ -78,5 +78,8 @@ bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the sa
 	$(BIN)/python bench/orchestrator.py
 	$(BIN)/python bench/rpc.py
 
+bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descriptors, errors
+	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),10)
+
 clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

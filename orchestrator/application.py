@@ -210,6 +210,18 @@ class Calls:
         self._channels: dict[tuple[str, int], Channel] = {}
         self._breakers: dict[tuple[str, int], Breaker] = {}
         self._made: dict[tuple[str, str, Form, bool], NodeCall] = {}
+        name = "seldon_api_executor_node_{}"
+        pools = self._pools
+        metrics.add_gauge(
+            name.format("connections"),
+            "Connections to nodes over REST",
+            lambda: sum([pool.connections for pool in pools.values()]),
+        )
+        metrics.add_gauge(
+            name.format("calls_waiting"),
+            "Calls that wait for a connection to their node",
+            lambda: sum([pool.waiting for pool in pools.values()]),
+        )
         self._trust = Trust(settings.node_authorities)
 
     def passing(self, node: Node, verb: str, form: Form) -> NodeCall:

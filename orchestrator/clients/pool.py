@@ -79,6 +79,16 @@ class Pool:
             connection.abort()
             raise
 
+    @property
+    def connections(self) -> int:
+        """Connections that are open or being made."""
+        return self._open
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a connection."""
+        return sum([not turn.done() for turn in self._waiting])
+
     def close(self) -> None:
         """Close what is idle. What is under way ends by itself."""
         for connection in self._idle:

@@ -289,14 +289,35 @@ async def test_too_many_requests_at_a_time_are_refused_at_once(raw_node, orchest
     assert (await running.wire.predict({})).status == 200
 
 
+async def test_a_node_that_takes_connections_and_no_question_is_not_ready_in_time(
+    raw_node, node, orchestrate, make_unit
+):
+    hangs = [make_unit(name, await raw_node(hanging)) for name in "abc"]
+    running = await orchestrate(
+        make_unit("m", (await node({"/api/v1.0/health/status": {}})).port, children=hangs), full_health_checks="true"
+    )
+    begun = time.perf_counter()
+
+    answer = await running.wire.get("/ready")
+
+    assert time.perf_counter() - begun < 5  # three times 2 s one after the other would be 6
+    assert answer.status == 503
+    assert [f"node '{name}'" in answer.body.decode() for name in "mabc"] == [False, True, True, True]
+
+
 class TestPool:
     async def test_more_requests_than_connections_wait_their_turn(self, raw_node):
         port = await raw_node(answering(OK, close=False))
         pool = Pool("m", ("127.0.0.1", port), Hosts(), size=2, limit=1000)
 
-        replies = await asyncio.gather(*[pool.request(b"GET / HTTP/1.1\r\n\r\n", b"", within=5) for _ in range(20)])
+        asked = [asyncio.create_task(pool.request(b"GET / HTTP/1.1\r\n\r\n", b"", within=5)) for _ in range(20)]
+        await asyncio.sleep(0)
+        waiting = (pool.connections, pool.waiting)
+        replies = await asyncio.gather(*asked)
         pool.close()
 
+        assert waiting == (2, 18)
+        assert pool.waiting == 0
         assert [reply.status for reply in replies] == [200] * 20
         assert len(pool._idle) == 0
 

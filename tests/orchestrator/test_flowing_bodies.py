@@ -13,13 +13,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.pool import Pool
 from orchestrator.flow import WINDOW, Flow
 from orchestrator.protocols.seldon import Escaping, escaped
+from orchestrator.servers.http import Server
+from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Response
 
 MIB = 1 << 20
@@ -504,3 +506,40 @@ async def test_a_long_body_goes_through_a_chain(node, orchestrate, make_unit):
 
     assert await unchunked(reader) == body
     assert [len(one.requests[0].body) for one in (first, last)] == [len(body)] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.binary(max_size=90)), min_size=1, max_size=6),
+    st.integers(1, 120),
+    st.integers(1, 40),
+)
+async def test_bodies_are_the_same_however_they_are_cut(bodies, cut, chunk):
+    """Requests with short and long bodies, framed either way, over one connection, in pieces of any size."""
+    found: list[bytes] = []
+
+    async def take(request):
+        body = request.body
+        if request.flow is not None:
+            while pieces := await request.flow.take():
+                body += b"".join(pieces)
+        found.append(body)
+        return Response(200, b"!")
+
+    server = Server(take, Limits(flow_above=16), lambda request: True)
+    reader, writer = await asyncio.open_connection("127.0.0.1", await server.listen("127.0.0.1", 0))
+    try:
+        for whole, body in bodies:
+            if whole:
+                data = head(b"Content-Length: %d" % len(body)) + body
+            else:
+                data = head(b"Transfer-Encoding: chunked") + chunked(body, chunk)
+            for at in range(0, len(data), cut):
+                writer.write(data[at : at + cut])
+                await asyncio.sleep(0)
+            await asyncio.wait_for(reader.readuntil(b"!"), 10)
+    finally:
+        writer.transport.abort()
+        await server.close(0.0)
+
+    assert found == [body for _, body in bodies]
