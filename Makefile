@@ -74,6 +74,9 @@ bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffi
 bench-tick: setup ## what one tick of the judge costs for ROLLOUTS=1000 running rollouts
 	$(BIN)/python -m bench.tick --rollouts $(or $(ROLLOUTS),1000)
 
+bench-operator: setup ## what the operator costs for COUNTS="1 100 1000" SeldonDeployments: time, requests, memory, rest
+	$(BIN)/python bench/deployments.py --counts $(or $(COUNTS),1 100 1000) --rest $(or $(REST),60)
+
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python bench/orchestrator.py
 	$(BIN)/python bench/rpc.py

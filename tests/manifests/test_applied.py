@@ -39,6 +39,7 @@ async def server() -> AsyncIterator[RunningApiServer]:
     async with running_server(crds=[ISTIO]) as running:
         await _kubectl(running, "apply", "--server-side", "-k", OVERLAY)
         await _kubectl(running, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        await _kubectl(running, "apply", "-f", "manifests/components/webhook/rbac.yaml")
         await _kubectl(running, "apply", "-f", "manifests/samples")
         yield running
 
@@ -132,7 +133,7 @@ async def test_the_api_server_allows_the_account_what_the_table_says(server):
                 plural, _, subresource = resource.partition("/")
                 for verb in permission.verbs:
                     asked = {"group": permission.group, "resource": plural, "verb": verb, "subresource": subresource}
-                    asked["namespace"] = "seldon-system" if permission.part == "own" else "default"
+                    asked["namespace"] = "seldon-system" if permission.part.endswith("own") else "default"
                     asked["name"] = permission.names[0] if permission.names else ""
                     assert await _allowed(session, **asked), asked
 
