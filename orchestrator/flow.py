@@ -80,6 +80,9 @@ class Flow:
         """There will be no more, though that was not all."""
         if not self.ended and self._error is None:
             self._error = error
+            self._pieces = []
+            self._kept = None
+            self._held = 0
             self._tell(error)
             self._wake()
 
@@ -120,7 +123,11 @@ class Flow:
             finally:
                 self._waiter = None
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, ConnectionAbortedError("the body has failed before")
+            try:
+                raise error
+            finally:  # an error knows the frames that it passed, and these must not know it: bodies hang on them
+                del error
         pieces, self._pieces = self._pieces, []
         self._taken += self._held
         self._held = 0

@@ -15,6 +15,9 @@ _JOIN_BELOW = 64 * 1024
 _FLOW_ABOVE = 256 * 1024  # longer answers are handed on piece by piece, where that was asked for
 
 
+_NOTHING = Payload(b"", b"")
+
+
 class Reply:
     """A node's answer: whole, or with a body that flows."""
 
@@ -55,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._future: asyncio.Future[Reply] | None = None
-        self._payload = Payload(b"", b"")
+        self._payload = _NOTHING
         self._body: list[bytes] = []
         self._size = self._unseen = 0
         self._length = 0  # of the answer's body, where its head says it
@@ -201,6 +204,7 @@ class Connection(asyncio.Protocol):
                 future.set_result(self._reply())  # HTTP/1.0: the end of the connection is the end of the body
             else:
                 future.set_exception(self._lost(exc))
+        self._body, self._payload = [], _NOTHING  # the parser and we know each other: what is left of us has no body
         self._gone(self)
 
     def _lost(self, exc: Exception | None) -> NodeUnreachableError | NodeReplyError:
@@ -337,6 +341,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, keep: bool) -> None:
         flow, self._flow = self._flow, None
+        self._payload = _NOTHING
         transport = self._transport
         if flow is not None:
             flow.end()
@@ -361,4 +366,5 @@ class Connection(asyncio.Protocol):
         if body:
             payload.body = body[0] if len(body) == 1 else b"".join(body)
             self._body = []
+        self._payload = _NOTHING  # a connection that waits for its next request keeps no answer
         return Reply(self._parser.get_status_code(), payload)

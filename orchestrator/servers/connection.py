@@ -41,8 +41,11 @@ class Connection(Reading):
         self._transport = None
         self._queue.clear()
         self._countdown.close()
-        if self._flow is not None:
-            self._flow.fail(ConnectionResetError("the client left in the middle of its request"))
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.fail(ConnectionResetError("the client left in the middle of its request"))
+        self._body = []  # the parser and we know each other, so that we live until the next collection: without bodies
+        self._request = Request()
         if self._task is not None:
             self._task.cancel()
         self._owner.discard(self)

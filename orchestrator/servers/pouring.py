@@ -57,4 +57,6 @@ async def poured(
         flow.drop()
         if response.sent is not None:
             response.sent(failure)
-    return failure is None
+        whole = failure is None
+        failure = None  # it knows this frame, and with it the body
+    return whole

@@ -4,12 +4,14 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import json
 import os
 import random
 import re
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -543,3 +545,34 @@ async def test_bodies_are_the_same_however_they_are_cut(bodies, cut, chunk):
         await server.close(0.0)
 
     assert found == [body for _, body in bodies]
+
+
+async def test_nothing_of_a_body_is_kept_for_a_client_that_left(raw_node, orchestrate, make_unit, until):
+    """Without a collection of cycles, which may be long in coming."""
+
+    async def script(reader, writer):
+        await node_head(reader)
+        await dead_end(reader)
+
+    running = await orchestrate(make_unit("m", await raw_node(script)))
+
+    async def leave():
+        _, writer = await running.wire.connect()
+        writer.write(head(b"Content-Length: %d" % SIZE) + LONG[:MIB])
+        await until(lambda: running.application.load.in_flight == 1)
+        writer.transport.abort()
+        await until(lambda: not running.application.load.in_flight and not running.application.server.connections)
+
+    await leave()
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            await leave()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+    assert kept < 3 * MIB  # of ten times what came of the body; most of it is the clients' own
