@@ -71,6 +71,9 @@ bench-judges: $(READY) ## our judge, the peers' and the bound on the same traffi
 	nice $(BIN)/python -m bench.judges --runs $(or $(RUNS),50) --out bench/results
 	nice $(BIN)/python -m bench.whole --runs $(or $(WHOLE),3) --out bench/results
 
+bench-ui: setup browser ## what a person waits for: `list`, `get`, the dashboard, with ROLLOUTS=10000 rollouts
+	$(BIN)/python -m bench.ui --rollouts $(or $(ROLLOUTS),10000)
+
 bench-tick: setup ## what one tick of the judge costs for ROLLOUTS=1000 running rollouts
 	$(BIN)/python -m bench.tick --rollouts $(or $(ROLLOUTS),1000)
 

@@ -9,22 +9,11 @@ from rich.tree import Tree
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from controller.rollout.phases import INTENTS, Phase, legal
+from seldon_rollouts.phases import style
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.tree import Part
 
-_URGENCY = {"Degraded": 0, "Invalid": 0, "Paused": 1, "RollingBack": 2, "Promoting": 3, "Progressing": 3, "Pending": 4}
-_STYLES = {"Healthy": "green", "Degraded": "red", "Invalid": "red", "Paused": "yellow", "RollingBack": "red"}
 _GOOD = {True: "green", False: "red", None: ""}
-
-
-def urgency(phase: str) -> int:
-    """Return a number that sorts what needs a person first."""
-    return _URGENCY.get(phase, 5)
-
-
-def style(phase: str) -> str:
-    """Return a phase's colour."""
-    return _STYLES.get(phase, "")
 
 
 def weight(status: RolloutStatus) -> str:

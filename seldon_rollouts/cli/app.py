@@ -13,7 +13,8 @@ from seldon_rollouts import __version__
 ROOMS = {
     "local": ("local",),
     "demo": ("demo",),
-    "rollouts": ("list", "get", "status", "history", "explain", "diff"),
+    "listing": ("list",),
+    "rollouts": ("get", "status", "history", "explain", "diff"),
     "verbs": (
         "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "restart", "pass", "fail", "approve",
         "rollback",
@@ -47,7 +48,8 @@ def program(first: str = "") -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(root)
-    for room in [room for room, names in ROOMS.items() if first in names] or ROOMS:
+    rooms = [room for room, names in ROOMS.items() if first in names] or list(ROOMS)
+    for room in [] if first == "--version" else rooms:
         import_module(f"seldon_rollouts.cli.{room}").add_to(app)
     return app
 

@@ -1,12 +1,10 @@
 """Commands that look at rollouts: where they are, what happened, why, and how revisions differ."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from controller import clock
@@ -21,7 +19,6 @@ from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
 
-Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
 """Exit codes of `status`; anything still moving is 2."""
 LOOK_SECONDS = 0.5
@@ -29,61 +26,11 @@ LOOK_SECONDS = 0.5
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands into the program."""
-    app.command("list")(list_rollouts)
     app.command("get")(get)
     app.command("status")(status)
     app.command("history")(history)
     app.command("explain")(explain)
     app.command("diff")(compare)
-
-
-def list_rollouts(
-    namespace: Namespace = "default",
-    everywhere: Everywhere = False,
-    output: Output = Format.TEXT,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """List rollouts: phase, step, weight, verdict; those that need attention first."""
-    where = None if everywhere else namespace
-    if output in (Format.JSON, Format.YAML):
-        objects, _ = run(kubeconfig, context, lambda client: client.list(resources.SELDON_ROLLOUT, where))
-        data(output, {"apiVersion": "v1", "kind": "List", "items": objects})
-        return
-    rows = sorted(run(kubeconfig, context, lambda client: client.table(resources.SELDON_ROLLOUT, where)), key=_urgency)
-    if output is Format.NAME:
-        print("".join(f"{resources.SELDON_ROLLOUT.name}/{row['metadata']['name']}\n" for row in rows), end="")
-        return
-    _show(rows, wide=output is Format.WIDE)
-
-
-def _urgency(row: dict[str, Any]) -> tuple[int, str, str]:
-    meta = row["metadata"]
-    return words.urgency(str(row.get("Phase") or "")), meta["namespace"], meta["name"]
-
-
-def _show(rows: Sequence[dict[str, Any]], *, wide: bool) -> None:
-    if not rows:
-        line("no rollouts found")
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "AGE"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("MESSAGE", overflow="fold" if wide else "ellipsis", no_wrap=not wide)
-    for row in rows:
-        moving = row.get("Canary") is not None
-        phase = str(row.get("Phase") or "")
-        table.add_row(
-            row["metadata"]["namespace"],
-            row["metadata"]["name"],
-            Text(phase, style=words.style(phase)),
-            f"{min((row.get('Step') or 0) + 1, row.get('Steps') or 0)}/{row.get('Steps') or 0}" if moving else "",
-            f"{row.get('Weight') or 0:g}%" if moving else "",
-            str(row.get("Verdict") or "") if moving else "",
-            str(row.get("Age") or ""),
-            Text(str(row.get("Message") or "")),
-        )
-    CONSOLE.print(table)
 
 
 def get(

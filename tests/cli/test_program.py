@@ -38,7 +38,7 @@ def test_what_is_no_command_has_all_of_them() -> None:
 
 
 def test_a_quick_command_loads_neither_the_dashboard_nor_the_local_cluster() -> None:
-    heavy = ("fastapi", "localcluster.cluster", "numpy", "prometheus_api_client")
+    heavy = ("fastapi", "localcluster.cluster", "numpy", "prometheus_api_client", "pydantic")
     code = (
         "import sys; from seldon_rollouts.cli.app import program; program('list');"
         f"print([name for name in {heavy} if name in sys.modules])"
