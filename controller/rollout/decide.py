@@ -26,10 +26,10 @@ from controller.rollout import route as routing
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
-from controller.rollout.ground import IN_PROGRESS, Ground, survey, wanted_spec, without_traffic
+from controller.rollout.ground import Ground, survey, wanted_spec, without_traffic
 from controller.rollout.observed import Observed
 from controller.rollout.outlook import Outlook, outlook
-from controller.rollout.phases import TRANSITIONS, Event, Phase
+from controller.rollout.phases import IN_PROGRESS, TRANSITIONS, Event, Phase
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
 _WARNINGS = frozenset({"RolledBack", "Refused", "MetricWarning"})

@@ -6,10 +6,10 @@ from typing import Any
 
 from controller.api.percent import rounded
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
-from controller.rollout import capacity, route, scaling, traffic
+from controller.rollout import capacity, route, runs, scaling, traffic
 from controller.rollout.capacity import waiting
 from controller.rollout.observed import Observed
-from controller.rollout.phases import Phase
+from controller.rollout.phases import IN_PROGRESS, Phase
 from controller.rollout.revisions import Revision
 from controller.rollout.split import Split
 
@@ -104,6 +104,9 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     blocked = None
     if (weight or mirror or routes) and (child is None or not child.serving):
         blocked = waiting("canary", child)
+        weight, mirror, routes = 0, 0, ()
+    elif not live and status.analysis.started_at is None and (held := runs.problem(obs, status)):
+        blocked = BlockedOn(kind="error", message=held)
         weight, mirror, routes = 0, 0, ()
     elif not full(obs, status) and (weight > live or mirror):
         blocked = waiting("canary", child)
@@ -255,12 +258,11 @@ def deadline(obs: Observed, status: RolloutStatus, kind: Blocker | None, *, now:
     """Return when the present step must have made progress; with a kind, counted from when it began to wait for it."""
     if obs.spec is None or status.step_progress_at is None:
         return None
+    if runs.held(obs.status):
+        return now + obs.spec.progress_deadline
     if kind is None:
         return status.step_progress_at + obs.spec.progress_deadline
     before = obs.status.blocked_on
     same = before is not None and (before.kind == kind or {before.kind, kind} <= capacity.LACKING)
     since = (before.since or now) if before is not None and same else now
     return max(status.step_progress_at, since) + obs.spec.progress_deadline
-
-
-IN_PROGRESS = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING})

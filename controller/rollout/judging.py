@@ -12,9 +12,8 @@ from controller.api.arms import RevisionStatus
 from controller.api.checks import MetricCheck
 from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RolloutStatus
 from controller.rollout import traffic
-from controller.rollout.ground import IN_PROGRESS
 from controller.rollout.observed import Observed, TrafficWindow
-from controller.rollout.phases import Phase
+from controller.rollout.phases import IN_PROGRESS, Phase
 
 
 def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:

@@ -31,6 +31,10 @@ class Phase(StrEnum):
     """The spec cannot be done; nothing is touched."""
 
 
+IN_PROGRESS = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING})
+"""A canary is on its way."""
+
+
 class Event(StrEnum):
     """What can happen to a rollout."""
 

@@ -6,6 +6,7 @@ attempt and role, so that none is made twice and a retry has runs of its own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from controller.api import names
 from controller.api.meta import ATTEMPT_LABEL, REVISION_LABEL, ROLLOUT_LABEL, RUN_LABEL
@@ -15,14 +16,17 @@ from controller.api.templates import FromTemplates, RunStatus
 from controller.rollout import actions, arguments
 from controller.rollout.actions import Action
 from controller.rollout.course import Judge, Stage, course
-from controller.rollout.ground import IN_PROGRESS, Ground
 from controller.rollout.observed import Observed, Run
-from controller.rollout.phases import Phase
+from controller.rollout.phases import IN_PROGRESS, Phase
 from controller.rollout.revisions import owner_reference
 from controller.rollout.stages import changed, course_of
 
+if TYPE_CHECKING:
+    from controller.rollout.ground import Ground
+
 BACKGROUND = "background"
 TOLD_LIMIT = 20
+_NONE = "no AnalysisRun for "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +162,13 @@ def problem(obs: Observed, status: RolloutStatus) -> str:
         try:
             _made(obs, status, role, analysis)
         except ValueError as error:
-            return f"no AnalysisRun for {'the background' if role == BACKGROUND else role}: {error}"
+            return f"{_NONE}{'the background' if role == BACKGROUND else role}: {error}"
     return ""
+
+
+def held(status: RolloutStatus) -> bool:
+    """Say whether the last pass was held by a run that could not be made."""
+    return status.blocked_on is not None and status.blocked_on.message.startswith(_NONE)
 
 
 def _to_come(obs: Observed, status: RolloutStatus) -> Iterator[tuple[str, FromTemplates]]:
@@ -174,7 +183,7 @@ def _to_come(obs: Observed, status: RolloutStatus) -> Iterator[tuple[str, FromTe
             yield _step(index), step
 
 
-def _due(obs: Observed, status: RolloutStatus, ground: Ground, role: str) -> bool:
+def _due(obs: Observed, status: RolloutStatus, ground: "Ground", role: str) -> bool:
     phase = Phase(status.phase)
     if role != BACKGROUND:
         here = role == _step(status.current_step_index)
@@ -215,7 +224,7 @@ def _made(obs: Observed, status: RolloutStatus, role: str, analysis: FromTemplat
     }
 
 
-def plan(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action]:
+def plan(obs: Observed, status: RolloutStatus, ground: "Ground") -> list[Action]:
     """Return the runs to make, to end and to drop."""
     todo: list[Action] = []
     if Phase(status.phase) in IN_PROGRESS and not problem(obs, status):
@@ -232,7 +241,15 @@ def plan(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action]:
 
 def _goes_on(obs: Observed, status: RolloutStatus, run: Run) -> bool:
     running = Phase(status.phase) in IN_PROGRESS | {Phase.INVALID}
-    return running and not (status.forced_by or status.skip_reason) and run in heard(obs, status)
+    wanted = run in heard(obs, status) or _ahead(status, run)
+    return running and not (status.forced_by or status.skip_reason) and wanted
+
+
+def _ahead(status: RolloutStatus, run: Run) -> bool:
+    """Say whether a run is of a step to come: the pass that made it was cut off before its status."""
+    canary, number = status.canary_revision, run.role.removeprefix("step-")
+    mine = canary is not None and (run.hash, run.attempt) == (canary.hash, status.attempt)
+    return mine and number.isdecimal() and int(number) > status.current_step_index
 
 
 def _dropped(obs: Observed, status: RolloutStatus) -> list[Action]:

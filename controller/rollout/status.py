@@ -9,9 +9,9 @@ from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
 from controller.rollout import findings, runs
 from controller.rollout.course import course
-from controller.rollout.ground import IN_PROGRESS, Ground
+from controller.rollout.ground import Ground
 from controller.rollout.observed import Child, Observed
-from controller.rollout.phases import Phase
+from controller.rollout.phases import IN_PROGRESS, Phase
 
 WARNING = "AnalysisWarning"
 """The condition that says what a metric found that only warns; it is there while one did."""

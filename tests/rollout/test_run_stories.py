@@ -157,6 +157,19 @@ class TestStep:
         stepped.good().settle()
         assert (stepped.runs[name]["spec"]["terminate"], stepped.status.phase) == (True, "Healthy")
 
+    def test_a_crash_between_the_run_and_the_status_leaves_the_run_to_its_step(self, world) -> None:
+        world.templates = {"rate": ENDING}
+        world.steps = [{"setWeight": 20}, {"analysis": NAMED}]
+        world.serving().upgrade()
+        before = world.status
+        while world.status.current_step_index == 0:
+            before = world.status
+            world.step(1)
+        world.status = before
+        world.run(5)
+        assert (world.status.current_step_index, len(world.runs)) == (1, 1)
+        assert world.going() == [world.run_of("step-2")]
+
     def test_a_retry_has_a_run_of_its_own(self, stepped) -> None:
         stepped.run_is("step-2", "Failed").settle()
         stepped.ask("retry")
@@ -187,6 +200,7 @@ class TestMaking:
         world.run(700)
         assert (world.status.blocked_on.kind, world.status.phase) == ("error", "Progressing")
         assert "there is no AnalysisTemplate 'rate'" in world.status.message
+        assert world.live_weight(world.hash_of("m/v2")) == 0
         world.templates["rate"] = ENDLESS
         world.settle()
         assert world.status.phase == "Healthy"

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import yaml
+from simulated.measuring import Measuring
 from simulated.story import Happening, Story
 from simulated.transcript import Transcript
 from simulated.world import World
@@ -19,6 +20,7 @@ def tell(path: Path) -> str:
     transcript = Transcript(world.timeline, world.rollout)
     world.say = transcript.say
     world.api.watchers.append(transcript.happened)
+    measuring = Measuring(world.timeline, world.api, lambda _: None, transcript.say)
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -29,7 +31,10 @@ def tell(path: Path) -> str:
             for at, kind, *values in raw["timeline"]:
                 world.timeline.run_until(at)
                 transcript.say("----", f"{kind} {' '.join(map(str, values))}".rstrip())
-                world.happen(Happening(0.0, kind, tuple(values)))
+                if kind in ("template", "measured"):
+                    getattr(measuring, kind)(*values)
+                else:
+                    world.happen(Happening(0.0, kind, tuple(values)))
             world.timeline.run_until(raw["until"])
     finally:
         logging.disable(before)

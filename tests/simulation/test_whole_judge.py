@@ -51,12 +51,12 @@ def test_so_are_a_slower_one_and_one_that_is_promoted(scenario: Scenario, end: s
 
 
 def test_a_controller_that_crashes_comes_to_the_same_evidence(undisturbed) -> None:
-    assert play(WORSE, 1, (60, crash), (90, crash)).judged == undisturbed.judged
+    assert play(WORSE, 1, (90, crash), (120, crash)).judged == undisturbed.judged
 
 
 def test_without_prometheus_there_is_no_verdict_and_with_it_again_the_same_evidence(undisturbed) -> None:
     said = []
     played = play(
-        WORSE, 1, (40, down), (75, lambda world: said.append(world.status()["analysis"]["verdict"])), (80, up)
+        WORSE, 1, (80, down), (115, lambda world: said.append(world.status()["analysis"]["verdict"])), (80, up)
     )
     assert (said, played.judged) == (["Error"], undisturbed.judged)
