@@ -39,6 +39,7 @@ class _Tracked:
     failure: str = ""
     judgement: Judgement | None = None
     """What is known, once somebody asked since the last reading."""
+    verdicts: tuple[Verdict, ...] = ()
     shown: Judgement | None = None
     """What was known when its figures were looked at last."""
     looked_at: int = 0
@@ -46,7 +47,7 @@ class _Tracked:
     @property
     def standing(self) -> tuple[object, ...]:
         """What nobody may miss when it changes: the verdicts, and that reading fails."""
-        return self.failure, *session.verdicts(self.session)
+        return self.failure, *self.verdicts
 
 
 class Monitor:
@@ -84,8 +85,10 @@ class Monitor:
             kept = session.with_restarts(known.session, comparison)
             if same == replace(known.comparison, restarts=(), shifts=(), mirrored=False) and kept is not None:
                 known.comparison, known.session, known.judgement = comparison, kept, None
+                known.verdicts = session.verdicts(kept)
                 return
-        self._tracked[comparison.key] = _Tracked(comparison, session.begin(comparison))
+        begun = session.begin(comparison)
+        self._tracked[comparison.key] = _Tracked(comparison, begun, verdicts=session.verdicts(begun))
 
     def untrack(self, key: Key) -> None:
         """Forget a comparison; an unknown key is ignored."""
@@ -162,7 +165,7 @@ class Monitor:
                     [(one, reading) for one, reading in zip(part, at, strict=True) if reading.at >= self._next(one)]
                 )
             for tracked in part:
-                tracked.failure, tracked.judgement = "", None
+                tracked.failure, tracked.judgement, tracked.verdicts = "", None, session.verdicts(tracked.session)
             await asyncio.sleep(0)  # others want the loop, too
 
 

@@ -6,7 +6,7 @@ so here too.
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -49,7 +49,7 @@ class Ours:
 class Together:
     """Our judge in many runs at once: each by itself, and a tick of all of them in one go."""
 
-    def __init__(self, histories: Sequence[Sequence[Tick]], *, warmup: int = 60, plan: Plan | None = None) -> None:
+    def __init__(self, histories: Sequence[Iterable[Tick]], *, warmup: int = 60, plan: Plan | None = None) -> None:
         arm = Arm("bench", "bench")
         plan = plan or Plan(warmup=timedelta(seconds=warmup))
         started = datetime.fromtimestamp(START, UTC)

@@ -12,24 +12,25 @@ import sys
 import time
 import timeit
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis import session
 from analysis.judges import halfplane
+from analysis.samples import Tick
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line
 from bench import contenders as c
 from bench import goals, plots, progressive
 from bench.scenarios import FIXED, PROGRESSIVE
-from bench.traces import BUCKETS, Scenario, World, slower
+from bench.traces import BUCKETS, TICK, Scenario, World, slower
 
 MINUTES = 30
 
 
-def contenders(scenario: Scenario, history: list) -> dict[str, c.Contender]:
-    """All judges, new for one run."""
+def peers(scenario: Scenario) -> dict[str, c.Contender]:
+    """All judges beside ours, new for one run."""
     point = c.latency_point if scenario.latency else c.error_point
     found: dict[str, c.Contender] = {
-        "ours": c.Ours(history, warmup=60 if scenario.slow_start else 0),
         "Flagger docs": c.Windowed(c.both(c.success(0.99), c.p99_within(0.5)), interval=60, limit=4),
         "Flagger tuned": c.Windowed(tuned(scenario), interval=60, limit=4),
         "Flagger 2x": c.Windowed(c.relative(2.0, latency=bool(scenario.latency)), interval=60, limit=4),
@@ -86,32 +87,57 @@ def _kl(a: float, b: float) -> float:
     return a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b))
 
 
+@dataclass
+class Run:
+    """One seeded run: who still waits, who said "bad" when, and what had been served and lost until then."""
+
+    world: World
+    waiting: dict[str, c.Contender]
+    ours: bool = True
+    """Our judge still waits; it sees all runs at once."""
+    fired: dict[str, int] = field(default_factory=dict)
+    cost: dict[str, tuple[int, float]] = field(default_factory=dict)
+    good: int | None = None
+
+    def see(self, tick: Tick, ours: str | None) -> None:
+        """What the judges say of one more tick; `ours` has said it already."""
+        if ours == "bad":
+            self.ours = False
+            self._ends("ours", fired=True)
+        elif ours == "good" and self.good is None:
+            self.good = self.world.now
+        for name in [name for name, judge in self.waiting.items() if judge.see(tick) == "bad"]:
+            del self.waiting[name]
+            self._ends(name, fired=True)
+
+    def end(self) -> None:
+        """The half hour is over."""
+        for name in (*(["ours"] if self.ours else []), *self.waiting):
+            self._ends(name, fired=False)
+
+    def _ends(self, name: str, *, fired: bool) -> None:
+        if fired:
+            self.fired[name] = self.world.now
+        self.cost[name] = (self.world.canary_requests, self.world.excess)
+
+
 def fixed(scenario: Scenario, runs: int) -> dict:
     """Thirty minutes at one weight: who says "bad", and when."""
-    fired: dict[str, list[int]] = {}
-    cost: dict[str, list[tuple[int, float]]] = {}
-    good: list[int] = []
-    for seed in range(runs):
-        world = World(scenario, seed)
-        waiting = contenders(scenario, world.history())
-        for name in waiting:
-            fired.setdefault(name, [])
-            cost.setdefault(name, [])
-        promoted = False
-        while waiting and world.now < MINUTES * 60:
-            tick = world.tick(scenario.weight)
-            for name, judge in list(waiting.items()):
-                verdict = judge.see(tick)
-                if verdict == "bad":
-                    fired[name].append(world.now)
-                    cost[name].append((world.canary_requests, world.excess))
-                    del waiting[name]
-                elif verdict == "good" and name == "ours" and not promoted:
-                    promoted = True
-                    good.append(world.now)
-        for name in waiting:
-            cost[name].append((world.canary_requests, world.excess))
-    judges = {name: _summary(times, cost[name], runs) for name, times in fired.items()}
+    played = [Run(World(scenario, seed), peers(scenario)) for seed in range(runs)]
+    names = ["ours", *played[0].waiting]
+    ours = c.Together([run.world.before() for run in played], warmup=60 if scenario.slow_start else 0)
+    for _ in range(MINUTES * 60 // TICK):
+        ticks = {
+            number: run.world.tick(scenario.weight) for number, run in enumerate(played) if run.ours or run.waiting
+        }
+        said = ours.see({number: tick for number, tick in ticks.items() if played[number].ours})
+        for number, tick in ticks.items():
+            played[number].see(tick, said.get(number))
+    for run in played:
+        run.end()
+    times = {name: [run.fired[name] for run in played if name in run.fired] for name in names}
+    judges = {name: _summary(times[name], [run.cost[name] for run in played], runs) for name in names}
+    good = [run.good for run in played if run.good is not None]
     judges["ours"]["good_percent"], judges["ours"]["good_median"] = 100 * len(good) / runs, _median(good)
     return {"scenario": scenario.name, "bad": scenario.bad, "runs": runs, "bound": bound(scenario), "judges": judges}
 
@@ -148,8 +174,8 @@ def _spread(values: list[float]) -> list[float]:
 def whole(scenario: Scenario, runs: int) -> dict:
     """Whole rollouts: what becomes of the canary."""
     judges = {}
-    for name, play in progressive.RIVALS.items():
-        outcomes = [play(scenario, seed) for seed in range(runs)]
+    for name in ("ours", *progressive.PEERS):
+        outcomes = progressive.outcomes(name, scenario, runs)
         ended = {end: [one for one in outcomes if one.end == end] for end in ("promoted", "rolled back", "paused")}
         judges[name] = {
             **{f"{end.replace(' ', '_')}_percent": 100 * len(found) / runs for end, found in ended.items()},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench import contenders as c
 from bench.traces import TICK, Scenario, World
 
+WEIGHTS = (0.05, 0.10, 0.25, 0.50)
 LIMIT = 3600
 """Seconds after which a rollout that is still waiting counts as paused."""
 
@@ -20,24 +21,27 @@ class Outcome:
     canary_requests: int
 
 
-def ours(scenario: Scenario, seed: int) -> Outcome:
+def ours(scenario: Scenario, runs: int) -> list[Outcome]:
     """5, 10, 25, 50 %: a step ends on a good verdict after 60 s at the soonest; without one in 20 min it pauses."""
-    world = World(scenario, seed)
-    judge = c.Ours(world.history())
-    started = 0
-    for number, weight in enumerate((0.05, 0.10, 0.25, 0.50)):
-        if number:
-            judge.step_changed(world.now)
-        started = world.now
-        while True:
-            verdict = judge.see(world.tick(weight))
+    worlds = [World(scenario, seed) for seed in range(runs)]
+    judge = c.Together([world.before() for world in worlds])
+    steps, started, found = [0] * runs, [0] * runs, dict[int, Outcome]()
+    while len(found) < runs:
+        ticks = {run: worlds[run].tick(WEIGHTS[steps[run]]) for run in range(runs) if run not in found}
+        for run, verdict in judge.see(ticks).items():
+            world = worlds[run]
+            waited = world.now - started[run]
             if verdict == "bad":
-                return _outcome("rolled back", world)
-            if verdict == "good" and world.now - started >= 60:
-                break
-            if world.now - started >= 1200:
-                return _outcome("paused", world)
-    return _outcome("promoted", world)
+                found[run] = _outcome("rolled back", world)
+            elif verdict == "good" and waited >= 60:
+                steps[run], started[run] = steps[run] + 1, world.now
+                if steps[run] == len(WEIGHTS):
+                    found[run] = _outcome("promoted", world)
+                else:
+                    judge.step_changed(run, world.now)
+            elif waited >= 1200:
+                found[run] = _outcome("paused", world)
+    return [found[run] for run in range(runs)]
 
 
 def flagger(scenario: Scenario, seed: int, check: Callable) -> Outcome:
@@ -63,7 +67,7 @@ def argo(scenario: Scenario, seed: int, check: Callable, *, interval: int, limit
     world = World(scenario, seed)
     world.history()
     judge = c.Windowed(check, interval=interval, limit=limit)
-    for weight in (0.05, 0.10, 0.25, 0.50):
+    for weight in WEIGHTS:
         for _ in range(300 // TICK):
             if judge.see(world.tick(weight)) == "bad":
                 return _outcome("rolled back", world)
@@ -74,10 +78,14 @@ def _outcome(end: str, world: World) -> Outcome:
     return Outcome(end, world.now, world.excess, world.canary_requests)
 
 
-RIVALS: dict[str, Callable[[Scenario, int], Outcome]] = {
-    "ours": ours,
+PEERS: dict[str, Callable[[Scenario, int], Outcome]] = {
     "Flagger docs": lambda scenario, seed: flagger(scenario, seed, c.both(c.success(0.99), c.p99_within(0.5))),
     "Flagger 2x": lambda scenario, seed: flagger(scenario, seed, c.relative(2.0, latency=bool(scenario.latency))),
     "Argo 95 %": lambda scenario, seed: argo(scenario, seed, c.success(0.95), interval=300, limit=3),
     "Argo 99 %": lambda scenario, seed: argo(scenario, seed, c.success(0.99), interval=60, limit=0),
 }
+
+
+def outcomes(name: str, scenario: Scenario, runs: int) -> list[Outcome]:
+    """What becomes of the canary under a judge, in each run."""
+    return ours(scenario, runs) if name == "ours" else [PEERS[name](scenario, seed) for seed in range(runs)]

@@ -3,7 +3,7 @@
 import math
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,8 +80,13 @@ class World:
 
     def history(self, ticks: int = HISTORY) -> list[Tick]:
         """Stable alone before the canary, half an hour unless it is said otherwise."""
+        return list(self.before(ticks))
+
+    def before(self, ticks: int = HISTORY) -> Iterator[Tick]:
+        """The same, tick by tick."""
         self.now = -ticks * TICK
-        return [self.tick(0.0) for _ in range(ticks)]
+        for _ in range(ticks):
+            yield self.tick(0.0)
 
     def tick(self, weight: float) -> Tick:
         """The next ten seconds."""
