@@ -8,8 +8,10 @@ from analysis.spec import Line, Lines
 
 NEARNESS = ((0.0, 0.8), (0.35, 0.2))
 """Alternatives for a good canary, with weights: as good as stable, or a part of the way to the promote line."""
-WEIGHTS = (12, 20, 24, 18, 10, 7, 5, 4)
-"""Of eight shares that a bad canary may have, the smallest first."""
+WEIGHTS = (10, 20, 36, 16, 8, 5, 3, 2)
+"""Of eight shares that a bad canary may have, the smallest first. They sum to 1 whatever they are, so they cost no
+validity; the third, some three times the line, is where rare errors become worth a rollback.
+"""
 MOST = 0.98
 """No share is thought to be higher."""
 
