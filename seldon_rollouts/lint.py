@@ -15,6 +15,7 @@ from controller.api.rollout import SeldonRollout
 from controller.clock import now
 from controller.errors import InvalidSpecError
 from controller.rollout import judging, revisions
+from seldon_rollouts import joined
 from seldon_rollouts.documents import Document
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -38,6 +39,7 @@ class Problem(NamedTuple):
 def lint(found: Sequence[Document]) -> list[Problem]:
     """Return what is wrong with some objects, in the order of the files. Kinds that are not ours are passed over."""
     parsed: dict[TemplateRef, tuple[Document, AnalysisTemplate | ClusterAnalysisTemplate]] = {}
+    rollouts: list[tuple[Document, SeldonRollout]] = []
     problems: list[Problem] = []
     for document in found:
         model = KINDS.get(document.kind)
@@ -64,8 +66,13 @@ def lint(found: Sequence[Document]) -> list[Problem]:
             problems += _run(document, value.spec)
         elif isinstance(value, SeldonRollout):
             problems += _rollout(document, value)
+            rollouts.append((document, value))
     for reference, (document, _) in parsed.items():
         problems += _joined(reference, document, {one: value for one, (_, value) in parsed.items()})
+    specs = {reference: value.spec for reference, (_, value) in parsed.items()}
+    for document, rollout in rollouts:
+        for one in joined.looked_at(document, rollout, specs, found):
+            problems.append(Problem(document.file, document.line(one.path), one.message, one.warning))
     return sorted(problems, key=lambda problem: (problem.file, problem.line))
 
 

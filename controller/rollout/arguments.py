@@ -44,7 +44,7 @@ def _resolved(obs: Observed, status: RolloutStatus, argument: Argument) -> Argum
     if source is None or source.secret_key_ref is not None:
         return argument
     if source.field_ref is not None:
-        return Argument(name=argument.name, value=_field(obs.live, source.field_ref.field_path, argument.name))
+        return Argument(name=argument.name, value=field(obs.live, source.field_ref.field_path, argument.name))
     latest = source.pod_template_hash_value == "Latest"
     revision = status.canary_revision if latest else status.stable_revision
     if revision is None:
@@ -52,8 +52,12 @@ def _resolved(obs: Observed, status: RolloutStatus, argument: Argument) -> Argum
     return Argument(name=argument.name, value=revision.hash)
 
 
-def _field(live: Mapping[str, Any], path: str, name: str) -> str:
-    """Return a field of the rollout as text."""
+def field(live: Mapping[str, Any], path: str, name: str) -> str:
+    """Return a field of the rollout as text, for the argument of this name.
+
+    Raises:
+        JoinError: there is no such field, or it is no text or number.
+    """
     value: Any = {key: live.get(key) or {} for key in ("metadata", "spec")}
     at = 0
     while at < len(path):

@@ -115,3 +115,69 @@ def test_lint_follows_templates_through_the_files(tmp_path: Path) -> None:
     assert "templates go in a circle" in ran(tmp_path, given, command="lint").output
     given["spec"]["templates"] = [{"templateName": "two", "clusterScope": True}]
     assert "there is no ClusterAnalysisTemplate 'two'" in ran(tmp_path, given, command="lint").output
+
+
+ENDLESS = {"interval": "10s", "successCondition": "result < 1"}
+OWN = {"name": "digits", "routes": ["main"]}
+
+
+def rollout(**spec: Any) -> dict[str, Any]:
+    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": "gs://m"}
+    predictors = [{"name": "default", "graph": graph}]
+    return {
+        "apiVersion": "rollouts.seldon.io/v1alpha1",
+        "kind": "SeldonRollout",
+        "metadata": {"name": "digits"},
+        "spec": {"template": {"spec": {"predictors": predictors}}, **spec},
+    }
+
+
+def istio(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def named(name: str = "one", **more: Any) -> dict[str, Any]:
+    return {"templates": [{"templateName": name}], **more}
+
+
+def argument(path: str) -> dict[str, Any]:
+    return {"name": "path", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "other", "code", "said"),
+    [
+        ({"analysis": named()}, {}, 1, "argument 'path' has no value"),
+        ({"analysis": named(args=[argument("metadata.name")])}, {}, 0, "2 objects, 0 problems, 0 warnings"),
+        ({"analysis": named(args=[argument("spec.nothing")])}, {}, 1, "the rollout has no field 'spec.nothing'"),
+        ({"analysis": named("two")}, {}, 0, "warning: there is no AnalysisTemplate 'two'"),
+        (
+            {"strategy": {"canary": {"steps": [{"analysis": named(args=[{"name": "path", "value": "v"}])}]}}},
+            {},
+            1,
+            "a step would wait for it for ever",
+        ),
+        ({"routing": {"gateways": ["edge"]}}, istio("Gateway", "other"), 0, "warning: Gateway 'edge' is not in"),
+        (
+            {"routing": {"virtualService": OWN}},
+            istio("VirtualService", "digits", http=[{"name": "rest"}]),
+            1,
+            "has no HTTP route named 'main'; it has rest",
+        ),
+        (
+            {"routing": {"virtualService": OWN}},
+            istio("VirtualService", "digits", http=[{"name": "main"}]),
+            0,
+            "3 objects, 0 problems, 0 warnings",
+        ),
+    ],
+)
+def test_lint_joins_a_rollout_with_what_it_names(
+    tmp_path: Path, spec: dict[str, Any], other: dict[str, Any], code: int, said: str
+) -> None:
+    metric = ENDLESS if "strategy" in spec else {}
+    given = [template("http://x", **metric), rollout(**spec), *([other] if other else [])]
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all(given, sort_keys=False))
+    done = CliRunner().invoke(commands(), ["lint", "-f", str(file)])
+    assert (done.exit_code, said in " ".join(done.output.split())) == (code, True), done.output
