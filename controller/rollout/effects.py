@@ -47,8 +47,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.FAIL:
             return _reject(obs, status, phase, now, by=by, reason=_failed(status, now, f"{by}{_said(intent)}"))
         case Event.FIRST_SERVING:
-            over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
-            return _crown(status, phase, now, f"the first revision serves all traffic{over}")
+            return _crown(status, phase, now, _first(obs))
         case Event.CANARY_SERVES_ALL:
             return _crown(status, phase, now, "")
         case Event.STEP_DONE | Event.SKIP:
@@ -68,13 +67,11 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.VERDICT_BAD:
             return _reject_judged(obs, status, phase, now)
         case Event.GROUP_ROLLED_BACK:
-            why = group.rolled_back(obs, status) or Reason(metric="group", message="another of it was rolled back")
-            return _reject(obs, status, phase, now, by="group", reason=why)
+            return _reject(obs, status, phase, now, by="group", reason=_of_group(obs, status))
         case Event.DEADLINE:
             return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
         case Event.ABORT:
-            aborted = Reason(metric="abort", message=f"aborted by {by}{_said(intent)}")
-            return _reject(obs, status, phase, now, by=by, reason=aborted)
+            return _reject(obs, status, phase, now, by=by, reason=_aborted(f"{by}{_said(intent)}"))
         case Event.STABLE_AGAIN | Event.REJECTED_AGAIN:
             return _leave(obs, status, phase, now, event)
         case Event.STABLE_SERVES_ALL:
@@ -89,6 +86,19 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
+
+
+def _of_group(obs: Observed, status: RolloutStatus) -> Reason:
+    return group.rolled_back(obs, status) or Reason(metric="group", message="another of it was rolled back")
+
+
+def _first(obs: Observed) -> str:
+    over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
+    return f"the first revision serves all traffic{over}"
+
+
+def _aborted(by: str) -> Reason:
+    return Reason(metric="abort", message=f"aborted by {by}")
 
 
 def _asked(obs: Observed, status: RolloutStatus, reason: str) -> RolloutStatus:
