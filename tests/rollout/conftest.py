@@ -17,6 +17,8 @@ from controller.rollout.decide import decide
 from controller.rollout.observed import Answer, Child, Member, Observed, Peer, Route, Templates, TrafficWindow
 from controller.rollout.revisions import Revision
 
+SHORT_WAIT = timedelta(minutes=1)
+"""What a world that settles waits for at once."""
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
@@ -310,16 +312,22 @@ class World:
         return decision
 
     def settle(self, limit: int = 400) -> Decision:
-        """Go on until nothing happens without time or a person; small waits pass by themselves."""
+        """Go on until nothing happens without much time or a person; what waits for less than a minute goes on."""
         quiet = 0
         decision = self.step()
         for _ in range(limit):
-            before = (self.status, self.route)
-            decision = self.step(1)
-            quiet = quiet + 1 if (self.status, self.route) == before else 0
+            before, wait = self._standing(), decision.requeue_after
+            short = quiet and wait is not None and wait <= SHORT_WAIT
+            decision = self.step(max(1, wait.total_seconds()) if short else 1)
+            quiet = quiet + 1 if self._standing() == before else 0
             if quiet > 3:
                 return decision
         return decision
+
+    def _standing(self) -> tuple[RolloutStatus, dict[str, Any] | None]:
+        """What stands: without the share that was seen last, which is counted anew every second."""
+        weights = self.status.weights.model_copy(update={"observed": None})
+        return self.status.model_copy(update={"weights": weights}), self.route
 
     def run(self, seconds: int) -> None:
         for _ in range(seconds):

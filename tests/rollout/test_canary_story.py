@@ -199,7 +199,9 @@ def test_abort_when_stable_has_no_ready_pod_keeps_serving_and_says_so(world) -> 
 
 def test_the_old_stable_is_taken_down_only_after_the_drain(world) -> None:
     world.spec_extra = {"scaleDownDelay": "30s"}
-    world.serving().upgrade().good().settle()
+    world.serving().upgrade().good()
+    while world.status.phase != "Healthy" or world.status.stable_revision.number == 1:
+        world.step(1)
     assert world.hash_of("m/v1") in world.children
     world.run(40)
     assert set(world.children) == {world.hash_of("m/v2")}
