@@ -16,6 +16,10 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
     if not legal(phase, event):
         return refusal(phase, event)
     match event:
+        case Event.ABORT | Event.FAIL if phase is Phase.INVALID and status.stable_revision is None:
+            return refusal(Phase.PENDING, event)
+        case Event.ABORT | Event.FAIL if phase is Phase.INVALID and status.canary_revision is None:
+            return refusal(Phase.HEALTHY, event)
         case Event.RETRY:
             return _retry(obs, status, phase)
         case Event.PROMOTE_FULL if obs.spec and course(obs.spec).stands_down:

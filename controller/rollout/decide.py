@@ -88,7 +88,8 @@ def _world(obs: Observed, status: RolloutStatus, phase: Phase) -> list[Event]:
     """Return what the spec and the judge say, most urgent first."""
     events: list[Event] = []
     bad = status.analysis.verdict == "Bad" or runs.failed(obs, status) is not None
-    judged = status.canary_revision is not None and not status.forced_by and phase in _JUDGED
+    compared = status.canary_revision is not None and status.stable_revision is not None
+    judged = compared and not status.forced_by and phase in _JUDGED
     if bad and judged and not group.final(obs, status):
         events.append(Event.VERDICT_BAD)
     if phase in IN_PROGRESS and group.rolled_back(obs, status) is not None:

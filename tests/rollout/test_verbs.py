@@ -1,5 +1,7 @@
 """What people may ask for beside going on: back to an earlier revision, other pods, a word in the judge's place."""
 
+from datetime import timedelta
+
 import pytest
 
 from controller.api.meta import RESTARTED_ANNOTATION
@@ -265,3 +267,30 @@ def test_an_intent_that_cannot_be_read_is_answered_once(world, text: str, said: 
     told = len(world.said)
     world.run(3)
     assert len(world.said) == told
+
+
+class TestAnInvalidSpec:
+    @pytest.mark.parametrize("verb", ["abort", "fail"])
+    def test_of_a_first_revision_leaves_nothing_to_go_back_to(self, world, verb) -> None:
+        world.starts = False
+        world.step()
+        world.invalid = "spec.x: no"
+        world.step()
+        world.ask(verb)
+        assert (world.status.phase, world.status.last_intent.outcome) == ("Invalid", "refused")
+        assert "first revision" in world.status.last_intent.message
+        world.invalid, world.starts = "", True
+        world.now += timedelta(hours=1)
+        world.settle()
+        world.ready = dict.fromkeys(world.ready, 2)
+        world.settle()
+        assert world.status.phase == "Healthy"
+
+    def test_at_rest_has_nothing_to_abort(self, world) -> None:
+        world.serving().invalid = "spec.x: no"
+        world.step()
+        world.ask("abort")
+        assert world.status.last_intent.outcome == "refused"
+        world.invalid = ""
+        world.settle()
+        assert world.status.phase == "Healthy"
