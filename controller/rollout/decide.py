@@ -15,6 +15,7 @@ from controller.rollout import (
     group,
     intents,
     leaving,
+    own_route,
     peers,
     pins,
     revisions,
@@ -32,7 +33,7 @@ from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import IN_PROGRESS, TRANSITIONS, Event, Phase
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
-_WARNINGS = frozenset({"RolledBack", "Refused", "MetricWarning"})
+_WARNINGS = frozenset({"RolledBack", "Refused", "MetricWarning", "RouteHidesFaults"})
 RESTARTS_LIMIT = 40
 
 
@@ -182,7 +183,7 @@ def _decision(
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
             status = _moved(status, ground, routes, now)
-    status = findings.warned(status, now)
+    status = findings.hidden(findings.warned(status, now), own_route.hides(obs), now)
     children: list[Action] = [*_keep(obs, status), *_deploy(obs, status, ground)]
     # Traffic before pods: what refuses a child must not hold traffic on a bad revision.
     first = obs.route is not None and (obs.route.ours or obs.routing.virtual_service is not None)

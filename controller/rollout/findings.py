@@ -7,6 +7,8 @@ from controller.rollout.stages import changed, record
 from controller.rollout.traffic import Split
 
 CHANGES_LIMIT = 40
+ROUTE = "spec.routing"
+"""In place of a metric's name, in what was told: no metric is called so."""
 
 
 def question(status: RolloutStatus) -> str:
@@ -28,6 +30,15 @@ def warned(status: RolloutStatus, now: datetime) -> RolloutStatus:
     for metric in metrics:
         status = record(status, now, "MetricWarning", metric.message or metric.name)
     return _told(status, metrics) if metrics else status
+
+
+def hidden(status: RolloutStatus, said: str, now: datetime) -> RolloutStatus:
+    """Say once for each comparison that the route hides faults."""
+    compared = status.canary_revision is not None and status.stable_revision is not None
+    if not said or not compared or ROUTE in status.analysis.told:
+        return status
+    status = record(status, now, "RouteHidesFaults", said)
+    return changed(status, analysis=status.analysis.model_copy(update={"told": (*status.analysis.told, ROUTE)}))
 
 
 def warning(status: RolloutStatus) -> str:

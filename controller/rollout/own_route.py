@@ -19,6 +19,8 @@ from controller.rollout.split import Split, copied, routed, taken
 from controller.rollout.traffic import targets
 
 Http = Mapping[str, Any]
+_REPEATS = frozenset({"5xx", "gateway-error", "retriable-status-codes"})
+"""Envoy's conditions by which a request that a model has answered is asked once more."""
 _HASH = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{10}(-.*)?")
 
 
@@ -85,6 +87,24 @@ def named(own: OwnVirtualService, live: Mapping[str, Any]) -> list[Http]:
     """Return the named routes of a live VirtualService."""
     wanted = (*own.routes, *own.grpc_routes)
     return [http for http in (live.get("spec") or {}).get("http") or [] if http.get("name") in wanted]
+
+
+def hides(obs: Observed) -> str:
+    """Say what of a person's named routes hides a canary's faults from its users and so from the gateway's counts."""
+    own = obs.routing.virtual_service
+    if own is None or obs.route is None:
+        return ""
+    for http in named(own, obs.route.live):
+        retries = http.get("retries") or {}
+        asked = [each.strip() for each in str(retries.get("retryOn") or "").split(",")]
+        again = [each for each in asked if each in _REPEATS or (each.isdigit() and each.startswith("5"))]
+        if again and retries.get("attempts"):
+            return (
+                f"VirtualService {obs.namespace}/{own.name}, route {http['name']}, retries on {', '.join(again)}: a "
+                "request that the canary fails is asked again of stable, so that errors count less at the gateway; "
+                "retry on connect-failure,refused-stream alone"
+            )
+    return ""
 
 
 def _prefix(obs: Observed, base: str) -> str:

@@ -286,3 +286,40 @@ def test_an_invalid_spec_leaves_the_route_where_it_is(make_world) -> None:
     world.invalid = "spec.strategy: nonsense"
     world.settle()
     assert (world.status.phase, world.own, world.route) == ("Invalid", before, None)
+
+
+RETRIES = [
+    ({"attempts": 2, "retryOn": "5xx,reset"}, "retries on 5xx:"),
+    ({"attempts": 1, "retryOn": "connect-failure, gateway-error ,503"}, "retries on gateway-error, 503:"),
+    ({"attempts": 0, "retryOn": "5xx"}, ""),
+    ({"attempts": 2, "retryOn": "connect-failure,refused-stream,409"}, ""),
+    ({"attempts": 2}, ""),
+]
+
+
+@pytest.mark.parametrize(("retries", "said"), RETRIES)
+def test_retries_that_hide_a_canarys_faults_are_told_once(make_world, retries, said) -> None:
+    own = shop(route("predict", retries=retries), route("other", "shop", retries={"attempts": 3, "retryOn": "5xx"}))
+    world = owning(make_world, own, routes=["predict"]).serving()
+    world.upgrade().run(20)
+    told = [each for each in world.said if each.reason == "RouteHidesFaults"]
+    assert [each.type for each in told] == (["Warning"] if said else [])
+    assert all(said in each.message for each in told)
+    assert world.live_weight(world.hash_of("m/v2")) == 0.5, "it goes on all the same"
+
+
+def test_several_mirrors_of_the_person_stay_beside_the_copies_and_after_them(make_world) -> None:
+    theirs = [
+        {"destination": {"host": "audit"}, "percentage": {"value": 3}},
+        {"destination": {"host": "archive.other.svc.cluster.local"}, "percentage": {"value": 100}},
+    ]
+    own = shop(route("predict", mirrors=copy.deepcopy(theirs)))
+    steps = [{"setMirror": {"percentage": 50}}, {"pause": {}}]
+    world = owning(make_world, own, steps, routes=["predict"]).serving()
+    world.upgrade().run(10)
+    (http,) = world.own["spec"]["http"]
+    assert http["mirrors"][:2] == theirs
+    assert [each["percentage"] for each in http["mirrors"][2:]] == [{"value": 50}]
+    world.ask("abort")
+    (http,) = world.own["spec"]["http"]
+    assert http["mirrors"] == theirs
