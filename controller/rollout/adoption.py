@@ -160,3 +160,9 @@ def farewell(
 
 def _version(live: Mapping[str, Any]) -> str:
     return str(live["metadata"].get("resourceVersion", ""))
+
+
+def first_serving(obs: Observed) -> str:
+    """Return what is told when the first revision serves all traffic."""
+    over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
+    return f"the first revision serves all traffic{over}"

@@ -7,7 +7,7 @@ from controller.api.arms import RevisionStatus
 from controller.api.group import GroupStatus
 from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import findings, gate, group, pins, runs
+from controller.rollout import adoption, findings, gate, group, pins, runs
 from controller.rollout.course import Report, kind
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
@@ -47,7 +47,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.FAIL:
             return _reject(obs, status, phase, now, by=by, reason=_failed(status, now, f"{by}{_said(intent)}"))
         case Event.FIRST_SERVING:
-            return _crown(status, phase, now, _first(obs))
+            return _crown(status, phase, now, adoption.first_serving(obs))
         case Event.CANARY_SERVES_ALL:
             return _crown(status, phase, now, "")
         case Event.STEP_DONE | Event.SKIP:
@@ -67,7 +67,7 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
         case Event.VERDICT_BAD:
             return _reject_judged(obs, status, phase, now)
         case Event.GROUP_ROLLED_BACK:
-            return _reject(obs, status, phase, now, by="group", reason=_of_group(obs, status))
+            return _reject(obs, status, phase, now, by="group", reason=group.why_rolled_back(obs, status))
         case Event.DEADLINE:
             return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
         case Event.ABORT:
@@ -86,15 +86,6 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
             return _approve(obs, status, now, intent)
         case Event.STRATEGY_CHANGED:
             return _change_strategy(obs, status, phase, now)
-
-
-def _of_group(obs: Observed, status: RolloutStatus) -> Reason:
-    return group.rolled_back(obs, status) or Reason(metric="group", message="another of it was rolled back")
-
-
-def _first(obs: Observed) -> str:
-    over = f" of SeldonDeployment {obs.name}, which it takes over" if obs.adoptee else ""
-    return f"the first revision serves all traffic{over}"
 
 
 def _aborted(by: str) -> Reason:

@@ -222,6 +222,11 @@ def rolled_back(obs: Observed, status: RolloutStatus) -> Reason | None:
     return found[0][0] if found else None
 
 
+def why_rolled_back(obs: Observed, status: RolloutStatus) -> Reason:
+    """Return the same, also where the other member has been forgotten by now."""
+    return rolled_back(obs, status) or Reason(metric="group", message="another of it was rolled back")
+
+
 def _rejections(obs: Observed, status: RolloutStatus) -> Iterator[tuple[Reason, str]]:
     """Yield the rollbacks of others that count, each with who did it."""
     joined = status.group.joined_at if status.group is not None else None
