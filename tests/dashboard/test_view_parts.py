@@ -85,6 +85,21 @@ def test_the_history_falls_into_rollouts_each_with_its_end() -> None:
     assert told == [(3, "", 1), (2, "", 1), (2, "RolledBack", 3), (1, "Promoted", 2)]
 
 
+def test_a_shadow_ends_with_its_report_unless_its_canary_goes_on() -> None:
+    history = [
+        entry(0, "RevisionCreated", 2), entry(1, "ShadowEnded", 2),
+        entry(2, "RevisionCreated", 3), entry(3, "ShadowEnded", 3),
+    ]  # fmt: skip
+    outcomes = {
+        phase: [(each.revision, each.outcome) for each in episodes(rollout(phase, history=history))]
+        for phase in ("Shadowed", "Progressing")
+    }
+    assert outcomes == {
+        "Shadowed": [(3, "Shadowed"), (2, "Shadowed")],
+        "Progressing": [(3, ""), (2, "Shadowed")],
+    }
+
+
 def waiting(last: dict[str, Any] | None = None, **why: str) -> dict[str, Any]:
     return {"containerStatuses": [{"name": "c", "state": {"waiting": why}, "lastState": last or {}}]}
 
