@@ -278,8 +278,17 @@ def _final(obs: Observed, status: RolloutStatus, ground: Ground, way: Course, no
     if way.consent:
         view = _analysis(obs, status, ground, AnalysisStep(), now)
         if view.event is not Event.STEP_DONE:
-            return view
+            return _unseen(status) or view
     return _unfinished(obs, status) or Outlook(event=Event.STEPS_DONE)
+
+
+def _unseen(status: RolloutStatus) -> Outlook | None:
+    """Ask a person where no step is left and the revision gets no request: no verdict can come, whatever the time."""
+    weights = status.weights
+    if weights.canary or weights.mirror or status.header_routes or status.analysis.started_at is not None:
+        return None
+    why = "no step is left, and the new revision has had no requests to be judged by: promote it, or abort"
+    return Outlook(event=Event.PERSON_NEEDED, reason=why)
 
 
 def _unfinished(obs: Observed, status: RolloutStatus) -> Outlook | None:
@@ -296,7 +305,7 @@ def _together(obs: Observed, status: RolloutStatus, ground: Ground, now: datetim
     if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
     if consent and (judged := _analysis(obs, status, ground, AnalysisStep(), now)).event is not Event.STEP_DONE:
-        return judged
+        return _unseen(status) or judged
     if left := _unfinished(obs, status):
         return left
     if ground.blocked is not None:

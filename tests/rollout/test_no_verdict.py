@@ -49,3 +49,21 @@ def test_each_step_may_be_extended(world) -> None:
     assert not world.status.step_extended
     world.run(320)
     assert (world.status.phase, world.status.step_extended) == ("Progressing", True)
+
+
+def test_a_revision_whose_steps_are_cut_before_it_had_a_request_is_a_persons_at_once(world) -> None:
+    world.steps = [{"pause": {"duration": "1h"}}, {"setWeight": 20}]
+    world.serving().upgrade().step()
+    world.steps = [{"pause": {"duration": "10s"}}]
+    world.run(15)
+    assert (world.status.phase, world.status.blocked_on.kind) == ("Paused", "person")
+    assert "the new revision has had no requests to be judged by: promote it, or abort" in world.status.message
+
+
+def test_it_goes_on_where_steps_are_given_again(world) -> None:
+    world.steps = [{"pause": {"duration": "10s"}}]
+    world.serving().upgrade().run(15)
+    world.steps = [{"pause": {"duration": "10s"}}, {"setWeight": 20}, {"setWeight": 40}]
+    world.ask("resume")
+    world.good().run(20)
+    assert world.status.phase == "Healthy"
