@@ -208,20 +208,20 @@ def test_conditions_for_those_who_wait_for_them(world) -> None:
 
     world.steps = [{"setWeight": 20}, {"pause": {}}]
     world.serving()
-    assert truths() == {"Available", "Completed", "Healthy"}
+    assert truths() == {"Available", "Completed", "Healthy", "Ready"}
     world.upgrade().good().run(3)
-    assert truths() == {"Available", "Progressing"}
+    assert truths() == {"Available", "Progressing", "Reconciling"}
     world.settle()
-    assert truths() == {"Available", "Progressing", "Paused"}
+    assert truths() == {"Available", "Progressing", "Paused", "Reconciling"}
     world.ask("resume")
     world.settle()
     world.ready[world.hash_of("m/v2")] = 1
     world.step()
-    assert truths() == {"Available", "Completed"}
+    assert truths() == {"Available", "Completed", "Reconciling"}
     world.ready[world.hash_of("m/v2")] = 2
     world.upgrade("m/v3").run(3)
     world.bad().settle()
-    assert truths() == {"Available", "Degraded"}
+    assert truths() == {"Available", "Degraded", "Stalled"}
 
 
 @pytest.mark.parametrize("where", ["a pause step", "an analysis", "a person's pause"])
