@@ -158,6 +158,16 @@ class Cluster:
         """Say whether the kind is served; false before the first list, and while an optional kind is not there."""
         return self._informer(resource).served is not None
 
+    async def fresh(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """Return an object from the server itself: for what no cache may be trusted with.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        informer = self._informers.get(resource.name)
+        served = informer.served if informer is not None else None
+        return await self.client.get(served or resource, namespace, name)
+
     # writing
 
     async def _writable(self, resource: Resource) -> Resource:

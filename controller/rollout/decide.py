@@ -1,5 +1,6 @@
 """decide: the one entrance. A frozen snapshot and an instant in; actions, status and the next look out."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.api import names
@@ -13,6 +14,7 @@ from controller.rollout import (
     effects,
     findings,
     group,
+    instants,
     intents,
     leaving,
     own_route,
@@ -47,6 +49,7 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     if (held := leaving.hold(obs)) is not None:
         # Before anything else: what begins after it is looked after to its end.
         return Decision(actions=(held,), status=obs.status, requeue_after=timedelta())
+    obs = replace(obs, status=instants.settled(obs.status, now=now))
     before = obs.status.history[-1:] if obs.status.history else ()
     status = pins.refreshed(obs, words.refresh(obs, now=now), now=now)
     status = _adopt_orphans(obs, status, now)

@@ -100,7 +100,7 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     if canary is None:
         return Split(stable=stable.hash), None, None
     weight, mirror, routes = status.weights.canary, status.weights.mirror, status.header_routes
-    live = live_weight(obs, canary.hash)
+    live, copied = live_weight(obs, canary.hash), live_mirror(obs, canary.hash)
     blocked = None
     if (weight or mirror or routes) and (child is None or not child.serving):
         blocked = waiting("canary", child)
@@ -108,9 +108,9 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     elif not live and status.analysis.started_at is None and (held := runs.problem(obs, status)):
         blocked = BlockedOn(kind="error", message=held)
         weight, mirror, routes = 0, 0, ()
-    elif not full(obs, status) and (weight > live or mirror):
+    elif not full(obs, status) and (weight > live or mirror > copied):
         blocked = waiting("canary", child)
-        weight, mirror = min(weight, live), 0
+        weight, mirror = min(weight, live), min(mirror, copied)
     if weight < live and child is not None and child.serving:
         kept = _kept(obs, status, child.hash, weight, now)
         if kept > weight:
@@ -242,6 +242,15 @@ def live_weight(obs: Observed, digest: str) -> float:
     if obs.route is None or revision is None:
         return 0
     return route.live_weight(obs, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
+
+
+def live_mirror(obs: Observed, digest: str) -> float:
+    """Return the percent of requests that the live route copies to a revision."""
+    revision = obs.revisions.get(digest)
+    if obs.route is None or revision is None:
+        return 0
+    hosts = (part.host for part in traffic.routed(obs, revision) if not part.shadow)
+    return traffic.live_mirror(obs.route.live, hosts)
 
 
 def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:

@@ -20,7 +20,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.kube.watches import Watch
 from controller.queue import Key
-from controller.rollout import gate, judging
+from controller.rollout import freshness, gate, judging
 from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.counted import Counted
@@ -175,6 +175,7 @@ class RolloutController:
         now = clock.now()
         decision = decide(obs, now=now)
         try:
+            await freshness.check(self._cluster, obs, decision.actions)
             await act(self._cluster, obs.namespace, obs.name, decision.actions)
         except ApiError as error:
             if not _refuses(error) or obs.deleting is not None:

@@ -153,6 +153,18 @@ def weight_of(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
     return rounded(100 * found / sum(weights)) if found else 0
 
 
+def live_mirror(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
+    """Return the percent of REST requests that a live VirtualService copies to these hosts."""
+    wanted = frozenset(hosts)
+    for http in (route.get("spec") or {}).get("http") or []:
+        if http.get("name") == "rest":
+            copied = [
+                each for each in http.get("mirrors") or [] if (each.get("destination") or {}).get("host") in wanted
+            ]
+            return rounded(sum((each.get("percentage") or {}).get("value", 100) for each in copied))
+    return 0
+
+
 def mentions(route: Mapping[str, Any], hosts: Iterable[str]) -> bool:
     """Say whether a live VirtualService sends or copies any request to one of these hosts."""
     wanted = frozenset(hosts)
