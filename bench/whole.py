@@ -193,9 +193,9 @@ def play(scenario: Scenario, seed: int, *meanwhile: tuple[float, Callable[[Trace
 
 def _run(world: Traced, meanwhile: list[tuple[float, Callable[[Traced], None]]]) -> None:
     world.start_controller()
-    world.create("good-0", strategy={"canary": {"steps": STEPS}})
+    world.people.create("good-0", strategy={"canary": {"steps": STEPS}})
     world.timeline.run_until(EDIT)
-    world.do_edit("good-1")
+    world.people.do_edit("good-1")
     for after, do in meanwhile:
         world.timeline.run_until(EDIT + after)
         do(world)

@@ -27,7 +27,7 @@ def tell(path: Path) -> str:
         with world.on_simulated_time():
             world.start_controller()
             if "strategy" in raw:
-                world.create(raw.get("model", "good-0"), strategy=raw["strategy"], **raw.get("spec", {}))
+                world.people.create(raw.get("model", "good-0"), strategy=raw["strategy"], **raw.get("spec", {}))
             for at, kind, *values in raw["timeline"]:
                 world.timeline.run_until(at)
                 transcript.say("----", f"{kind} {' '.join(map(str, values))}".rstrip())

@@ -89,7 +89,7 @@ def test_a_crash_at_any_write_goes_on(make, write, after) -> None:
     assert world.api.find(SELDON_DEPLOYMENT, "iris") is None
     assert owner(world) == world.live()["metadata"]["uid"]
     assert world.users.lost == 0
-    world.come_to_rest()
+    world.ending.come_to_rest()
 
 
 def test_another_template_is_a_canary_on_top_of_what_served(make) -> None:
@@ -106,7 +106,7 @@ def test_another_template_is_a_canary_on_top_of_what_served(make) -> None:
 def test_without_adopt_a_live_seldondeployment_is_left_alone_and_the_way_is_told(make) -> None:
     world = make()
     before = world.api.find(SELDON_DEPLOYMENT, "iris"), world.api.find(VIRTUAL_SERVICE, "iris")
-    world.create("good-0")
+    world.people.create("good-0")
     world.timeline.run_until(100)
     blocked = world.status()["blockedOn"]
     assert "`adopt: true` in the spec takes it over" in blocked["message"]
@@ -168,7 +168,7 @@ def test_a_deletion_amid_the_adoption_gives_everything_back(make, seconds) -> No
 @pytest.mark.parametrize("model", ["good-1", "bad-1"])
 def test_a_deletion_with_keep_stable_leaves_stable_serving_alone(make, seconds, model) -> None:
     world = make(seed=seconds, serving=False)
-    world.create("good-0", deletionPolicy="KeepStable")
+    world.people.create("good-0", deletionPolicy="KeepStable")
     world.timeline.run_until(60)
     assert world.live()["metadata"]["finalizers"] == [FINALIZER]
     world.happen(Happening(0.0, "edit", (model,)))
@@ -188,7 +188,7 @@ def test_a_deletion_with_keep_stable_leaves_stable_serving_alone(make, seconds, 
 @pytest.mark.parametrize("write", range(5))
 def test_a_crash_at_any_write_of_leaving_goes_on(make, write) -> None:
     world = make(seed=write, serving=False)
-    world.create("good-0", deletionPolicy="KeepStable")
+    world.people.create("good-0", deletionPolicy="KeepStable")
     world.timeline.run_until(60)
     world.happen(Happening(0.0, "edit", ("good-1",)))
     world.timeline.run_until(85)
@@ -203,7 +203,7 @@ def test_a_crash_at_any_write_of_leaving_goes_on(make, write) -> None:
 
 def test_what_was_left_serving_is_taken_up_again_with_its_revision(make) -> None:
     world = make(serving=False)
-    world.create("good-0", deletionPolicy="KeepStable")
+    world.people.create("good-0", deletionPolicy="KeepStable")
     world.timeline.run_until(60)
     kept = world.status()["stableRevision"]["name"]
     world.happen(Happening(0.0, "delete"))
@@ -220,13 +220,13 @@ def test_what_was_left_serving_is_taken_up_again_with_its_revision(make) -> None
 
 def test_a_deletion_ends_where_the_mesh_is_gone_or_stable_has_no_pods(make) -> None:
     world = make(serving=False)
-    world.create("good-0", deletionPolicy="KeepStable", progressDeadline="1m")
+    world.people.create("good-0", deletionPolicy="KeepStable", progressDeadline="1m")
     world.timeline.run_until(60)
     world.happen(Happening(0.0, "edit", ("good-1",)))
     world.timeline.run_until(85)
     world.mesh.set_refusing(True)
     for each in world.api.all(DEPLOYMENT):
-        world._trouble_deployment(each["metadata"]["name"])
+        world.trouble(each["metadata"]["name"])
     world.happen(Happening(0.0, "outage", (0, 900.0)))
     world.happen(Happening(0.0, "delete"))
     world.timeline.run_until(400)
@@ -235,7 +235,7 @@ def test_a_deletion_ends_where_the_mesh_is_gone_or_stable_has_no_pods(make) -> N
 
 def test_an_invalid_rollout_that_is_deleted_keeps_stable_too(make) -> None:
     world = make(serving=False)
-    world.create("good-0", deletionPolicy="KeepStable")
+    world.people.create("good-0", deletionPolicy="KeepStable")
     world.timeline.run_until(60)
     stable = world.status()["stableRevision"]["name"]
     world.happen(Happening(0.0, "invalid"))

@@ -3,8 +3,9 @@
 import logging
 
 from simulated.api import NAMESPACE_NAME
+from simulated.people import template
 from simulated.story import Story
-from simulated.world import World, template
+from simulated.world import World
 
 from controller.kube.resources import SELDON_ROLLOUT
 
@@ -14,7 +15,7 @@ def test_a_dependent_begins_when_what_it_depends_on_is_done() -> None:
     world = World(Story(1, ()), rollout="features")
     with world.on_simulated_time():
         world.start_controller()
-        world.create("good-0")
+        world.people.create("good-0")
         steps = {"canary": {"steps": [{"setWeight": 50}]}}
         spec = {"template": template("good-0", 1), "strategy": steps, "dependsOn": [{"name": "features"}]}
         world.api.create(
@@ -28,7 +29,7 @@ def test_a_dependent_begins_when_what_it_depends_on_is_done() -> None:
                 done = world.status()["phase"] == "Healthy" and world.status()["stableRevision"]["number"] == 2
                 seen.append((done, event.entry.object["status"]["phase"]))
 
-        world.do_edit("good-1")
+        world.people.do_edit("good-1")
         world.api.merge(SELDON_ROLLOUT, "iris", {"spec": {"template": template("good-1", 1)}}, actor="kubectl")
         world.api.watchers.append(look)
         world.timeline.run_until(400)

@@ -5,8 +5,9 @@ import logging
 
 import pytest
 from simulated.api import NAMESPACE_NAME
+from simulated.people import template
 from simulated.story import Story
-from simulated.world import World, template
+from simulated.world import World
 
 from controller.api.meta import INTENT_ANNOTATION
 from controller.kube.resources import SELDON_ROLLOUT
@@ -37,7 +38,7 @@ class Pair:
 
     def begin(self) -> None:
         self.world.start_controller()
-        self.world.create("good-0", strategy=STEPS, group=group("one"))
+        self.world.people.create("good-0", strategy=STEPS, group=group("one"))
         self._change(self.world.rollout, {"metadata": {"labels": LABELS}})
         spec = {"template": template("good-0", 1), "strategy": UNSEEN, "group": group("one")}
         meta = {"name": "ranker", "namespace": NAMESPACE_NAME, "labels": LABELS}

@@ -79,17 +79,17 @@ class Runs:
         with world.on_simulated_time():
             self.measuring.template()
             world.start_controller()
-            world.create(strategy=strategy, analysis=NAMED)
+            world.people.create(strategy=strategy, analysis=NAMED)
             world.timeline.run_until(30.0)
-            world.do_edit("good-1")
+            world.people.do_edit("good-1")
             for happening in happenings:
                 world.timeline.run_until(world.timeline.now + happening.after)
                 world.happen(happening)
                 if self.chance.random() < 0.3 and self.world.api.find(ANALYSIS_TEMPLATE, "rate"):
                     self.chance.choice(more)()
             world.timeline.run_until(world.timeline.now + 65.0)
-            world.heal()
-            world.come_to_rest()
+            world.ending.heal()
+            world.ending.come_to_rest()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -58,12 +58,7 @@ class SimulatedClient:
             raise CrashedError
         if fate == "conflict":
             raise ConflictError(409, "Conflict", "the object has been modified (simulated)", about=about)
-        if fate == "too_many":
-            raise TooManyRequestsError(429, "TooManyRequests", "try again (simulated)", about=about)
-        if fate == "server_error":
-            raise UnavailableError(503, "ServiceUnavailable", "etcd has no leader (simulated)", about=about)
-        if fate == "lost_before":
-            raise UnavailableError(0, "Timeout", "no answer (simulated)", about=about)
+        _fail(fate, about)
         if resource.name in self.faults.refused and verb != "status":
             raise ForbiddenError(403, "Forbidden", self.faults.refused[resource.name], about=about)
         self._about_to(verb, resource, what)
@@ -78,7 +73,9 @@ class SimulatedClient:
         return without_managed_fields(answer) if "metadata" in answer else answer
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        fate = self.faults.fate_of_read()
         await self._on_the_way()
+        _fail(fate, f"get {resource.name}")
         found = self.api.find(resource, name, namespace or "")
         if found is None:
             raise NotFoundError(404, "NotFound", f"{resource.name} {name!r} not found")
@@ -107,7 +104,7 @@ class SimulatedClient:
     def patch_status(
         self, resource: Resource, namespace: str | None, name: str, status: Object, *, resource_version: str
     ) -> Awaitable[Object]:
-        return self._write("status", resource, status, lambda: self.api.put_status(
+        return self._write("status", resource, name, lambda: self.api.put_status(
             resource, name, status, actor=self.actor, version=resource_version, namespace=namespace or ""))  # fmt: skip
 
     def delete(
@@ -125,3 +122,12 @@ class SimulatedClient:
 
     async def served(self, resource: Resource) -> Resource | None:
         return resource
+
+
+def _fail(fate: str, about: str) -> None:
+    if fate == "too_many":
+        raise TooManyRequestsError(429, "TooManyRequests", "try again (simulated)", about=about)
+    if fate == "server_error":
+        raise UnavailableError(503, "ServiceUnavailable", "etcd has no leader (simulated)", about=about)
+    if fate == "lost_before":
+        raise UnavailableError(0, "Timeout", "no answer (simulated)", about=about)

@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
+from simulated.reached import Reached
+
 
 class CrashedError(BaseException):
     """The controller's process ends here. No handler of the controller can catch it."""
@@ -13,6 +15,8 @@ class Faults:
     """Probabilities for each write, and what is planned; all zero in a healthy world."""
 
     chance: random.Random
+    reached: Reached
+    """Counts the faults that were drawn."""
     conflict: float = 0.0
     too_many: float = 0.0
     server_error: float = 0.0
@@ -42,6 +46,21 @@ class Faults:
 
     def fate(self) -> str:
         """Draw what becomes of the next write: empty, or the name of its fault."""
+        found = self._fate()
+        if found:
+            self.reached["fault", found] += 1
+        return found
+
+    def fate_of_read(self) -> str:
+        """Draw what becomes of the next read."""
+        for name in ("too_many", "server_error", "lost_before"):
+            share = getattr(self, name)
+            if share and self.chance.random() < share:
+                self.reached["fault", f"read {name}"] += 1
+                return name
+        return ""
+
+    def _fate(self) -> str:
         self.crash_in = [(count - 1, after) for count, after in self.crash_in]
         for count, after in self.crash_in:
             if count <= 0:

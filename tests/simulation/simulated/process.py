@@ -13,7 +13,7 @@ from controller.kube import selectors
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ConflictError
 from controller.kube.informer import Informer
-from controller.kube.resources import Resource
+from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, Resource
 from controller.kube.watches import Change, Controller, Watch
 from controller.queue import Key, Schedule
 from controller.rollout.reconciler import RolloutController
@@ -184,8 +184,8 @@ class Process:
         for _ in tuple(stream.pending):
             self._schedule_delivery(stream)
 
-    def replay(self, collection: str) -> None:
-        """Tell old news again, as a watch does that was opened anew at an old version."""
+    def replay(self, collection: str, *, shuffled: bool = False) -> None:
+        """Tell old news again, as a watch does that was opened anew at an old version; shuffled, in any order."""
         stream = self.streams[collection]
         recent = [
             event for event in self.api.store.history.collection(collection).events if event not in stream.pending
@@ -193,6 +193,8 @@ class Process:
         for event in recent[-5:]:
             stream.pending.appendleft(event)
         ordered = sorted(stream.pending, key=lambda event: event.revision)
+        if shuffled:
+            self.chance.shuffle(ordered)
         stream.pending = deque(ordered)
         for _ in recent[-5:]:
             self._schedule_delivery(stream)
@@ -221,19 +223,20 @@ class Process:
             return
         while (key := room.schedule.take(self.timeline.now)) is not None:
             self.in_pass += 1
-            self.client.writes_in_pass = {}  # type: ignore[attr-defined]
             self.starts[room.controller.name, key] = self._ready_pods()
             self._go_on(room, key, room.controller.reconcile(key))
             if not self.alive:
                 return
 
     def _ready_pods(self) -> dict[str, int]:
-        from controller.kube.resources import DEPLOYMENT
-
         found: dict[str, int] = {}
         for obj in self.cluster.list(DEPLOYMENT):
             child = (obj["metadata"].get("labels") or {}).get("seldon-deployment-id", "")
-            found[child] = found.get(child, 0) + int((obj.get("status") or {}).get("readyReplicas") or 0)
+            if self.cluster.get(SELDON_DEPLOYMENT, obj["metadata"].get("namespace"), child) is None:
+                continue  # its pods go with it
+            ready = int((obj.get("status") or {}).get("readyReplicas") or 0)
+            # Those beyond what is wanted are about to go.
+            found[child] = found.get(child, 0) + min(ready, int(obj["spec"].get("replicas", 1)))
         return found
 
     def _go_on(self, room: Room, key: Key, work: Coroutine[Any, Any, timedelta | None]) -> None:

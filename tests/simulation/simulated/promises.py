@@ -1,9 +1,11 @@
 """The promises of the design, checked on every write and every state that the world comes to."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from controller.api.meta import INTENT_ANNOTATION, REVISION_LABEL
 from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL_SERVICE, Resource
+from controller.queue import Key
 from localcluster.apiserver.history import Event
 from simulated.api import Object
 
@@ -18,6 +20,10 @@ SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRu
 """Kinds without which a revision cannot answer."""
 RECENTLY = 300.0
 """Seconds in which a pod that the world took away excuses a lost request: back-off may be as long."""
+
+
+LATELY = 900.0
+"""Seconds in which a stable that the world took pods from may be worse than a bad canary."""
 
 
 class BrokenPromiseError(BaseException):
@@ -38,20 +44,25 @@ class Promises:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._status_writes: dict[str, int] = {}
+        self._status_writes: Counter[tuple[str, str]] = Counter()
         self._written: dict[str, int] = {}
         """The weights of the route as it was last written."""
         world.api.watchers.append(self._happened)
         world.users.served = self._served
 
-    def _broken(self, promise: str, message: str) -> None:
+    def broken(self, promise: str, message: str) -> None:
+        """Say that a promise is broken, now.
+
+        Raises:
+            BrokenPromiseError: always.
+        """
         raise BrokenPromiseError(promise, f"at {self._world.timeline.now:.3f} s: {message}")
 
     # on each write of a controller, before it is done
 
     def about_to(self, process: "Process", verb: str, resource: Resource, what: Any) -> None:
         if resource is SELDON_ROLLOUT or resource.name == SELDON_ROLLOUT.name:
-            self._status_writes[process.name] = self._status_writes.get(process.name, 0) + 1
+            self._status_writes[process.name, what if isinstance(what, str) else ""] += verb == "status"
         elif (
             resource.name == VIRTUAL_SERVICE.name
             and verb == "apply"
@@ -61,12 +72,12 @@ class Promises:
         elif verb == "delete":
             self._removal(resource, what)
 
-    def passed(self, process: "Process", controller: str) -> None:
+    def passed(self, process: "Process", controller: str, key: Key) -> None:
         """One status write a pass."""
         if controller == "rollout":
-            count = self._status_writes.pop(process.name, 0)
+            count = self._status_writes.pop((process.name, key[1]), 0)
             if count > 1:
-                self._broken("one status write a pass", f"{process.name} wrote the status {count} times")
+                self.broken("one status write a pass", f"{process.name} wrote the status {count} times")
 
     def _route(self, process: "Process", route: Object) -> None:
         live = self._world.api.find(VIRTUAL_SERVICE, self._world.rollout)
@@ -75,10 +86,11 @@ class Promises:
         for http in route["spec"]["http"]:
             total = sum(part["weight"] for part in http["route"])
             if total not in (100, 10_000):
-                self._broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
+                self.broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
         version = route["metadata"].get("resourceVersion")
         if live is not None and version != live["metadata"]["resourceVersion"]:
             return  # the server refuses it
+        self._never_back(live, route)
         self._written = _weights(route)
         seen = process.starts.get(("rollout", self._world.key), {})
         for host, weight in _weights(route).items():
@@ -87,13 +99,32 @@ class Promises:
                 continue
             others = any(ready for name, ready in seen.items() if name != child)
             if others and not seen.get(child):
-                self._broken(
+                self.broken(
                     "no weight without ready pods", f"{child} gets {weight} % and has no ready pod in the cache"
                 )
             if child.removeprefix(f"{self._world.rollout}-") in self._rejected():
-                self._broken(
+                self.broken(
                     "a rejected revision gets no request", f"{child} is rejected and its weight rises to {weight}"
                 )
+
+    def _never_back(self, live: Object | None, route: Object) -> None:
+        """Nobody who knows less than the status takes a canary's weight back, but to nothing."""
+        rollout = self._world.live() or {"metadata": {}}
+        status = rollout.get("status") or {}
+        up_to_date = status.get("observedGeneration") == rollout["metadata"].get("generation")
+        same = status.get("lastIntent", {}).get("id") == self._world.people.asked
+        canary = (status.get("canaryRevision") or {}).get("name")
+        if live is None or status.get("phase") != "Progressing" or not (up_to_date and same and canary):
+            return
+        host = f"{canary}-default.{self._world.key[0]}.svc.cluster.local"
+        stable = (status.get("stableRevision") or {}).get("name", "")
+        strategy = rollout["spec"]["strategy"].get("canary") or {"dynamicStableScale": True}
+        if strategy.get("dynamicStableScale") or self._world.excused(stable, LATELY):
+            return  # what stable cannot carry stays with the canary
+        before, after = _weights(live).get(host, 0), _weights(route).get(host, 0)
+        wanted = (status.get("weights") or {}).get("canary", 0)
+        if 0 < after < min(before, wanted):
+            self.broken("weights never go backwards", f"{canary} from {before} to {after} %, at {wanted} %")
 
     def _rejected(self) -> set[str]:
         """The hashes that are rejected, unless a person asked for another try."""
@@ -112,7 +143,7 @@ class Promises:
             return
         host = f"{child}-default.{self._world.key[0]}.svc.cluster.local"
         if child and self._world.mesh.names(self._world.rollout, host) and not self._in_doubt():
-            self._broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
+            self.broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
 
     def _in_doubt(self) -> bool:
         """A mesh that says nothing is believed to be quick; a clock that jumps makes that belief wrong."""
@@ -130,11 +161,11 @@ class Promises:
             return
         weights = status.get("weights") or {}
         if round(weights.get("stable", 100) + weights.get("canary", 0), 2) != 100:
-            self._broken("weights sum to 100", f"the status says {weights}")
+            self.broken("weights sum to 100", f"the status says {weights}")
         if not status.get("message"):
-            self._broken("every decision explains itself", f"phase {status.get('phase')} has no message")
+            self.broken("every decision explains itself", f"phase {status.get('phase')} has no message")
         if status.get("phase") in WAITING and not status.get("blockedOn"):
-            self._broken("every block is named", f"phase {status['phase']} waits for nothing: {status.get('message')}")
+            self.broken("every block is named", f"phase {status['phase']} waits for nothing: {status.get('message')}")
         self._promotion(before, status)
         self._forward(before, status)
         self._leaving(status)
@@ -146,12 +177,12 @@ class Promises:
         begins = status.get("phase") == "Promoting" and before.get("phase") not in ("Promoting", "Invalid")
         strategy = ((self._world.live() or {}).get("spec") or {}).get("strategy") or {}
         if begins and "blueGreen" not in strategy and not forced and verdict != "Good":
-            self._broken("nothing but a good verdict promotes", f"promoting on {verdict}")
+            self.broken("nothing but a good verdict promotes", f"promoting on {verdict}")
         if old and new and old.get("hash") != new.get("hash") and not forced:
             qualities = self._world.qualities
             was, is_ = qualities.of_child(old["name"]), qualities.of_child(new["name"])
-            if is_.fails > was.fails + 0.05:
-                self._broken("a bad revision is never stable", f"{new['name']} fails {is_.fails} of its requests")
+            if is_.fails > was.fails + 0.05 and not self._world.excused(old["name"], LATELY):
+                self.broken("a bad revision is never stable", f"{new['name']} fails {is_.fails} of its requests")
 
     def _forward(self, before: Object, status: Object) -> None:
         """Two controllers at once, a crash or old news never take a canary back to a step that it has left."""
@@ -163,7 +194,7 @@ class Promises:
         if same and before["phase"] in MOVING and status["phase"] in MOVING:
             steps = before.get("currentStepIndex", 0), status.get("currentStepIndex", 0)
             if steps[1] < steps[0]:
-                self._broken("steps never go backwards", f"from step {steps[0] + 1} to {steps[1] + 1}")
+                self.broken("steps never go backwards", f"from step {steps[0] + 1} to {steps[1] + 1}")
 
     def _leaving(self, status: Object) -> None:
         """Going back, the route gives nothing to the rejected revision, or what is lacking is named."""
@@ -173,11 +204,11 @@ class Promises:
         for rejected in status.get("rejected") or ():
             child = f"{self._world.rollout}-{rejected['hash']}"
             if any(_child(host) == child and weight for host, weight in weights.items()):
-                self._broken("a rejected revision gets no request", f"{child} has weight in {status['phase']}")
+                self.broken("a rejected revision gets no request", f"{child} has weight in {status['phase']}")
 
     def _served(self, child: str, count: int, lost: int) -> None:
         if lost and not self._world.excused(child, RECENTLY):
-            self._broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
+            self.broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
 
 
 def _weights(route: Object | None) -> dict[str, float]:

@@ -4,10 +4,14 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from simulated.drift import WHAT
+from simulated.ways import WAYS
+
 VERBS = (
     "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "rollback", "rollback", "restart", "pass",
-    "fail",
+    "fail", "approve",
 )  # fmt: skip
+REFUSALS = ("admission webhook policy.example denied the request: no", "exceeded quota: compute")
 KINDS = (
     "seldonrollouts.rollouts.seldon.io",
     "seldondeployments.machinelearning.seldon.io",
@@ -16,39 +20,21 @@ KINDS = (
     "controllerrevisions.apps",
     "pods",
 )
-REFUSALS = ("admission webhook policy.example denied the request: no", "exceeded quota: compute")
-_HEADER = {"setHeaderRoute": {"name": "inside", "match": [{"headers": {"x-team": {"exact": "ml"}}}]}}
-_CANARIES: tuple[list[dict[str, Any]], ...] = (
-    [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}],
-    [{"setWeight": 5}, {"pause": {"duration": "30s"}}, {"setWeight": 25}, {"pause": {"duration": "1m"}},
-     {"setWeight": 60}],
-    [{"setMirror": {"percentage": 100}}, {"pause": {"duration": "20s"}}, {"setWeight": 10}, {"analysis": {}}],
-    [{"setWeight": 10}, {"pause": {}}, {"setWeight": 100}],
-    [{"setWeight": 50}],
-    [{"setWeight": 0.5}, {"analysis": {"maxDuration": "1m"}}, {"setWeight": 12.25}, {"setMirror": {"percentage": 0.5}}],
-    [{"analysis": {"minDuration": "30s", "maxDuration": "2m"}}, {"setWeight": 30}, {"analysis": {"maxDuration": "3m"}}],
-    [{"setScale": {"matchWeight": True}}, {"setWeight": 25}, {"pause": {"duration": "40s"}}, {"setWeight": 75}],
-    [{"setScale": {"replicas": 1}}, _HEADER, {"pause": {"duration": "20s"}}, {"setHeaderRoute": {"name": "inside"}},
-     {"setScale": {"auto": True}}, {"setWeight": 40}],
-)  # fmt: skip
-STRATEGIES: tuple[dict[str, Any], ...] = (
-    *({"canary": {"steps": steps}} for steps in _CANARIES),
-    {"blueGreen": {}},
-    {"blueGreen": {"previewReplicas": 1, "previewHeader": {}, "autoPromotionSeconds": 20, "postPromotionAnalysis": {}}},
-    {"blueGreen": {"autoPromotionEnabled": False}},
-    {"shadow": {"untilVerdict": {"maxDuration": "3m"}}},
-    {"shadow": {"duration": "1m", "then": {"steps": [{"setWeight": 30}]}}},
-    {"canary": {"dynamicStableScale": True, "steps": [
-        {"setWeight": 50}, {"pause": {"duration": "40s"}}, {"setWeight": 80}, {"pause": {"duration": "1m"}},
-        {"setWeight": 30}, {"analysis": {"maxDuration": "2m"}}]}},
-)  # fmt: skip
-"""Ways to release; a canary's are before the others."""
-BAKES: dict[int, dict[str, Any]] = {
-    1: {"duration": "1m"},
-    5: {"duration": "2m", "holdback": 20},
-    13: {"duration": "1m"},
-}
-"""Those that bake the canary at the end."""
+
+
+GATED = (15, 15)
+"""Ways with a gate, drawn more often: few verbs are as rare as an approval."""
+PHASES = (
+    "Pending",
+    "Promoting",
+    "Promoting",
+    "RollingBack",
+    "RollingBack",
+    "Shadowed",
+    "Paused",
+    "Invalid",
+    "Progressing",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +65,10 @@ class Story:
     """The mesh writes no status."""
     rate: float = 40.0
     """Requests a second."""
+    early: bool = False
+    """It begins while the first revision starts."""
     strategy: int = 0
+    """Its way to release, by its place among them."""
 
     def __str__(self) -> str:
         tells = "silent" if self.silent else "tells"
@@ -95,13 +84,29 @@ def draw(seed: int, length: int = 14) -> Story:
         gap = chance.choice([0.01, 0.5, 3.0, 10.0, 40.0, 120.0]) * (0.5 + chance.random())
         kind = chance.choices(list(_DRAWS), weights=[weight for weight, _ in _DRAWS.values()])[0]
         happenings.append(Happening(round(gap, 3), kind, _DRAWS[kind][1](chance)))
+        if kind == "verb":  # people who ask once ask again: cheap, and each phase hears each verb
+            happenings += _more_verbs(chance)
     return Story(
         seed,
         tuple(happenings),
         silent=chance.random() < 0.3,
         rate=chance.choice([40.0, 40.0, 40.0, 8.0, 400.0, 0.0]),
-        strategy=chance.randrange(len(STRATEGIES)),
+        strategy=chance.choice([*range(len(WAYS)), *GATED]),
+        early=chance.random() < 0.2,
     )
+
+
+def _more_verbs(chance: random.Random) -> list[Happening]:
+    gaps = [
+        round(chance.choice([0.3, 2.0, 6.0, 15.0]) * (0.5 + chance.random()), 3) for _ in range(chance.randint(0, 5))
+    ]
+    return [Happening(gap, "verb", _DRAWS["verb"][1](chance)) for gap in gaps]
+
+
+def _ambush(chance: random.Random) -> tuple[Any, ...]:
+    """Something that comes at the worst moment: (phase, seconds after it began, what)."""
+    what = chance.choice(("edit", "back", "again", "invalid", "strategy", "verb", "verb", "verb", "verb"))
+    return chance.choice(PHASES), chance.choice((0.02, 0.3)), what, *_DRAWS[what][1](chance)
 
 
 def _model(chance: random.Random) -> str:
@@ -109,19 +114,24 @@ def _model(chance: random.Random) -> str:
 
 
 _DRAWS: dict[str, tuple[int, Any]] = {
-    "edit": (10, lambda c: (_model(c),)),
-    "strategy": (2, lambda c: (c.randrange(len(STRATEGIES)),)),
+    "edit": (14, lambda c: (_model(c),)),
+    "back": (3, lambda c: ()),
+    "again": (2, lambda c: ()),
+    "strategy": (2, lambda c: (c.randrange(len(WAYS)),)),
     "scale": (2, lambda c: (c.randint(1, 4),)),
     "invalid": (1, lambda c: ()),
-    "verb": (7, lambda c: (c.choice(VERBS), "ada", "", c.randint(1, 4))),
-    "storm": (3, lambda c: (c.choice([0.1, 0.4, 0.9]), c.choice([5.0, 60.0]))),
+    "verb": (12, lambda c: (c.choice(VERBS), "ada", "", c.randint(1, 4))),
+    "answer": (10, lambda c: (c.choice(("resume", "resume", "promote", "pass", "fail", "retry")),)),
+    "ambush": (14, _ambush),
+    "storm": (6, lambda c: (c.choice([0.1, 0.4, 0.9]), c.choice([5.0, 60.0]))),
     "slow": (2, lambda c: (c.choice([0.5, 10.0]), c.choice([10.0, 60.0]))),
-    "forbid": (2, lambda c: (c.choice(KINDS[1:5]), c.choice(REFUSALS), c.choice([10.0, 100.0, 900.0]))),
     "crash": (5, lambda c: (c.randint(1, 6), c.random() < 0.5)),
-    "second": (3, lambda c: (c.choice([2.0, 20.0, 90.0]), c.choice([0.0, 0.0, 5.0, -5.0]))),
-    "cut": (3, lambda c: (c.choice(KINDS), c.choice([1.0, 30.0, 120.0]), c.random() < 0.5)),
-    "replay": (2, lambda c: (c.choice(KINDS),)),
+    "second": (3, lambda c: (c.choice([2.0, 10.0, 20.0]), c.choice([0.0, 0.0, 5.0, -5.0]))),
+    "cut": (5, lambda c: (c.choice(KINDS), c.choice([1.0, 30.0, 120.0]), c.random() < 0.5)),
+    "replay": (3, lambda c: (c.choice(KINDS), c.random() < 0.5)),
+    "slowpods": (2, lambda c: (c.choice([60.0, 300.0]), c.choice([60.0, 300.0]))),
     "deaf": (2, lambda c: (c.choice([1.0, 20.0]), c.choice([10.0, 60.0]))),
+    "forbid": (2, lambda c: (c.choice(KINDS[1:5]), c.choice(REFUSALS), c.choice([10.0, 100.0, 900.0]))),
     "podcrash": (4, lambda c: (c.randint(0, 9), c.choice([3.0, 60.0, 900.0]))),
     "outage": (1, lambda c: (c.randint(0, 3), c.choice([20.0, 200.0]))),
     "evict": (3, lambda c: (c.randint(0, 9),)),
@@ -130,5 +140,5 @@ _DRAWS: dict[str, tuple[int, Any]] = {
     "refuse": (2, lambda c: (c.choice([5.0, 100.0, 900.0]),)),
     "prometheus": (4, lambda c: (c.choice(["down", "empty", "nan", "late"]), c.choice([20.0, 200.0]))),
     "jump": (1, lambda c: (c.choice([30.0, -30.0, 3600.0]),)),
-    "drift": (3, lambda c: (c.choice(["weights", "route", "child", "history", "deployment", "service", "status"]),)),
+    "drift": (10, lambda c: (c.choice(WHAT),)),
 }

@@ -17,6 +17,7 @@ def as_yaml(story: Story, *, promise: str) -> str:
         "silent": story.silent,
         "rate": story.rate,
         "strategy": story.strategy,
+        **({"early": True} if story.early else {}),
     }
     lines = [yaml.safe_dump(head, sort_keys=False), "happenings:\n"]
     lines += [f"- {yaml.safe_dump(each, default_flow_style=True, width=1000).strip()}\n" for each in happenings]
@@ -28,5 +29,10 @@ def read(path: Path) -> Story:
     raw = yaml.safe_load(path.read_text())
     happenings = tuple(Happening(after, kind, tuple(values)) for after, kind, *values in raw["happenings"])
     return Story(
-        raw["seed"], happenings, silent=raw["silent"], rate=float(raw["rate"]), strategy=raw["strategy"]
-    )  # fmt: skip
+        raw["seed"],
+        happenings,
+        silent=raw["silent"],
+        rate=float(raw["rate"]),
+        strategy=raw["strategy"],
+        early=raw.get("early", False),
+    )

@@ -74,6 +74,8 @@ class Users:
         """Requests that no pod answered."""
         self.served: Callable[[str, int, int], None] = lambda _child, _count, _lost: None
         """Told of each revision's requests, and of those that found nobody."""
+        self.after: Callable[[], None] = lambda: None
+        """Called when they have sent their requests."""
         timeline.after(EVERY, self._go, counts=False)
 
     def _go(self) -> None:
@@ -94,6 +96,7 @@ class Users:
         self.ledger.times.append(self._timeline.now)
         self.ledger.live.append(live)
         self.ledger.copies.append(copied)
+        self.after()
         self._timeline.after(EVERY, self._go, counts=False)
 
     def _child(self, host: str) -> str:

@@ -15,6 +15,8 @@ from simulated.timeline import Timeline
 
 ACTOR = "workloads"
 SERVICE_NAME = "kubernetes.io/service-name"
+START_TIME = (0.5, 8.0)
+"""Seconds that a pod takes to become ready: at least, and at most."""
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class Workloads:
         self._chance = timeline.chance("workloads")
         self.sets: dict[str, Pods] = {}
         self.quota = False
-        self.start_time = (0.5, 8.0)
+        self.start_time = START_TIME
         self._count = 0
         self._due: set[str] = set()
         self._slices_due = False
@@ -94,7 +96,8 @@ class Workloads:
         wanted = _replicas(live)
         digest = _digest(live["spec"]["template"])
         current = [pod for pod in state.pods.values() if pod.digest == digest]
-        old = [pod for pod in state.pods.values() if pod.digest != digest]
+        # As Kubernetes does: of the old pods, those that are not ready go first.
+        old = sorted((pod for pod in state.pods.values() if pod.digest != digest), key=lambda pod: pod.ready)
         state.refused = self.quota and len(current) < wanted
         if not self.quota:
             for _ in range(wanted - len(current)):
@@ -187,6 +190,12 @@ class Workloads:
             for name, state in sorted(self.sets.items())
             for pod in sorted(state.pods.values(), key=lambda pod: pod.name)
             if pod.ready == ready
+        ]
+
+    def starting(self) -> list[str]:
+        """Return the pods that will be ready in a while."""
+        return [
+            pod.name for state in self.sets.values() for pod in state.pods.values() if not pod.ready and not pod.broken
         ]
 
     def crash(self, name: str, pod: str, seconds: float) -> None:

@@ -1,0 +1,164 @@
+"""The promises bite: a controller that is broken on purpose breaks one of them within a short story."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from simulated.shrink import broken
+from simulated.story import Happening, Story
+
+from controller import clock
+from controller.deployment import plan
+from controller.rollout import decide, effects, ground, outlook, reconciler, traffic
+from controller.rollout import status as words
+from controller.rollout.course import Course
+from controller.rollout.observed import Child
+from controller.rollout.outlook import Outlook
+from controller.rollout.phases import Event
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def _no_drain(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide, "without_traffic", lambda _obs, _digest, _ground: True)
+    real = reconciler.observe
+
+    def hurried(*told: Any, **more: Any) -> Any:
+        obs = real(*told, **more)
+        return replace(obs, spec=obs.spec.model_copy(update={"scale_down_delay": timedelta()}) if obs.spec else None)
+
+    patch.setattr(reconciler, "observe", hurried)
+
+
+def _no_verdict_needed(patch: pytest.MonkeyPatch) -> None:
+    def final(_obs: Any, _status: Any, _ground: Any, _way: Course, _now: Any) -> Outlook:
+        return Outlook(event=Event.STEPS_DONE)
+
+    patch.setattr(outlook, "_final", final)
+
+
+def _mirror_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(traffic, "_ended", lambda http, _route: http)
+
+
+def _all_pods_ready(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Child, "serving", property(lambda _child: True))
+    patch.setattr(ground, "full", lambda _obs, _status: True)
+
+
+def _still_routed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(effects, "unrouted", lambda status: status)
+    patch.setattr(effects, "_stand_down", lambda status, phase, _now: effects.changed(status, phase=phase.value))
+
+
+def _bad_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide, "_JUDGED", frozenset())
+    _no_verdict_needed(patch)
+
+
+def _silent(patch: pytest.MonkeyPatch) -> None:
+    real = reconciler.decide
+
+    def silent(obs: Any, *, now: Any) -> Any:
+        decision = real(obs, now=now)
+        return replace(decision, status=decision.status.model_copy(update={"blocked_on": None}))
+
+    patch.setattr(reconciler, "decide", silent)
+
+
+def _restless(patch: pytest.MonkeyPatch) -> None:
+    """The message says when it was written, to ten seconds."""
+    real = words.describe
+
+    def describe(status: Any, obs: Any, blocked: Any) -> str:
+        now = clock.now()
+        return f"{real(status, obs, blocked)} at {now:%H:%M}:{now.second // 10}0"
+
+    patch.setattr(words, "describe", describe)
+
+
+def _no_deadline(patch: pytest.MonkeyPatch) -> None:
+    def never(_obs: Any, _status: Any, _kind: Any, *, now: Any) -> Any:
+        return now + timedelta(days=1)
+
+    patch.setattr(outlook, "deadline", never)
+    patch.setattr(ground, "deadline", never)
+
+
+def _no_healing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "differs", lambda _desired, _live: False)
+
+
+def _hasty(patch: pytest.MonkeyPatch) -> None:
+    real = outlook._pause
+
+    def pause(obs: Any, status: Any, where: Any, step: Any, now: Any) -> Any:
+        return real(obs, status, where, step, now + timedelta(minutes=5))
+
+    patch.setattr(outlook, "_pause", pause)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is broken, the story that shows it, and the promises of which one must break."""
+
+    break_it: Break
+    story: Story
+    promises: frozenset[str]
+
+
+def _case(break_it: Break, strategy: int, *happenings: tuple[Any, ...], promises: str, **more: Any) -> Case:
+    told = tuple(Happening(after, kind, tuple(values)) for after, kind, *values in happenings)
+    return Case(break_it, Story(1, told, strategy=strategy, **more), frozenset(promises.split("; ")))
+
+
+GOOD, BAD, STUCK = (10.0, "edit", "good-1"), (10.0, "edit", "bad-1"), (10.0, "edit", "stuck-1")
+CASES: dict[str, Case] = {
+    "what drains is deleted": _case(
+        _no_drain, 4, GOOD, (25.0, "edit", "good-2"), promises="nothing goes while the route in effect names it"
+    ),
+    "no verdict promotes": _case(
+        _no_verdict_needed, 4, (1.0, "prometheus", "down", 300.0), GOOD, (200.0, "scale", 3),
+        promises="nothing but a good verdict promotes",
+    ),
+    "the judge is not heard": _case(_bad_is_ignored, 4, BAD, promises="nothing but a good verdict promotes"),
+    "mirrors are forgotten": _case(
+        _mirror_forgotten, 11, GOOD,
+        promises="everything comes to rest; the route leads to who serves; every phase has a deadline",
+    ),
+    "pods count as ready": _case(_all_pods_ready, 4, STUCK, promises="no weight without ready pods"),
+    "the rejected is routed to": _case(
+        _still_routed, 4, BAD, promises="a rejected revision gets no request; everything comes to rest"
+    ),
+    "nothing is said": _case(_silent, 4, GOOD, promises="every block is named"),
+    "passes write at rest": _case(_restless, 4, GOOD, promises="no write at rest; everything comes to rest"),
+    "no deadline": _case(_no_deadline, 4, STUCK, promises="every phase has a deadline"),
+    "drift stays": _case(
+        _no_healing, 4, (90.0, "drift", "replicas"), (60.0, "scale", 3), promises="drift is healed within seconds"
+    ),
+    "pauses are short": _case(_hasty, 1, GOOD, (120.0, "scale", 3), promises="a pause lasts as long as it says"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_controller_broken_on_purpose_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]
+    case.break_it(monkeypatch)
+    caught = broken(case.story)
+    assert caught is not None
+    assert caught.promise in case.promises
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_story_breaks_nothing_with_the_controller_as_it_is(name: str) -> None:
+    assert broken(CASES[name].story) is None
