@@ -7,10 +7,11 @@ from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, InvalidError, NotFoundError
 from controller.rollout import actions
 from controller.rollout.actions import Action, RunAction, TrafficAction
+from controller.rollout.written import Written
 
 
-async def act(cluster: Cluster, namespace: str, name: str, todo: tuple[Action, ...]) -> None:
-    """Carry out a decision's actions for the rollout of this name.
+async def act(cluster: Cluster, written: Written, namespace: str, name: str, todo: tuple[Action, ...]) -> None:
+    """Carry out a decision's actions for the rollout of this name, and note what became of its children.
 
     Raises:
         ApiError: one of them failed; those after it were not tried.
@@ -19,15 +20,16 @@ async def act(cluster: Cluster, namespace: str, name: str, todo: tuple[Action, .
         if isinstance(action, RunAction):
             await _run(cluster, namespace, action)
         else:
-            await _one(cluster, namespace, name, action)
+            await _one(cluster, written, namespace, name, action)
 
 
-async def _one(cluster: Cluster, namespace: str, name: str, action: TrafficAction) -> None:
+async def _one(cluster: Cluster, written: Written, namespace: str, name: str, action: TrafficAction) -> None:
     match action:
         case actions.KeepRevision():
             await cluster.apply(resources.CONTROLLER_REVISION, _copy(action.object))
         case actions.ApplyDeployment():
-            await cluster.apply(resources.SELDON_DEPLOYMENT, _copy(action.object))
+            made = await cluster.apply(resources.SELDON_DEPLOYMENT, _copy(action.object))
+            written.note((namespace, name), action.object, made)
         case actions.ApplyRoute():
             await cluster.apply(resources.VIRTUAL_SERVICE, _copy(action.object))
         case actions.TakeRoute(patch, version):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from controller.api import names
 from controller.api.arms import RevisionStatus
@@ -30,7 +31,7 @@ from controller.rollout import status as words
 from controller.rollout.actions import Action, Announcement, Decision
 from controller.rollout.course import course
 from controller.rollout.ground import Ground, survey, wanted_spec, without_traffic
-from controller.rollout.observed import Observed
+from controller.rollout.observed import Child, Observed
 from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import IN_PROGRESS, TRANSITIONS, Event, Phase
 
@@ -252,13 +253,18 @@ def _deploy(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action
         spec = wanted_spec(obs, status, revision, role, settled=ground.in_effect)
         desired = revisions.child_object(_owner(obs), revision, role=role, spec=spec)
         child = obs.children.get(digest)
-        if child is None or not traffic.covers(_compared(desired), child.live):
+        if child is None or _differs(desired, child):
             todo.append(actions.ApplyDeployment(desired))
     return todo
 
 
-def _compared(desired: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in desired.items() if key != "apiVersion"}
+def _differs(desired: dict[str, Any], child: Child) -> bool:
+    """Say whether a child is not as it should be; what the server filled in when it was written is no difference."""
+    compared = {key: value for key, value in desired.items() if key != "apiVersion"}
+    if traffic.covers(compared, child.live):
+        return False
+    del compared["spec"]
+    return child.asked != names.stable_hash(desired["spec"]) or not traffic.covers(compared, child.live)
 
 
 def _route(obs: Observed, ground: Ground) -> list[Action]:

@@ -14,7 +14,7 @@ from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import adoption, gather, intents, revisions, validity
+from controller.rollout import adoption, gather, intents, revisions, scaling, validity
 from controller.rollout.observed import Adoptee, Child, Member, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.revisions import Revision
 
@@ -220,12 +220,15 @@ def _child(cluster: Cluster, obj: dict[str, Any]) -> Child:
     pods = _pods(cluster, meta["namespace"], meta["name"])
     seen = status.get("observedGeneration", meta.get("generation"))
     current = seen == meta.get("generation")
-    available = current and status.get("state") == "Available" and pods.ready >= pods.wanted
+    # Upstream's operator never says which spec a status is about: then the pods of the present one must be there.
+    unsure = bool(status.get("state")) and "observedGeneration" not in status
+    wanted = max(pods.wanted, scaling.least_pods(obj.get("spec") or {})) if unsure else pods.wanted
+    available = current and status.get("state") == "Available" and pods.ready >= wanted
     return Child(
         hash=labels.get(REVISION_LABEL, ""),
         name=meta["name"],
         live=obj,
-        replicas=pods.wanted,
+        replicas=wanted,
         ready_replicas=pods.ready,
         capacity=pods.capacity,
         refused=pods.refused,

@@ -31,6 +31,8 @@ class Child:
     message: str = ""
     """Why it is not available, in the pod's own words."""
     role: str = ""
+    asked: str = ""
+    """Hash of the spec that it was written with, while it stands as the server stored that; empty if not known."""
 
     @property
     def serving(self) -> bool:

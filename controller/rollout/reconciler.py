@@ -35,6 +35,7 @@ from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
 from controller.rollout.uses import Uses
 from controller.rollout.webhooks import Webhooks
+from controller.rollout.written import Written
 from controller.settings import Settings
 
 log = logging.getLogger("seldon_rollouts.rollout")
@@ -75,6 +76,7 @@ class RolloutController:
         """Where rollouts stand and what the judge knows of them, as metrics."""
         self._webhooks = Webhooks(clock.now)
         self._written_by = Uses()
+        self._written = Written()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.SELDON_ROLLOUT, self._rollout_keys),
@@ -157,6 +159,7 @@ class RolloutController:
             self._named.pop(key, None)
             if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
                 self._written_by.note(key, None)
+                self._written.forget(key)
                 return None
         obs = observe(
             self._cluster,
@@ -171,12 +174,12 @@ class RolloutController:
             self._named[key] = frozenset(obs.templates)
         else:
             self._named.pop(key, None)
-        obs = replace(obs, answer=self._answer(key, obs))
+        obs = self._written.told(key, replace(obs, answer=self._answer(key, obs)))
         now = clock.now()
         decision = decide(obs, now=now)
         try:
             await freshness.check(self._cluster, obs, decision.actions)
-            await act(self._cluster, obs.namespace, obs.name, decision.actions)
+            await act(self._cluster, self._written, obs.namespace, obs.name, decision.actions)
         except ApiError as error:
             if not _refuses(error) or obs.deleting is not None:
                 raise

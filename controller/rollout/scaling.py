@@ -138,6 +138,11 @@ def same_size(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _sizes(spec: Mapping[str, Any]) -> list[Any]:
     usual = spec.get("replicas")
     return [
-        (predictor.get("name"), predictor.get("replicas", usual), [part.get("replicas") for part in _parts(predictor)])
+        (
+            predictor.get("name"),
+            predictor.get("replicas", usual),
+            # A part without is what a webhook may have added.
+            [part["replicas"] for part in _parts(predictor) if part.get("replicas") is not None],
+        )
         for predictor in predictors(spec)
     ]

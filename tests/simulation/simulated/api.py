@@ -54,6 +54,8 @@ class Api:
             self.store.kinds.add(kind)
         self._kinds: dict[str, Kind] = {}
         self._collector = Collector(self.store)
+        self.admission: dict[str, Callable[[Object], Object]] = {}
+        """By resource: what a webhook makes of objects that are created or applied, before they are stored."""
         self.watchers: list[Callable[[str, Event], None]] = []
         """Told of each change, with the actor who made it."""
         self.actor = "world"
@@ -104,10 +106,14 @@ class Api:
         finally:
             self.actor = before
 
+    def _admitted(self, resource: Resource, obj: Object) -> Object:
+        admit = self.admission.get(resource.name)
+        return {**(admit(obj) if admit is not None else obj), "apiVersion": resource.api_version, "kind": resource.kind}
+
     def create(self, resource: Resource, obj: Object, *, actor: str = "world") -> Object:
         namespace = obj["metadata"].get("namespace", "") if resource.namespaced else ""
         kind, write = self.kind(resource), Write(manager=actor)
-        sent = {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
+        sent = self._admitted(resource, obj)
         return self._do(actor, f"create {resource.name}", lambda: self.store.create(
             kind, _sent(sent), namespace=namespace, write=write))  # fmt: skip
 
@@ -115,7 +121,7 @@ class Api:
         meta = obj["metadata"]
         namespace = meta.get("namespace", "") if resource.namespaced else ""
         kind, write = self.kind(resource), Write(manager="seldon-rollouts", force=force)
-        sent = {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
+        sent = self._admitted(resource, obj)
         return self._do(actor, f"apply {resource.name} {meta['name']}", lambda: self.store.apply(
             kind, namespace, meta["name"], _sent(sent), write=write))  # fmt: skip
 

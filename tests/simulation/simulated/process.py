@@ -79,6 +79,7 @@ class Process:
         monitor: makes the judge.
         hooks: whom to tell.
         skew: seconds by which its clock is off.
+        operator: whether it also runs our operator, or `--controllers=rollout` beside another.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Process:
         monitor: Callable[[], Any],
         hooks: Hooks,
         skew: float = 0.0,
+        operator: bool = True,
     ) -> None:
         self.name, self.alive, self.skew = name, True, skew
         self.timeline, self.api, self.faults, self.hooks = timeline, api, faults, hooks
@@ -101,7 +103,7 @@ class Process:
         settings = Settings(prometheus_url="")
         rollout = RolloutController(self.cluster, settings)
         rollout._monitor = self.monitor
-        self.rooms = (Room(rollout), Room(DeploymentController(self.cluster, settings)))
+        self.rooms = (Room(rollout), *((Room(DeploymentController(self.cluster, settings)),) if operator else ()))
         self.streams: dict[str, Stream] = {}
         self.in_pass = 0
         self.starts: dict[tuple[str, Key], dict[str, int]] = {}
@@ -171,6 +173,8 @@ class Process:
 
     def cut_watch(self, collection: str, seconds: float, *, gone: bool) -> None:
         """Let a watch fall silent for a while; then it goes on where it was, or (410) lists anew."""
+        if collection not in self.streams:
+            return
         stream = self.streams[collection]
         stream.cut = True
         self.timeline.after(seconds, lambda: self._reconnect(stream, gone))
@@ -186,6 +190,8 @@ class Process:
 
     def replay(self, collection: str, *, shuffled: bool = False) -> None:
         """Tell old news again, as a watch does that was opened anew at an old version; shuffled, in any order."""
+        if collection not in self.streams:
+            return
         stream = self.streams[collection]
         recent = [
             event for event in self.api.store.history.collection(collection).events if event not in stream.pending

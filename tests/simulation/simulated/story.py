@@ -69,10 +69,13 @@ class Story:
     """It begins while the first revision starts."""
     strategy: int = 0
     """Its way to release, by its place among them."""
+    upstream: bool = False
+    """Seldon Core v1's operator runs instead of ours."""
 
     def __str__(self) -> str:
         tells = "silent" if self.silent else "tells"
-        head = f"seed {self.seed}, mesh {tells}, {self.rate:g} requests a second, strategy {self.strategy}"
+        whose = ", upstream's operator" if self.upstream else ""
+        head = f"seed {self.seed}, mesh {tells}, {self.rate:g} requests a second, strategy {self.strategy}{whose}"
         return "\n".join([head, *map(str, self.happenings)])
 
 

@@ -18,6 +18,7 @@ def as_yaml(story: Story, *, promise: str) -> str:
         "rate": story.rate,
         "strategy": story.strategy,
         **({"early": True} if story.early else {}),
+        **({"upstream": True} if story.upstream else {}),
     }
     lines = [yaml.safe_dump(head, sort_keys=False), "happenings:\n"]
     lines += [f"- {yaml.safe_dump(each, default_flow_style=True, width=1000).strip()}\n" for each in happenings]
@@ -35,4 +36,5 @@ def read(path: Path) -> Story:
         rate=float(raw["rate"]),
         strategy=raw["strategy"],
         early=raw.get("early", False),
+        upstream=raw.get("upstream", False),
     )

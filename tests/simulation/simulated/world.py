@@ -21,6 +21,7 @@ from simulated.quality import Qualities
 from simulated.reached import Reached, counted
 from simulated.story import Happening, Story
 from simulated.timeline import Timeline
+from simulated.upstream import Upstream
 from simulated.users import Users
 from simulated.vigil import Vigil
 from simulated.ways import WAYS
@@ -52,6 +53,7 @@ class World:
         self.users = Users(
             self.timeline, self.api, self.mesh, self.workloads, self.qualities, rollout=rollout, rate=story.rate
         )
+        self.upstream = Upstream(self.timeline, self.api, webhook=story.seed % 2 == 1) if story.upstream else None
         self.prometheus = Prometheus()
         self.faults = Faults(self.timeline.chance("faults"), self.reached)
         self.promises = Promises(self)
@@ -82,6 +84,7 @@ class World:
         process = Process(
             str(self._names), self.timeline, self.api, faults=self.faults,
             monitor=self.monitor, hooks=hooks, skew=skew,
+            operator=self.upstream is None,
         )  # fmt: skip
         self.processes = [each for each in self.processes if each.alive] + [process]
         return process
