@@ -1,0 +1,326 @@
+"""A change of weights, from its decision to the users, on the local cluster with real Envoy and Prometheus.
+
+    make bench-rollout CHANGES=200
+
+Users ask at a steady rate, and every answer is accounted for. One rollout goes through that many weights, the next to
+a model that fails. Times are read from the objects' events and at the client, on one clock. A step is over when the
+judge, who looks once a second here, has read the share of requests at the gateway from Prometheus. Goals: 50 ms from
+the decision to Envoy's acceptance, 1 s to the users, 3 API writes for each step, no failed request. Where a machine
+has other work to do, the medians say most.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from localcluster.client import ApiClient, Reflector
+from seldon_rollouts import local
+from seldon_rollouts.demo import models
+from seldon_rollouts.demo.traffic import Users
+
+ROLLOUTS, SELDON, ISTIO = "rollouts.seldon.io/v1alpha1", "machinelearning.seldon.io/v1", "networking.istio.io/v1"
+NAMESPACE, NAME = "default", "digits"
+ACCEPTED_GOAL, SERVED_GOAL, WRITES_GOAL = 0.05, 1.0, 3.0
+RATE = 300.0
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table: seconds, or a count where the goal is one."""
+
+    case: str
+    count: int
+    p50: float
+    p95: float
+    most: float
+    goal: float | None = None
+
+
+@dataclass(slots=True)
+class Change:
+    """One change of the weights, by the instants at which it came to each place."""
+
+    weight: float
+    decided: float
+    written: float
+    accepted: float | None = None
+
+
+@dataclass(slots=True)
+class Witness:
+    """Sees what is written, and when."""
+
+    changes: list[Change] = field(default_factory=list)
+    writes: int = 0
+    """That moved the rollout on."""
+    figures: int = 0
+    """Status writes that told new figures only: one for each look of the judge, while there is traffic."""
+
+    def route(self, new: Object | None, old: Object | None) -> None:
+        """A VirtualService: another generation is a write of ours, a condition the mesh's answer."""
+        if new is None:
+            return
+        now, generation = time.time(), new["metadata"]["generation"]
+        if old is None or old["metadata"]["generation"] != generation:
+            self.writes += 1
+            self.changes.append(Change(_weight(new), 0.0, now))
+        if self.changes and self.changes[-1].accepted is None and _accepted(new, generation):
+            self.changes[-1].accepted = now
+
+    def rollout(self, new: Object | None, old: Object | None) -> None:
+        """A rollout: its status says when the weights were decided on."""
+        status = (new or {}).get("status") or {}
+        before = (old or {}).get("status") or {}
+        if old is not None and status != before:
+            self.writes += _moved(status) != _moved(before)
+            self.figures += _moved(status) == _moved(before)
+        changed = (status.get("weights") or {}).get("changedAt")
+        if changed and self.changes and not self.changes[-1].decided:
+            self.changes[-1].decided = datetime.fromisoformat(changed).timestamp()
+
+    def child(self, new: Object | None, old: Object | None) -> None:
+        """A revision's SeldonDeployment: all but its status is written by the rollout controller."""
+        if new is None or old is None or new.get("status") == old.get("status"):
+            self.writes += 1
+
+
+def _moved(status: Object) -> tuple[Any, ...]:
+    """All of a status that is not a figure or a sentence about one."""
+    weights = {key: value for key, value in (status.get("weights") or {}).items() if key != "observed"}
+    analysis = status.get("analysis") or {}
+    told = (analysis.get("verdict"), analysis.get("startedAt"), analysis.get("restarts"))
+    kept = ("phase", "currentStepIndex", "stableRevision", "canaryRevision", "retiredRevisions", "history")
+    return (*(status.get(key) for key in kept), (status.get("blockedOn") or {}).get("kind"), weights, told)
+
+
+def _weight(route: Object) -> float:
+    """The percent of whoever is not first."""
+    (rest,) = [each for each in route["spec"]["http"] if each.get("name") == "rest"]
+    parts = [part.get("weight", 100) for part in rest["route"]]
+    return 100.0 * sum(parts[1:]) / sum(parts)
+
+
+def _accepted(route: Object, generation: int) -> bool:
+    conditions = (route.get("status") or {}).get("conditions") or []
+    return any(
+        each.get("status") == "True" and int(each.get("observedGeneration", 0)) == generation for each in conditions
+    )
+
+
+class Watcher:
+    """Looks at the users' answers and failures a hundred times a second."""
+
+    def __init__(self, users: Users) -> None:
+        self.users, self.first, self.last = users, 0.0, 0.0
+        self.seen: list[tuple[float, dict[str, int]]] = []
+        """(when, answers of each revision so far)."""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        known = 0
+        while True:
+            now = time.time()
+            self.seen.append((now, {revision: tally.requests for revision, tally in self.users.tallies.items()}))
+            if len(self.users.failures) > known:
+                known, self.last = len(self.users.failures), now
+                self.first = self.first or now
+            await asyncio.sleep(0.01)
+
+    def served(self, canary: str, weight: float, since: float) -> float | None:
+        """Return when users began to see a weight: the first fifth of a second in which its side has the most."""
+        times = [at for at, _ in self.seen]
+        for at in range(bisect_left(times, since), len(times)):
+            until = bisect_left(times, times[at] + 0.2)
+            if until == len(times):
+                return None
+            before, after = self.seen[at][1], self.seen[until][1]
+            total = sum(after.values()) - sum(before.values())
+            share = (after.get(canary, 0) - before.get(canary, 0)) / total if total else 0.5
+            if total >= 20 and (share > 0.5) == (weight > 50):
+                return times[at]
+        return None
+
+
+def rollout(uri: str, steps: list[Object], **spec: Any) -> Object:
+    """A rollout of one model."""
+    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
+    return {
+        "apiVersion": ROLLOUTS,
+        "kind": "SeldonRollout",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
+            "strategy": {"canary": {"steps": steps}},
+            "analysis": {"warmup": "4s"},
+            "scaleDownDelay": "5s",
+            **spec,
+        },
+    }
+
+
+def steps_of(changes: int) -> list[Object]:
+    """Weights that go up and down, each to be seen at the gateway before the next."""
+    return [{"setWeight": 20 if number % 2 else 80} for number in range(changes)]
+
+
+class Stage:
+    """The cluster, with users and a witness."""
+
+    def __init__(self, client: ApiClient, url: str, trained: models.Trained) -> None:
+        self.client, self.trained, self.witness, self._url = client, trained, Witness(), url
+        self.rollouts = Reflector(client, ROLLOUTS, "seldonrollouts", on_change=self.witness.rollout)
+        self.routes = Reflector(client, ISTIO, "virtualservices", on_change=self._route)
+        self.children = Reflector(client, SELDON, "seldondeployments", on_change=self.witness.child)
+
+    def users(self) -> Users:
+        """Users who have not asked yet."""
+        return Users(self._url, self.trained.rows, self.trained.labels, rate=RATE)
+
+    def _route(self, new: Object | None, old: Object | None) -> None:
+        if (new or old or {}).get("metadata", {}).get("name") == NAME:
+            self.witness.route(new, old)
+
+    def status(self) -> Object:
+        """The rollout's status, when it is about what was asked for last."""
+        found = self.rollouts.objects.get((NAMESPACE, NAME)) or {"metadata": {}}
+        status = found.get("status") or {}
+        return status if status.get("observedGeneration") == found["metadata"].get("generation") else {}
+
+    async def until(self, check: Callable[[], bool], seconds: float) -> None:
+        """Wait for something of the cluster."""
+        async with asyncio.timeout(seconds):
+            while not check():
+                self.rollouts.changed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.rollouts.changed.wait(), 0.5)
+
+    async def apply(self, obj: Object) -> None:
+        """Write the rollout."""
+        await self.client.apply(ROLLOUTS, "seldonrollouts", obj)
+
+
+async def measure(folder: Path, changes: int) -> list[Row]:
+    """Start the cluster, measure, end it."""
+    trained = models.train(folder / "models")
+    async with local.cluster(folder / "cluster", tick_seconds=1.0) as cluster:
+        at = cluster.addresses
+        url = f"{at.gateway_url}/seldon/{NAMESPACE}/{NAME}/api/v1.0/predictions"
+        async with ApiClient.from_kubeconfig(at.kubeconfig) as client:
+            stage = Stage(client, url, trained)
+            for reflector in (stage.rollouts, stage.routes, stage.children):
+                reflector.start()
+                await reflector.synced()
+            try:
+                return [*await _changes(stage, changes), *await _bad_model(stage)]
+            finally:
+                for reflector in (stage.rollouts, stage.routes, stage.children):
+                    await reflector.stop()
+
+
+async def _changes(stage: Stage, changes: int) -> list[Row]:
+    """One rollout through all the weights, under load."""
+    await stage.apply(rollout(stage.trained.uris[0], steps_of(changes)))
+    await stage.until(lambda: stage.status().get("phase") == "Healthy", 120)
+    users = stage.users()
+    watcher = Watcher(users)
+    asking, watching = asyncio.create_task(users.run()), asyncio.create_task(watcher.run())
+    before = len(stage.witness.changes)
+    await stage.apply(rollout(stage.trained.uris[1], steps_of(changes)))
+    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= 1, 120)
+    writes, figures, began = stage.witness.writes, stage.witness.figures, time.monotonic()
+    first = stage.status()["currentStepIndex"]
+    canary = stage.status()["canaryRevision"]["hash"]
+    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= changes, 20 * changes)
+    writes, figures, took = (
+        stage.witness.writes - writes, stage.witness.figures - figures, time.monotonic() - began
+    )  # fmt: skip
+    await stage.until(lambda: stage.status().get("phase") == "Healthy", 300)
+    users.stop()
+    await asking
+    watching.cancel()
+    seen = [each for each in stage.witness.changes[before:] if each.accepted is not None and each.decided]
+    served = [(watcher.served(canary, each.weight, each.decided) or 0) - each.decided for each in seen[1:-1]]
+    done = changes - first
+    return [
+        _row("decided to written", [each.written - each.decided for each in seen]),
+        _row("decided to accepted by Envoy", [(each.accepted or 0) - each.decided for each in seen], ACCEPTED_GOAL),
+        _row("decided to served at the gateway", served, SERVED_GOAL),
+        Row(case="decided to verified at the gateway, each step", count=done, p50=took / done, p95=took / done,
+            most=took / done),
+        Row(case="API writes for each step", count=writes, p50=writes / done, p95=writes / done, most=writes / done,
+            goal=WRITES_GOAL),
+        Row(case="status writes of new figures, each second", count=figures, p50=figures / took, p95=figures / took,
+            most=figures / took),
+        Row(case="failed requests", count=users.sent, p50=0, p95=0, most=len(users.failures), goal=0),
+    ]  # fmt: skip
+
+
+async def _bad_model(stage: Stage) -> list[Row]:
+    """From the first bad answer to the decision, to weight 0 and to the last bad answer."""
+    users = stage.users()
+    watcher = Watcher(users)
+    tasks = asyncio.create_task(users.run()), asyncio.create_task(watcher.run())
+    await stage.apply(rollout(stage.trained.uris[2], [{"setWeight": 20}, {"analysis": {}}]))
+    await stage.until(lambda: stage.status().get("phase") == "Degraded", 300)
+    await asyncio.sleep(1)  # for answers that were under way
+    users.stop()
+    await tasks[0]
+    tasks[1].cancel()
+    gone = next(each for each in reversed(stage.witness.changes) if each.weight == 0)
+    taken, bad = gone.accepted or gone.written, float(len(users.failures))
+    return [
+        _row("first bad answer to weight 0 accepted", [taken - watcher.first]),
+        _row("weight 0 accepted to the last bad answer", [max(watcher.last - taken, 0.0)]),
+        Row(case="bad answers", count=users.sent, p50=bad, p95=bad, most=bad),
+    ]
+
+
+def _row(case: str, values: list[float], goal: float | None = None) -> Row:
+    ordered = sorted(values)
+    high = quantiles(ordered, n=20)[-1] if len(ordered) > 1 else ordered[-1]
+    return Row(case=case, count=len(ordered), p50=median(ordered), p95=high, most=ordered[-1], goal=goal)
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """The rows as text."""
+    yield f"{'case':48}{'count':>8}{'median':>10}{'95 %':>10}{'most':>10}{'goal':>8}"
+    for row in rows:
+        goal = f"{row.goal:8g}" if row.goal is not None else f"{'':8}"
+        yield f"{row.case:48}{row.count:8}{row.p50:10.3f}{row.p95:10.3f}{row.most:10.3f}{goal}"
+
+
+def missed(row: Row) -> bool:
+    """Whether a row's median, or a count that must be 0, is over its goal."""
+    return row.goal is not None and (row.most if row.goal == 0 else row.p50) > row.goal
+
+
+def main() -> int:
+    """Return 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="bench-rollout", description=__doc__)
+    parser.add_argument("--changes", type=int, default=40, help="weights that a rollout goes through")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = asyncio.run(measure(Path(folder), options.changes))
+    print("\n".join(table(rows)))
+    options.out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    over = [row.case for row in rows if missed(row)]
+    if over:
+        print("over its goal: " + ", ".join(over))
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
