@@ -57,6 +57,6 @@ def test_a_controller_that_crashes_comes_to_the_same_evidence(undisturbed) -> No
 def test_without_prometheus_there_is_no_verdict_and_with_it_again_the_same_evidence(undisturbed) -> None:
     said = []
     played = play(
-        WORSE, 1, (80, down), (115, lambda world: said.append(world.status()["analysis"]["verdict"])), (80, up)
+        WORSE, 1, (80, down), (115, lambda world: said.append(world.status()["analysis"]["verdict"])), (125, up)
     )
     assert (said, played.judged) == (["Error"], undisturbed.judged)
