@@ -71,7 +71,7 @@ class Judge:
     route: Object = field(default_factory=dict)
     """The spec of the VirtualService."""
     since: datetime = field(default_factory=clock.now)
-    """When it was taken."""
+    """When the window that is told of began: with the route's being taken, or with the last tick."""
 
     def taken(self, route: Object) -> None:
         if route != self.route:
@@ -106,6 +106,7 @@ class Judge:
         return round(10 * stable), round(10 * canary)
 
     async def tick(self, at: datetime) -> frozenset[Key]:
+        self.since = max(self.since, at)
         return frozenset(self.tracked)
 
 

@@ -9,6 +9,7 @@ from controller.kube import resources
 from controller.kube.errors import InvalidError, NotFoundError
 from controller.rollout.act import act
 from controller.rollout.actions import CreateRun, DeleteRun, StopRun
+from controller.rollout.written import Written
 
 Object = dict[str, Any]
 QUERY = {"prometheus": {"query": "vector(1)"}}
@@ -191,7 +192,7 @@ class TestActing:
     async def act(self, lab, *todo: Any) -> None:
         from controller.kube.cluster import Cluster
 
-        await act(Cluster(lab.client), lab.namespace, "iris", todo)
+        await act(Cluster(lab.client), Written(), lab.namespace, "iris", todo)
 
     async def test_a_run_is_told_to_end(self, lab, run) -> None:
         await self.act(lab, StopRun("one", run["metadata"]["uid"]))
