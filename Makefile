@@ -29,8 +29,8 @@ demo: setup system ## the main job: a real canary promoted, two bad models rolle
 browser:
 	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || true
 
-test: browser check ## all checks and all tests
-	$(BIN)/pytest e2e
+test: browser check ## all checks and all tests, but the longest stories of e2e
+	$(BIN)/pytest e2e -m "not long"
 
 check: setup system lint ## ruff, mypy, import-linter and the tests (WORKERS=1 for one process)
 	$(BIN)/pytest tests -n $(or $(WORKERS),$(shell nproc)) --dist loadfile
@@ -51,7 +51,7 @@ crds: setup ## render crds/, the RBAC manifests and docs/reference.md from the m
 screenshots: setup system browser ## take the README's pictures again, in headless Chromium
 	$(BIN)/python docs/screenshots.py
 
-e2e: setup system ## the demo's stories as tests, on the local cluster or --kubeconfig
+e2e: setup system ## all stories as tests, on the local cluster or --kubeconfig
 	$(BIN)/pytest e2e
 
 docs-test: setup system ## what the guide's first pages say, done on a local cluster (needs kubectl)
