@@ -30,7 +30,10 @@ def _scaled(value: Any, by: float) -> Any:
     if isinstance(value, list):
         return [_scaled(item, by) for item in value]
     if _is_number(value):
-        return value * by
+        try:
+            return value * by
+        except OverflowError:
+            raise BadPayloadError("AVERAGE_COMBINER: an integer is too large to be averaged") from None
     raise BadPayloadError(f"AVERAGE_COMBINER: {value!r} is no number")
 
 

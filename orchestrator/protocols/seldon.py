@@ -211,24 +211,32 @@ def averaged(payloads: Sequence[Payload]) -> Payload:
         BadPayloadError: an answer has no numbers, or another shape than the first.
     """
     messages = [read(payload.plain()) for payload in payloads]
-    first = _data(messages[0])
-    parts = []
-    for message in messages:
-        data = _data(message)
-        if "tensor" in data and "tensor" in first and data["tensor"].get("shape") != first["tensor"].get("shape"):
-            raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes")
-        parts.append(data["tensor"].get("values") if "tensor" in data else data["ndarray"])
-    mean = averages.mean(parts)
-    names = {"names": first["names"]} if "names" in first else {}
-    form = {"tensor": {**first["tensor"], "values": mean}} if "tensor" in first else {"ndarray": mean}
+    found = [_data(message) for message in messages]
+    tensors = [_tensor(data) for data in found]
+    shapes = [tensor.get("shape") for tensor in tensors if tensor is not None]
+    if tensors[0] is not None and any(shape != shapes[0] for shape in shapes):
+        raise BadPayloadError("AVERAGE_COMBINER: the children's answers have different shapes")
+    mean = averages.mean(
+        [
+            data["ndarray"] if tensor is None else tensor.get("values")
+            for data, tensor in zip(found, tensors, strict=True)
+        ]
+    )
+    names = {"names": found[0]["names"]} if "names" in found[0] else {}
+    form = {"ndarray": mean} if tensors[0] is None else {"tensor": {**tensors[0], "values": mean}}
     return Payload(write({"meta": _merged(messages), "data": {**names, **form}}))
 
 
 def _data(message: Any) -> dict[str, Any]:
     data = message.get("data") if isinstance(message, dict) else None
-    if isinstance(data, dict) and (isinstance(data.get("tensor"), dict) or isinstance(data.get("ndarray"), list)):
+    if isinstance(data, dict) and (_tensor(data) is not None or isinstance(data.get("ndarray"), list)):
         return data
     raise BadPayloadError("AVERAGE_COMBINER: a child's answer has neither data.tensor nor data.ndarray")
+
+
+def _tensor(data: dict[str, Any]) -> dict[str, Any] | None:
+    tensor = data.get("tensor")
+    return tensor if isinstance(tensor, dict) else None
 
 
 def _merged(messages: Sequence[Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The few places where bodies are read or changed."""
 
+import contextlib
 import gzip
 import json
 import math
@@ -114,6 +115,28 @@ def test_what_cannot_be_averaged_is_said(others):
 
     with pytest.raises(BadPayloadError, match="AVERAGE_COMBINER"):
         seldon.averaged([Payload(json.dumps(message).encode()) for message in (first, others)])
+
+
+numbers = st.recursive(
+    st.integers(-(10**400), 10**400) | st.floats(allow_nan=False) | st.none(), st.lists, max_leaves=4
+)
+answers = st.dictionaries(
+    st.sampled_from(["data", "meta", "strData"]),
+    st.dictionaries(
+        st.sampled_from(["tensor", "ndarray", "names"]),
+        numbers | st.dictionaries(st.sampled_from(["shape", "values"]), numbers),
+    )
+    | values,
+)
+
+
+@given(st.lists(answers, min_size=1, max_size=3))
+def test_any_answers_are_averaged_or_it_is_said_why_not(messages):
+    mean = None
+    with contextlib.suppress(BadPayloadError):
+        mean = seldon.averaged([Payload(json.dumps(message).encode()) for message in messages])
+
+    assert mean is None or isinstance(json.loads(mean.plain())["data"], dict)
 
 
 def test_tensors_of_different_shapes_are_not_averaged():
