@@ -4,6 +4,8 @@ import json
 import urllib.request
 from typing import Any
 
+import pytest
+
 PREVIEW = {"previewHeader": {"name": "X-Preview", "value": "yes"}}
 UNJUDGED = {"prePromotionAnalysis": {"skip": True}}
 
@@ -63,6 +65,7 @@ def test_a_preview_is_tried_by_header_and_path_then_switched_and_back_at_once(wo
     assert users.failures == []
 
 
+@pytest.mark.long
 def test_a_good_model_is_switched_after_its_verdict_and_kept_after_the_next(kube, crowd, trained) -> None:
     judged = {"postPromotionAnalysis": {}}
     kube.write(rollout(trained.uris[0], judged))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 SHADOW = {"percentage": 100, "untilVerdict": {"maxDuration": "2m"}}
 
 
@@ -25,6 +27,7 @@ def phase(kube) -> str:
     return str(kube.status("digits").get("phase"))
 
 
+@pytest.mark.long
 def test_a_good_shadow_is_reported_and_goes_on_into_its_canary(kube, crowd, trained) -> None:
     then = {**SHADOW, "then": {"steps": [{"setWeight": 50}, {"analysis": {}}]}}
     kube.write(rollout(trained.uris[0], then))
