@@ -5,8 +5,10 @@ import base64
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,6 +21,10 @@ from orchestrator.application import Application
 from orchestrator.servers.http import Server
 from orchestrator.servers.message import Request, Response
 from orchestrator.settings import read
+
+HERE = str(Path(__file__).parent)  # what its tests say and read is a module beside them
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
