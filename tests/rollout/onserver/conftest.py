@@ -9,11 +9,10 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -125,30 +124,10 @@ class Metered:
 
 
 @pytest.fixture
-def metered() -> Iterator[Metered]:
+def metered(served: Callable[..., AbstractContextManager[str]]) -> Iterator[Metered]:
     made = Metered()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            code, text = made.answer()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = answer  # noqa: N815 - the names of the standard library
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, daemon=True).start()
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    server.server_close()
+    with served(lambda *_: made.answer()) as made.url:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
