@@ -6,7 +6,8 @@ import sys
 import kubernetes
 import pytest
 
-from e2e.test_stories import SELDON, graph, phase
+from e2e.manifests import graph
+from e2e.test_stories import SELDON, phase
 
 MESH = {"group": "networking.istio.io", "version": "v1", "plural": "virtualservices"}
 

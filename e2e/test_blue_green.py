@@ -6,24 +6,15 @@ from typing import Any
 
 import pytest
 
+from e2e import manifests
+
 PREVIEW = {"previewHeader": {"name": "X-Preview", "value": "yes"}}
 UNJUDGED = {"prePromotionAnalysis": {"skip": True}}
 
 
 def rollout(uri: str, blue_green: dict[str, Any], delay: str = "2s") -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
-            "strategy": {"blueGreen": blue_green},
-            "analysis": {"warmup": "4s", "beta": 0.3, "metrics": [{"errorRate": {}}]},
-            "scaleDownDelay": delay,
-            "progressDeadline": "60s",
-        },
-    }
+    analysis = {"warmup": "4s", "beta": 0.3, "metrics": [{"errorRate": {}}]}
+    return manifests.rollout(uri, {"blueGreen": blue_green}, analysis=analysis, scaleDownDelay=delay)
 
 
 def phase(kube) -> str:

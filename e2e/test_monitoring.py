@@ -10,6 +10,8 @@ import pytest
 import requests
 import yaml
 
+from e2e import manifests
+
 FOLDER = Path(__file__).parents[1] / "manifests" / "components" / "monitoring"
 SPAN = 180
 """Seconds that a dashboard looks back."""
@@ -18,18 +20,7 @@ GRAFANA = {"$__rate_interval": "15s", "$__range": f"{SPAN}s", "$namespace": ".*"
 
 
 def rollout(uri: str) -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
-            "strategy": {"canary": {"steps": [{"setWeight": 20}, {"analysis": {}}]}},
-            "analysis": {"warmup": "4s"},
-            "scaleDownDelay": "2s",
-        },
-    }
+    return manifests.rollout(uri, {"canary": {"steps": [{"setWeight": 20}, {"analysis": {}}]}})
 
 
 class Prometheus:

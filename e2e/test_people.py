@@ -2,21 +2,13 @@
 
 from typing import Any
 
+from e2e import manifests
+
 
 def rollout(uri: str) -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
-            "strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}},
-            "analysis": {"warmup": "4s", "beta": 0.3, "metrics": [{"errorRate": {}}]},
-            "rollbackWindow": {"revisions": 1},
-            "scaleDownDelay": "2s",
-        },
-    }
+    canary = {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}}
+    analysis = {"warmup": "4s", "beta": 0.3, "metrics": [{"errorRate": {}}]}
+    return manifests.rollout(uri, canary, analysis=analysis, rollbackWindow={"revisions": 1})
 
 
 def test_restart_and_rollback_lose_no_request_and_write_no_spec(kube, crowd, trained) -> None:

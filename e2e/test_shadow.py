@@ -4,23 +4,13 @@ from typing import Any
 
 import pytest
 
+from e2e import manifests
+
 SHADOW = {"percentage": 100, "untilVerdict": {"maxDuration": "2m"}}
 
 
 def rollout(uri: str, shadow: dict[str, Any]) -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
-            "strategy": {"shadow": shadow},
-            "analysis": {"warmup": "4s"},
-            "scaleDownDelay": "2s",
-            "progressDeadline": "60s",
-        },
-    }
+    return manifests.rollout(uri, {"shadow": shadow})
 
 
 def phase(kube) -> str:

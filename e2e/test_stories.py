@@ -6,27 +6,14 @@ from typing import Any
 
 import pytest
 
+from e2e import manifests
+
 SELDON = {"group": "machinelearning.seldon.io", "version": "v1", "plural": "seldondeployments"}
-
-
-def graph(uri: str) -> dict[str, Any]:
-    return {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
 
 
 def rollout(name: str, uri: str, steps: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     steps = steps or [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": name},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph(uri)}]}},
-            "strategy": {"canary": {"steps": steps}},
-            "analysis": {"warmup": "4s"},
-            "scaleDownDelay": "5s",
-            "progressDeadline": "60s",
-        },
-    }
+    return manifests.rollout(uri, {"canary": {"steps": steps}}, name=name, scaleDownDelay="5s")
 
 
 def phase(kube, name: str) -> str:
@@ -49,7 +36,7 @@ def test_a_seldondeployment_is_served_and_updated_without_a_failed_request(kube,
             "kind": "SeldonDeployment",
             "metadata": {"name": "digits"},
         }
-        return {**meta, "spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph(uri)}]}}
+        return {**meta, "spec": {"predictors": [{"name": "default", "replicas": 1, "graph": manifests.graph(uri)}]}}
 
     kube.write(deployment(trained.uris[0]), **SELDON)
     kube.until("it is available", lambda: kube.status("digits", **SELDON).get("state") == "Available")

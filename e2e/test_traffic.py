@@ -5,25 +5,14 @@ import json
 import urllib.request
 from typing import Any
 
+from e2e import manifests
+
 ISTIO = {"group": "networking.istio.io", "version": "v1", "plural": "virtualservices"}
 FEEDBACK = {"request": {"data": {"ndarray": [[0.0]]}}, "response": {}, "reward": 1.0}
 
 
 def rollout(uri: str, steps: list[dict[str, Any]], routing: dict[str, Any]) -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
-            "strategy": {"canary": {"steps": steps}},
-            "routing": routing,
-            "analysis": {"warmup": "4s"},
-            "scaleDownDelay": "2s",
-            "progressDeadline": "60s",
-        },
-    }
+    return manifests.rollout(uri, {"canary": {"steps": steps}}, routing=routing)
 
 
 def phase(kube) -> str:

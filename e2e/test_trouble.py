@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from e2e import manifests
+
 pytestmark = pytest.mark.long
 
 PAUSES = [{"setWeight": 20}, {"pause": {"duration": "3s"}}, {"setWeight": 50}, {"pause": {"duration": "3s"}}]
@@ -14,20 +16,7 @@ JUDGED = [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {
 
 
 def rollout(uri: str, steps: list[dict[str, Any]], *, replicas: int = 1, note: str = "") -> dict[str, Any]:
-    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
-    predictor = {"name": "default", "replicas": replicas, "graph": graph}
-    return {
-        "apiVersion": "rollouts.seldon.io/v1alpha1",
-        "kind": "SeldonRollout",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "template": {"metadata": {"annotations": {"note": note or "none"}}, "spec": {"predictors": [predictor]}},
-            "strategy": {"canary": {"steps": steps}},
-            "analysis": {"warmup": "4s"},
-            "scaleDownDelay": "4s",
-            "progressDeadline": "60s",
-        },
-    }
+    return manifests.rollout(uri, {"canary": {"steps": steps}}, replicas=replicas, note=note, scaleDownDelay="4s")
 
 
 def phase(kube) -> str:
