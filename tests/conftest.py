@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import NamedTuple
 
 import pytest
 
@@ -12,25 +13,45 @@ import pytest
 # ResourceWarning, which is an error here, in whatever test runs when it is collected.
 asyncio.set_event_loop(None)
 
-Answering = Callable[[str, Mapping[str, str]], tuple[int, str]]
-"""From a path and the headers, in small letters, to a status and a text."""
+
+class Asked(NamedTuple):
+    """A request as the service got it; the headers' names in small letters."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: str
+
+
+Answer = tuple[int, str | bytes, Mapping[str, str]] | tuple[int, str | bytes]
+"""A status, what is said, and headers where there are any."""
+Answering = Callable[[Asked], Answer]
 
 
 @contextmanager
 def _served(answering: Answering) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            code, text = answering(self.path, {key.lower(): value for key, value in self.headers.items()})
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            code, said, *more = answering(Asked(self.command, self.path, headers, body))
+            said = said.encode() if isinstance(said, str) else said
             self.send_response(code)
-            self.send_header("Content-Length", str(len(text.encode())))
+            for name, value in {**(more[0] if more else {}), "Content-Length": str(len(said))}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(text.encode())
+            self.wfile.write(said)
 
-        do_GET = do_POST = answer  # noqa: N815 - the names of the standard library
+        do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names of the standard library
 
         def log_message(self, *_: object) -> None:
             pass
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except ConnectionError:  # some clients leave before they are answered
+                self.close_connection = True
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -44,5 +65,5 @@ def _served(answering: Answering) -> Iterator[str]:
 
 @pytest.fixture
 def served() -> Callable[[Answering], AbstractContextManager[str]]:
-    """Answer GET and POST over real connections by a function, in a thread; gives the URL."""
+    """Answer GET, POST and PUT over real connections by a function, in a thread; gives the URL."""
     return _served

@@ -53,12 +53,12 @@ class Service:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[tuple[int, str]]] = {}
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.asked: list[Any] = []
         self.url = ""
 
-    def __call__(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
-        self.asked.append((path, headers))
-        given = self.answers.get(path.partition("?")[0], [(404, "nothing here")])
+    def __call__(self, asked: Any) -> tuple[int, str]:
+        self.asked.append(asked)
+        given = self.answers.get(asked.path.partition("?")[0], [(404, "nothing here")])
         return given.pop(0) if len(given) > 1 else given[0]
 
 
@@ -181,8 +181,8 @@ async def test_a_secret_is_sent_and_stands_nowhere(
     args = [{"name": "token", "valueFrom": {"secretKeyRef": {"name": "login", "key": "token"}}}]
     await client.create(ANALYSIS_RUN, run_of(namespace, metric, args=args))
     run = await until("one", ended)
-    assert service.asked[0][0] == "/v?key=hush-hush"
-    assert service.asked[0][1]["x-key"] == "hush-hush"
+    assert service.asked[0].path == "/v?key=hush-hush"
+    assert service.asked[0].headers["x-key"] == "hush-hush"
     assert "hush" not in json.dumps(run)
     assert "no entry for *****" in run["status"]["metricResults"][0]["measurements"][0]["message"]
 

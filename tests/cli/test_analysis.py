@@ -1,11 +1,9 @@
 """`analyze` runs a template with exit codes that a pipeline can read; `lint` names file and line."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,27 +12,13 @@ from typer.testing import CliRunner
 
 from seldon_rollouts.cli.app import program as commands
 
+Served = Callable[..., AbstractContextManager[str]]
 
-@contextmanager
-def service(*answers: Any) -> Iterator[str]:
+
+def in_turn(*answers: Any) -> Callable[..., tuple[int, str]]:
+    """Answer one after the other, and the last for ever."""
     left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    return lambda _asked: (200, json.dumps(left.pop(0) if len(left) > 1 else left[0]))
 
 
 def template(url: str, **metric: Any) -> dict[str, Any]:
@@ -62,16 +46,16 @@ def ran(tmp_path: Path, given: dict[str, Any], *arguments: str, command: str = "
         ({}, 4, "no data: nothing was found"),
     ],
 )
-def test_analyze_ends_with_the_verdict(tmp_path: Path, answer: Any, code: int, said: str) -> None:
+def test_analyze_ends_with_the_verdict(tmp_path: Path, served: Served, answer: Any, code: int, said: str) -> None:
     limits = {"successCondition": "result < 0.1", "failureCondition": "result > 0.2", "consecutiveErrorLimit": 0}
-    with service(answer) as url:
+    with served(in_turn(answer)) as url:
         done = ran(tmp_path, template(url, **limits), "--arg", "path=v")
     assert (done.exit_code, said in done.output) == (code, True), done.output
 
 
-def test_analyze_measures_again_until_the_count(tmp_path: Path) -> None:
+def test_analyze_measures_again_until_the_count(tmp_path: Path, served: Served) -> None:
     metric = {"successCondition": "result < 0.1", "interval": "50ms", "count": 3, "failureLimit": 1}
-    with service({"rate": 0.01}, {"rate": 0.3}, {"rate": 0.02}) as url:
+    with served(in_turn({"rate": 0.01}, {"rate": 0.3}, {"rate": 0.02})) as url:
         done = ran(tmp_path, template(url, **metric), "--arg", "path=v")
     assert done.exit_code == 0, done.output
 

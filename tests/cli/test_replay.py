@@ -1,8 +1,9 @@
 """What `replay` cannot do is refused in words that say what would be right."""
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -52,30 +53,18 @@ def test_without_a_prometheus_it_says_what_to_give(
     assert said in str(done.exception)
 
 
-def test_a_prometheus_that_asks_for_a_login_gets_it(tmp_path: Path) -> None:
+def test_a_prometheus_that_asks_for_a_login_gets_it(
+    tmp_path: Path, served: Callable[..., AbstractContextManager[str]]
+) -> None:
     seen: list[str | None] = []
 
-    class Door(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append(self.headers.get("Authorization"))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"status":"success","data":{"resultType":"matrix","result":[]}}')
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def empty(asked: Any) -> tuple[int, str]:
+        seen.append(asked.headers.get("authorization"))
+        return 200, '{"status":"success","data":{"resultType":"matrix","result":[]}}'
 
     (tmp_path / "token").write_text("let-me-in\n")
-    server = HTTPServer(("127.0.0.1", 0), Door)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}"
+    with served(empty) as url:
         where = ("--prometheus-url", url, "--prometheus-access", str(tmp_path))
         done = CliRunner().invoke(commands(), ["replay", *ARMS, "--from", "5m", *where])
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
     assert done.exit_code == 4, done.output
     assert set(seen) == {"Bearer let-me-in"}

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -15,32 +14,29 @@ from controller.rollout.webhooks import Webhooks, post
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = ("ml", "iris")
+Served = Callable[..., AbstractContextManager[str]]
 
 
-@contextmanager
-def service(code: int, text: str = "") -> Iterator[tuple[str, list[dict]]]:
-    bodies: list[dict] = []
+class Service:
+    """A gate's service: it answers one thing always and keeps what it was told."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self.bodies: list[dict] = []
 
-        def log_message(self, *_: object) -> None:
-            pass
+    @contextmanager
+    def saying(self, code: int, text: str = "") -> Iterator[tuple[str, list[dict]]]:
+        def answer(asked: Any) -> tuple[int, str]:
+            self.bodies.append(json.loads(asked.body))
+            return code, text
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/confirm", bodies
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+        with self._served(answer) as url:
+            yield f"{url}/confirm", self.bodies
+
+
+@pytest.fixture
+def service(served: Served) -> Service:
+    return Service(served)
 
 
 def question(url: str, step: int = 1) -> Question:
@@ -50,8 +46,8 @@ def question(url: str, step: int = 1) -> Question:
 
 
 @pytest.mark.parametrize(("code", "opened"), [(200, True), (204, True), (302, False), (403, False), (500, False)])
-async def test_only_2xx_opens(code: int, opened: bool) -> None:
-    with service(code) as (url, bodies):
+async def test_only_2xx_opens(code: int, opened: bool, service: Service) -> None:
+    with service.saying(code) as (url, bodies):
         found, message = await post(question(url))
     assert (found, message) == (opened, f"HTTP {code}")
     assert bodies == [{"namespace": "ml", "name": "iris", "revision": 2, "hash": "abc", "step": 1, "weight": 10}]
@@ -70,10 +66,10 @@ class Clock:
         return self.now
 
 
-async def test_a_question_is_asked_once_and_again_after_the_interval() -> None:
+async def test_a_question_is_asked_once_and_again_after_the_interval(service: Service) -> None:
     clock, woken = Clock(), asyncio.Event()
     hooks, minute = Webhooks(clock), timedelta(minutes=1)
-    with service(403, "not\nyet") as (url, bodies):
+    with service.saying(403, "not\nyet") as (url, bodies):
 
         async def answer():
             woken.clear()
@@ -90,10 +86,10 @@ async def test_a_question_is_asked_once_and_again_after_the_interval() -> None:
         assert len(bodies) == 2
 
 
-async def test_an_open_gate_is_not_asked_again_but_another_step_is() -> None:
+async def test_an_open_gate_is_not_asked_again_but_another_step_is(service: Service) -> None:
     clock, woken = Clock(), asyncio.Event()
     hooks, minute = Webhooks(clock), timedelta(minutes=1)
-    with service(200) as (url, bodies):
+    with service.saying(200) as (url, bodies):
         for step in (1, 1, 2):
             woken.clear()
             if hooks.answer(KEY, question(url, step), minute, lambda _key: woken.set()) is None:

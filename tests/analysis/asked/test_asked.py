@@ -4,10 +4,10 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -26,52 +26,27 @@ class World:
     """A service: what it answers by path, and what it was asked."""
 
     answers: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
-    asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
     held: Event = field(default_factory=Event)
     url: str = ""
 
     def answer(self, path: str, body: Any, code: int = 200, **headers: str) -> None:
         self.answers[path] = code, body if isinstance(body, bytes) else json.dumps(body).encode(), headers
 
+    def __call__(self, asked: Any) -> tuple[int, bytes, dict[str, str]]:
+        self.asked.append(asked)
+        path = asked.path.partition("?")[0]
+        if path == "/held":
+            self.held.wait(10)
+        return self.answers.get(path, (404, b"", {}))
+
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(served: Callable[..., AbstractContextManager[str]]) -> Iterator[World]:
     made = World()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            path = self.path.partition("?")[0]
-            made.asked.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, text))
-            if path == "/held":
-                made.held.wait(10)
-            code, body, headers = made.answers.get(path, (404, b"", {}))
-            self.send_response(code)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names of the standard library
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except ConnectionError:
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, daemon=True).start()
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    made.held.set()
-    server.shutdown()
-    server.server_close()
+    with served(made) as made.url:
+        yield made
+        made.held.set()
 
 
 @pytest.fixture
@@ -101,8 +76,8 @@ async def test_a_scalar_is_a_number_and_a_vector_a_list(
     found = await promql.ask(http, Query(address=world.url, query="up"), NOW)
     assert found.value == value
     assert found.metadata == {"query": "up", "warnings": "partial"}
-    assert "query=up" in world.asked[0][3]
-    assert f"time={NOW.timestamp():.3f}" in world.asked[0][3]
+    assert "query=up" in world.asked[0].body
+    assert f"time={NOW.timestamp():.3f}" in world.asked[0].body
 
 
 async def test_not_a_number_stays_one(world: World, http: Http) -> None:
@@ -117,7 +92,7 @@ async def test_a_range_is_asked_between_two_instants(world: World, http: Http) -
     world.answer("/api/v1/query_range", prometheus("matrix", []))
     around = Range(start='now() - duration("10m")', end="now()", step=timedelta(minutes=1))
     await promql.ask(http, Query(address=world.url, query="up", range=around), NOW)
-    assert f"start={NOW.timestamp() - 600:.3f}&end={NOW.timestamp():.3f}&step=60" in world.asked[0][3]
+    assert f"start={NOW.timestamp() - 600:.3f}&end={NOW.timestamp():.3f}&step=60" in world.asked[0].body
 
 
 @pytest.mark.parametrize(
@@ -205,8 +180,8 @@ async def test_client_credentials_are_exchanged_once_while_the_token_lives(world
         await web.ask(http, asked)
     await http.close()
     assert [path for _, path, _, _ in world.asked] == ["/token", "/v", "/v", "/token", "/v"]
-    assert "scope=a+b" in world.asked[0][3]
-    assert world.asked[1][2]["authorization"] == "Bearer bearer-of-one"
+    assert "scope=a+b" in world.asked[0].body
+    assert world.asked[1].headers["authorization"] == "Bearer bearer-of-one"
     assert "hush" not in repr(asked)
 
 
