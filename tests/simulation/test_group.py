@@ -6,11 +6,13 @@ import logging
 import pytest
 from simulated.api import NAMESPACE_NAME
 from simulated.people import template
+from simulated.promises import BrokenPromiseError
 from simulated.story import Story
 from simulated.world import World
 
 from controller.api.meta import INTENT_ANNOTATION
 from controller.kube.resources import SELDON_ROLLOUT
+from controller.rollout.reconciler import RolloutController
 
 LABELS = {"release": "winter"}
 STEPS = {"canary": {"steps": [{"setWeight": 20}, {"analysis": {}}]}}
@@ -34,7 +36,6 @@ class Pair:
 
     def __init__(self) -> None:
         self.world = World(Story(1, (), rate=15))
-        self.world.promises.passed = lambda *_: None  # it counts the writes of one rollout's passes
 
     def begin(self) -> None:
         self.world.start_controller()
@@ -93,3 +94,19 @@ def test_a_bad_one_takes_the_others_back() -> None:
     assert served["rejected"][0]["by"] == "judge"
     assert other["rejected"][0]["by"] == "group"
     assert f"revision 2 of {pair.world.rollout}, which is of the same group, was rolled back" in other["message"]
+
+
+@pytest.mark.parametrize("name", ["iris", "ranker"])
+def test_a_second_status_write_in_a_pass_of_either_is_caught(name, monkeypatch) -> None:
+    once = RolloutController._write
+
+    async def twice(self, rollout, status) -> None:
+        await once(self, rollout, status)
+        if rollout["metadata"]["name"] == name:
+            stored = self._cluster.get(SELDON_ROLLOUT, NAMESPACE_NAME, name)
+            await once(self, stored, status.model_copy(update={"message": f"{status.message}, again"}))
+
+    monkeypatch.setattr(RolloutController, "_write", twice)
+    pair = Pair()
+    with pair.world.on_simulated_time(), pytest.raises(BrokenPromiseError, match="one status write a pass"):
+        pair.begin()

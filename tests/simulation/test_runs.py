@@ -19,7 +19,7 @@ STRATEGIES = (
     {"canary": {"steps": [{"setWeight": 20}, {"pause": {"duration": "30s"}}, {"analysis": NAMED}]}},
     {"blueGreen": {"prePromotionAnalysis": NAMED, "postPromotionAnalysis": NAMED}},
 )
-TROUBLE = frozenset({"edit", "storm", "slow", "crash", "prometheus"})
+TROUBLE = frozenset({"edit", "storm", "slow", "crash", "prometheus", "second", "cut", "replay", "deaf"})
 NOTICED = 30.0
 """Seconds after which a controller knows what became of a run, crashes and failed writes between included."""
 
