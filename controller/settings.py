@@ -108,7 +108,7 @@ class Settings(BaseModel):
     request_logger_endpoint: str = "http://default-broker"
     """where payloads are logged that name no sink"""
     istio: bool = True
-    """write VirtualServices and DestinationRules where their kinds are served"""
+    """write objects of Istio where their kinds are served"""
     istio_tls_mode: Literal["", "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] = ""
     """TLS mode of DestinationRules; Istio's own choice when absent"""
     deployment_name_as_prefix: bool = False

@@ -85,6 +85,13 @@ PERMISSIONS: tuple[Permission, ...] = (
         verbs=_WRITTEN,
         why=_WRITES,
     ),
+    Permission(
+        part="operator",
+        group="security.istio.io",
+        resources=("authorizationpolicies", "peerauthentications"),
+        verbs=_WRITTEN,
+        why="who of the mesh may ask a SeldonDeployment, where its annotations say so; deleted when they no longer do",
+    ),
     Permission(part="operator", group="", resources=("pods",), verbs=READ, why="why a pod is not ready"),
     Permission(
         part="operator",

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from controller.api.names import NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
 from controller.deployment.podshape import Found
+from controller.deployment.render.authorizationpolicies import allowed
+from controller.deployment.render.openings import ALLOW_ANNOTATION, MODES, MTLS_ANNOTATION
+from controller.deployment.render.peerauthentications import mode
 from controller.deployment.render.routes import GATEWAY_ANNOTATION, HOST_ANNOTATION, MESH
 from controller.deployment.render.workloads import MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION
 from controller.deployment.subject import Subject
@@ -32,6 +35,8 @@ SWITCHES = (
 """The other annotations of Seldon Core v1 that do something here."""
 AMBASSADOR = "seldon.io/ambassador-"
 _OTHERS = ("seldon.io/engine-", AMBASSADOR)
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PRINCIPAL = re.compile(r"[^\s/*]+/ns/[^\s/*]+/sa/[^\s/*]+")
 _AMOUNT = re.compile(r"[0-9]+%?")
 
 
@@ -48,6 +53,17 @@ def faults(subject: Subject) -> Iterator[Found]:
     if MESH in joined and (not hosts or "*" in hosts):
         expected = f"hosts by name in {HOST_ANNOTATION}: Istio takes no `*` at the gateway mesh"
         yield f"annotation {GATEWAY_ANNOTATION}", ",".join(joined), expected
+    yield from _security(subject)
+
+
+def _security(subject: Subject) -> Iterator[Found]:
+    if mode(subject) and mode(subject) not in MODES:
+        known = ", ".join(each.lower() for each in MODES)
+        yield f"annotation {MTLS_ANNOTATION}", subject.annotation(MTLS_ANNOTATION), f"one of {known}"
+    for each in allowed(subject):
+        if not _NAMESPACE.fullmatch(each) and not _PRINCIPAL.fullmatch(each):
+            expected = "namespaces, and principals such as cluster.local/ns/web/sa/shop, separated by commas"
+            yield f"annotation {ALLOW_ANNOTATION}", each, expected
 
 
 def _rolling(notes: Mapping[str, str], field: str) -> Iterator[Found]:

@@ -9,10 +9,12 @@ from controller.deployment.render.labels import ID
 from controller.deployment.subject import Subject
 from controller.kube.cluster import Cluster
 from controller.kube.resources import (
+    AUTHORIZATION_POLICY,
     DEPLOYMENT,
     DESTINATION_RULE,
     ENDPOINT_SLICE,
     HORIZONTAL_POD_AUTOSCALER,
+    PEER_AUTHENTICATION,
     POD,
     POD_DISRUPTION_BUDGET,
     SCALED_OBJECT,
@@ -32,11 +34,14 @@ WRITTEN: Mapping[str, Resource] = {
         POD_DISRUPTION_BUDGET,
         DESTINATION_RULE,
         VIRTUAL_SERVICE,
+        AUTHORIZATION_POLICY,
+        PEER_AUTHENTICATION,
     )
 }
 """The kinds that the operator writes, by name."""
 MESH = (VIRTUAL_SERVICE, DESTINATION_RULE)
-OPTIONAL = frozenset({*MESH, SCALED_OBJECT})
+SECURITY = (AUTHORIZATION_POLICY, PEER_AUTHENTICATION)
+OPTIONAL = frozenset({*MESH, *SECURITY, SCALED_OBJECT})
 """Kinds that a cluster may lack."""
 
 
@@ -60,6 +65,7 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
         pods=tuple(cluster.selected(POD, subject.namespace, belongs)),
         mesh=mesh,
         keda=cluster.available(SCALED_OBJECT),
+        security=use_mesh and all(cluster.available(each) for each in SECURITY),
     )
 
 

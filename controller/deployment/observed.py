@@ -25,6 +25,7 @@ class Observed:
         pods: the SeldonDeployment's pods.
         mesh: whether the kinds of Istio are served.
         keda: whether KEDA's ScaledObject is served.
+        security: whether Istio's kinds of security are served.
     """
 
     uid: str
@@ -33,6 +34,7 @@ class Observed:
     pods: tuple[Object, ...] = ()
     mesh: bool = True
     keda: bool = False
+    security: bool = False
 
     def live(self, desired: Object) -> Object | None:
         """Return the live object under the kind and name of a desired one."""

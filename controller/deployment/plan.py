@@ -1,6 +1,6 @@
 """What to write, in which order: make before break. Pure.
 
-1. Services, Deployments, autoscalers and budgets, as soon as they differ.
+1. Who may ask, Services, Deployments, autoscalers and budgets, as soon as they differ.
 2. A DestinationRule when its predictor's pods are ready and its Service leads to them.
 3. The VirtualService when every predictor that it sends requests to is ready, and the DestinationRules stand. An
    explainer has its own, which waits for the explainer alone.
@@ -26,7 +26,7 @@ from controller.deployment.observed import (
     retired_at,
 )
 from controller.deployment.render import Desired, PredictorObjects
-from controller.deployment.retirement import dismiss, retire
+from controller.deployment.retirement import SECURITY_KINDS, dismiss, retire
 
 SCALED_OBJECT = "ScaledObject"
 ENDPOINTS_POLL = timedelta(seconds=1)
@@ -95,6 +95,8 @@ class _Draft:
 def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelta) -> Plan:
     """Return what to write now, so that the cluster comes to what is desired without a request that fails."""
     draft = _Draft(observed)
+    for policy in desired.policies if observed.security else ():
+        draft.want(policy)
     parts = [_Part(each, _live_route(each, observed)) for each in desired.parts()]
     for part in parts:
         _services(draft, part)
@@ -154,6 +156,7 @@ def _lacks(desired: Desired, observed: Observed) -> bool:
     """Return whether something is desired of a kind that the cluster does not serve."""
     kinds = {each["kind"] for each in desired.objects()}
     absent = set() if observed.mesh else {"DestinationRule", "VirtualService"}
+    absent |= set() if observed.security else SECURITY_KINDS
     return bool(kinds & (absent | (set() if observed.keda else {SCALED_OBJECT})))
 
 

@@ -15,12 +15,13 @@ from controller.deployment.render.labels import HAS_ENGINE
 
 BESIDE = ("HorizontalPodAutoscaler", "ScaledObject", "PodDisruptionBudget")
 """Kinds that have the name of their Deployment, and go with it."""
+SECURITY_KINDS = frozenset({"AuthorizationPolicy", "PeerAuthentication"})
 _ORDER = {**dict.fromkeys(BESIDE, 0), "Deployment": 1, "Service": 2}
 _POLL = timedelta(seconds=1)
 
 
 def dismiss(desired: Desired, observed: Observed, *, routed: bool) -> list[Action]:
-    """Delete at once what serves nobody: autoscalers and budgets of Deployments that stay, and replaced routes.
+    """Delete at once what serves nobody: autoscalers and budgets of Deployments that stay, replaced routes, policies.
 
     Args:
         desired: what should exist.
@@ -31,7 +32,8 @@ def dismiss(desired: Desired, observed: Observed, *, routed: bool) -> list[Actio
     done: list[Action] = []
     for live in _unwanted(desired, observed):
         kind, name = identity(live)
-        if (kind in BESIDE and name in kept) or (kind == "VirtualService" and (desired.route is None or routed)):
+        replaced = kind == "VirtualService" and (desired.route is None or routed)
+        if (kind in BESIDE and name in kept) or kind in SECURITY_KINDS or replaced:
             done.append(_delete(live))
     return done
 

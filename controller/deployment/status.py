@@ -1,6 +1,6 @@
 """The status of a SeldonDeployment, from what is desired and what stands. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from controller.deployment.observed import (
 )
 from controller.deployment.plan import SCALED_OBJECT, Plan, is_ready_as_desired
 from controller.deployment.render import Desired
+from controller.deployment.render.authorizationpolicies import allowed
+from controller.deployment.render.peerauthentications import mode
 from controller.deployment.render.services import serving_ports
 from controller.deployment.subject import Subject, protocol_of
 from controller.deployment.troubles import trouble
@@ -189,6 +191,7 @@ def _conditions(subject: Subject, desired: Desired, observed: Observed, plan: Pl
         ),
         _keda_condition(desired, observed),
         _mesh_condition(subject, observed, plan),
+        *_security_condition(subject, desired, observed),
     ]
     good = plan.settled and all(each.status != "False" for each in done)
     lacking = ", ".join(each.type for each in done if each.status == "False") or "; ".join(plan.waits or plan.obstacles)
@@ -201,6 +204,19 @@ def _keda_condition(desired: Desired, observed: Observed) -> Condition:
         message = "KEDA's kind ScaledObject is not served: install KEDA, or take kedaSpec out; nothing is scaled"
         return _condition("KedaReady", False, "NoKeda", message)
     return _condition("KedaReady", _stand(observed, wanted), "NotApplied", "a ScaledObject is not as it should be")
+
+
+def _security_condition(subject: Subject, desired: Desired, observed: Observed) -> Iterator[Condition]:
+    """Said only where somebody asks for it: what is asked for and not in effect must not look safe."""
+    if not (mode(subject) or allowed(subject)):
+        return
+    kind = "istioSecurityReady"
+    if observed.security and desired.policies:
+        message = "a policy is not as it should be"
+        yield _condition(kind, _stand(observed, desired.policies), "NotApplied", message)
+    else:
+        message = "Istio's kinds AuthorizationPolicy and PeerAuthentication are not served, or its use is switched off"
+        yield _condition(kind, False, "NoSecurity", f"{message}: nobody is kept out")
 
 
 def _mesh_condition(subject: Subject, observed: Observed, plan: Plan) -> Condition:

@@ -115,6 +115,10 @@ VIRTUAL_SERVICE = Resource("networking.istio.io", "v1", "virtualservices", "Virt
 DESTINATION_RULE = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule", older=_ISTIO_OLDER)
 GATEWAY = Resource("networking.istio.io", "v1", "gateways", "Gateway", older=_ISTIO_OLDER)
 
+_SECURITY = "security.istio.io"
+PEER_AUTHENTICATION = Resource(_SECURITY, "v1", "peerauthentications", "PeerAuthentication", older=("v1beta1",))
+AUTHORIZATION_POLICY = Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy", older=("v1beta1",))
+
 SCALED_OBJECT = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 
 SELDON_DEPLOYMENT = Resource("machinelearning.seldon.io", "v1", "seldondeployments", "SeldonDeployment")

@@ -66,6 +66,7 @@ class World:
     now: datetime = START
     mesh: bool = True
     keda: bool = True
+    security: bool = True
     broken: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     writes: list[str] = field(default_factory=list)
@@ -85,6 +86,7 @@ class World:
             pods=tuple(self.pods.values()),
             mesh=self.mesh,
             keda=self.keda,
+            security=self.security,
         )
 
     def ready_pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:

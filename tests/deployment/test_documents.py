@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.deployment.annotations import INTEGERS, SWITCHES
+from controller.deployment.render.openings import ALLOW_ANNOTATION, MTLS_ANNOTATION
 from controller.deployment.render.workloads import MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION
 
 ROOT = Path(__file__).parents[2]
@@ -31,4 +32,5 @@ def test_every_difference_names_what_shows_it() -> None:
 
 def test_every_annotation_that_is_read_is_told_of() -> None:
     known = {*INTEGERS, *SWITCHES, MAX_SURGE_ANNOTATION, MAX_UNAVAILABLE_ANNOTATION}
+    known |= {ALLOW_ANNOTATION, MTLS_ANNOTATION}
     assert {each for each in known if f"`{each}`" not in TEXT} == set()

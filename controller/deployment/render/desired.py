@@ -1,13 +1,14 @@
 """All that should exist for a SeldonDeployment, and what of it makes up each predictor."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.api.deployment import PredictorSpec
 from controller.deployment.configuration import Configuration
 from controller.deployment.drift import signed
 from controller.deployment.names import service_of
+from controller.deployment.render.authorizationpolicies import render_authorization_policy
 from controller.deployment.render.autoscalers import render_autoscaler
 from controller.deployment.render.budgets import render_budget
 from controller.deployment.render.deployments import engine_apart, is_autoscaled, render_component, render_engine
@@ -19,6 +20,7 @@ from controller.deployment.render.explainers import (
     render_explainer_route,
     render_explainer_service,
 )
+from controller.deployment.render.peerauthentications import render_peer_authentication
 from controller.deployment.render.routes import render_route
 from controller.deployment.render.scaledobjects import render_scaled_object
 from controller.deployment.render.services import render_containers, render_predictor
@@ -58,6 +60,8 @@ class Desired:
     explainers: tuple["Desired", ...] = ()
     explains: str = ""
     """Of an explainer: the predictor's Service."""
+    policies: tuple[Object, ...] = ()
+    """Who of the mesh may ask its pods: AuthorizationPolicy and PeerAuthentication."""
 
     def parts(self) -> Iterator["Desired"]:
         """Walk itself and its explainers: what is routed separately."""
@@ -74,7 +78,7 @@ class Desired:
         return tuple(each for part in self.parts() for each in part._own())  # noqa: SLF001 - one class
 
     def _own(self) -> tuple[Object, ...]:
-        done: list[Object] = []
+        done: list[Object] = [*self.policies]
         for predictor in self.predictors:
             done += [*predictor.services, predictor.service]
         for predictor in self.predictors:
@@ -89,13 +93,25 @@ def render(subject: Subject, configuration: Configuration) -> Desired:
     Each object carries the hash of what it says.
     """
     route = render_route(subject, configuration) if configuration.istio else None
-    return Desired(
+    desired = Desired(
         predictors=tuple(_predictor(subject, each, configuration) for each in subject.spec.predictors),
         route=signed(route) if route else None,
         explainers=tuple(
             found for each in subject.spec.predictors if (found := _explainer(subject, each, configuration))
         ),
     )
+    return replace(desired, policies=_policies(subject, desired)) if configuration.istio else desired
+
+
+def _policies(subject: Subject, desired: Desired) -> tuple[Object, ...]:
+    """What anybody may do is said before it is demanded that everybody be of the mesh."""
+    together = (
+        [each for part in desired.parts() for one in part.predictors if one.name == name for each in one.deployments]
+        for name in (each.name for each in desired.predictors)
+    )
+    callers = [each for group in together if len(group) > 1 for each in group]
+    policy = render_authorization_policy(subject, desired.deployments, callers)
+    return _signed((policy, render_peer_authentication(subject, desired.deployments)))
 
 
 def _explainer(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> Desired | None:

@@ -35,13 +35,17 @@ KINDS = {
     "poddisruptionbudgets": "policy/v1",
     "destinationrules": ISTIO,
     "virtualservices": ISTIO,
+    "authorizationpolicies": "security.istio.io/v1",
+    "peerauthentications": "security.istio.io/v1",
+    "scaledobjects": "keda.sh/v1alpha1",
 }
 PATIENCE = 20.0
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[RunningApiServer]:
-    async with running_server(crds=[ROOT / "crds", ROOT / "localcluster/istio_crds"], plain_http=True) as running:
+    folders = [ROOT / "crds", ROOT / "localcluster/istio_crds", Path(__file__).parent / "crds"]
+    async with running_server(crds=folders, plain_http=True) as running:
         yield running
 
 
