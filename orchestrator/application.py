@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from math import inf
 from random import Random, SystemRandom
@@ -42,8 +43,10 @@ from orchestrator.servers.openapi import Documents, documents
 from orchestrator.servers.rpc import MODELS_ALONE, Engines, RpcDoors
 from orchestrator.servers.rpcserver import RpcServer
 from orchestrator.settings import Settings
+from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import Identity, Metrics
 from orchestrator.telemetry.predictions import Predictions
+from orchestrator.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +59,17 @@ _FIRST_PORT = 9000
 
 
 class Application:
-    """The orchestrator of one predictor.
+    """The orchestrator of one predictor; with `end`, the socket to their supervisor, as one of several workers.
 
     Raises:
         SettingsError: it cannot be put together from these settings.
         GraphError: the graph cannot be run.
     """
 
-    def __init__(self, settings: Settings, chance: Random | None = None) -> None:
+    def __init__(self, settings: Settings, chance: Random | None = None, end: socket.socket | None = None) -> None:
         self._settings = settings
+        self._end = end
+        self._worker: Worker | None = None
         codec = _CODECS.get(settings.protocol)
         if codec is None:
             raise SettingsError(f"--protocol: {settings.protocol!r} is not served; expected {', '.join(_CODECS)}")
@@ -118,6 +123,7 @@ class Application:
             # A reply that another node or we must read may not come compressed.
             drop=frozenset() if len(graph.nodes) == 1 and wanted is None else frozenset({b"accept-encoding"}),
             tracing=self.tracing,
+            total=None if self._end is None else self._total,
             predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
 
@@ -156,12 +162,19 @@ class Application:
     def _status(self, node: Node) -> NodeCall:
         return self._calls(node, "ready", Form.JSON)
 
-    async def start(self) -> int:
-        """Listen, and return the port for REST."""
-        settings = self._settings
+    async def _total(self) -> list[Shown]:
+        assert self._worker is not None
+        return await self._worker.total()
+
+    async def start(self, alone: Callable[[], None] = lambda: None) -> int:
+        """Listen, and return the port for REST. `alone` is called when a worker's supervisor is gone."""
+        settings, together = self._settings, self._end is not None
+        if self._end is not None:
+            self._worker = await Worker.over(self._end, self.metrics.shown, alone)
         tls = Certificates(settings.certificates) if settings.certificates else None
-        self.grpc_port = await self.rpc.listen(settings.bind, settings.grpc_port, tls)
-        port = await self.server.listen(settings.bind, settings.http_port, tls.context() if tls else None)
+        self.grpc_port = await self.rpc.listen(settings.bind, settings.grpc_port, tls, together=together)
+        context = tls.context() if tls else None
+        port = await self.server.listen(settings.bind, settings.http_port, context, together=together)
         gc.collect()
         gc.freeze()  # what lives from the start on need not be looked at in every collection
         log.info(
@@ -172,6 +185,8 @@ class Application:
             port,
             self.grpc_port,
         )
+        if self._worker is not None:
+            self._worker.started()
         return port
 
     async def stop(self) -> bool:
@@ -186,6 +201,8 @@ class Application:
         if self.tracing is not None:
             await self.tracing.close()
         await self._calls.close()
+        if self._worker is not None:
+            await self._worker.close()
         return clean
 
     async def abort(self) -> None:
@@ -305,14 +322,17 @@ class Calls:
             await channel.close()
 
 
-async def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status: 0, or 1 when requests had to be cut off."""
-    application = Application(settings)
+async def run(settings: Settings, end: socket.socket | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, or until the supervisor at the other end is gone.
+
+    Returns the exit status: 0, or 1 when requests had to be cut off.
+    """
+    application = Application(settings, end=end)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    await application.start()
+    await application.start(alone=asked.set)
     await asked.wait()
     log.info("asked to end: no longer ready, %d requests under way", application.load.in_flight)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -23,6 +23,7 @@ from orchestrator.podinfo import (
 )
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOST_WORKERS = 64
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
 
@@ -57,6 +58,7 @@ class Settings:
     node_retries: int
     breaker_failures: int  # 0: no circuit is ever opened
     breaker_time: float
+    workers: int
     max_requests: int
     max_body: int
     max_message: int
@@ -136,7 +138,18 @@ def _parser() -> argparse.ArgumentParser:
         default=5.0,
         help="how long a node is left alone before a call tries it again",
     )
-    flag("max_requests", type=int, default=1024, help="requests at a time; further ones get 503 with Retry-After")
+    flag(
+        "workers",
+        type=int,
+        default=None,
+        help="processes on the same ports, for as many cores (SELDON_WORKERS, 1)",
+    )
+    flag(
+        "max_requests",
+        type=int,
+        default=1024,
+        help="requests at a time of each worker; further ones get 503 with Retry-After",
+    )
     flag("max_body", type=int, default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
     flag("logger_workers", type=int, default=10, help="posts of logged payloads at a time")
     flag("log_work_buffer_size", type=int, default=10000, help="logged payloads that wait; further ones are dropped")
@@ -187,6 +200,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         node_retries=max(0, flags.node_retries),
         breaker_failures=max(0, flags.breaker_failures),
         breaker_time=flags.breaker_time,
+        workers=_workers(flags.workers, environment),
         max_requests=flags.max_requests,
         max_body=flags.max_body,
         max_message=grpc_max_message(annotations) or min(flags.max_body, 2**31 - 1),
@@ -205,6 +219,14 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         environment=dict(environment),
         log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
     )
+
+
+def _workers(flag: int | None, environment: Mapping[str, str]) -> int:
+    written = environment.get("SELDON_WORKERS") or "1" if flag is None else str(flag)
+    name = "SELDON_WORKERS" if flag is None else "--workers"
+    if not (written.isascii() and written.isdigit() and 1 <= int(written) <= _MOST_WORKERS):
+        raise SettingsError(f"{name}: {written!r} is not valid; expected the number of processes, 1 to {_MOST_WORKERS}")
+    return int(written)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:

@@ -17,7 +17,8 @@ from orchestrator.node.telemetry import ModelMetrics
 from orchestrator.node.unit import Unit
 from orchestrator.servers.http import Server
 from orchestrator.servers.message import TEXT, Request, Response
-from orchestrator.telemetry.exposition import CONTENT_TYPE
+from orchestrator.telemetry.exposition import CONTENT_TYPE, text
+from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.process import ProcessMetrics
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class _Source(Protocol):
-    def lines(self) -> Iterable[str]: ...
+    def shown(self) -> Iterable[Shown]: ...
 
 
 def instance(settings: Settings) -> Any:
@@ -66,8 +67,7 @@ def metrics_page(path: bytes, sources: Iterable[_Source]) -> Any:
     def handler(request: Request) -> Response:
         if request.path != path and request.path != b"/metrics":
             return Response(404, b"no such path\n", TEXT)
-        text = "\n".join([line for source in kept for line in source.lines()] + [""])
-        return Response(200, text.encode(), CONTENT_TYPE)
+        return Response(200, text([shown for source in kept for shown in source.shown()]), CONTENT_TYPE)
 
     return handler
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.node.errors import NodeRuntimeError
-from orchestrator.telemetry.exposition import Histogram, head, number, sample
+from orchestrator.telemetry.counting import Histogram
+from orchestrator.telemetry.families import Distribution, Labels, Shown
 
 # 50 bounds from 1 ms to 30 s, evenly spaced on a log scale.
 TIMER_BOUNDS = tuple(round(0.001 * 30000 ** (step / 49), 6) for step in range(50))
@@ -40,8 +41,8 @@ class ModelMetrics:
         self._labels = dict(labels)
         self._lock = threading.Lock()
         self._kinds: dict[str, str] = {}
-        self._values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
-        self._timers: dict[str, dict[tuple[tuple[str, str], ...], Histogram]] = {}
+        self._values: dict[str, dict[Labels, float]] = {}
+        self._timers: dict[str, dict[Labels, Histogram]] = {}
 
     def update(self, metrics: Sequence[Mapping[str, Any]], method: str) -> None:
         """Take over the metrics of one answer, which `checked` has passed."""
@@ -70,24 +71,15 @@ class ModelMetrics:
                 series = self._values.setdefault(name, {})
                 series[labels] = series.get(labels, 0.0) + value
 
-    def lines(self) -> Iterable[str]:
-        """The metrics' text, line by line."""
+    def shown(self) -> Iterable[Shown]:
+        """The metrics as they stand."""
         with self._lock:
+            found = []
             for name, kind in self._kinds.items():
-                yield from head(name, f"{kind.title()} of the model", _KINDS[kind])
-                for labels, value in self._values.get(name, {}).items():
-                    yield sample(name, dict(labels), value)
-                for labels, timer in self._timers.get(name, {}).items():
-                    yield from _timer_lines(name, dict(labels), timer)
-
-
-def _timer_lines(name: str, labels: Mapping[str, str], timer: Histogram) -> Iterable[str]:
-    total = 0
-    for bound, count in zip((*TIMER_BOUNDS, float("inf")), timer.counts, strict=True):
-        total += count
-        yield sample(f"{name}_bucket", {**labels, "le": number(bound)}, total)
-    yield sample(f"{name}_sum", labels, timer.sum)
-    yield sample(f"{name}_count", labels, total)
+                series: dict[Labels, float | Distribution] = {**self._values.get(name, {})}
+                series |= {labels: timer.shown() for labels, timer in self._timers.get(name, {}).items()}
+                found.append(Shown(name, f"{kind.title()} of the model", _KINDS[kind], series))
+        return found
 
 
 def _name(text: str) -> str:

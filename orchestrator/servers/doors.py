@@ -1,6 +1,6 @@
 """The orchestrator's REST doors: which path leads where, and what every answer carries."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -21,7 +21,8 @@ from orchestrator.servers.about import About
 from orchestrator.servers.limits import Load
 from orchestrator.servers.message import TEXT, Request, Response
 from orchestrator.servers.openapi import Documents
-from orchestrator.telemetry.exposition import CONTENT_TYPE
+from orchestrator.telemetry.exposition import CONTENT_TYPE, text
+from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import Codes, Metrics
 from orchestrator.telemetry.predictions import Predictions
 
@@ -55,6 +56,7 @@ class House:
     drop: frozenset[bytes] = field(default_factory=frozenset)
     predictions: Predictions | None = None
     tracing: Tracing | None = None
+    total: Callable[[], Awaitable[list[Shown]]] | None = None  # what all workers counted, where this is one of several
 
     def addressed(self, name: str) -> tuple[str, str]:
         """What a model's name in a request means: the node to start at, and the name to call nodes by; or nothing.
@@ -113,7 +115,7 @@ class Doors:
         doors: dict[bytes, tuple[bytes, Door]] = {
             b"/live": (b"GET", self._page(TEXT, lambda: b"live")),
             b"/ready": (b"GET", self._ready),
-            house.prometheus_path.encode(): (b"GET", self._page(CONTENT_TYPE, house.metrics.text)),
+            house.prometheus_path.encode(): (b"GET", self._metrics),
         }
         paths: tuple[tuple[Sequence[str], bytes, Door], ...] = (
             (codec.predict_paths, b"POST", self._predict),
@@ -250,6 +252,20 @@ class Doors:
         return await self._house.engine.feedback(payload, context)
 
     # ------------------------------------------------------------ about the graph
+
+    def _metrics(self, request: Request) -> Answer:
+        if self._house.total is None:
+            return self._exposed(self._house.metrics.shown())
+        return self._exposed_all(request, self._house.total)
+
+    async def _exposed_all(self, request: Request, total: Callable[[], Awaitable[list[Shown]]]) -> Response:
+        try:
+            return self._exposed(await total())
+        except OrchestratorError as error:
+            return self._failure(request, error.status, str(error), error.reason)
+
+    def _exposed(self, shown: list[Shown]) -> Response:
+        return Response(200, text(shown), CONTENT_TYPE, headers=self._house.cors)
 
     async def _ready(self, request: Request) -> Response:
         failures = ["shutting down"] if self.draining else await self._house.about.probe.failures()

@@ -33,11 +33,20 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._emptied = asyncio.Event()
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen on `host`:`port` (0 picks a free one) and return the port. Raises OSError when it is taken."""
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None, *, together: bool = False) -> int:
+        """Listen on `host`:`port` (0 picks a free one) and return the port. Raises OSError when it is taken.
+
+        With `together` other processes that say the same may listen there, too.
+        """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: Connection(self, loop), host, port, ssl=tls, backlog=2048, reuse_address=True
+            lambda: Connection(self, loop),
+            host,
+            port,
+            ssl=tls,
+            backlog=2048,
+            reuse_address=True,
+            reuse_port=together or None,
         )
         return int(self._listener.sockets[0].getsockname()[1])
 

@@ -78,14 +78,18 @@ class RpcServer:
         self._options = [
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", limit),
-            ("grpc.so_reuseport", 0),  # a port that is taken is an error
         ]
         self._server: grpc.aio.Server | None = None
 
-    async def listen(self, host: str, port: int, certificates: Certificates | None = None) -> int:
-        """Listen on `host`:`port` (0 picks a free one) and return the port. Raises OSError when it is taken."""
+    async def listen(
+        self, host: str, port: int, certificates: Certificates | None = None, *, together: bool = False
+    ) -> int:
+        """Listen on `host`:`port` (0 picks a free one) and return the port. Raises OSError when it is taken.
+
+        With `together` other processes that say the same may listen there, too.
+        """
         credentials = None if certificates is None else certificates.credentials()
-        server = grpc.aio.server(options=self._options)
+        server = grpc.aio.server(options=[*self._options, ("grpc.so_reuseport", int(together))])
         server.add_generic_rpc_handlers(self._handlers)
         names = (*self._services, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=cast("Any", _Pools()))

@@ -1,7 +1,8 @@
-"""Counters that cost next to nothing until they are read, and Prometheus' text of them."""
+"""Prometheus' text of what was counted."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
+
+from orchestrator.telemetry.families import Distribution, Labels, Shown
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -9,90 +10,33 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
 
-class Histogram:
-    """Counts of observations up to each bound, and their sum."""
-
-    __slots__ = ("_bounds", "counts", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+def text(families: Iterable[Shown]) -> bytes:
+    """All of it, as Prometheus reads it."""
+    lines = [line for shown in families for line in _lines(shown)]
+    lines.append("")
+    return "\n".join(lines).encode()
 
 
-class Family:
-    """Histograms of one name, told apart by labels; with a summary of count and sum when `summary` names one."""
-
-    def __init__(
-        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float], *, summary: str = ""
-    ) -> None:
-        self.name = name
-        self.text = text
-        self.labels = tuple(labels)
-        self.bounds = tuple(bounds)
-        self.summary = summary
-        self._children: dict[tuple[str, ...], Histogram] = {}
-
-    def child(self, *values: str) -> Histogram:
-        """The histogram with these label values, in the order of the labels."""
-        found = self._children.get(values)
-        if found is None:
-            if len(values) != len(self.labels):
-                raise ValueError(f"{self.name} has the labels {self.labels}, not {values}")
-            found = self._children[values] = Histogram(self.bounds)
-        return found
-
-    def lines(self) -> Iterable[str]:
-        """The family's text, line by line."""
-        yield from head(self.name, self.text, "histogram")
-        for values, histogram in self._children.items():
-            labels = dict(zip(self.labels, values, strict=True))
+def _lines(shown: Shown) -> Iterable[str]:
+    yield f"# HELP {shown.name} {shown.text.translate(_HELP_ESCAPES)}"
+    yield f"# TYPE {shown.name} {shown.kind}"
+    for labels, value in shown.series.items():
+        if not isinstance(value, Distribution):
+            yield _sample(shown.name, labels, value)
+            continue
+        if shown.kind == "histogram":
             total = 0
-            for bound, count in zip((*self.bounds, float("inf")), histogram.counts, strict=True):
+            for bound, count in zip((*value.bounds, float("inf")), value.counts, strict=True):
                 total += count
-                yield sample(f"{self.name}_bucket", {**labels, "le": number(bound)}, total)
-            yield sample(f"{self.name}_sum", labels, histogram.sum)
-            yield sample(f"{self.name}_count", labels, total)
-        if not self.summary:
-            return
-        yield from head(self.summary, self.text, "summary")
-        for values, histogram in self._children.items():
-            labels = dict(zip(self.labels, values, strict=True))
-            yield sample(f"{self.summary}_sum", labels, histogram.sum)
-            yield sample(f"{self.summary}_count", labels, sum(histogram.counts))
+                yield _sample(f"{shown.name}_bucket", (*labels, ("le", number(bound))), total)
+        yield _sample(f"{shown.name}_sum", labels, value.sum)
+        yield _sample(f"{shown.name}_count", labels, value.count)
 
 
-class Reading:
-    """A counter or gauge whose value is asked for when it is read."""
-
-    def __init__(self, name: str, text: str, kind: str, value: Callable[[], float]) -> None:
-        self._name = name
-        self._text = text
-        self._kind = kind
-        self._value = value
-
-    def lines(self) -> Iterable[str]:
-        """The reading's text, line by line."""
-        yield from head(self._name, self._text, self._kind)
-        yield sample(self._name, {}, self._value())
-
-
-def head(name: str, text: str, kind: str) -> Iterable[str]:
-    """The two lines before a metric's samples."""
-    yield f"# HELP {name} {text.translate(_HELP_ESCAPES)}"
-    yield f"# TYPE {name} {kind}"
-
-
-def sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    """One sample's line."""
+def _sample(name: str, labels: Labels, value: float) -> str:
     if not labels:
         return f"{name} {number(value)}"
-    inner = ",".join([f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items()])
+    inner = ",".join([f'{key}="{said.translate(_ESCAPES)}"' for key, said in labels])
     return f"{name}{{{inner}}} {number(value)}"
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.graph.node import Node
-from orchestrator.telemetry.exposition import Family, Histogram, Reading
+from orchestrator.telemetry.counting import Family, Histogram, Reading
+from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.process import ProcessMetrics
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -15,10 +16,10 @@ _MODEL = ("model_name", "model_image", "model_version")
 
 
 class Source(Protocol):
-    """Anything that has lines of Prometheus' text."""
+    """Anything that counts."""
 
-    def lines(self) -> Iterable[str]:
-        """The text, line by line."""
+    def shown(self) -> Iterable[Shown]:
+        """What it counted, as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Metrics:
         self._sources: list[Source] = [self.server, self.client, ProcessMetrics()]
 
     def add(self, source: Source) -> None:
-        """Show the lines of a source, too."""
+        """Show what a source counts, too."""
         self._sources.append(source)
 
     def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
@@ -77,11 +78,9 @@ class Metrics:
         """Where calls of one kind to one node are counted."""
         return Codes(self.client, (*self._identity, node.name, node.image, node.version, service, method))
 
-    def text(self) -> bytes:
-        """Everything, as Prometheus reads it."""
-        lines = [line for source in self._sources for line in source.lines()]
-        lines.append("")
-        return "\n".join(lines).encode()
+    def shown(self) -> list[Shown]:
+        """Everything, as it stands."""
+        return [shown for source in self._sources for shown in source.shown()]
 
 
 class Codes:

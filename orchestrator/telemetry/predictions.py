@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from orchestrator.errors import OrchestratorError
 from orchestrator.podinfo import PredictionMetrics
 from orchestrator.protocols.outcome import Outcome
-from orchestrator.telemetry.exposition import Family, Histogram, head, sample
+from orchestrator.telemetry.counting import Family, Histogram
+from orchestrator.telemetry.families import Shown, single
 from orchestrator.telemetry.metrics import PREDICTOR, Identity
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,15 @@ class Predictions:
     """
 
     def __init__(self, identity: Identity, wanted: PredictionMetrics, draw: Callable[[], float]) -> None:
-        self._labels = dict(zip(PREDICTOR, (identity.deployment, identity.predictor, identity.version), strict=True))
+        values = (identity.deployment, identity.predictor, identity.version)
+        self._labels = tuple(zip(PREDICTOR, values, strict=True))
         self._wanted = wanted
         self._draw = draw
         self._waiting: deque[Read] = deque()
         self.classes: dict[str, int] = {}
         text = "Scores in sampled answers"
         self._scores = Family("seldon_prediction_score", text, PREDICTOR, wanted.bounds)
-        self.scores: Histogram = self._scores.child(*self._labels.values())
+        self.scores: Histogram = self._scores.child(*values)
         self.outliers = self.rows = self.sampled = self.skipped = 0
 
     def offer(self, read: Read) -> None:
@@ -77,15 +79,14 @@ class Predictions:
         self.outliers += outcome.outliers
         self.rows += max(1, len(outcome.classes), len(outcome.scores), outcome.outliers)
 
-    def lines(self) -> Iterable[str]:
-        """The metrics' text, line by line: of what is wanted, and of how much was looked at."""
+    def shown(self) -> Iterable[Shown]:
+        """The metrics of what is wanted, and of how much was looked at."""
         kinds = self._wanted.kinds
         if "class" in kinds:
-            yield from head("seldon_prediction_class_total", "Classes in sampled answers", "counter")
-            for name, count in self.classes.items():
-                yield sample("seldon_prediction_class_total", {**self._labels, "class": name}, count)
+            series = {(*self._labels, ("class", name)): float(count) for name, count in self.classes.items()}
+            yield Shown("seldon_prediction_class_total", "Classes in sampled answers", "counter", {**series})
         if "score" in kinds:
-            yield from self._scores.lines()
+            yield from self._scores.shown()
         counts = [
             ("row", "Rows in sampled answers", self.rows),
             ("sampled", "Answers that were looked at", self.sampled),
@@ -94,5 +95,4 @@ class Predictions:
         if "outlier" in kinds:
             counts.insert(0, ("outlier", "Rows in sampled answers that are marked as outliers", self.outliers))
         for name, text, value in counts:
-            yield from head(f"seldon_prediction_{name}_total", text, "counter")
-            yield sample(f"seldon_prediction_{name}_total", self._labels, value)
+            yield single(f"seldon_prediction_{name}_total", text, "counter", value, self._labels)

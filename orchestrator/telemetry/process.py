@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestrator.telemetry.exposition import head, sample
+from orchestrator.telemetry.families import Shown, single
 
 _SELF = Path("/proc/self")
 
@@ -12,8 +12,8 @@ _SELF = Path("/proc/self")
 class ProcessMetrics:
     """CPU seconds, memory and open files of this process."""
 
-    def lines(self) -> Iterable[str]:
-        """The metrics' text, line by line."""
+    def shown(self) -> Iterable[Shown]:
+        """The metrics as they stand."""
         try:
             # The name may hold spaces and brackets; the numbers start behind its last bracket.
             fields = (_SELF / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
@@ -31,5 +31,4 @@ class ProcessMetrics:
             ("open_fds", "gauge", "Open file descriptors", files),
         )
         for name, kind, text, value in values:
-            yield from head(f"process_{name}", text, kind)
-            yield sample(f"process_{name}", {}, value)
+            yield single(f"process_{name}", text, kind, value)

@@ -1,44 +1,17 @@
 """The program itself: what ends it at its start, and how it ends when it is told to."""
 
 import asyncio
-import base64
-import json
-import os
 import signal
-import sys
 
 import pytest
-
-LINE = ["--sdep", "s", "--namespace", "n", "--predictor", "p", "--grpc_port", "0"]
+from programs import answers, engine, programs
 
 
 @pytest.fixture
 async def program():
     """Start `python -m orchestrator`; killed with the test if it still runs."""
-    started = []
-
-    async def start(*arguments, **environment):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "orchestrator",
-            *LINE,
-            *arguments,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "SELDON_PODINFO_PATH": "/nowhere", "SELDON_BIND_ADDRESS": "127.0.0.1", **environment},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-def engine(graph):
-    return base64.b64encode(json.dumps({"name": "p", "graph": graph}).encode()).decode()
+    async with programs() as start:
+        yield start
 
 
 @pytest.mark.parametrize(
@@ -96,13 +69,7 @@ async def hanging(program, raw_node, make_unit, free_ports, wire):
     graph = make_unit("m", await raw_node(wait))
     process = await program("--http_port", str(port), "--graceful_timeout", "2s", ENGINE_PREDICTOR=engine(graph))
     client = wire(port)
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                if (await client.get("/live")).status == 200:
-                    break
-            except OSError:
-                await asyncio.sleep(0.02)
+    await answers(client)
     request = asyncio.create_task(client.predict({}))
     await asyncio.wait_for(arrived.wait(), 5)
     yield process, client, request, release
