@@ -161,18 +161,25 @@ def _lacks(desired: Desired, observed: Observed) -> bool:
 
 
 def _services(draft: _Draft, part: _Part) -> None:
+    observed = draft.observed
+    waits_for_mesh = part.route is not None and bool(mesh_objection(part.route))
     for predictor in part.desired.predictors:
         for service in predictor.services:
             draft.want(service)
         host = predictor.destination["spec"]["host"] if predictor.destination else ""
-        draft.want(ports.widened(predictor.service, draft.observed.live(predictor.service), part.route, host))
+        pairs = [(each, observed.live(each)) for each in predictor.deployments if _faces(each, predictor)]
+        fronts = [(desired, live) for desired, live in pairs if live is not None]
+        hold = waits_for_mesh or not is_ready_as_desired(observed, predictor)
+        live = observed.live(predictor.service)
+        draft.want(ports.widened(predictor.service, live, part.route, host, fronts=fronts, hold=hold))
 
 
 def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None) -> None:
     host = predictor.destination["spec"]["host"] if predictor.destination else ""
+    service = draft.observed.live(predictor.service)
     _loosen(draft, predictor)
     for deployment in predictor.deployments:
-        if ports.closes(deployment, draft.observed.live(deployment), route, host):
+        if ports.closes(deployment, draft.observed.live(deployment), route, host, service):
             draft.waits.append(f"the route to predictor {predictor.name} must first lead to another port")
         else:
             draft.want(deployment)

@@ -109,8 +109,8 @@ class World:
             spec, port = self.objects["Service", service]["spec"], each["destination"]["port"]["number"]
             pods = self.ready_pods({**spec["selector"], **subset.get("labels", {})})
             assert pods, f"503 from {service}"
-            assert port in {one["port"] for one in spec["ports"]}
-            assert all(port in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
+            (target,) = [one["targetPort"] for one in spec["ports"] if one["port"] == port]
+            assert all(target in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
 
     def write(self, action: Action) -> None:
         self.version += 1
@@ -215,8 +215,10 @@ class World:
         self.now += timedelta(seconds=seconds)
 
 
-def _listens(pod: dict[str, Any]) -> set[int]:
-    return {port["containerPort"] for container in pod["spec"]["containers"] for port in container["ports"]}
+def _listens(pod: dict[str, Any]) -> set[int | str]:
+    """The numbers and the names of a pod's ports: a Service may have either as its target."""
+    ports = [port for container in pod["spec"]["containers"] for port in container["ports"]]
+    return {port["containerPort"] for port in ports} | {port["name"] for port in ports}
 
 
 def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict[str, Any]:

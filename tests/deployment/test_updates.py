@@ -20,6 +20,13 @@ def _custom(name: str = "model", image: str = "model:1", **predictor: Any) -> di
     return {"name": "default", "componentSpecs": [_container(name, image)], "graph": {"name": name}, **predictor}
 
 
+def _plain(port: int) -> dict[str, Any]:
+    """A model that the mesh reaches itself, at a port of its own."""
+    container = {"name": "model", "image": "model:1", "ports": [{"name": "http", "containerPort": port}]}
+    component = {"spec": {"containers": [container]}}
+    return {**_custom(annotations={"seldon.io/no-engine": "true"}), "componentSpecs": [component]}
+
+
 def _with_resources(name: str, resources: dict[str, Any]) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": name, "image": "model:1", "resources": resources}]}}
 
@@ -108,6 +115,15 @@ UPDATES = {
     "version label": (_of(_custom(replicas=3)), _of(_custom(replicas=3, labels={"version": "v2"}))),
     "engine goes": (_of(_custom()), _of(_custom(annotations={"seldon.io/no-engine": "true"}))),
     "engine comes": (_of(_custom(annotations={"seldon.io/no-engine": "true"})), _of(_custom())),
+    "port of a model without an engine": (_of(_plain(9000)), _of(_plain(9100))),
+    "port of an explainer": (
+        _of(_custom(explainer={"type": "AnchorTabular"})),
+        _of(_custom(explainer={"type": "AnchorTabular", "endpoint": {"service_port": 9200}})),
+    ),
+    "another explainer at another port": (
+        _of(_custom(explainer={"type": "AnchorTabular"})),
+        _of(_custom(explainer={"type": "KernelShap", "endpoint": {"service_port": 9300}}), protocol="v2"),
+    ),
     "replicas": (_of(_custom(replicas=1)), _of(_custom(replicas=4))),
     "autoscaler added": (
         _of(_custom(replicas=3)),
