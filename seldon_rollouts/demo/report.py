@@ -1,7 +1,7 @@
 """The demo's account: what was observed of each revision, and whether it is what was promised."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -90,17 +90,22 @@ def summary(
                 "p99Ms": _ms(tally.quantile(0.99)),
             }
         )
-    kills = [asdict(act) for act in acts if act.controller_killed]
+    kills = [act for act in acts if act.controller_killed]
     return {
         "revisions": revisions,
-        "controllerKilledAtStep": kills[0]["step_before_kill"] if kills else None,
-        "controllerWentOnAtStep": kills[0]["step_after_kill"] if kills else None,
+        "controllerKilledAtStep": _counted(kills[0].step_before_kill) if kills else None,
+        "controllerWentOnAtStep": _counted(kills[0].step_after_kill) if kills else None,
         "requests": sum(tally.requests for tally in tallies.values()),
         "failed": len(failures),
         "lost": len(lost(failures, acts)),
         "seconds": round(seconds, 1),
         "problems": problems(acts, failures),
     }
+
+
+def _counted(step: int | None) -> int | None:
+    """Steps are told from 1, as everywhere that people read."""
+    return None if step is None else step + 1
 
 
 def table(acts: Sequence[Act], tallies: Mapping[str, Tally]) -> Table:

@@ -54,7 +54,7 @@ def test_the_account_for_machines_has_a_row_for_each_revision() -> None:
     account = report.summary(told(), {"hash1": tally}, [], 99.0)
     assert [row["revision"] for row in account["revisions"]] == [1, 2, 3, 4]
     assert account["revisions"][0]["p50Ms"] == 10.0
-    assert (account["controllerKilledAtStep"], account["problems"]) == (1, [])
+    assert (account["controllerKilledAtStep"], account["problems"]) == (2, [])
 
 
 def test_from_scene_to_scene_only_the_models_address_changes() -> None:
