@@ -60,7 +60,7 @@ docs-test: setup system ## what the guide's first pages say, done on a local clu
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance
 
-peers: setup ## real model servers for the conformance suite: seldon-core 1.17.1 and mlserver 1.7.1, in .peers/
+peers: setup ## real model servers and clients for the tests: seldon-core 1.17.1, mlserver 1.7.1, tritonclient 2.73.0, in .peers/
 	$(BIN)/python -m localcluster.runtimes $(or $(PEERS),.peers)
 
 bench-apiserver: setup ## what the embedded API server costs: creates, patches, watch events

@@ -37,6 +37,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     ),
     "mlserver": Runtime(requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1"), newest_python=(3, 12)),
 }
+CLIENTS: Mapping[str, Runtime] = {"tritonclient": Runtime(requirements=("tritonclient[http,grpc]==2.73.0", "numpy"))}
 
 
 def prepare(name: str, folder: Path) -> dict[str, Image]:
@@ -103,10 +104,10 @@ def mlserver_images(home: Path) -> dict[str, Image]:
 
 
 def main() -> None:
-    """Make the environments of all runtimes in a folder, for the tests that ask real model servers."""
+    """Make all environments in a folder, for the tests with real model servers and real clients."""
     folder = Path(sys.argv[1])
     logging.basicConfig(level="INFO", format="%(message)s")
-    for name, runtime in RUNTIMES.items():
+    for name, runtime in {**RUNTIMES, **CLIENTS}.items():
         environment(runtime, folder / name)
 
 

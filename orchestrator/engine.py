@@ -77,7 +77,7 @@ class Engine:
             OrchestratorError: there is no answer.
         """
         walk = self._walk(self._steps[node] if node else self._root, payload, context, first=True)
-        return walk if self._all_speak else self._answered(walk)
+        return walk if self._all_speak else self._answered(walk, payload)
 
     def flows(self, node: str) -> bool:
         """Whether a request to the graph, or to a node of it, goes to one node over REST and nobody looks at it."""
@@ -85,8 +85,10 @@ class Engine:
         logged = any(step.log is not None for step in self._steps.values())
         return self._form is Form.JSON and down is not None and down.form is Form.JSON and not logged
 
-    async def _answered(self, walk: Coroutine[Any, Any, Payload]) -> Payload:
-        return self._codec.answer(await walk, self._form)
+    async def _answered(self, walk: Coroutine[Any, Any, Payload], asked: Payload) -> Payload:
+        found = await walk
+        answer = self._codec.answer(found, self._form)
+        return answer if answer.form is found.form else self._codec.answer_like(asked, answer)
 
     async def feedback(self, payload: Payload, context: Context) -> Payload:
         """Tell the nodes that the routing in the feedback names: children first. Gives the root's reply, or what came.

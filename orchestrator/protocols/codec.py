@@ -92,6 +92,9 @@ class Grpc(Protocol):
     def from_json(self, payload: Payload, kind: Kind) -> Protobuf:
         """A message of REST as gRPC has it."""
 
+    def answer_like(self, asked: Protobuf, answer: Protobuf) -> Protobuf:
+        """An answer that came from JSON, with its tensors written as its client writes them."""
+
     def metadata_to_json(self, body: bytes) -> dict[str, Any]:
         """A node's metadata as REST has them."""
 
@@ -139,6 +142,12 @@ class Codec:
         if isinstance(payload, Protobuf):
             return self.grpc.turned(payload, Kind.REPLY) if form is Form.PROTO else self.grpc.to_json(payload)
         return payload if form is Form.JSON else self.grpc.from_json(payload, Kind.REPLY)
+
+    def answer_like(self, asked: Payload, answer: Payload) -> Payload:
+        """An answer that has come over a border, as the client of that request reads it."""
+        if isinstance(asked, Protobuf) and isinstance(answer, Protobuf):
+            return self.grpc.answer_like(asked, answer)
+        return answer
 
     def feedback(self, payload: Payload, form: Form) -> Payload:
         """A feedback as a node takes it."""

@@ -18,6 +18,7 @@ _Server = protos.message("inference.ServerMetadataResponse")
 _Asked = protos.message("inference.ModelReadyRequest")
 
 _MODEL_NAME = 1
+_RAW_INPUTS = 7
 # Field numbers of a reply to those of a request and back: the tensors are written alike, their raw bytes are not.
 _AS_REQUEST = {3: 3, 4: 4, 5: 5, 6: 7}
 _AS_REPLY = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 7: 6}
@@ -153,6 +154,17 @@ class OpenInferenceProto:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadPayloadError(f"the message is not as the v2 protocol has it: {error}") from None
         return Protobuf(bytes(message.SerializeToString()), kind)
+
+    def answer_like(self, asked: Protobuf, answer: Protobuf) -> Protobuf:
+        """Raw contents for who sent raw contents: some clients, such as Triton's, read no others."""
+        if not any(number == _RAW_INPUTS for number, *_ in wire.fields(asked.body)):
+            return answer
+        message = parsed(Response, answer.body)
+        if not message.raw_output_contents:
+            for output in message.outputs:
+                message.raw_output_contents.append(_raw(output))
+                output.ClearField("contents")
+        return Protobuf(bytes(message.SerializeToString()), answer.kind)
 
     def metadata_to_json(self, body: bytes) -> dict[str, Any]:
         """A node's metadata."""

@@ -99,6 +99,10 @@ class SeldonProto:
         """A Feedback from JSON."""
         return Protobuf(bytes(as_feedback(seldon.read(payload.plain())).SerializeToString()), Kind.REQUEST)
 
+    def answer_like(self, asked: Protobuf, answer: Protobuf) -> Protobuf:
+        """Its clients read tensors however they are written."""
+        return answer
+
     def metadata_to_json(self, body: bytes) -> dict[str, Any]:
         """A node's metadata."""
         return dict(json_format.MessageToDict(parsed(_Metadata, body), descriptor_pool=protos.pool))

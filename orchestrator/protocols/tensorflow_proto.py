@@ -123,6 +123,10 @@ class TensorFlowProto:
             _fill(places[str(name)], column)
         return Protobuf(bytes(message.SerializeToString()), kind)
 
+    def answer_like(self, asked: Protobuf, answer: Protobuf) -> Protobuf:
+        """Its clients read tensors however they are written."""
+        return answer
+
     def metadata_to_json(self, body: bytes) -> dict[str, Any]:
         """A node's metadata; signatures, which the message packs by a type that is not known here, are left out."""
         message = parsed(_Metadata, body)

@@ -132,15 +132,18 @@ def v2_rest_node(request):
     return Response(200, json.dumps({"model_name": "n", "id": body.get("id", ""), "outputs": outputs}).encode())
 
 
-async def test_a_v2_graph_may_mix_rest_and_grpc(rpc_node, node, orchestrate, make_unit, remote, rpc):
+@pytest.mark.parametrize("raw", [True, False])
+async def test_a_v2_graph_may_mix_rest_and_grpc(rpc_node, node, orchestrate, make_unit, remote, rpc, raw):
     distant, near = await rpc_node(v2_node), await node(v2_rest_node)
     running = await orchestrate(remote("a", distant.port, children=[make_unit("b", near.port)]), protocol="v2")
     body = {"id": "7", "inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "data": [1.5, 2.5]}]}
 
-    over_grpc = await rpc(running, V2 + "ModelInfer", infer_request(1.5, 2.5, raw=True), InferResponse)
+    over_grpc = await rpc(running, V2 + "ModelInfer", infer_request(1.5, 2.5, raw=raw), InferResponse)
     over_rest = (await running.wire.post("/v2/models/infer", body)).json()
 
-    assert list(over_grpc.outputs[0].contents.fp32_contents) == [2.5, 3.5]
+    # Who sends raw contents may read no others.
+    assert list(over_grpc.outputs[0].contents.fp32_contents) == ([] if raw else [2.5, 3.5])
+    assert list(over_grpc.raw_output_contents) == ([struct.pack("<2f", 2.5, 3.5)] if raw else [])
     assert over_rest["outputs"][0]["data"] == [2.5, 3.5]
     assert over_rest["id"] == over_grpc.id == "7"
 
