@@ -233,7 +233,7 @@ async def measure(rollouts: int) -> list[Result]:
         found = [
             await command("the program itself (--version)", "--version"),
             await command("list -n (a twentieth of them)", "list", "-n", HOME, *where, goal=1.0),
-            await command("list -A (all)", "list", "-A", *where, goal=None),
+            await command("list -A (all)", "list", "-A", *where, goal=1.0),
             await command("list -A -o name", "list", "-A", "-o", "name", *where),
             await command("get NAME", "get", NAME, "-n", HOME, *where, goal=1.0),
         ]

@@ -17,7 +17,7 @@ import uvloop
 
 from controller import clock
 from controller.errors import ControllerError
-from controller.health import Health, HealthServer, Metrics
+from controller.health import Health, HealthServer
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
@@ -26,6 +26,7 @@ from controller.kube.events import Recorder
 from controller.kube.lease import Terms
 from controller.kube.watches import Controller
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.settings import Settings, parse_settings
 
 log = logging.getLogger("seldon_rollouts")

@@ -39,11 +39,12 @@ DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
 
 
 class ApiModel(BaseModel):
-    """A frozen Kubernetes-shaped value: camelCase outside, snake_case inside, unknown fields refused by name."""
+    """A frozen Kubernetes-shaped value: camelCase outside, snake_case inside, unknown fields refused by name.
 
-    model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
-    )
+    The text below a field is its description in the schema; `described` reads it.
+    """
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
 class StatusModel(ApiModel):

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controller.api.crds import EXTRAS, KINDS, Kind
+from controller.api.described import described
 from controller.api.meta import DURATION_PATTERN
 from controller.api.permissions import PERMISSIONS, Permission
 from controller.api.structural import Schema, one_line
@@ -51,11 +52,11 @@ def _kind(kind: Kind, known: dict[str, Schema]) -> str:
 def _definitions(model: type[BaseModel]) -> dict[str, Schema]:
     """Return a model's parts by name, in the order in which a reader meets them, embedded ones included."""
     found: dict[str, Schema] = {}
-    schema = model.model_json_schema(by_alias=True)
+    schema = described(model)
     pool: dict[str, Schema] = schema.pop("$defs", {})
     pool[model.__name__] = schema
     for embedded in EXTRAS.embedded.values():
-        inner = embedded.model_json_schema(by_alias=True)
+        inner = described(embedded)
         pool |= inner.pop("$defs", {})
         pool[embedded.__name__] = inner
     waiting = [model.__name__]

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from controller.api.described import described
+
 Schema = dict[str, Any]
 Place = tuple[str, str]
 """A model's name and one of its properties, in camelCase."""
@@ -87,7 +89,7 @@ class _Renderer:
         self.definitions: dict[str, Schema] = {}
 
     def root(self, model: type[BaseModel]) -> Schema:
-        schema = model.model_json_schema(by_alias=True, mode="validation")
+        schema = described(model)
         self.definitions |= schema.pop("$defs", {})
         name = model.__name__
         if "$ref" in schema:  # pydantic writes a recursive root so

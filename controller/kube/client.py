@@ -8,22 +8,22 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import orjson
 from yarl import URL
 
 from controller import clock
-from controller.health import Metrics
-from controller.kube import requests
+from controller.kube import requests, tables
 from controller.kube.connection import Connect, Connection, CredentialsError
 from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError, UnavailableError, error_from_status
 from controller.kube.patience import ATTEMPTS, parse_retry_after, pause_before_retry
 from controller.kube.requests import Object, Propagation, Request
 from controller.kube.resources import Resource
+from controller.metrics import Metrics
 
-Rows = list[Object]
+Answer = TypeVar("Answer")
 Listing = tuple[list[Any], str]
 """Items as they came, and the list's resourceVersion."""
 
@@ -121,21 +121,17 @@ class Client:
             if not token:
                 return items, str(metadata.get("resourceVersion") or "")
 
-    async def table(self, resource: Resource, namespace: str | None = None, *, labels: str = "") -> Rows:
+    async def table(self, resource: Resource, namespace: str | None = None, *, labels: str = "") -> tables.Rows:
         """Read all objects as rows: the printer columns by name, and `metadata`. Far less than the objects."""
-        rows: Rows = []
+        rows: tables.Rows = []
         token = ""
         while True:
-            page = await self.send(
-                requests.list_page(
-                    resource, namespace, labels=labels, limit=ROWS, continue_token=token, accept=requests.TABLE
-                )
+            asking = requests.list_page(
+                resource, namespace, labels=labels, limit=ROWS, continue_token=token, accept=requests.TABLE
             )
-            columns = [column["name"] for column in page.get("columnDefinitions") or ()]
-            for row in page.get("rows") or ():
-                cells = dict(zip(columns, row["cells"], strict=True))
-                rows.append({**cells, "metadata": row["object"]["metadata"]})
-            token = (page.get("metadata") or {}).get("continue") or ""
+            page = await self._patiently(asking, REQUEST_TIMEOUT, tables.read)
+            rows.extend(page.named())
+            token = page.metadata.token
             if not token:
                 return rows
 
@@ -205,10 +201,13 @@ class Client:
         Raises:
             ApiError: the class says why; `UnavailableError` with status 0 when there was no answer.
         """
+        return await self._patiently(request, timeout, _object)
+
+    async def _patiently(self, request: Request, timeout: timedelta, read: Callable[[bytes], Answer]) -> Answer:  # noqa: ASYNC109 - handed on
         waited = timedelta(0)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._send_once(request, timeout)
+                return await self._send_once(request, timeout, read)
             except UnauthorizedError:
                 if attempt > 1 or not await self._renewed():
                     raise
@@ -220,7 +219,7 @@ class Client:
                 await asyncio.sleep(wait.total_seconds())
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _send_once(self, request: Request, timeout: timedelta) -> Object:  # noqa: ASYNC109 - handed on
+    async def _send_once(self, request: Request, timeout: timedelta, read: Callable[[bytes], Answer]) -> Answer:  # noqa: ASYNC109 - handed on
         began = time.monotonic()
         code = "0"
         try:
@@ -229,7 +228,7 @@ class Client:
                 code = str(response.status)
                 data = await response.read()
                 self._warn(response)
-                return _answer(request, response, data)
+                return _answer(request, response, data, read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _no_answer(request, error) from error
         finally:
@@ -256,7 +255,7 @@ class Client:
                 code = str(response.status)
                 self.metrics.api_requests.labels(request.verb, code).inc()
                 if response.status != 200:
-                    _answer(request, response, await response.read())
+                    _answer(request, response, await response.read(), _object)
                 try:
                     yield response.content.iter_any()
                 finally:
@@ -337,18 +336,35 @@ class Client:
             log.warning("the API server warns path=%s warning=%s", response.url.path, warning)
 
 
-def _answer(request: Request, response: aiohttp.ClientResponse, data: bytes) -> Object:
-    try:
-        body = orjson.loads(data) if data else {}
-    except orjson.JSONDecodeError:
-        body = None
+def _answer(request: Request, response: aiohttp.ClientResponse, data: bytes, read: Callable[[bytes], Answer]) -> Answer:
     if response.status >= 300:
         retry_after = parse_retry_after(response.headers.get("Retry-After"), clock.now())
         text = data[:200].decode(errors="replace")
-        raise error_from_status(response.status, body, about=request.about, retry_after=retry_after, text=text)
+        raise error_from_status(response.status, _parsed(data), about=request.about, retry_after=retry_after, text=text)
+    try:
+        return read(data)
+    except ValueError as error:  # theirs, of orjson and msgspec, are such
+        text = f"the answer is no JSON object that was asked for: {error}"
+        raise UnavailableError(response.status, "NotReadable", text, about=request.about) from None
+
+
+def _object(data: bytes) -> Object:
+    """Return the object that an answer is; an empty one when there is nothing in it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    body = orjson.loads(data) if data else {}
     if not isinstance(body, dict):
-        raise UnavailableError(response.status, "NotJson", "the answer is no JSON object", about=request.about)
+        raise ValueError("expected a JSON object")
     return body
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _break_off(response: aiohttp.ClientResponse) -> None:

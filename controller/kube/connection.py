@@ -1,6 +1,7 @@
 """Where the API server is and who we are: kubeconfig, in-cluster account, exec plugins, client certificates.
 
-The reading is kubernetes_asyncio's; this module gives its result a shape, and decides when to read again.
+What asks somebody else who we are is read by kubernetes_asyncio, whose import is slow and therefore late; this module
+gives the result a shape, and decides when to read again.
 """
 
 import hashlib
@@ -8,19 +9,25 @@ import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from controller.errors import ControllerError
+from controller.kube import kubeconfig
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import Configuration
 
 REREAD = timedelta(minutes=1)
 """How often credentials that live in a file are read again, since somebody rotates them."""
 EXPIRY_MARGIN = timedelta(minutes=1)
 """How long before their end the credentials of an exec plugin are renewed."""
+
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""In a pod: the namespace that it lives in."""
 
 _BRACED = re.compile(r"\{.*\}", re.DOTALL)
 
@@ -69,23 +76,42 @@ class Secret:
 Connect = Callable[[], Awaitable[Connection]]
 
 
-def connector(kubeconfig: str | None, context: str | None, *, now: Clock, bearer: Secret | None = None) -> Connect:
+def connector(path: str | None, context: str | None, *, now: Clock, bearer: Secret | None = None) -> Connect:
     """Return what reads the configuration, each time anew.
 
     Args:
-        kubeconfig: a path; without one `KUBECONFIG`, then the service account of the pod, then `~/.kube/config`.
+        path: a kubeconfig's; without one `KUBECONFIG`, then the service account of the pod, then `~/.kube/config`.
         context: the kubeconfig's context; its current one when absent.
         now: the clock.
         bearer: ask as the bearer of this token: nothing else of the configuration says who we are.
     """
 
     async def connect() -> Connection:
-        paths = kubeconfig or os.environ.get("KUBECONFIG")
-        if not paths and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return _in_cluster(now(), bearer)
-        return await _from_kubeconfig(paths or str(Path.home() / ".kube" / "config"), context, now(), bearer)
+        paths = _paths(path)
+        return await _from_kubeconfig(paths, context, now(), bearer) if paths else _in_cluster(now(), bearer)
 
     return connect
+
+
+def namespace_of(path: str | None, context: str | None) -> str:
+    """Return the namespace that is meant when none is said: the context's, in a pod the pod's, or `default`.
+
+    It is `default`, too, where the kubeconfig cannot be used: whoever asks the cluster then is told why.
+    """
+    paths = _paths(path)
+    try:
+        found = kubeconfig.chosen(paths, context).namespace if paths else OWN_NAMESPACE.read_text().strip()
+    except (OSError, ValueError):
+        return "default"
+    return found or "default"
+
+
+def _paths(path: str | None) -> str:
+    """Return where the kubeconfig is; nothing where the pod's service account is meant."""
+    paths = path or os.environ.get("KUBECONFIG")
+    if not paths and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return ""
+    return paths or str(Path.home() / ".kube" / "config")
 
 
 def fixed(url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> Connect:
@@ -98,78 +124,103 @@ def fixed(url: str, token: str | None = None, *, tls: ssl.SSLContext | None = No
 
 
 def _in_cluster(now: datetime, bearer: Secret | None) -> Connection:
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import ConfigException, load_incluster_config
+
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration, try_refresh_token=False)  # type: ignore[no-untyped-call]  # theirs
     except (ConfigException, OSError) as error:
         raise CredentialsError(f"service account of the pod: {error}") from error
-    return _connection(configuration, bearer, reread_at=now + REREAD)
+    return _connection(_plain(configuration), bearer, reread_at=now + REREAD)
 
 
 async def _from_kubeconfig(paths: str, context: str | None, now: datetime, bearer: Secret | None) -> Connection:
-    if not _exists(paths):
-        raise CredentialsError(f"kubeconfig: {paths!r} is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)")
+    try:
+        found = kubeconfig.chosen(paths, context)
+        said = kubeconfig.plain(found)
+    except (OSError, ValueError) as error:
+        raise CredentialsError(f"kubeconfig: {error}") from None
+    if said is None:
+        return await _from_library(paths, found, now, bearer)
+    return _connection(said, bearer, reread_at=now + REREAD, namespace=found.namespace)
+
+
+async def _from_library(paths: str, found: kubeconfig.Chosen, now: datetime, bearer: Secret | None) -> Connection:
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import load_kube_config
+
     configuration = Configuration()
     try:
-        loader = await load_kube_config(paths, context, configuration, persist_config=False)
+        loader = await load_kube_config(paths, found.name, configuration, persist_config=False)
     except Exception as error:  # noqa: BLE001 - whatever is wrong (YAML, a missing key, a plugin), the file is to be named
         # The library's message may quote a user with token and all, and so may its traceback.
         raise CredentialsError(
             f"kubeconfig {paths!r}: {type(error).__name__}: {_BRACED.sub('{...}', str(error))}"
         ) from None
-    current = (loader.current_context or {}).get("context") or {}
     expiry: datetime | None = getattr(loader, "exec_plugin_expiry", None)
     reread_at: datetime | None = now + REREAD
-    if "exec" in (loader._user or {}):  # noqa: SLF001 - nothing public tells whether a plugin was asked
+    if "exec" in found.user:
         reread_at = max(expiry - EXPIRY_MARGIN, now + timedelta(seconds=5)) if expiry else None
-    return _connection(configuration, bearer, reread_at=reread_at, namespace=current.get("namespace"))
+    return _connection(_plain(configuration), bearer, reread_at=reread_at, namespace=found.namespace)
 
 
-def _exists(paths: str) -> bool:
-    return any(Path(path).expanduser().is_file() for path in paths.split(os.pathsep) if path)
+def _plain(configuration: "Configuration") -> kubeconfig.Plain:
+    """Return what the library read."""
+    paths = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    authority, certificate, key = (Path(path).read_bytes() if path else None for path in paths)
+    token = configuration.api_key.get("BearerToken")
+    return kubeconfig.Plain(
+        server=str(configuration.host).rstrip("/"),
+        authorization=token.strip() if token else None,
+        authority=authority,
+        certificate=certificate,
+        key=key,
+        verify=configuration.verify_ssl,
+        server_name=configuration.tls_server_name or None,
+        proxy=configuration.proxy or None,
+    )
 
 
 def _connection(
-    configuration: Configuration,
-    bearer: Secret | None,
-    *,
-    reread_at: datetime | None,
-    namespace: str | None = None,
+    said: kubeconfig.Plain, bearer: Secret | None, *, reread_at: datetime | None, namespace: str | None = None
 ) -> Connection:
-    url = str(configuration.host).rstrip("/")
-    token = configuration.api_key.get("BearerToken")
     if bearer is not None:
         # A client certificate would say who we are before the token is looked at.
-        token, configuration.cert_file, configuration.key_file = f"Bearer {bearer.value}", None, None
+        said = replace(said, authorization=f"Bearer {bearer.value}", certificate=None, key=None)
     return Connection(
-        url=url,
-        authorization=Secret(token.strip() if token else None),
-        tls=_tls(configuration) if url.startswith("https:") else None,
-        server_name=configuration.tls_server_name or None,
-        proxy=configuration.proxy or None,
-        material=_material(configuration),
+        url=said.server,
+        authorization=Secret(said.authorization),
+        tls=_tls(said) if said.server.startswith("https:") else None,
+        server_name=said.server_name,
+        proxy=said.proxy,
+        material=_digest(said),
         reread_at=reread_at,
         namespace=namespace,
     )
 
 
-def _material(configuration: Configuration) -> str:
-    digest = hashlib.sha256(
-        repr((configuration.host, configuration.verify_ssl, configuration.tls_server_name)).encode()
-    )
-    for path in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file):
-        digest.update(Path(path).read_bytes() if path else b"-")
+def _digest(said: kubeconfig.Plain) -> str:
+    digest = hashlib.sha256(repr((said.server, said.verify, said.server_name)).encode())
+    for part in (said.authority, said.certificate, said.key):
+        digest.update(part or b"-")
     return digest.hexdigest()
 
 
-def _tls(configuration: Configuration) -> ssl.SSLContext:
+def _tls(said: kubeconfig.Plain) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+        with TemporaryDirectory(prefix="seldon-rollouts-") as folder:  # ssl reads certificates from files alone
+            paths = {}
+            for name in ("authority", "certificate", "key"):
+                if (part := getattr(said, name)) is not None:
+                    paths[name] = Path(folder) / name
+                    paths[name].write_bytes(part)
+            context = ssl.create_default_context(cafile=paths.get("authority"))
+            if "certificate" in paths:
+                context.load_cert_chain(paths["certificate"], keyfile=paths.get("key"))
     except (OSError, ssl.SSLError) as error:
         raise CredentialsError(f"certificates: {error}") from error
-    if not configuration.verify_ssl:
+    if not said.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def adopt(
     name: str,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SeldonRollout, and write nothing.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it has taken over.")] = 600,
     kubeconfig: Kubeconfig = None,

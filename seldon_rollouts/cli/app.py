@@ -1,5 +1,6 @@
 """The commands, put together; every error ends in one line that says what to do."""
 
+import gc
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -70,6 +71,7 @@ def root(
 
 def main() -> None:
     """Run the command line; the entry point of the console scripts."""
+    gc.set_threshold(100_000, 20, 20)  # a command makes much, drops little, and ends soon
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     errors = Console(stderr=True)
     try:

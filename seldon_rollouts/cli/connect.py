@@ -10,10 +10,25 @@ from rich.console import Console
 from controller import clock
 from controller.errors import ControllerError
 from controller.kube.client import Client
-from controller.kube.connection import connector
+from controller.kube.connection import connector, namespace_of
 
 Result = TypeVar("Result")
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="The namespace.")]
+
+
+def _meant(context: typer.Context, namespace: str) -> str:
+    """Return the namespace; the kubeconfig's when none is given (what is not given is looked at after what is)."""
+    if namespace or context.resilient_parsing:
+        return namespace
+    return namespace_of(context.params.get("kubeconfig"), context.params.get("context"))
+
+
+Namespace = Annotated[
+    str,
+    typer.Option(
+        "--namespace", "-n", callback=_meant, help="The namespace; the kubeconfig context's when absent.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Path of the kubeconfig.")]
 Context = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context.")]
 CONSOLE = Console()

@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_rollouts(
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     everywhere: Everywhere = False,
     output: Output = Format.TEXT,
     kubeconfig: Kubeconfig = None,

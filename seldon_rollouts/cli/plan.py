@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
 
 def plan(
     name: str,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",
     past: Annotated[str, typer.Option("--past", help="How much of stable's traffic is looked at.")] = "1h",

@@ -16,7 +16,7 @@ from analysis.verdict import Finding, Judgement, Verdict
 from controller import clock
 from controller.api.meta import format_duration, parse_duration
 from controller.rollout.provider import reached
-from seldon_rollouts.cli.connect import CONSOLE, Namespace, UsageError
+from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError
 from seldon_rollouts.cli.output import Format, Output, data, line
 
 EXIT = {Verdict.GOOD: 0, Verdict.BAD: 1, Verdict.INCONCLUSIVE: 3, Verdict.NO_DATA: 4, Verdict.ERROR: 4}
@@ -48,7 +48,7 @@ def replay(
     itself: Annotated[
         str, typer.Option("--self", help="One deployment: half of its pods against the other half.")
     ] = "",
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     stable_service: Annotated[
         list[str] | None, typer.Option(help="destination_service_name at the gateway; again for more.")
     ] = None,
@@ -60,6 +60,8 @@ def replay(
     namespace_label: NamespaceLabel = "namespace",
     pod_label: PodLabel = "pod",
     output: Output = Format.TEXT,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Judge a past window, from Prometheus. Ends with 0 good, 1 bad, 3 inconclusive, 4 without data.
 

@@ -12,6 +12,7 @@ from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
+from controller.kube.errors import NotFoundError
 from seldon_rollouts import explain as words
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
@@ -35,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 def get(
     name: str,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     output: Output = Format.TEXT,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -64,24 +65,33 @@ async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> N
 
 
 async def _look(client: Client, namespace: str, name: str) -> tuple[Part, RolloutStatus]:
-    """Read a rollout and what belongs to it."""
+    """Read a rollout and what belongs to it: by its name, by the names in its status, and by their labels."""
     rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
-    children, _ = await client.list(resources.SELDON_DEPLOYMENT, namespace, labels=f"{ROLLOUT_LABEL}={name}")
-    names = ",".join(sorted(child["metadata"]["name"] for child in children))
-    below: list[list[Any]] = [[], []]
-    if names:
-        labels = f"{DEPLOYMENT_LABEL} in ({names})"
-        found = await asyncio.gather(
-            client.list(resources.DEPLOYMENT, namespace, labels=labels),
-            client.list(resources.POD, namespace, labels=labels),
-        )
-        below = [objects for objects, _ in found]
-    return tree(rollout, children, *below), status_of(rollout)
+    status = status_of(rollout)
+    known = (status.stable_revision, status.canary_revision, *status.retired_revisions)
+    names = sorted({revision.name for revision in known if revision is not None})
+    if not names:
+        return tree(rollout), status
+    labels = f"{DEPLOYMENT_LABEL} in ({','.join(names)})"
+    (deployments, _), (pods, _), *children = await asyncio.gather(
+        client.list(resources.DEPLOYMENT, namespace, labels=labels),
+        client.list(resources.POD, namespace, labels=labels),
+        *(_standing(client, namespace, each) for each in names),
+    )
+    return tree(rollout, [each for each in children if each is not None], deployments, pods), status
+
+
+async def _standing(client: Client, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return a SeldonDeployment; None where it is gone by now."""
+    try:
+        return await client.get(resources.SELDON_DEPLOYMENT, namespace, name)
+    except NotFoundError:
+        return None
 
 
 def status(
     name: str,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     wait: Annotated[bool, typer.Option("--wait", help="Return when nothing moves any more.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600,
     kubeconfig: Kubeconfig = None,
@@ -106,7 +116,7 @@ def status(
 
 def history(
     name: str,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     output: Output = Format.TEXT,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -119,9 +129,7 @@ def history(
         line(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.type:<16} {entry.message}")
 
 
-def explain(
-    name: str, namespace: Namespace = "default", kubeconfig: Kubeconfig = None, context: Context = None
-) -> None:
+def explain(name: str, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:
     """Say why a rollout is where it is, what comes next, and what a person may do now."""
     rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
     for sentence in words.sentences(rollout):
@@ -132,7 +140,7 @@ def compare(
     name: str,
     revision: Annotated[int | None, typer.Argument(help="The newest when absent.")] = None,
     against: Annotated[int | None, typer.Option(help="Against which; stable when absent.")] = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:

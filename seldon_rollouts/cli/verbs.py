@@ -40,7 +40,7 @@ def _plain(verb: str) -> Callable[..., None]:
     def command(
         name: str,
         reason: Why = "",
-        namespace: Namespace = "default",
+        namespace: Namespace = "",
         kubeconfig: Kubeconfig = None,
         context: Context = None,
     ) -> None:
@@ -53,7 +53,7 @@ def approve(
     name: str,
     gate: Annotated[str, typer.Option(help="The approval's name; the one that is waited for when absent.")] = "",
     reason: Why = "",
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -65,7 +65,7 @@ def rollback(
     name: str,
     revision: Annotated[int, typer.Argument(min=1, help="The revision's number, as in `get`.")],
     reason: Why = "",
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:

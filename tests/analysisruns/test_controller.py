@@ -15,12 +15,13 @@ import pytest
 import pytest_asyncio
 
 from controller.analysisruns.reconciler import AnalysisController
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
 from controller.kube.resources import ANALYSIS_RUN, JOB, NAMESPACE, SECRET
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.settings import Settings
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.testserver import running_server

@@ -108,6 +108,17 @@ async def test_the_list_has_forms_for_pipes(shell: Shell, output: str, said: str
     assert (done.returncode, said in done.stdout) == (0, True)
 
 
+async def test_the_namespace_is_the_context_s_when_none_is_given(shell: Shell, tmp_path: Path) -> None:
+    config = yaml.safe_load(await asyncio.to_thread(Path(shell.kubeconfig).read_text))
+    for each in config["contexts"]:
+        each["context"]["namespace"] = "elsewhere"
+    await asyncio.to_thread((tmp_path / "config").write_text, yaml.safe_dump(config))
+    there = Shell(str(tmp_path / "config"), shell.client)
+    done, named = await asyncio.gather(there.run("get", "iris"), there.run("get", "iris", "-n", "default"))
+    assert (done.returncode, "elsewhere/iris" in done.stderr) == (1, True)
+    assert named.returncode == 0
+
+
 async def test_get_as_json_is_the_object_itself(shell: Shell) -> None:
     done = await shell.run("get", "iris", "-o", "json")
     assert json.loads(done.stdout)["metadata"]["name"] == "iris"

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest_asyncio
 
-from controller.health import Health, HealthServer, Metrics
+from controller.health import Health, HealthServer
+from controller.metrics import Metrics
 
 
 @pytest_asyncio.fixture

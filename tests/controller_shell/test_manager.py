@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.errors import InvalidSpecError
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
@@ -21,6 +21,7 @@ from controller.kube.reflector import Timing
 from controller.kube.resources import CONFIG_MAP, LEASE, Resource
 from controller.kube.watches import Watch
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.queue import Key
 from localcluster.apiserver.process import RunningApiServer
 

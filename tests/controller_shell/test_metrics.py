@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from controller.health import Metrics
+from controller.metrics import Metrics
 from controller.notifications.reconciler import sent
 from controller.rollout.evidence import Evidence
 from controller.rollout.gauges import Gauges

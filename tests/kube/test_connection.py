@@ -114,7 +114,7 @@ async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch:
         def here(**kwargs: Any) -> None:
             defaults(**kwargs, token_filename=str(token), cert_filename=str(authority))
 
-        monkeypatch.setattr("controller.kube.connection.load_incluster_config", here)
+        monkeypatch.setattr("kubernetes_asyncio.config.load_incluster_config", here)
         async with Client(connector(None, None, now=clock.now)) as client:
             items, _ = await client.list(NAMESPACE)
         assert items

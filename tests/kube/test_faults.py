@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from controller.health import Metrics
 from controller.kube.client import Client
 from controller.kube.connection import fixed
 from controller.kube.informer import Informer
 from controller.kube.reflector import Timing
 from controller.kube.resources import POD
 from controller.kube.watches import Change
+from controller.metrics import Metrics
 
 Object = dict[str, Any]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

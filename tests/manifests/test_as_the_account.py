@@ -11,7 +11,7 @@ import yaml
 
 from controller.analysisruns.reconciler import AnalysisController
 from controller.deployment.reconciler import DeploymentController
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
@@ -28,6 +28,7 @@ from controller.kube.resources import (
     Resource,
 )
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.rollout.reconciler import RolloutController
 from controller.settings import parse_settings
 from localcluster.apiserver.process import RunningApiServer

@@ -10,12 +10,13 @@ import pytest_asyncio
 from aiohttp import web
 
 from controller import clock
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.notifications.configuration import Email
 from controller.notifications.messages import Mail, message
 from controller.notifications.reconciler import CURSOR, Notifier

@@ -13,11 +13,12 @@ import pytest_asyncio
 
 from controller import clock
 from controller.deployment.reconciler import DeploymentController
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.settings import Settings
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.client import ApiClient, Reflector

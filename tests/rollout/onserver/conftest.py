@@ -23,13 +23,14 @@ from analysis.spec import Comparison, Key
 from analysis.verdict import Judgement, Verdict
 from controller import clock
 from controller.analysisruns.reconciler import AnalysisController
-from controller.health import Health, Metrics
+from controller.health import Health
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
 from controller.kube.errors import ConflictError
 from controller.manager import Manager
+from controller.metrics import Metrics
 from controller.rollout.reconciler import RolloutController
 from controller.settings import Settings
 from localcluster.apiserver.process import RunningApiServer

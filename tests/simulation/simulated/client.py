@@ -4,9 +4,9 @@ import random
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from controller.health import Metrics
 from controller.kube.errors import ConflictError, ForbiddenError, NotFoundError, TooManyRequestsError, UnavailableError
 from controller.kube.resources import Resource
+from controller.metrics import Metrics
 from simulated.api import Api, Object, without_managed_fields
 from simulated.faults import CrashedError, Faults
 
