@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test check lint simulate crds e2e docs-test conformance screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
+.PHONY: help setup system demo test check lint simulate crds e2e docs-test conformance fuzz screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_
 
 peers: setup ## real model servers and clients for the tests: seldon-core 1.17.1, mlserver 1.7.1, tritonclient 2.73.0, in .peers/
 	$(BIN)/python -m localcluster.runtimes $(or $(PEERS),.peers)
+
+fuzz: $(READY) ## bytes led by which branches they reach, SECONDS=60 for each parser and reader of the orchestrator
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	for name in server client json messages; do $(BIN)/python tests/fuzz $$name -max_len=4096 -max_total_time=$(or $(SECONDS),60) || exit 1; done
 
 bench-apiserver: setup ## what the embedded API server costs: creates, patches, watch events
 	$(BIN)/python bench/apiserver.py

@@ -200,7 +200,8 @@ class Connection(asyncio.Protocol):
             else:
                 flow.end()
         if future is not None and not future.done():
-            if self._head_done and not self._framed and exc is None:
+            # An interim answer (1xx) was none, though its node left after it.
+            if self._head_done and not self._framed and exc is None and self._parser.get_status_code() >= 200:
                 future.set_result(self._reply())  # HTTP/1.0: the end of the connection is the end of the body
             else:
                 future.set_exception(self._lost(exc))

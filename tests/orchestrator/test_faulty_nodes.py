@@ -59,8 +59,12 @@ def podinfo(tmp_path):
         (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000, "NODE_BAD_REPLY", "64 KiB of headers"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", "NODE_BAD_REPLY", "are allowed"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 5000, "NODE_BAD_REPLY", "are allowed"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "NODE_BAD_REPLY", "in the middle"),
     ],
-    ids=["nothing", "short body", "short head", "short chunk", "garbage", "binary", "long head", "long", "endless"],
+    ids=[
+        *["nothing", "short body", "short head", "short chunk", "garbage", "binary", "long head", "long", "endless"],
+        "an interim answer alone",
+    ],
 )
 async def test_a_node_that_answers_badly_is_a_500_that_says_what_it_did(
     raw_node, orchestrate, make_unit, data, reason, words
