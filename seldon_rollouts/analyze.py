@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
+from analysis.providers.access import OPEN, Access
 from analysis.providers.asked.http import Http
 from analysis.runs.arguments import Redactor
 from analysis.runs.model import Run
@@ -69,10 +70,19 @@ def plans(spec: AnalysisRunSpec) -> tuple[Prepared, ...]:
     return metrics
 
 
-async def measured(metrics: Sequence[Prepared], prometheus_url: str, stop: asyncio.Event) -> AsyncIterator[Run]:
-    """Measure until the run ends or `stop` is set; give the run after every change."""
+async def measured(
+    metrics: Sequence[Prepared], prometheus_url: str, stop: asyncio.Event, door: Access = OPEN
+) -> AsyncIterator[Run]:
+    """Measure until the run ends or `stop` is set; give the run after every change.
+
+    Args:
+        metrics: what is measured.
+        prometheus_url: where PromQL goes when a metric names no address.
+        stop: ends the run.
+        door: what that Prometheus asks for.
+    """
     http = Http(now)
-    asker, order = Asker(http, now, prometheus_url), [one.plan for one in metrics]
+    asker, order = Asker(http, now, prometheus_url, door), [one.plan for one in metrics]
     by_name = {one.plan.name: one for one in metrics}
     run = begin(order, now())
     yield run

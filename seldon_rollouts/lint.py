@@ -15,7 +15,7 @@ from controller.api.rollout import SeldonRollout
 from controller.clock import now
 from controller.errors import InvalidSpecError
 from controller.rollout import judging, revisions
-from seldon_rollouts import joined
+from seldon_rollouts import joined, services
 from seldon_rollouts.documents import Document
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -54,6 +54,10 @@ def lint(found: Sequence[Document]) -> list[Problem]:
         except ValidationError as error:
             problems += _invalid(document, error)
             continue
+        problems += [
+            Problem(document.file, document.line(one.path), one.message, one.warning)
+            for one in services.asked(document, found)
+        ]
         if isinstance(value, AnalysisTemplate | ClusterAnalysisTemplate):
             reference = TemplateRef(template_name=document.name or "?", cluster_scope=_CODES[document.kind])
             if reference in parsed:

@@ -7,7 +7,7 @@ answer that lacks a part must never be taken for counters at rest.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.util import Retry
 
+from analysis.providers.access import Access, AccessError
 from analysis.providers.provider import Instant, ProviderError, Series
 
 _WHOLE_ANSWERS = {"partial_response": "false", "deny_partial_response": "1", "nocache": "1"}
@@ -58,15 +59,31 @@ class PrometheusProvider:
     """Reads series over the HTTP API at `url`.
 
     `token` is a bearer token or a function that gives the current one, `basic` a user name and password, `headers`
-    are sent along (such as `X-Scope-OrgID`), `verify` is False or the path of a CA bundle, `client_cert` the paths
-    of certificate and key, `timeout` in seconds for each try.
+    are sent along (such as `X-Scope-OrgID`), or a function that gives the current ones; `verify` is False or the path
+    of a CA bundle, `client_cert` the paths of certificate and key, `timeout` in seconds for each try.
     """
+
+    @classmethod
+    def behind(cls, url: str, door: Access, *, timeout: float = 10.0, attempts: int = 3) -> Self:
+        """Return the Prometheus at `url`, with what it asks for at its door.
+
+        Raises:
+            ValueError: the address is none.
+        """
+        return cls(
+            url,
+            headers=door.headers,
+            verify=str(door.authority) if door.authority is not None else True,
+            client_cert=(str(door.certificate[0]), str(door.certificate[1])) if door.certificate is not None else None,
+            timeout=timeout,
+            attempts=attempts,
+        )
 
     def __init__(
         self,
         url: str,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
         token: str | Callable[[], str] | None = None,
         basic: tuple[str, str] | None = None,
         verify: bool | str = True,
@@ -81,7 +98,7 @@ class PrometheusProvider:
             raise ValueError("give a bearer token or a basic login for Prometheus, not both")
         self._shown = _redacted(url)
         self._token = token
-        self._headers = dict(headers or {})
+        self._headers = headers if callable(headers) else lambda: headers or {}
         self._attempts = attempts
         session = requests.Session()
         session.verify = verify
@@ -119,8 +136,12 @@ class PrometheusProvider:
         return await asyncio.to_thread(self._try, request)
 
     def _try(self, request: Callable[[], Any]) -> list[_Row]:
-        token = self._token() if callable(self._token) else self._token
-        self._connect.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+        try:
+            token = self._token() if callable(self._token) else self._token
+            headers = self._headers()
+        except (OSError, AccessError) as error:
+            raise ProviderError(f"{self._shown} was not asked: {error}") from None
+        self._connect.headers = {**headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
             wait=wait_random_exponential(multiplier=0.2, max=1.0),

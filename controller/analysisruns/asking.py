@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from analysis.providers.access import OPEN, Access
 from analysis.providers.asked import promql, web
 from analysis.providers.asked.answer import Answer, AskError, written
 from analysis.providers.asked.http import Credentials, Http
@@ -27,13 +28,13 @@ class Asker:
         http: the connections.
         now: the present instant.
         prometheus_url: where PromQL goes when a metric names no address; empty for nowhere.
-        prometheus_headers: sent to that address alone.
+        prometheus_door: what that address, and no other, asks for.
     """
 
     http: Http
     now: Callable[[], datetime]
     prometheus_url: str = ""
-    prometheus_headers: Mapping[str, str] | None = None
+    prometheus_door: Access = OPEN
 
     async def measure(self, metric: Prepared, redact: Redactor) -> Measurement:
         """Measure once."""
@@ -67,13 +68,13 @@ class Asker:
         address = asked.address or self.prometheus_url
         if not address:
             raise AskError("no Prometheus: give prometheus.address, or the controller --prometheus-url")
-        own = {} if asked.address else dict(self.prometheus_headers or {})
         query = promql.Query(
             address=address,
             query=asked.query,
             timeout=float(asked.timeout or 30),
-            headers=own | _headers(asked.headers),
+            headers=_headers(asked.headers),
             insecure=asked.insecure,
+            door=OPEN if asked.address else self.prometheus_door,
             **_login(asked.authentication),
         )
         if asked.range_query is None:

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from analysis.providers.access import AccessError, access
 from analysis.providers.asked.http import Http
 from analysis.runs.arguments import Redactor
 from analysis.runs.model import Measurement, Phase
@@ -26,7 +26,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ConflictError, NotFoundError
 from controller.kube.watches import Watch
 from controller.queue import Key
-from controller.settings import Settings
+from controller.settings import Settings, SettingsError
 
 log = logging.getLogger("seldon_rollouts.analysis")
 AT_ONCE = 64
@@ -66,9 +66,11 @@ class AnalysisController:
 
     def __init__(self, cluster: Cluster, settings: Settings, *, now: Callable[[], datetime] = clock.now) -> None:
         self._cluster, self._now = cluster, now
-        token = Path(settings.prometheus_token_file).read_text().strip() if settings.prometheus_token_file else ""
-        headers = {"Authorization": f"Bearer {token}"} if token else None
-        self._asker = Asker(Http(now), now, settings.prometheus_url, headers)
+        try:
+            door = access(settings.prometheus_access, settings.prometheus_token_file)
+        except AccessError as error:
+            raise SettingsError(str(error)) from None
+        self._asker = Asker(Http(now), now, settings.prometheus_url, door)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._work: dict[Key, _Work] = {}
         self._requeue: Callable[[Key], None] = lambda _key: None

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from analysis.runs.model import Phase, Run
 from seldon_rollouts.analyze import measured, plans, run_of
+from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, door
 from seldon_rollouts.documents import documents
 from seldon_rollouts.lint import lint as lint_documents
 
@@ -31,15 +32,12 @@ def analyze(
     file: Files,
     arg: Annotated[list[str] | None, typer.Option("--arg", help="An argument, as name=value.")] = None,
     template: Annotated[str, typer.Option("--template", help="Which of the files' templates.")] = "",
-    prometheus_url: Annotated[
-        str,
-        typer.Option(
-            "--prometheus-url", envvar="PROMETHEUS_URL", help="Where PromQL goes when a metric names no address."
-        ),
-    ] = "",
+    prometheus_url: PrometheusUrl = "",
+    prometheus_access: PrometheusAccess = "",
+    prometheus_token: PrometheusToken = "",
 ) -> None:
     """Run an AnalysisTemplate from here. Ends with 0 when successful, 1 failed, 3 inconclusive, 4 error."""
-    given = dict(_pair(one) for one in arg or ())
+    given, asked = dict(_pair(one) for one in arg or ()), door(prometheus_access, prometheus_token)
     try:
         metrics = plans(run_of(list(documents(file)), template, given))
     except ValueError as error:
@@ -50,7 +48,7 @@ def analyze(
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
         console = Console()
         with Live(console=console, auto_refresh=False) as live:
-            async for run in measured(metrics, prometheus_url, stop):
+            async for run in measured(metrics, prometheus_url, stop, asked):
                 live.update(table(run), refresh=True)
                 last = run
         if not console.is_terminal:

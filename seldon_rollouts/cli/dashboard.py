@@ -11,6 +11,8 @@ from controller import clock
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import Secret, connector
+from seldon_rollouts.cli.connect import Context, Kubeconfig
+from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 def dashboard(
     port: Annotated[int, typer.Option(help="The port.")] = 8090,
     host: Annotated[str, typer.Option(help="The address; what is not loopback wants --login.")] = "127.0.0.1",
-    prometheus_url: Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="For charts.")] = "",
+    prometheus_url: PrometheusUrl = "",
+    prometheus_access: PrometheusAccess = "",
+    prometheus_token: PrometheusToken = "",
     login: Annotated[
         bool, typer.Option("--login", help="Only who is signed in sees anything, and only what they may list.")
     ] = False,
@@ -32,15 +36,15 @@ def dashboard(
         list[str] | None, typer.Option(help="A name that it answers to; again for more. Loopback's when absent.")
     ] = None,
     root_path: Annotated[str, typer.Option(help="The path prefix of a proxy in front of it.")] = "",
-    kubeconfig: Annotated[str | None, typer.Option("--kubeconfig", help="Path of the kubeconfig.")] = None,
-    context: Annotated[str | None, typer.Option("--context", help="The kubeconfig's context.")] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Show all rollouts, live, in a browser; who signs in with a token may act as Kubernetes allows them."""
     from seldon_rollouts.dashboard.app import LOOPBACK, Options, create  # FastAPI is only needed here
 
     loopback = host in LOOPBACK or host.startswith("127.")
     options = Options(
-        prometheus_url=prometheus_url,
+        prometheus=provider_at(prometheus_url, prometheus_access, prometheus_token) if prometheus_url else None,
         login=login,
         token_header=token_header,
         hosts=tuple(allowed_host or ([*LOOPBACK, host] if loopback else ["*"])),

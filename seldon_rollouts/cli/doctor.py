@@ -1,16 +1,17 @@
 """`seldon-rollouts doctor`: look at an installation, and say what is missing and how to get it."""
 
 import asyncio
+import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-import requests
 import typer
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
 from rich.table import Table
 from rich.text import Text
 
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.providers.provider import ProviderError
+from controller import clock
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import ApiError
@@ -18,6 +19,7 @@ from controller.kube.requests import Request
 from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Series, checkup
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, run
 from seldon_rollouts.cli.output import Format, Output, data
+from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 
 _STYLES = {"ok": "green", "warning": "yellow", "missing": "red"}
 VERBS = ("list", "create", "patch")
@@ -29,13 +31,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(
-    prometheus_url: Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Asked, too.")] = "",
+    prometheus_url: PrometheusUrl = "",
+    prometheus_access: PrometheusAccess = "",
+    prometheus_token: PrometheusToken = "",
     output: Output = Format.TEXT,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Say what an installation has and lacks, and how to get it. Ends with 1 when something is missing."""
-    facts = run(kubeconfig, context, lambda client: _facts(client, prometheus_url))
+    asked = provider_at(prometheus_url, prometheus_access, prometheus_token) if prometheus_url else None
+    facts = run(kubeconfig, context, lambda client: _facts(client, asked))
     checks = checkup(facts)
     if not data(output, [asdict(each) for each in checks]):
         _show(checks)
@@ -50,13 +55,13 @@ def _show(checks: list[Check]) -> None:
     CONSOLE.print(table)
 
 
-async def _facts(client: Client, prometheus_url: str) -> Facts:
+async def _facts(client: Client, prometheus: PrometheusProvider | None) -> Facts:
     version = await client.send(Request(verb="get", method="GET", path="/version", idempotent=True, about="/version"))
     kinds = (*NEEDED, resources.GATEWAY)
     found = await asyncio.gather(*(client.served(resource) for resource in kinds))
     served = {resource.name: at.version for resource, at in zip(kinds, found, strict=True) if at is not None}
     gateways, controllers = await asyncio.gather(_gateways(client, found[-1]), _controllers(client))
-    series, problem = await asyncio.to_thread(_series, prometheus_url)
+    series, problem = await _series(prometheus)
     return Facts(
         version=str(version.get("gitVersion", "unknown")),
         served=served,
@@ -97,16 +102,18 @@ async def _may(client: Client, verb: str) -> bool:
     return bool((answer.get("status") or {}).get("allowed"))
 
 
-def _series(url: str) -> tuple[Series | None, str]:
-    if not url:
+async def _series(prometheus: PrometheusProvider | None) -> tuple[Series | None, str]:
+    if prometheus is None:
         return None, ""
-    client = PrometheusConnect(url=url)
     try:
-        return Series(served=_labels(client, SERVED), gateway=_labels(client, f'{GATEWAY}{{reporter="source"}}')), ""
-    except (requests.RequestException, PrometheusApiClientException) as error:
-        return None, f"{url} does not answer: {type(error).__name__}"
+        served, gateway = await asyncio.gather(
+            _labels(prometheus, SERVED), _labels(prometheus, f'{GATEWAY}{{reporter="source"}}')
+        )
+    except ProviderError as error:
+        return None, str(error)
+    return Series(served=served, gateway=gateway), ""
 
 
-def _labels(client: PrometheusConnect, metric: str) -> frozenset[str]:
-    found = client.custom_query(f"topk(1, {metric})")
-    return frozenset(found[0]["metric"]) if found else frozenset()
+async def _labels(prometheus: PrometheusProvider, metric: str) -> frozenset[str]:
+    labels, _ = await prometheus.instant(f"topk(1, {metric})", clock.now())
+    return frozenset(json.loads(labels[0])) if labels else frozenset()

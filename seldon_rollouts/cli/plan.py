@@ -23,7 +23,8 @@ from controller.kube import resources
 from controller.rollout import judging
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
-from seldon_rollouts.cli.replay import NamespaceLabel, PodLabel, PrometheusAccess, PrometheusUrl, provider_at, span
+from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
+from seldon_rollouts.cli.replay import NamespaceLabel, PodLabel, span
 from seldon_rollouts.view.base import status_of
 
 WAIT = timedelta(minutes=10)
@@ -50,6 +51,7 @@ def plan(
     namespace: Namespace = "",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",
+    prometheus_token: PrometheusToken = "",
     past: Annotated[str, typer.Option("--past", help="How much of stable's traffic is looked at.")] = "1h",
     namespace_label: NamespaceLabel = "namespace",
     pod_label: PodLabel = "pod",
@@ -60,7 +62,8 @@ def plan(
     """Say how long the judge needs at each weight of a rollout, to promote and to catch changes, and what is better."""
     if output not in (Format.TEXT, Format.JSON, Format.YAML):
         raise typer.BadParameter(f"-o {output} does not fit a plan; expected text, json or yaml")
-    measurer = Measurer(provider_at(prometheus_url, prometheus_access), labels=Labels(namespace_label, pod_label))
+    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
+    measurer = Measurer(provider, labels=Labels(namespace_label, pod_label))
     rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
     stages, judged = asked(rollout)
     stable, canary = _arms(rollout)

@@ -8,29 +8,19 @@ import typer
 from rich.table import Table
 
 from analysis.measure import Labels
-from analysis.providers.prometheus import PrometheusProvider
 from analysis.replay import ReplayError, Window
 from analysis.replay import replay as judged
 from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Finding, Judgement, Verdict
 from controller import clock
 from controller.api.meta import format_duration, parse_duration
-from controller.rollout.provider import reached
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError
 from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 
 EXIT = {Verdict.GOOD: 0, Verdict.BAD: 1, Verdict.INCONCLUSIVE: 3, Verdict.NO_DATA: 4, Verdict.ERROR: 4}
 ROWS = 24
 """About how many rows of evidence are printed."""
-PROMETHEUS = "give --prometheus-url, or set PROMETHEUS_URL, such as http://127.0.0.1:9090"
-PrometheusUrl = Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Where metrics are.")]
-PrometheusAccess = Annotated[
-    str,
-    typer.Option(
-        "--prometheus-access",
-        help="A folder with what it asks for: token, or username and password; ca.crt; tls.crt and tls.key; headers.",
-    ),
-]
 NamespaceLabel = Annotated[str, typer.Option(help="What Prometheus calls the namespace of a scraped pod.")]
 PodLabel = Annotated[str, typer.Option(help="What Prometheus calls a scraped pod.")]
 
@@ -57,6 +47,7 @@ def replay(
     step: Annotated[str, typer.Option(help="How often the judge looks; at least the scrape interval.")] = "10s",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",
+    prometheus_token: PrometheusToken = "",
     namespace_label: NamespaceLabel = "namespace",
     pod_label: PodLabel = "pod",
     output: Output = Format.TEXT,
@@ -74,7 +65,8 @@ def replay(
     start, until = moment("--from", begin, now), moment("--to", end, now)
     if not start < until <= now:
         raise typer.BadParameter(f"--from {start:%FT%TZ} must lie before --to {until:%FT%TZ}, and both in the past")
-    provider, labels = provider_at(prometheus_url, prometheus_access), Labels(namespace_label, pod_label)
+    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
+    labels = Labels(namespace_label, pod_label)
     comparison = Comparison(
         key=(namespace, arms[1].deployment),
         stable=arms[0],
@@ -89,16 +81,6 @@ def replay(
     if not data(output, _written(comparison, window)):
         _show(comparison, window)
     raise typer.Exit(EXIT[window.last.verdict])
-
-
-def provider_at(url: str, access: str = "") -> PrometheusProvider:
-    """Return the Prometheus that a person named."""
-    if not url:
-        raise UsageError(f"no Prometheus to ask: {PROMETHEUS}")
-    try:
-        return reached(url, access)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def span(option: str, text: str) -> timedelta:

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from analysis.providers.prometheus import PrometheusProvider
 from controller import clock
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError
@@ -40,7 +41,7 @@ HEADERS = {
 class Options:
     """How the dashboard is served."""
 
-    prometheus_url: str = ""
+    prometheus: PrometheusProvider | None = None
     """For charts."""
     login: bool = False
     """Only those who are signed in see anything, and only what they may list."""
@@ -76,7 +77,7 @@ def create(cluster: Cluster, options: Options | None = None, *, as_person: AsPer
     shown = reading.Shown(
         feed=Feed(cluster),
         looks=Looks(cluster.client, now=options.now),
-        prometheus=Prometheus(options.prometheus_url),
+        prometheus=Prometheus(options.prometheus),
         identity=identity,
         login=options.login,
         now=options.now,

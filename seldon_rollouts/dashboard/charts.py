@@ -1,15 +1,14 @@
 """Charts: requests, errors and latency by revision over time, and how latency is spread, as Prometheus has them."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import isfinite
-from typing import Any
+from math import ceil, isfinite
 
-import requests
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.providers.provider import ProviderError
+from analysis.providers.provider import Series as Answered
 from seldon_rollouts.view.base import View
 
 SPAN, STEPS = timedelta(minutes=15), 180
@@ -104,24 +103,21 @@ def _quoted(text: str) -> str:
     return text
 
 
-def series(answer: list[dict[str, Any]]) -> tuple[Series, ...]:
+def series(answer: Iterable[Answered]) -> tuple[Series, ...]:
     """Return a range query's answer as lines; gaps (NaN) are left out."""
     found = []
     for each in answer:
-        points = tuple(
-            (float(at), float(value)) for at, value in each["values"] if value not in ("NaN", "+Inf", "-Inf")
-        )
+        points = tuple((float(at), value) for at, value in each.samples if isfinite(value))
         if points:
-            found.append(Series(deployment=each["metric"].get("deployment_name", ""), points=points))
+            found.append(Series(deployment=json.loads(each.written).get("deployment_name", ""), points=points))
     return tuple(sorted(found, key=lambda line: line.deployment))
 
 
-def spread(answer: list[dict[str, Any]]) -> tuple[Spread, ...]:
+def spread(labels: Sequence[bytes], values: Sequence[float]) -> tuple[Spread, ...]:
     """Return cumulative buckets as shares between their edges; revisions without requests are left out."""
     found: dict[str, dict[float, float]] = {}
-    for each in answer:
-        labels = each["metric"]
-        found.setdefault(labels.get("deployment_name", ""), {})[float(labels["le"])] = float(each["value"][1])
+    for each, value in zip(map(json.loads, labels), values, strict=True):
+        found.setdefault(each.get("deployment_name", ""), {})[float(each["le"])] = value
     return tuple(
         Spread(deployment=deployment, bars=tuple(_bars(buckets)))
         for deployment, buckets in sorted(found.items())
@@ -137,28 +133,26 @@ def _bars(buckets: Mapping[float, float]) -> Iterator[Bar]:
 
 
 class Prometheus:
-    """Asks for charts; the client is synchronous and works in a thread."""
+    """Asks for charts."""
 
-    def __init__(self, url: str) -> None:
-        self._client = PrometheusConnect(url=url) if url else None
+    def __init__(self, provider: PrometheusProvider | None) -> None:
+        self._provider = provider
 
     async def charts(self, namespace: str, rollout: str, window: Window) -> Charts:
         """Return the charts of a window; a problem is said, never raised."""
-        if self._client is None:
+        if self._provider is None:
             return Charts(problem="no Prometheus: start the dashboard with --prometheus-url")
-        return await asyncio.to_thread(self._charts, self._client, namespace, rollout, window)
+        try:
+            return await self._charts(self._provider, namespace, rollout, window)
+        except (ProviderError, ValueError) as error:
+            return Charts(problem=f"Prometheus: {error}")
 
     @staticmethod
-    def _charts(client: PrometheusConnect, namespace: str, rollout: str, window: Window) -> Charts:
-        rate = f"{max(15, round(3 * window.step))}s"
-        lines = {}
-        try:
-            for name, query in queries(namespace, rollout, rate).items():
-                answer = client.custom_query_range(
-                    query, start_time=window.begin, end_time=window.end, step=f"{window.step:g}s"
-                )
-                lines[name] = series(answer)
-            spread_out = client.custom_query(spread_query(namespace, rollout), params={"time": window.end.timestamp()})
-            return Charts(**lines, spread=spread(spread_out))
-        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
-            return Charts(problem=f"Prometheus does not answer: {type(error).__name__}")
+    async def _charts(provider: PrometheusProvider, namespace: str, rollout: str, window: Window) -> Charts:
+        step = ceil(window.step)
+        asked = queries(namespace, rollout, f"{max(15, 3 * step)}s")
+        lines, spread_out = await asyncio.gather(
+            asyncio.gather(*(provider.between(query, window.begin, window.end, step) for query in asked.values())),
+            provider.instant(spread_query(namespace, rollout), window.end),
+        )
+        return Charts(**dict(zip(asked, map(series, lines), strict=True)), spread=spread(*spread_out))

@@ -165,3 +165,27 @@ def test_lint_joins_a_rollout_with_what_it_names(
     file.write_text(yaml.safe_dump_all(given, sort_keys=False))
     done = CliRunner().invoke(commands(), ["lint", "-f", str(file)])
     assert (done.exit_code, said in " ".join(done.output.split())) == (code, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("http://gate.ml:8080/x", 0, "3 objects, 0 problems, 0 warnings"),
+        ("http://gate.ml.svc.cluster.local:8080", 0, "3 objects, 0 problems, 0 warnings"),
+        ("http://gate.ml", 1, "Service ml/gate has no port 80; it has 8080"),
+        ("http://gates.ml:8080", 0, "Service ml/gates is not in these files; they have ml/gate"),
+        ("http://gate.other.svc:8080", 0, "Service other/gate is not in these files; they have ml/gate"),
+        ("http://gate:8080", 0, "names no namespace: the controller would look in its own; write gate.ml"),
+        ("https://example.com", 0, "3 objects, 0 problems, 0 warnings"),
+        ("http://{{args.path}}.ml:1", 0, "3 objects, 0 problems, 0 warnings"),
+    ],
+)
+def test_lint_joins_addresses_with_services(tmp_path: Path, address: str, code: int, said: str) -> None:
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "gate", "namespace": "ml"},
+        "spec": {"ports": [{"port": 8080}]},
+    }  # fmt: skip
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all([template(address), rollout(), service], sort_keys=False))
+    done = CliRunner().invoke(commands(), ["lint", "-f", str(file)])
+    assert (done.exit_code, said in done.output) == (code, True), done.output

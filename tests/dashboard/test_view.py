@@ -1,9 +1,11 @@
 """The dashboard's view models: pure, from objects as the API gives them."""
 
+import math
 from typing import Any
 
 import pytest
 
+from analysis.providers.provider import Series as Answered
 from seldon_rollouts.dashboard import charts
 from seldon_rollouts.view import rows
 from seldon_rollouts.view.detail import detail
@@ -98,8 +100,7 @@ def test_a_status_of_another_version_is_shown_as_such() -> None:
 
 
 def test_gaps_in_prometheus_are_left_out_of_a_line() -> None:
-    answer = [{"metric": {"deployment_name": "iris-b"}, "values": [[1, "2"], [2, "NaN"], [3, "4"]]}]
-    (line,) = charts.series(answer)
+    (line,) = charts.series([Answered(b'{"deployment_name": "iris-b"}', [(1, 2.0), (2, math.nan), (3, 4.0)])])
     assert line.points == ((1.0, 2.0), (3.0, 4.0))
 
 

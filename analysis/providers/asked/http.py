@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from analysis.providers.access import OPEN, Access
 from analysis.providers.asked.answer import AskError
 
 LARGEST = 1_000_000
@@ -41,6 +43,8 @@ class Request:
     insecure: bool = False
     basic: tuple[str, str] | None = field(default=None, repr=False)
     oauth2: Credentials | None = None
+    door: Access = OPEN
+    """Whose authority and certificate speak; its headers are among `headers` already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Http:
     def __init__(self, now: Any, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._now = now
         self._transport = transport
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, Access], httpx.AsyncClient] = {}
         self._tokens: dict[Credentials, tuple[str, datetime]] = {}
 
     async def close(self) -> None:
@@ -98,7 +102,7 @@ class Http:
         headers = dict(request.headers)
         if request.oauth2 is not None:
             headers["Authorization"] = f"Bearer {await self._token(request.oauth2, request)}"
-        client = self._client(request.insecure)
+        client = self._client(request.insecure, request.door)
         content = request.content
         async with client.stream(
             request.method,
@@ -120,16 +124,16 @@ class Http:
                     raise AskError(f"{where} answered with more than {LARGEST} bytes")
             return Response(answer.status_code, bytes(body))
 
-    def _client(self, insecure: bool) -> httpx.AsyncClient:
-        if insecure not in self._clients:
-            self._clients[insecure] = httpx.AsyncClient(
-                verify=not insecure,
+    def _client(self, insecure: bool, door: Access) -> httpx.AsyncClient:
+        if (insecure, door) not in self._clients:
+            self._clients[insecure, door] = httpx.AsyncClient(
+                verify=_tls(insecure, door),
                 trust_env=False,
                 follow_redirects=False,
                 transport=self._transport,
                 limits=httpx.Limits(max_connections=128, max_keepalive_connections=32),
             )
-        return self._clients[insecure]
+        return self._clients[insecure, door]
 
     async def _token(self, given: Credentials, request: Request) -> str:
         """Return a bearer token by the client-credentials grant (RFC 6749, section 4.4)."""
@@ -155,6 +159,17 @@ class Http:
         self._tokens = {one: token for one, token in self._tokens.items() if self._now() < token[1]}
         self._tokens[given] = found["access_token"], self._now() + timedelta(seconds=min(seconds, 86400.0)) - _EARLY
         return str(found["access_token"])
+
+
+def _tls(insecure: bool, door: Access) -> ssl.SSLContext | bool:
+    if door.authority is None and door.certificate is None:
+        return not insecure
+    context = ssl.create_default_context(cafile=door.authority)
+    if insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if door.certificate is not None:
+        context.load_cert_chain(*door.certificate)
+    return context
 
 
 def parsed(body: bytes, where: str) -> Any:

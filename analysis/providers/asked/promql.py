@@ -9,6 +9,7 @@ from analysis.expressions.errors import ExpressionError
 from analysis.expressions.evaluate import compiled
 from analysis.expressions.functions import FUNCTIONS, Function
 from analysis.expressions.values import Value, number, text
+from analysis.providers.access import OPEN, Access, AccessError
 from analysis.providers.asked.answer import Answer, AskError
 from analysis.providers.asked.http import Credentials, Http, Request, parsed, shown
 from analysis.runs.durations import duration
@@ -38,6 +39,8 @@ class Query:
     basic: tuple[str, str] | None = field(default=None, repr=False)
     oauth2: Credentials | None = None
     range: Range | None = None
+    door: Access = OPEN
+    """What this Prometheus asks for; a header that is given goes before one of the door."""
 
 
 async def ask(http: Http, query: Query, now: datetime) -> Answer:
@@ -47,15 +50,20 @@ async def ask(http: Http, query: Query, now: datetime) -> Answer:
         AskError: there is no answer that can be used; the text says from whom and why.
     """
     where = shown(query.address)
+    try:
+        headers = {**query.door.headers(), **query.headers}
+    except AccessError as error:
+        raise AskError(f"{where} was not asked: {error}") from None
     request = Request(
         url=query.address.rstrip("/") + ("/api/v1/query" if query.range is None else "/api/v1/query_range"),
         method="POST",
         form={"query": query.query, "timeout": f"{query.timeout:g}s", **_instants(query, now)},
-        headers=query.headers,
+        headers=headers,
         timeout=query.timeout,
         insecure=query.insecure,
         basic=query.basic,
         oauth2=query.oauth2,
+        door=query.door,
     )
     response = await http.send(request)
     if response.status == 405:  # a proxy that lets nothing be posted
