@@ -75,7 +75,8 @@ class Application:
             raise SettingsError(f"--protocol: {settings.protocol!r} is not served; expected {', '.join(_CODECS)}")
         self.graph = parse(settings.predictor, first_port=_FIRST_PORT if settings.from_file else None)
         predictor = self.graph.predictor or settings.predictor_name
-        self.metrics = Metrics(Identity(settings.deployment, predictor, self.graph.version))
+        identity = Identity(settings.deployment, predictor, self.graph.version)
+        self.metrics = Metrics(identity, fine=settings.native_histograms)
         chance = chance or Random(SystemRandom().getrandbits(128))
         self._codec = codec()
         self.tracing = configured(settings.environment)
@@ -116,6 +117,7 @@ class Application:
             identity=uuids(chance),
             documents=documents(settings.namespace, settings.deployment) if seldon else Documents({}),
             prometheus_path=settings.prometheus_path,
+            native_histograms=settings.native_histograms,
             routing=routing,
             request_timeout=settings.request_timeout,
             cors=cors,

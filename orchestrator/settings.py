@@ -49,6 +49,7 @@ class Settings:
     http_port: int
     grpc_port: int
     prometheus_path: str
+    native_histograms: bool
     full_health_checks: bool
     graceful_timeout: float
     shutdown_delay: float
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", f"-{name}", **options)
 
     def switch(name: str, **options: Any) -> None:
-        flag(name, type=boolean, nargs="?", const=True, default=False, **options)
+        flag(name, type=boolean, nargs="?", const=True, **{"default": False, **options})
 
     flag("sdep", required=True, help="name of the SeldonDeployment")
     flag("namespace", required=True, help="its namespace")
@@ -115,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     flag("file", type=Path, help="YAML or JSON of a SeldonDeployment, instead of ENGINE_PREDICTOR")
     flag("hostname", default="", help="name of this host")
     flag("prometheus_path", default="/metrics", help="path of the metrics page")
+    switch(
+        "native_histograms",
+        default=None,
+        help="native histograms beside the classic ones, for scrapers that ask for them (SELDON_NATIVE_HISTOGRAMS)",
+    )
     flag("server_type", default="rpc", help="rpc (kafka is not served)")
     switch("full_health_checks", help="ask nodes over HTTP for readiness, instead of connecting only")
     flag("graceful_timeout", type=duration, default=15.0, help="longest time for requests to finish after SIGTERM")
@@ -191,6 +197,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         http_port=flags.http_port,
         grpc_port=flags.grpc_port,
         prometheus_path=flags.prometheus_path,
+        native_histograms=_native_histograms(flags.native_histograms, environment),
         full_health_checks=flags.full_health_checks,
         graceful_timeout=flags.graceful_timeout,
         shutdown_delay=flags.shutdown_delay,
@@ -227,6 +234,15 @@ def _workers(flag: int | None, environment: Mapping[str, str]) -> int:
     if not (written.isascii() and written.isdigit() and 1 <= int(written) <= _MOST_WORKERS):
         raise SettingsError(f"{name}: {written!r} is not valid; expected the number of processes, 1 to {_MOST_WORKERS}")
     return int(written)
+
+
+def _native_histograms(flag: bool | None, environment: Mapping[str, str]) -> bool:
+    if flag is not None:
+        return flag
+    try:
+        return boolean(environment.get("SELDON_NATIVE_HISTOGRAMS") or "false")
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"SELDON_NATIVE_HISTOGRAMS: {error}") from None
 
 
 def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The messages of the gRPC protocols, from the `.proto` files beside this one.
+"""The messages of the gRPC protocols and of Prometheus, from the `.proto` files beside this one.
 
 They live in a pool of their own: a model's class may bring generated code of the same names (tensorflow, tritonclient),
 which protobuf refuses to have twice in its default pool.
@@ -12,7 +12,7 @@ from google.protobuf import any_pb2, descriptor_pool, empty_pb2, message_factory
 from orchestrator.protos.reader import read
 
 FOLDER = "orchestrator/protos"
-NAMES = ("tensor", "seldon", "inference", "serving")
+NAMES = ("tensor", "seldon", "inference", "serving", "metrics")
 
 pool = descriptor_pool.DescriptorPool()
 for _module in (any_pb2, empty_pb2, struct_pb2, wrappers_pb2):

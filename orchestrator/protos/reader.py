@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import (
 _TOKEN = re.compile(r'//[^\n]*|"([^"]*)"|([A-Za-z_][\w.]*|\d+|[{}<>(),;=])|(\s+)|(.)')
 _SCALARS = {
     name: getattr(FieldDescriptorProto, f"TYPE_{name.upper()}")
-    for name in ("double", "float", "int64", "uint64", "int32", "bool", "string", "bytes", "uint32")
+    for name in ("double", "float", "int64", "uint64", "int32", "bool", "string", "bytes", "uint32", "sint32", "sint64")
 }
 
 

@@ -21,6 +21,7 @@ from orchestrator.servers.about import About
 from orchestrator.servers.limits import Load
 from orchestrator.servers.message import TEXT, Request, Response
 from orchestrator.servers.openapi import Documents
+from orchestrator.telemetry import delimited
 from orchestrator.telemetry.exposition import CONTENT_TYPE, text
 from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import Codes, Metrics
@@ -53,6 +54,7 @@ class House:
     request_timeout: float
     cors: bytes
     tell: Callable[[OrchestratorError, bytes], None]
+    native_histograms: bool = False
     drop: frozenset[bytes] = field(default_factory=frozenset)
     predictions: Predictions | None = None
     tracing: Tracing | None = None
@@ -255,17 +257,20 @@ class Doors:
 
     def _metrics(self, request: Request) -> Answer:
         if self._house.total is None:
-            return self._exposed(self._house.metrics.shown())
+            return self._exposed(request, self._house.metrics.shown())
         return self._exposed_all(request, self._house.total)
 
     async def _exposed_all(self, request: Request, total: Callable[[], Awaitable[list[Shown]]]) -> Response:
         try:
-            return self._exposed(await total())
+            return self._exposed(request, await total())
         except OrchestratorError as error:
             return self._failure(request, error.status, str(error), error.reason)
 
-    def _exposed(self, shown: list[Shown]) -> Response:
-        return Response(200, text(shown), CONTENT_TYPE, headers=self._house.cors)
+    def _exposed(self, request: Request, shown: list[Shown]) -> Response:
+        house = self._house
+        if house.native_histograms and delimited.asked_for(request.header(b"accept")):
+            return Response(200, delimited.messages(shown), delimited.CONTENT_TYPE, headers=house.cors)
+        return Response(200, text(shown), CONTENT_TYPE, headers=house.cors)
 
     async def _ready(self, request: Request) -> Response:
         failures = ["shutting down"] if self.draining else await self._house.about.probe.failures()

@@ -2,8 +2,15 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil, log2
 
 from orchestrator.telemetry.families import Distribution, Shown, single
+
+SCHEMA = 3
+"""Of native histograms: eight buckets for each doubling, each 9 % wider than the one before."""
+NOTHING = 2.0**-128
+"""Up to this an observation is none."""
+_EACH_DOUBLING = 2**SCHEMA
 
 
 class Histogram:
@@ -26,17 +33,52 @@ class Histogram:
         return Distribution(tuple(self._bounds), list(self.counts), self.sum)
 
 
+class FineHistogram(Histogram):
+    """The same, with the counts of a native histogram beside them. Bucket i ends at 2^(i/8), as Prometheus has it."""
+
+    __slots__ = ("_fine", "_nothing")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        super().__init__(bounds)
+        self._fine: dict[int, int] = {}
+        self._nothing = 0
+
+    def observe(self, value: float) -> None:
+        """Count one value, which is not negative."""
+        super().observe(value)
+        if value <= NOTHING:
+            self._nothing += 1
+            return
+        index = ceil(log2(value) * _EACH_DOUBLING)
+        self._fine[index] = self._fine.get(index, 0) + 1
+
+    def shown(self) -> Distribution:
+        """As it stands."""
+        return Distribution(tuple(self._bounds), list(self.counts), self.sum, dict(self._fine), self._nothing)
+
+
 class Family:
-    """Histograms of one name, told apart by labels; with a summary of count and sum when `summary` names one."""
+    """Histograms of one name, told apart by labels; with a summary of count and sum when `summary` names one.
+
+    With `fine` they are native histograms, too.
+    """
 
     def __init__(
-        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float], *, summary: str = ""
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        bounds: Sequence[float],
+        *,
+        summary: str = "",
+        fine: bool = False,
     ) -> None:
         self.name = name
         self.text = text
         self.labels = tuple(labels)
         self.bounds = tuple(bounds)
         self.summary = summary
+        self._kind = FineHistogram if fine else Histogram
         self._children: dict[tuple[str, ...], Histogram] = {}
 
     def child(self, *values: str) -> Histogram:
@@ -45,7 +87,7 @@ class Family:
         if found is None:
             if len(values) != len(self.labels):
                 raise ValueError(f"{self.name} has the labels {self.labels}, not {values}")
-            found = self._children[values] = Histogram(self.bounds)
+            found = self._children[values] = self._kind(self.bounds)
         return found
 
     def shown(self) -> Iterable[Shown]:

@@ -10,11 +10,16 @@ _EARLIEST = frozenset({"process_start_time_seconds"})  # of several processes th
 
 
 class Distribution(msgspec.Struct):
-    """Observations up to each bound, and behind the last of them; a summary has no bounds and one count."""
+    """Observations up to each bound, and behind the last of them; a summary has no bounds and one count.
+
+    `fine` has those of a native histogram by the index of their bucket, and `nothing` those of about zero.
+    """
 
     bounds: tuple[float, ...]
     counts: list[int]
     sum: float
+    fine: dict[int, int] | None = None
+    nothing: int = 0
 
     @property
     def count(self) -> int:
@@ -24,7 +29,12 @@ class Distribution(msgspec.Struct):
     def with_those_of(self, other: "Distribution") -> "Distribution":
         """Both together; the bounds are the same."""
         counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-        return Distribution(self.bounds, counts, self.sum + other.sum)
+        fine = None
+        if self.fine is not None and other.fine is not None:
+            fine = dict(self.fine)
+            for index, count in other.fine.items():
+                fine[index] = fine.get(index, 0) + count
+        return Distribution(self.bounds, counts, self.sum + other.sum, fine, self.nothing + other.nothing)
 
 
 class Shown(msgspec.Struct):

@@ -32,9 +32,9 @@ class Identity:
 
 
 class Metrics:
-    """The histograms of requests in and of calls out."""
+    """The histograms of requests in and of calls out; with `fine` native ones, too."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, fine: bool = False) -> None:
         self.identity = identity
         self._identity = (identity.deployment, identity.predictor, identity.version)
         name = "seldon_api_executor_{}_requests_seconds"
@@ -44,6 +44,7 @@ class Metrics:
             (*PREDICTOR, *_CALL),
             BOUNDS,
             summary=name.format("server") + "_summary",
+            fine=fine,
         )
         self.client = Family(
             name.format("client"),
@@ -51,6 +52,7 @@ class Metrics:
             (*PREDICTOR, *_MODEL, *_CALL),
             BOUNDS,
             summary=name.format("client") + "_summary",
+            fine=fine,
         )
         self._sources: list[Source] = [self.server, self.client, ProcessMetrics()]
 
