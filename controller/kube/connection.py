@@ -106,6 +106,14 @@ def namespace_of(path: str | None, context: str | None) -> str:
     return found or "default"
 
 
+def contexts_of(path: str | None) -> list[str]:
+    """Return the contexts that there are; none where the kubeconfig cannot be read."""
+    try:
+        return kubeconfig.contexts(_paths(path))
+    except ValueError:
+        return []
+
+
 def _paths(path: str | None) -> str:
     """Return where the kubeconfig is; nothing where the pod's service account is meant."""
     paths = path or os.environ.get("KUBECONFIG")

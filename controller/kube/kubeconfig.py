@@ -92,6 +92,15 @@ def chosen(paths: str, context: str | None) -> Chosen:
     )
 
 
+def contexts(paths: str) -> list[str]:
+    """Return the names of the contexts of some files.
+
+    Raises:
+        KubeconfigError: a file cannot be read.
+    """
+    return list(_entries(list(_files(paths)), "contexts", "context"))
+
+
 def plain(found: Chosen) -> Plain | None:
     """Return what a context says; None where the library has to read it.
 

@@ -11,6 +11,7 @@ from controller import clock
 from controller.errors import ControllerError
 from controller.kube.client import Client
 from controller.kube.connection import connector, namespace_of
+from seldon_rollouts.cli import names
 
 Result = TypeVar("Result")
 
@@ -26,11 +27,14 @@ Namespace = Annotated[
     str,
     typer.Option(
         "--namespace", "-n", callback=_meant, help="The namespace; the kubeconfig context's when absent.",
-        show_default=False,
+        show_default=False, autocompletion=names.namespaces,
     ),
 ]  # fmt: skip
 Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", help="Path of the kubeconfig.")]
-Context = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context.")]
+Context = Annotated[
+    str | None, typer.Option("--context", help="The kubeconfig's context.", autocompletion=names.contexts)
+]
+Rollout = Annotated[str, typer.Argument(metavar="NAME", help="The rollout.", autocompletion=names.rollouts)]
 CONSOLE = Console()
 
 

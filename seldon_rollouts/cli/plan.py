@@ -21,7 +21,7 @@ from controller.api.rollout import RolloutSpec
 from controller.api.strategy import CanaryStrategy
 from controller.kube import resources
 from controller.rollout import judging
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
+from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 from seldon_rollouts.cli.replay import NamespaceLabel, PodLabel, span
@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def plan(
-    name: str,
+    name: Rollout,
     namespace: Namespace = "",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",

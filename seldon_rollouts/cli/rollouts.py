@@ -14,7 +14,7 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
 from seldon_rollouts import explain as words
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
+from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def get(
-    name: str,
+    name: Rollout,
     namespace: Namespace = "",
     output: Output = Format.TEXT,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
@@ -90,7 +90,7 @@ async def _standing(client: Client, namespace: str, name: str) -> dict[str, Any]
 
 
 def status(
-    name: str,
+    name: Rollout,
     namespace: Namespace = "",
     wait: Annotated[bool, typer.Option("--wait", help="Return when nothing moves any more.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600,
@@ -115,7 +115,7 @@ def status(
 
 
 def history(
-    name: str,
+    name: Rollout,
     namespace: Namespace = "",
     output: Output = Format.TEXT,
     kubeconfig: Kubeconfig = None,
@@ -137,7 +137,7 @@ def explain(name: str, namespace: Namespace = "", kubeconfig: Kubeconfig = None,
 
 
 def compare(
-    name: str,
+    name: Rollout,
     revision: Annotated[int | None, typer.Argument(help="The newest when absent.")] = None,
     against: Annotated[int | None, typer.Option(help="Against which; stable when absent.")] = None,
     namespace: Namespace = "",

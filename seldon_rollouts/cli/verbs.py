@@ -9,7 +9,7 @@ import typer
 from controller.api.rollout import RolloutStatus
 from controller.kube.client import Client
 from seldon_rollouts.asking import Asked, ask
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, run
+from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, run
 
 Why = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the history.")]
 
@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _plain(verb: str) -> Callable[..., None]:
     def command(
-        name: str,
+        name: Rollout,
         reason: Why = "",
         namespace: Namespace = "",
         kubeconfig: Kubeconfig = None,
@@ -50,7 +50,7 @@ def _plain(verb: str) -> Callable[..., None]:
 
 
 def approve(
-    name: str,
+    name: Rollout,
     gate: Annotated[str, typer.Option(help="The approval's name; the one that is waited for when absent.")] = "",
     reason: Why = "",
     namespace: Namespace = "",
@@ -62,7 +62,7 @@ def approve(
 
 
 def rollback(
-    name: str,
+    name: Rollout,
     revision: Annotated[int, typer.Argument(min=1, help="The revision's number, as in `get`.")],
     reason: Why = "",
     namespace: Namespace = "",

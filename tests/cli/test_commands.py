@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -117,6 +119,27 @@ async def test_the_namespace_is_the_context_s_when_none_is_given(shell: Shell, t
     done, named = await asyncio.gather(there.run("get", "iris"), there.run("get", "iris", "-n", "default"))
     assert (done.returncode, "elsewhere/iris" in done.stderr) == (1, True)
     assert named.returncode == 0
+
+
+async def test_kubectl_completes_rollouts_by_our_program(shell: Shell, tmp_path: Path) -> None:
+    kubectl = shutil.which(
+        "kubectl", path=os.pathsep.join((os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ["PATH"]))
+    )
+    await shell.say(**MOVING)
+    for name, module in (("-seldon_rollouts", "cli"), ("_complete-seldon_rollouts", "cli.kubectl")):
+        program = tmp_path / f"kubectl{name}"
+        script = f"#!{sys.executable}\nfrom seldon_rollouts.{module} import main\nmain()\n"
+        await asyncio.to_thread(program.write_text, script)
+        program.chmod(0o755)
+    words = ["get", "--kubeconfig", shell.kubeconfig, "-n", "default", "ir"]
+    asked = (
+        [kubectl, "__complete", "seldon-rollouts"] if kubectl else [str(tmp_path / "kubectl_complete-seldon_rollouts")]
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = await asyncio.to_thread(
+        subprocess.run, [*asked, *words], capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
+    assert done.stdout.splitlines() == ["iris\tProgressing", ":4"], done.stderr
 
 
 async def test_get_as_json_is_the_object_itself(shell: Shell) -> None:

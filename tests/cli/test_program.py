@@ -17,6 +17,7 @@ from controller.kube.client import Client
 from controller.kube.connection import connector
 from localcluster.testserver import running_server
 from seldon_rollouts import __version__
+from seldon_rollouts.cli import kubectl
 from seldon_rollouts.cli.app import ROOMS, program
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,32 @@ def test_bash_completes_commands() -> None:
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, ["promote", "promote-full"]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pro"], ["promote", "promote-full"]),
+        (["get", "-o", "j"], ["json"]),
+        (["get", "--context", "o"], ["one", "other"]),
+        (["completion", "z"], ["zsh"]),
+        (["no-such-thing", "x"], []),
+    ],
+)
+def test_kubectl_completes_our_plugin(
+    words: list[str],
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "config").write_text("contexts: [{name: other}, {name: one}, {name: mine}]")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-seldon_rollouts", *words])
+    kubectl.main()
+    *choices, directive = capsys.readouterr().out.splitlines()
+    assert [each.partition("\t")[0] for each in choices] == said
+    assert directive == ":4"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

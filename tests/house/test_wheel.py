@@ -52,7 +52,8 @@ def test_the_wheel_names_its_programs(wheel: Path) -> None:
         text = archive.read(entry).decode()
     programs = {line.split(" =")[0] for line in text.splitlines() if " = " in line}
     assert programs == {
-        "seldon-rollouts", "kubectl-seldon_rollouts", "seldon-rollouts-controller", "seldon-rollouts-orchestrator",
+        "seldon-rollouts", "kubectl-seldon_rollouts", "kubectl_complete-seldon_rollouts",
+        "seldon-rollouts-controller", "seldon-rollouts-orchestrator",
     }  # fmt: skip
 
 
