@@ -112,8 +112,8 @@ PERMISSIONS: tuple[Permission, ...] = (
         part="rollout",
         group=ROLLOUTS_GROUP,
         resources=("seldonrollouts",),
-        verbs=READ,
-        why="what people want",
+        verbs=("get", *READ),
+        why="what people want; read once more before traffic moves or pods go",
     ),
     Permission(
         part="rollout",
@@ -161,7 +161,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         part="rollout",
         group="networking.istio.io",
         resources=("virtualservices",),
-        verbs=(*READ, *APPLY, "delete"),
+        verbs=("get", *READ, *APPLY, "delete"),
         why="the split of the traffic; it goes with its rollout, or when a VirtualService of a person's own takes over",
     ),
     Permission(

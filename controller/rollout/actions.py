@@ -3,15 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
 
 from controller.api.rollout import RolloutStatus
+
+
+class Reach(StrEnum):
+    """What users may feel of an action; what it is held against before it is done follows from that (freshness)."""
+
+    NOBODY = "nobody"
+    REQUESTS = "requests"
+    """Requests may go elsewhere."""
+    PODS = "pods"
+    """Pods that answer may go."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepRevision:
     """Store a revision's template as a ControllerRevision."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     object: Mapping[str, Any]
 
 
@@ -20,12 +32,15 @@ class ApplyDeployment:
     """Write a revision's SeldonDeployment."""
 
     object: Mapping[str, Any]
+    reach: Reach
+    """Nobody feels one that is made; one that is written over may have fewer pods, or others."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyRoute:
     """Write the VirtualService. It holds the resourceVersion that was decided on, so that a stale leader is refused."""
 
+    reach: ClassVar[Reach] = Reach.REQUESTS
     object: Mapping[str, Any]
 
 
@@ -33,6 +48,7 @@ class ApplyRoute:
 class TakeRoute:
     """Make a standing VirtualService ours, or another's, in one write: owner and routes at once."""
 
+    reach: ClassVar[Reach] = Reach.REQUESTS
     patch: Mapping[str, Any]
     version: str
     """The resourceVersion that was decided on."""
@@ -42,6 +58,7 @@ class TakeRoute:
 class MarkDeployment:
     """Mark the SeldonDeployment that is taken over, so that no operator touches it; or take the mark off."""
 
+    reach: ClassVar[Reach] = Reach.REQUESTS
     patch: Mapping[str, Any]
     version: str
 
@@ -50,14 +67,16 @@ class MarkDeployment:
 class ReleaseDeployment:
     """Take our owner reference off a child, which goes on serving without us."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     name: str
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class HoldRollout:
-    """Set the rollout's finalizers: with ours, its traffic is looked after when it is deleted."""
+    """Set the rollout's finalizers: with ours, its traffic is looked after when it is deleted; without, it may go."""
 
+    reach: ClassVar[Reach] = Reach.PODS
     finalizers: tuple[str, ...]
     version: str
 
@@ -66,6 +85,7 @@ class HoldRollout:
 class PatchRoute:
     """Write the HTTP routes of a person's VirtualService, if it is still the one that was decided on."""
 
+    reach: ClassVar[Reach] = Reach.REQUESTS
     name: str
     http: tuple[Mapping[str, Any], ...]
     resource_version: str
@@ -75,6 +95,7 @@ class PatchRoute:
 class DeleteRoute:
     """Take away the rollout's own VirtualService: one of a person's is in force."""
 
+    reach: ClassVar[Reach] = Reach.REQUESTS
     name: str
     uid: str
 
@@ -83,6 +104,7 @@ class DeleteRoute:
 class DeleteDeployment:
     """Take down a revision's SeldonDeployment: it has had no traffic for the scale-down delay."""
 
+    reach: ClassVar[Reach] = Reach.PODS
     name: str
     uid: str
 
@@ -91,6 +113,7 @@ class DeleteDeployment:
 class ForgetRevision:
     """Drop a ControllerRevision beyond the history limit."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     name: str
 
 
@@ -98,6 +121,7 @@ class ForgetRevision:
 class CreateRun:
     """Make an AnalysisRun; one of that name that is there already will do."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     object: Mapping[str, Any]
 
 
@@ -105,6 +129,7 @@ class CreateRun:
 class StopRun:
     """Tell an AnalysisRun to end."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     name: str
     uid: str
 
@@ -113,6 +138,7 @@ class StopRun:
 class DeleteRun:
     """Drop a finished AnalysisRun beyond the history limit."""
 
+    reach: ClassVar[Reach] = Reach.NOBODY
     name: str
     uid: str
 

@@ -254,7 +254,8 @@ def _deploy(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action
         desired = revisions.child_object(_owner(obs), revision, role=role, spec=spec)
         child = obs.children.get(digest)
         if child is None or _differs(desired, child):
-            todo.append(actions.ApplyDeployment(desired))
+            reach = actions.Reach.NOBODY if child is None else actions.Reach.PODS
+            todo.append(actions.ApplyDeployment(desired, reach))
     return todo
 
 

@@ -2,20 +2,18 @@
 
 A leader that lost its lease late, or whose watches lag behind each other, may know a new route with an old status, and
 would take the weights back. A decision is deterministic: two leaders that decide on the same state do the same. So it
-is enough that the rollout is still the one that was decided on; the route carries its own resourceVersion.
+is enough that the rollout is still the one that was decided on; the route carries its own resourceVersion. What an
+action reaches is said by the action.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, NotFoundError
-from controller.kube.resources import Resource
-from controller.rollout import actions
-from controller.rollout.actions import Action
+from controller.kube.store import Object
+from controller.rollout.actions import Action, Reach
 from controller.rollout.observed import Observed
-
-_MOVES = (actions.ApplyRoute, actions.PatchRoute, actions.DeleteDeployment)
 
 
 async def check(cluster: Cluster, obs: Observed, todo: Iterable[Action]) -> None:
@@ -25,19 +23,20 @@ async def check(cluster: Cluster, obs: Observed, todo: Iterable[Action]) -> None
         ConflictError: the rollout, or its route where pods are to go, is newer than what was decided on.
         ApiError: the server could not be asked.
     """
-    moves = [action for action in todo if isinstance(action, _MOVES)]
-    if not moves:
+    reach = {action.reach for action in todo}
+    if reach <= {Reach.NOBODY}:
         return
-    await _same(cluster, resources.SELDON_ROLLOUT, obs.namespace, obs.name, obs.resource_version)
-    if obs.route is not None and any(isinstance(action, actions.DeleteDeployment) for action in moves):
+    asked = cluster.fresh(resources.SELDON_ROLLOUT, obs.namespace, obs.name)
+    await _same(asked, f"SeldonRollout {obs.namespace}/{obs.name}", obs.resource_version)
+    if obs.route is not None and Reach.PODS in reach:
         meta = obs.route.live["metadata"]
-        await _same(cluster, resources.VIRTUAL_SERVICE, meta["namespace"], meta["name"], meta["resourceVersion"])
+        asked = cluster.fresh(resources.VIRTUAL_SERVICE, meta["namespace"], meta["name"])
+        await _same(asked, f"VirtualService {meta['namespace']}/{meta['name']}", meta["resourceVersion"])
 
 
-async def _same(cluster: Cluster, resource: Resource, namespace: str, name: str, version: str) -> None:
-    about = f"{resource.kind} {namespace}/{name}"
+async def _same(asked: Awaitable[Object], about: str, version: str) -> None:
     try:
-        live = await cluster.fresh(resource, namespace, name)
+        live = await asked
     except NotFoundError as error:
         raise ConflictError(409, "Conflict", "it is gone since it was decided on", about=about) from error
     found = live["metadata"]["resourceVersion"]

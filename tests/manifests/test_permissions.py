@@ -23,6 +23,7 @@ from controller.settings import parse_settings
 ROOT = Path(__file__).parents[2]
 VERBS = {
     "get": ("get",),
+    "fresh": ("get",),
     "list": ("list",),
     "create": ("create",),
     "replace": ("update",),
@@ -31,7 +32,8 @@ VERBS = {
     "delete": ("delete",),
 }
 """What a method of the client asks of the API server. `get` and `list` of a Cluster read its caches."""
-WRITERS = ("create", "apply", "merge_patch", "delete", "patch_status")
+BEYOND_CACHES = ("create", "apply", "merge_patch", "delete", "patch_status", "fresh")
+"""What a Cluster asks the API server itself for."""
 
 # Who calls from where; what the client's own room calls is done for whoever uses it.
 PARTS = {
@@ -105,7 +107,7 @@ def _calls(module):
             owner = ast.unparse(call.func.value).rsplit(".", 1)[-1].lstrip("_")
             method = call.func.attr
             reads = owner == "client" and method in VERBS
-            if reads or (owner == "cluster" and method in WRITERS):
+            if reads or (owner == "cluster" and method in BEYOND_CACHES):
                 yield method, _resources(module, function, call.args[0])
             elif owner == "cluster" and method == "event":
                 yield "event", (EVENT,)
@@ -181,6 +183,7 @@ def test_the_reading_of_the_code_finds_what_is_known_to_be_there():
     assert ("operator", "apps", "deployments", "patch") in called
     assert ("own", "coordination.k8s.io", "leases", "update") in called
     assert ("operator", "", "events", "create") in called
+    assert ("rollout", "rollouts.seldon.io", "seldonrollouts", "get") in called
 
 
 def test_no_verb_is_granted_twice_and_none_is_a_wildcard():

@@ -164,6 +164,31 @@ def test_a_deletion_amid_the_adoption_gives_everything_back(make, seconds) -> No
     assert world.users.lost == 0
 
 
+@pytest.mark.parametrize("seconds", [1, 9])
+def test_a_late_leader_that_does_not_know_of_the_deletion_takes_nothing_over_again(make, seconds) -> None:
+    """It sees the VirtualService given back, and the rollout as it was before: it would take it over once more."""
+    world = make(seed=seconds)
+    world.happen(Happening(0.0, "adopt", ("good-0",)))
+    old = world.processes[0]
+    while owner(world) != world.live()["metadata"]["uid"]:
+        world.timeline.run_until(world.timeline.now + 0.1)
+    world.timeline.run_until(world.timeline.now + seconds)
+    old.cut_watch("seldonrollouts.rollouts.seldon.io", 600.0, gone=False)
+    world.happen(Happening(0.0, "delete"))
+    world.start_controller()
+    owners = []
+    world.api.watchers.append(lambda _, event: owners.append(owned_by(event.entry.object))
+                              if event.collection.startswith("virtualservices") else None)  # fmt: skip
+    while world.timeline.now < 300:
+        world.timeline.run_until(world.timeline.now + 5)
+        old.add(old.rooms[0], world.key)
+    live = world.api.find(SELDON_DEPLOYMENT, "iris")
+    assert world.live() is None
+    assert live is not None
+    assert set(owners) == {live["metadata"]["uid"]}, "it is given back once, and stays so"
+    assert world.users.lost == 0
+
+
 @pytest.mark.parametrize("seconds", [1, 12, 45])
 @pytest.mark.parametrize("model", ["good-1", "bad-1"])
 def test_a_deletion_with_keep_stable_leaves_stable_serving_alone(make, seconds, model) -> None:
