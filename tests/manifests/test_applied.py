@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from controller.api.permissions import PERMISSIONS
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.testserver import running_server
+from seldon_rollouts.bundle import Installation, bundle
+from seldon_rollouts.cli.install import documents
 
 ROOT = Path(__file__).parents[2]
 ISTIO = ROOT / "localcluster" / "istio_crds"
@@ -48,6 +51,20 @@ async def test_applying_twice_changes_nothing(server):
     await _kubectl(server, "apply", "-f", "manifests/samples")  # whatever another test has scaled
     again = await _kubectl(server, "apply", "-f", "manifests/samples")
     assert [line for line in again.splitlines() if not line.endswith(" unchanged")] == []
+
+
+async def test_an_installation_with_all_its_parts_is_taken(server, tmp_path):
+    """All but the monitors and the alerts, whose kinds this server lacks."""
+    wanted = Installation(
+        prometheus_secret="prometheus", pod_monitors=False, grafana=True, monitoring_labels={"release": "prometheus"},
+        webhooks=True, notifications=True, dashboard=True,
+    )  # fmt: skip
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all(bundle(documents(wanted), wanted)))
+    words = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--warnings-as-errors", "-f", str(file))
+    told = await _kubectl(server, *words)
+    assert "deployment.apps/seldon-rollouts-dashboard serverside-applied (server dry run)" in told
+    assert "validatingwebhookconfiguration" in told
 
 
 async def test_every_sample_is_taken_without_a_warning(server):
