@@ -8,7 +8,7 @@ same holds with beta and the promote line. Our judge takes longer by factors tha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, log, sqrt
 from typing import Literal
 
 from analysis.judges.halfplane import nearest
@@ -54,6 +54,18 @@ class Change:
         return min(1.0, stable * self.factor + self.points)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much a judge sees at one weight."""
+
+    share: float
+    """The canary's share of all requests that are judged, 0..1."""
+    requests: float
+    """Requests per second, of both arms together."""
+    seconds: float
+    """How long it looks."""
+
+
 CHANGES = (
     *[Change("errors", factor=factor) for factor in (1.2, 1.5, 2.0, 5.0, 10.0)],
     Change("errors", points=0.01),
@@ -84,6 +96,25 @@ def information(line: Line, canary: float, stable: float, share: float) -> float
     if point is None:
         return 0.0
     return share * _kl(canary, _within(line.at(point))) + (1 - share) * _kl(stable, _within(point))
+
+
+def smallest(line: Line, stable: float, look: Look, nats: float) -> float | None:
+    """The smallest share of bad requests at which a canary is found worse in the time of a look; None if none is.
+
+    `stable` is stable's share (0..1), `nats` the logarithm of the evidence that is needed. It is a median, with the
+    overhead that was measured of our judge.
+    """
+    reach = look.requests * max(look.seconds, SOONEST) / (CATCH_OVERHEAD * nats)
+    low, high = min(line.at(stable), 1.0), 1.0
+    if information(line, high, stable, look.share) * reach < 1:
+        return None
+    for _ in range(24):
+        middle = sqrt(max(low, _LEAST) * high)
+        if information(line, middle, stable, look.share) * reach < 1:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def tail(habits: Habits) -> float | None:

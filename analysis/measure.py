@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
+from analysis.preflight import SERVED, Found
 from analysis.providers.provider import Instant, Provider, Series
 from analysis.samples import ArmReading, PodReading, Reading, Signal
+from analysis.signals.families import FAMILIES, NEEDED
 from analysis.spec import Arm, Comparison, Key
 
-_SERVED = "seldon_api_executor_server_requests_seconds"
 _GATEWAY = "istio_requests_total"
 _NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live).*"
 _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
@@ -23,22 +23,6 @@ _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
 _SPARE = 1000
 """Series that may be known and not answered, beyond half of all."""
 _SUCCESS = "2..|OK|ok|Ok"
-_SIGNALS: Mapping[str, tuple[str, str]] = {
-    "seldon_prediction_class_total": ("class", "class"),
-    "seldon_prediction_score_bucket": ("score", "le"),
-    "seldon_prediction_outlier_total": ("outlier", ""),
-    "seldon_prediction_row_total": ("row", ""),
-    "seldon_api_model_feedback_total": ("feedback", ""),
-    "seldon_api_model_feedback_reward_total": ("reward", ""),
-    "seldon_shadow_compare_total": ("compare", "pair"),
-}
-"""What is called how in a signal, and which label tells its kinds apart."""
-_NEEDED = {
-    PredictionDrift: ("seldon_prediction_class_total", "seldon_prediction_score_bucket"),
-    OutlierRate: ("seldon_prediction_outlier_total", "seldon_prediction_row_total"),
-    Reward: ("seldon_api_model_feedback_total", "seldon_api_model_feedback_reward_total"),
-    ShadowAgreement: ("seldon_shadow_compare_total",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +59,21 @@ class Measurer:
         answers = [await self._provider.between(query, start, end, step) for query in queries]
         moments = range(int(start.timestamp()), int(end.timestamp()) + 1, step)
         return await asyncio.to_thread(self._sort_all, answers, comparisons, moments)
+
+    async def whereabouts(self, arms: Iterable[Arm], at: datetime) -> Found:
+        """Where orchestrators' series of some arms are, whatever their namespace says. Raises ProviderError."""
+        wanted = sorted({arm.deployment for arm in arms})
+        by, name = f"{self._labels.namespace},deployment_name", f"{SERVED}_count"
+        spaces: dict[str, set[str]] = {}
+        for first in range(0, len(wanted), self._chunk):
+            names = _any(wanted[first : first + self._chunk])
+            each = [f"group by ({by}) ({name}{{deployment_name{how}}})" for how in (f'=~"{names}"', '=""')]
+            for written in (await self._provider.instant(" or ".join(each), at)).written:
+                labels = orjson.loads(written)
+                space = labels.get(self._labels.namespace, "")
+                spaces.setdefault(labels.get("deployment_name", ""), set()).add(space)
+        nameless = bool(spaces.pop("", None))
+        return Found({name: frozenset(found) for name, found in spaces.items()}, nameless)
 
     def _sort(self, answers: Iterable[Instant], comparisons: Sequence[Comparison], at: int) -> dict[Key, Reading]:
         table, series = _Table(self._directory), 0
@@ -116,9 +115,9 @@ class Measurer:
         source = f"{names.namespace},{names.pod},instance,deployment_name"
         # The inner max takes one of several scrapes of the same target (two jobs, two Prometheus replicas).
         each = f"{source},predictor_name,predictor_version,service,method,code"
-        codes = f"sum by ({source},code) (max by ({each}) ({_SERVED}_count{{{where}}}))"
+        codes = f"sum by ({source},code) (max by ({each}) ({SERVED}_count{{{where}}}))"
         success = f'{where},code=~"{_SUCCESS}"'
-        buckets = f"sum by ({source},le) (max by ({each},le) ({_SERVED}_bucket{{{success}}}))"
+        buckets = f"sum by ({source},le) (max by ({each},le) ({SERVED}_bucket{{{success}}}))"
         hosts = "destination_service_namespace,destination_service_name"
         outcome = "response_code,response_flags,grpc_response_status"
         at_gateway = (
@@ -221,11 +220,11 @@ class _Table:
 
 
 def _signal_names(comparison: Comparison) -> tuple[str, ...]:
-    return tuple([name for metric in comparison.plan.metrics for name in _NEEDED.get(type(metric), ())])
+    return tuple([name for metric in comparison.plan.metrics for name in NEEDED.get(type(metric), ())])
 
 
 def _signal(family: str, labels: Mapping[str, str]) -> Signal:
-    what, by = _SIGNALS[family]
+    what, by = FAMILIES[family]
     kind = labels.get(by, "") if by else ""
     return what, f"{kind}/{labels.get('result', '')}" if what == "compare" else kind
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
-from analysis import counters, session
+from analysis import counters, preflight, session
 from analysis.counters import Counters
 from analysis.measure import Measurer
+from analysis.preflight import Found
 from analysis.providers.provider import ProviderError
 from analysis.samples import Reading, Traffic
 from analysis.session import Session
-from analysis.spec import Comparison, Key
+from analysis.spec import Arm, Comparison, Key
 from analysis.verdict import Judgement, Verdict
 
 _GROUP = 20
@@ -27,6 +28,8 @@ _TOGETHER = 100
 """Comparisons that are judged in one go, between which others get the loop."""
 _WINDOW = 300
 """Instants that one range query reads."""
+_LOOK_AGAIN = 300
+"""Seconds after which missing series are looked for again under other labels; for others they are at once."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class Monitor:
         self._figures = figures
         self._measurer = measurer
         self._tracked: dict[Key, _Tracked] = {}
+        self._missed: frozenset[Arm] = frozenset()
+        self._found, self._looked_at = Found(), 0
         self._lock = asyncio.Lock()
 
     def track(self, comparison: Comparison) -> None:
@@ -97,7 +102,7 @@ class Monitor:
     def judgement(self, key: Key) -> Judgement | None:
         """What is known of a comparison; None when it is not tracked."""
         tracked = self._tracked.get(key)
-        return None if tracked is None else _judgement(tracked)
+        return None if tracked is None else self._judgement(tracked)
 
     def traffic(self, key: Key) -> Traffic | None:
         """Requests by arm in the last window; None before the first reading."""
@@ -123,6 +128,8 @@ class Monitor:
                 for tracked in due:
                     if self._next(tracked) <= end:
                         tracked.failure, tracked.judgement = str(error), None
+            else:
+                await self._look_around(end)
             held = {key: tracked for key, tracked in self._tracked.items() if key in before}
             changed = {key for key, tracked in held.items() if tracked.standing != before[key]}
             return frozenset(changed | self._moved([one for key, one in held.items() if key not in changed], end))
@@ -131,11 +138,38 @@ class Monitor:
         """Of some comparisons, those that are looked at now and whose figures are others than the last time."""
         found = set()
         for one in nsmallest(self._figures, tracked, key=lambda one: one.looked_at):
-            judgement, one.looked_at = _judgement(one), end
+            judgement, one.looked_at = self._judgement(one), end
             if one.shown is None or replace(one.shown, updated_at=None) != replace(judgement, updated_at=None):
                 one.shown = judgement
                 found.add(one.comparison.key)
         return found
+
+    async def _look_around(self, end: int) -> None:
+        """Ask once for all comparisons of which series are missing whether those are there under other labels."""
+        late = [
+            one for one in self._tracked.values() if one.comparison.started_at.timestamp() + preflight.PATIENCE <= end
+        ]
+        missed = frozenset([arm for one in late for arm in preflight.missed(one.comparison, one.counters)])
+        if missed <= self._missed and (not missed or end < self._looked_at + _LOOK_AGAIN):
+            return
+        try:
+            found = await self._measurer.whereabouts(missed, _moment(end))
+        except ProviderError:
+            return  # it only tells more of what is missing; the next tick asks again
+        self._missed, self._found, self._looked_at = missed, found, end
+        for one in late:
+            one.judgement = None
+
+    def _judgement(self, tracked: _Tracked) -> Judgement:
+        if tracked.judgement is None:
+            judgement = session.judge(tracked.session)
+            if tracked.failure and judgement.verdict is not Verdict.BAD:
+                message = f"metrics could not be read: {tracked.failure}"
+                judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
+            comparison, read = tracked.comparison, (tracked.session, tracked.counters)
+            looked = preflight.look(comparison, *read, self._found, failure=tracked.failure)
+            tracked.judgement = replace(judgement, preflight=looked)
+        return tracked.judgement
 
     def _next(self, tracked: _Tracked) -> int:
         """The next instant that a comparison is to be read at."""
@@ -178,16 +212,6 @@ def _advance(readings: Sequence[tuple[_Tracked, Reading]]) -> None:
     stepped = session.step_all([(tracked.session, tick) for tracked, tick in due])
     for (tracked, _), after in zip(due, stepped, strict=True):
         tracked.session = after
-
-
-def _judgement(tracked: _Tracked) -> Judgement:
-    if tracked.judgement is None:
-        judgement = session.judge(tracked.session)
-        if tracked.failure and judgement.verdict is not Verdict.BAD:
-            message = f"metrics could not be read: {tracked.failure}"
-            judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
-        tracked.judgement = judgement
-    return tracked.judgement
 
 
 def _moment(at: int) -> datetime:

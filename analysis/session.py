@@ -22,9 +22,11 @@ HISTORY = 1800
 """Seconds before the start in which stable's habits are learned."""
 COPY_EVERY = 300
 """Seconds after which another copy of the evidence is started, for what begins in the middle of a long step."""
-_MISSING = 3
+MISSING = 3
 """This many ticks in a row without a series of an arm are no data; fewer may be a missed scrape."""
 _MEMORY = 0.8
+_PACE = 0.97
+"""What a tick keeps of the pace: half is forgotten in 23 ticks."""
 _WINDOW = 3
 """Ticks that `traffic` looks back on."""
 
@@ -53,6 +55,17 @@ class Served(NamedTuple):
     canary: int
 
 
+class Pace(NamedTuple):
+    """Requests of both arms, and the seconds that they came in, in fading sums."""
+
+    stable: float = 0.0
+    canary: float = 0.0
+    seconds: float = 0.0
+
+
+_STILL = Pace()
+
+
 class Shifted(NamedTuple):
     """From `at` on (seconds since the epoch) this was the canary's share of live requests."""
 
@@ -76,11 +89,14 @@ class Session:
     shifts: tuple[Shifted, ...] = ()
     at: int | None = None
     source: Source = Source()
-    absent: tuple[int, int] = (_MISSING, _MISSING)
+    absent: tuple[int, int] = (MISSING, MISSING)
     """Ticks since stable and canary were last present."""
     recent: tuple[Served, ...] = ()
     """Requests of the last ticks."""
     judged_ticks: int = 0
+    pace: Pace = _STILL
+    asked: tuple[int | None, int | None] = (None, None)
+    """When stable and canary had their last request; None before the first."""
 
 
 def begin(comparison: Comparison) -> Session:
@@ -165,6 +181,9 @@ def _step(session: Session, tick: Tick) -> Steps[Session]:
     asides = []
     for metric, aside in session.asides:
         asides.append((metric, (yield from choice.step(aside, view))))
+    served = _served(tick)
+    stable, canary = max(served.stable, served.gateway_stable), max(served.canary, served.gateway_canary)
+    last, pace = session.asked, session.pace
     return Session(
         session.plan,
         session.judged_from,
@@ -176,8 +195,10 @@ def _step(session: Session, tick: Tick) -> Steps[Session]:
         tick.at,
         source,
         (_absent(session.absent[0], tick.stable), _absent(session.absent[1], tick.canary)),
-        (*session.recent[1 - _WINDOW :], _served(tick)),
+        (*session.recent[1 - _WINDOW :], served),
         session.judged_ticks + judged,
+        Pace(_PACE * pace.stable + stable, _PACE * pace.canary + canary, _PACE * pace.seconds + tick.seconds),
+        (tick.at if stable else last[0], tick.at if canary else last[1]),
     )
 
 
@@ -253,7 +274,7 @@ def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str
     if session.at is None:
         return Verdict.NO_DATA, "nothing was measured yet"
     for arm, ticks in zip(("stable", "the canary"), session.absent, strict=True):
-        if ticks >= _MISSING and not (arm == "stable" and session.plan.judge == "threshold"):
+        if ticks >= MISSING and not (arm == "stable" and session.plan.judge == "threshold"):
             return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
     if not session.judged_ticks:
         start = datetime.fromtimestamp(session.judged_from, UTC)

@@ -47,6 +47,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Whether a comparison can be judged at all, and what its traffic is like."""
+
+    ready: bool | None
+    """None while it is not known."""
+    reason: str
+    """One word, such as NoSeries."""
+    message: str
+    """What is missing and how to get it; nothing where all is there."""
+    requests: float = 0.0
+    """Requests per second of both arms together, copies left out; two digits."""
+    shares: tuple[tuple[str, float | None, float], ...] = ()
+    """What is compared: the metric, its histogram edge (seconds), and stable's share of bad requests; two digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """The judge's opinion of one comparison."""
 
@@ -55,3 +71,4 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     updated_at: datetime | None = None
     """The instant up to which metrics were read; None before the first reading."""
+    preflight: Preflight | None = None

@@ -53,6 +53,11 @@ class Statement(NamedTuple):
         return min(MOST, max(1e-7, (bad + 0.5) / (requests + 0.5 / self.question.expected)))
 
     @property
+    def known(self) -> float:
+        """How many of stable's requests `share` rests on; the older ones count less."""
+        return self._number(ledger.REQUESTS)
+
+    @property
     def phi(self) -> float:
         """How much noisier than chance."""
         return float(ledger.phi(self.column)[0])

@@ -278,6 +278,7 @@ KINDS = (
             Column("Stable", ".status.stableRevision.number", "integer"),
             Column("Canary", ".status.canaryRevision.number", "integer"),
             Column("Verdict", ".status.analysis.verdict"),
+            Column("Judgeable", ".status.analysis.preflight.ready", description="Can the canary be judged", wide=True),
             Column("Message", ".status.message", wide=True),
             _AGE,
         ),

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from analysis import checks
 from analysis import spec as judge
 from analysis.samples import Traffic
 from analysis.spec import Arm, Comparison
-from analysis.verdict import Judgement
+from analysis.verdict import Judgement, Preflight
 from controller.api.arms import RevisionStatus
 from controller.api.checks import MetricCheck
 from controller.api.rollout import Analysis, AnalysisStatus, MetricStatus, RolloutStatus
+from controller.api.seen import ComparedStatus, PreflightStatus
 from controller.rollout import traffic
 from controller.rollout.observed import Observed, TrafficWindow
 from controller.rollout.phases import IN_PROGRESS, Phase
@@ -109,6 +111,22 @@ def opinion(judgement: Judgement | None, tracked: Comparison | None) -> Analysis
                 required=finding.required,
             )
             for finding in judgement.findings
+        ),
+        preflight=_preflight(judgement.preflight),
+    )
+
+
+def _preflight(found: Preflight | None) -> PreflightStatus | None:
+    if found is None:
+        return None
+    return PreflightStatus(
+        ready="Unknown" if found.ready is None else "True" if found.ready else "False",
+        reason=found.reason,
+        message=found.message,
+        requests=found.requests,
+        compared=tuple(
+            ComparedStatus(name=name, slower_than=None if edge is None else timedelta(seconds=edge), stable=stable)
+            for name, edge, stable in found.shares
         ),
     )
 

@@ -185,6 +185,8 @@ class Observed:
     analysis: AnalysisStatus | None = None
     """What the judge says of the comparison that `status.analysis.startedAt` names."""
     traffic: TrafficWindow | None = None
+    prometheus: bool = True
+    """The controller was given one: without it nothing can be judged."""
     answer: Answer | None = None
     """What the webhook of a gate said last."""
     in_the_way: str = ""

@@ -174,7 +174,7 @@ class RolloutController:
             self._named[key] = frozenset(obs.templates)
         else:
             self._named.pop(key, None)
-        obs = self._written.told(key, replace(obs, answer=self._answer(key, obs)))
+        obs = self._written.told(key, replace(obs, answer=self._answer(key, obs), prometheus=self._monitor is not None))
         now = clock.now()
         decision = decide(obs, now=now)
         try:

@@ -7,7 +7,7 @@ from typing import Literal
 from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
-from controller.rollout import findings, runs
+from controller.rollout import findings, preflight, runs
 from controller.rollout.course import course
 from controller.rollout.ground import Ground
 from controller.rollout.observed import Child, Observed
@@ -15,6 +15,9 @@ from controller.rollout.phases import IN_PROGRESS, Phase
 
 WARNING = "AnalysisWarning"
 """The condition that says what a metric found that only warns; it is there while one did."""
+
+_KEPT = ("started_at", "restarts", "baking", "weights", "told")
+"""What of a comparison is not the judge's."""
 
 
 def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
@@ -43,7 +46,7 @@ def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
             changes["current_step_index"] = min(status.current_step_index, count)
     changes["weights"] = status.weights.model_copy(update={"observed": _traffic(obs, status)})
     if _current(obs, status):
-        changes["analysis"] = _opinion(obs.analysis, status.analysis)
+        changes["analysis"] = _opinion(obs, status.analysis)
     return status.model_copy(update=changes)
 
 
@@ -95,11 +98,12 @@ def _current(obs: Observed, status: RolloutStatus) -> bool:
     return obs.analysis is not None and started is not None and obs.analysis.started_at == started
 
 
-def _opinion(seen: AnalysisStatus | None, last: AnalysisStatus) -> AnalysisStatus:
+def _opinion(obs: Observed, last: AnalysisStatus) -> AnalysisStatus:
+    seen = obs.analysis
     if seen is None:
         return last
-    kept = {name: getattr(last, name) for name in ("started_at", "restarts", "baking", "weights", "told")}
-    return seen.model_copy(update=kept)
+    kept: dict[str, object] = {name: getattr(last, name) for name in _KEPT}
+    return seen.model_copy(update={**kept, "preflight": preflight.refreshed(obs.spec, seen, last)})
 
 
 def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:
@@ -207,6 +211,11 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
     if text := findings.warning(status):
         condition = _condition(old.get(WARNING), WARNING, True, "BadFinding", status, obs.generation, now)
         fresh += (condition.model_copy(update={"message": text}),)
+    if (seen := preflight.standing(obs, status)) is not None:
+        condition = _condition(
+            old.get(preflight.CONDITION), preflight.CONDITION, seen.ready, seen.reason, status, obs.generation, now
+        )
+        fresh += (condition.model_copy(update={"message": seen.message}),)
     return status.model_copy(update={"conditions": fresh})
 
 
@@ -231,10 +240,16 @@ def _readiness(
 
 
 def _condition(
-    old: Condition | None, kind: str, truth: bool, reason: str, status: RolloutStatus, generation: int, now: datetime
+    old: Condition | None,
+    kind: str,
+    truth: bool | Literal["True", "False", "Unknown"],
+    reason: str,
+    status: RolloutStatus,
+    generation: int,
+    now: datetime,
 ) -> Condition:
-    text: Literal["True", "False"] = "True" if truth else "False"
-    message = status.message if truth else ""
+    text: Literal["True", "False", "Unknown"] = truth if isinstance(truth, str) else "True" if truth else "False"
+    message = status.message if text == "True" else ""
     moved = old.last_transition_time if old is not None and old.status == text else now
     return Condition(
         type=kind,

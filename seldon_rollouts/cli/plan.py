@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite
+from math import isfinite, log
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +14,7 @@ from analysis.forecast import CATCH_OVERHEAD, CHANGES, PROMOTE_OVERHEAD, Change,
 from analysis.habits import habits
 from analysis.measure import Labels, Measurer
 from analysis.providers.provider import ProviderError
-from analysis.spec import Arm
+from analysis.spec import ERROR_LINES, SLOW_LINES, Arm, Lines
 from analysis.spec import Plan as Judging
 from controller import clock
 from controller.api.rollout import RolloutSpec
@@ -79,8 +79,8 @@ def plan(
         )
     weighed = {one.percent: ahead.forecast(found, judged, one.percent / 100) for one in stages}
     said = advice(found, judged, stages)
-    if not data(output, _written(stable, found, stages, weighed, said)):
-        _show(stable, found, stages, weighed, said)
+    if not data(output, _written(stable, found, judged, stages, weighed, said)):
+        _show(stable, found, judged, stages, weighed, said)
 
 
 def asked(rollout: dict[str, Any]) -> tuple[list[Stage], Judging]:
@@ -174,7 +174,14 @@ def _label(change: Change, found: Habits) -> str:
     return f"catch slow {by}" + (f" (slower than {1000 * edge:g} ms)" if edge is not None else " (no edge can tell)")
 
 
-def _show(stable: Arm, found: Habits, stages: list[Stage], weighed: dict[float, Forecast], said: list[str]) -> None:
+def _show(
+    stable: Arm,
+    found: Habits,
+    judged: Judging,
+    stages: list[Stage],
+    weighed: dict[float, Forecast],
+    said: list[str],
+) -> None:
     line(f"{stable.deployment}: {found.requests:.3g} requests a second, {100 * found.errors:.3g} % failed")
     slow = [f"{100 * found.slow[edge]:.3g} % over {1000 * edge:g} ms" for edge in ahead.judged_edges(found)]
     line(f"slower: {', '.join(slow) or 'no histogram edge that latency could be judged at'}")
@@ -183,6 +190,9 @@ def _show(stable: Arm, found: Habits, stages: list[Stage], weighed: dict[float, 
     table.add_row("promote an equal canary", *[_time(weighed[one.percent].promote) for one in stages])
     for number, change in enumerate(CHANGES):
         table.add_row(_label(change, found), *[_time(weighed[one.percent].caught[number]) for one in stages])
+    for about, stable_share, lines in _compared(found):
+        least = [_least(found, judged, one, stable_share, lines) for one in stages]
+        table.add_row(f"smallest share found in the step: {about}", *[_percent(one) for one in least])
     CONSOLE.print(table)
     line("Each column is as if the rollout began there, after the warm-up. Never: the judge lets such a change pass.")
     line(
@@ -193,8 +203,29 @@ def _show(stable: Arm, found: Habits, stages: list[Stage], weighed: dict[float, 
         line(sentence)
 
 
+def _compared(found: Habits) -> list[tuple[str, float, Lines]]:
+    """Return what is compared: its name, stable's share, and the lines."""
+    edges = [(f"slower than {1000 * edge:g} ms", found.slow[edge], SLOW_LINES) for edge in ahead.judged_edges(found)]
+    return [("failed", found.errors, ERROR_LINES), *edges]
+
+
+def _least(found: Habits, judged: Judging, stage: Stage, stable: float, lines: Lines) -> float | None:
+    allowed = WAIT.total_seconds() if stage.allowed is None else stage.allowed
+    seen = ahead.Look(stage.percent / 100, found.requests, allowed)
+    return ahead.smallest(lines.rollback, stable, seen, log(judged.needed))
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.2g} %"
+
+
 def _written(
-    stable: Arm, found: Habits, stages: list[Stage], weighed: dict[float, Forecast], said: list[str]
+    stable: Arm,
+    found: Habits,
+    judged: Judging,
+    stages: list[Stage],
+    weighed: dict[float, Forecast],
+    said: list[str],
 ) -> dict[str, Any]:
     return {
         "stable": stable.deployment,
@@ -214,6 +245,10 @@ def _written(
                         "seconds": _finite(weighed[one.percent].caught[number]),
                     }
                     for number, change in enumerate(CHANGES)
+                ],
+                "smallest": [
+                    {"of": about, "stable": share, "share": _least(found, judged, one, share, lines)}
+                    for about, share, lines in _compared(found)
                 ],
             }
             for one in stages

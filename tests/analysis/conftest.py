@@ -98,15 +98,17 @@ class Prometheus:
         self._process: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
 
-    def scrape(self, *pods: str) -> None:
+    def scrape(self, *pods: str, elsewhere: dict[str, str] | None = None) -> None:
+        """Scrape these pods of the namespace ml, and those of other namespaces."""
+        spaces = dict.fromkeys(pods, "ml") | (elsewhere or {})
         target = f"127.0.0.1:{self._exporter.port}"
         jobs = [
             {
                 "job_name": pod,
                 "metrics_path": f"/{pod}",
-                "static_configs": [{"targets": [target], "labels": {"namespace": "ml", "pod": pod}}],
+                "static_configs": [{"targets": [target], "labels": {"namespace": space, "pod": pod}}],
             }
-            for pod in pods
+            for pod, space in spaces.items()
         ]
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
         (self._folder / "prometheus.yml").write_text(json.dumps(config))
