@@ -121,9 +121,9 @@ class Run:
         self.cost[name] = (self.world.canary_requests, self.world.excess)
 
 
-def fixed(scenario: Scenario, runs: int) -> dict:
-    """Thirty minutes at one weight: who says "bad", and when."""
-    played = [Run(World(scenario, seed), peers(scenario)) for seed in range(runs)]
+def fixed(scenario: Scenario, runs: int, *, alone: bool = False) -> dict:
+    """Thirty minutes at one weight: who says "bad", and when; our judge `alone`, or beside the peers."""
+    played = [Run(World(scenario, seed), {} if alone else peers(scenario)) for seed in range(runs)]
     names = ["ours", *played[0].waiting]
     ours = c.Together([run.world.before() for run in played], warmup=60 if scenario.slow_start else 0)
     for _ in range(MINUTES * 60 // TICK):
@@ -171,10 +171,10 @@ def _spread(values: list[float]) -> list[float]:
     return [mean - half, mean + half]
 
 
-def whole(scenario: Scenario, runs: int) -> dict:
-    """Whole rollouts: what becomes of the canary."""
+def whole(scenario: Scenario, runs: int, *, alone: bool = False) -> dict:
+    """Whole rollouts: what becomes of the canary; with our judge `alone`, or with the peers' too."""
     judges = {}
-    for name in ("ours", *progressive.PEERS):
+    for name in ("ours", *(() if alone else progressive.PEERS)):
         outcomes = progressive.outcomes(name, scenario, runs)
         ended = {end: [one for one in outcomes if one.end == end] for end in ("promoted", "rolled back", "paused")}
         judges[name] = {
@@ -261,6 +261,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=50, help="seeded runs of each scenario (default 50)")
     parser.add_argument("--only", default="", help="only scenarios whose name contains this")
+    parser.add_argument("--alone", action="store_true", help="our judge alone; what peers say does not hang on it")
     parser.add_argument("--kind", choices=("fixed", "progressive", "all"), default="all")
     parser.add_argument("--out", type=Path, help="write judges.json and the plots into this folder")
     options = parser.parse_args(argv)
@@ -271,7 +272,7 @@ def main(argv: list[str] | None = None) -> int:
     for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, whole)):
         for scenario in scenarios:
             if options.only in scenario.name and options.kind in (kind, "all"):
-                results[kind].append(play(scenario, options.runs))
+                results[kind].append(play(scenario, options.runs, alone=options.alone))
                 print(f"{kind}: {scenario.name}", file=sys.stderr)
     if results["fixed"]:
         print("Fixed weight, 30 min: rolled back % @median s (p90) [excess bad requests]\n")
