@@ -10,7 +10,7 @@ from controller.api.group import Dependency, Group, GroupStatus
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
 from controller.api.percent import Seen
 from controller.api.routing import Routing
-from controller.api.seen import PreflightStatus
+from controller.api.seen import Curve, PreflightStatus
 from controller.api.strategy import CanaryStrategy, HeaderRoute, SetScale, Strategy
 from controller.api.templates import BackgroundTemplates, RunStatus
 
@@ -270,6 +270,7 @@ class AnalysisStatus(StatusModel):
     runs: tuple[RunStatus, ...] = ()
     """The rollout's AnalysisRuns, newest last; at most 20."""
     preflight: PreflightStatus | None = None
+    curve: Curve | None = None
 
 
 class Rejected(StatusModel):

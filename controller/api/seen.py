@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from controller.api.meta import Duration, StatusModel
+from controller.api.meta import Duration, Instant, StatusModel
 from controller.api.percent import Seen
 
 
@@ -40,3 +40,24 @@ class PreflightStatus(StatusModel):
     requests: float = 0
     """Live requests per second."""
     compared: tuple[ComparedStatus, ...] = ()
+
+
+class CurvePoint(StatusModel):
+    """What the judge knew at one instant; the lists are in the order of the curve's metrics."""
+
+    at: Instant
+    weight: Seen = 0
+    """Percent of live requests that the canary had."""
+    observed: float | None = None
+    """Percent that it was seen to take."""
+    worse: tuple[float, ...] = ()
+    """Evidence that the canary is worse, how many to one, as log10."""
+    good: tuple[float, ...] = ()
+    """Evidence that it is good enough, likewise."""
+
+
+class Curve(StatusModel):
+    """How the evidence went: at most 48 points, among them the first, the last and each line's highest."""
+
+    metrics: tuple[str, ...] = ()
+    points: tuple[CurvePoint, ...] = ()

@@ -9,6 +9,7 @@ from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
 from controller.rollout import findings, preflight, runs
 from controller.rollout.course import course
+from controller.rollout.curve import grown
 from controller.rollout.ground import Ground
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
@@ -46,7 +47,7 @@ def refresh(obs: Observed, *, now: datetime) -> RolloutStatus:
             changes["current_step_index"] = min(status.current_step_index, count)
     changes["weights"] = status.weights.model_copy(update={"observed": _traffic(obs, status)})
     if _current(obs, status):
-        changes["analysis"] = _opinion(obs, status.analysis)
+        changes["analysis"] = _opinion(obs, status)
     return status.model_copy(update=changes)
 
 
@@ -98,12 +99,13 @@ def _current(obs: Observed, status: RolloutStatus) -> bool:
     return obs.analysis is not None and started is not None and obs.analysis.started_at == started
 
 
-def _opinion(obs: Observed, last: AnalysisStatus) -> AnalysisStatus:
-    seen = obs.analysis
+def _opinion(obs: Observed, status: RolloutStatus) -> AnalysisStatus:
+    seen, last = obs.analysis, status.analysis
     if seen is None:
         return last
     kept: dict[str, object] = {name: getattr(last, name) for name in _KEPT}
-    return seen.model_copy(update={**kept, "preflight": preflight.refreshed(obs.spec, seen, last)})
+    told = {"preflight": preflight.refreshed(obs.spec, seen, last), "curve": grown(last.curve, seen, status.weights)}
+    return seen.model_copy(update={**kept, **told})
 
 
 def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:

@@ -1,4 +1,4 @@
-"""Feed: one shared watch for all viewers; rows that are made once for each change, and the evidence that was seen."""
+"""Feed: one shared watch for all viewers; rows made once for each change, and how the evidence went."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.watches import Change
 from seldon_rollouts.view.base import status_of
-from seldon_rollouts.view.detail import Point, point
+from seldon_rollouts.view.detail import Point, kept, point
 from seldon_rollouts.view.rows import Row, ordered, row
 
 Key = tuple[str, str]
@@ -40,7 +40,7 @@ class Feed:
         return self._cluster.get(resources.SELDON_ROLLOUT, namespace, name)
 
     def curve(self, namespace: str, name: str) -> list[Point]:
-        """Return what was seen of a rollout's evidence since the dashboard started, at most 600 points."""
+        """Return how a rollout's evidence went: what its status kept, and what was seen since; at most 600 points."""
         return list(self._curves.get((namespace, name), ()))
 
     async def versions(self) -> AsyncIterator[int]:
@@ -77,6 +77,8 @@ class Feed:
             seen = point(status, at)
             if curve and curve[-1].revision != seen.revision:
                 curve.clear()
+            if not curve:
+                curve.extend(each for each in kept(status) if each.at < at)
             curve.append(seen)
 
     async def _wake(self) -> None:

@@ -144,7 +144,7 @@ def _one(router: APIRouter, shown: Shown) -> None:
 
     @router.get("/rollouts/{namespace}/{name}/evidence", responses=MISSING)
     async def evidence(request: Request, namespace: str, name: str) -> list[Point]:
-        """Show the evidence that was seen since the dashboard started."""
+        """Show how the evidence went: what the status kept, and what was seen since the dashboard started."""
         await shown.rollout(request, namespace, name)
         return shown.feed.curve(namespace, name)
 

@@ -188,3 +188,21 @@ def point(status: RolloutStatus, at: datetime) -> Point:
         evidence={metric.name: metric.evidence for metric in status.analysis.metrics},
         promote={metric.name: metric.promote_evidence for metric in status.analysis.metrics},
     )
+
+
+def kept(status: RolloutStatus) -> list[Point]:
+    """Return the points of the evidence curve that a status keeps."""
+    curve, judged = status.analysis.curve, status.canary_revision or status.stable_revision
+    if curve is None or judged is None:
+        return []
+    return [
+        Point(
+            at=each.at,
+            revision=judged.hash,
+            weight=each.weight,
+            observed=each.observed,
+            evidence={name: 10**value for name, value in zip(curve.metrics, each.worse, strict=False)},
+            promote={name: 10**value for name, value in zip(curve.metrics, each.good, strict=False)},
+        )
+        for each in curve.points
+    ]

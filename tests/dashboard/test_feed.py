@@ -1,0 +1,48 @@
+"""The dashboard's feed: a curve that it did not see is taken from the status."""
+
+from collections.abc import Callable
+from typing import Any
+
+from controller.kube.resources import Resource
+from controller.kube.watches import Change
+from seldon_rollouts.dashboard.feed import Feed
+
+CURVE = {
+    "metrics": ["errorRate"],
+    "points": [
+        {"at": "2026-01-01T00:00:40Z", "weight": 5, "observed": 4.8, "worse": [0.0], "good": [0.3]},
+        {"at": "2026-01-01T00:01:00Z", "weight": 5, "worse": [1.0], "good": [0.0]},
+    ],
+}
+
+
+class Watched:
+    """A cluster of which one kind is watched."""
+
+    tell: Callable[[Change], None]
+
+    def watch(self, _resource: Resource, *, on_change: Callable[[Change], None]) -> None:
+        self.tell = on_change
+
+    def changed(self, at: str, evidence: float, digest: str = "bbb") -> None:
+        metric = {"name": "errorRate", "verdict": "Inconclusive", "evidence": evidence}
+        status: dict[str, Any] = {
+            "canaryRevision": {"hash": digest, "number": 2},
+            "analysis": {"updatedAt": at, "metrics": [metric], "curve": CURVE if digest == "bbb" else None},
+        }
+        rollout = {"metadata": {"namespace": "ml", "name": "iris"}, "status": status}
+        self.tell(Change("MODIFIED", rollout))
+
+
+def shown(feed: Feed) -> list[tuple[str, float]]:
+    return [(f"{point.at:%M:%S}", round(point.evidence["errorRate"], 2)) for point in feed.curve("ml", "iris")]
+
+
+async def test_a_dashboard_that_starts_late_shows_what_the_status_kept_and_goes_on_from_there() -> None:
+    cluster = Watched()
+    feed = Feed(cluster)
+    cluster.changed("2026-01-01T00:01:00Z", 10.0)
+    cluster.changed("2026-01-01T00:01:10Z", 20.0)
+    assert shown(feed) == [("00:40", 1.0), ("01:00", 10.0), ("01:10", 20.0)]
+    cluster.changed("2026-01-01T00:05:00Z", 1.0, digest="ccc")
+    assert shown(feed) == [("05:00", 1.0)]
