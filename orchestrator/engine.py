@@ -65,6 +65,8 @@ class Engine:
         self._form = form
         self._logs = logs
         self._steps: dict[str, Step] = {}
+        # What lets a long answer flow from one node to the next: both REST, and a protocol in which nobody looks at it.
+        self._between = passing if codec.rest.replies_are_requests else None
         self._root = self._prepared(graph.root, call, verb, passing)
         self._all_speak = form is Form.JSON and not any(_others(step, form) for step in self._steps.values())
 
@@ -106,7 +108,9 @@ class Engine:
         if step.log is not None:
             step.log.request(payload, context)
         if step.down is not None:
-            payload = await step.down(codec.request(payload, step.down.form, chained=not first), context)
+            payload = await _handed(
+                step.down, codec.request(payload, step.down.form, chained=not first), context, first
+            )
             first = False
         elif node.built_in is BuiltIn.SIMPLE_MODEL:
             payload = codec.rest.simple_model()
@@ -117,7 +121,7 @@ class Engine:
         elif context.routing is not None:
             context.routing[node.name] = routing.ALL
         if step.up is not None:
-            payload = await step.up(codec.request(payload, step.up.form, chained=not first), context)
+            payload = await _handed(step.up, codec.request(payload, step.up.form, chained=not first), context, first)
         if step.log is not None:
             step.log.response(payload, context)
         return payload
@@ -162,22 +166,21 @@ class Engine:
         methods, form = node.methods, self._form
         down = verb if Method.PREDICT in methods else "transform-input"
         feedback = self._codec.rest.sends_feedback and Method.SEND_FEEDBACK in methods
-        # What this node, and what is below it, answers as the last: nobody looks at that on its way to the client.
-        last = call if passing is None else passing
-        joins = Method.AGGREGATE in methods
-        alone = Method.TRANSFORM_OUTPUT not in methods and not joins and len(node.children) == 1
-        below = passing if alone and node.built_in is None else None
-        joined = call if Method.TRANSFORM_OUTPUT in methods else last
-        ends = call if node.children or Method.TRANSFORM_OUTPUT in methods else last
+        joins, turns = Method.AGGREGATE in methods, Method.TRANSFORM_OUTPUT in methods
+        one = not joins and len(node.children) == 1 and node.built_in is None
+        # Whose long answers may flow: what goes to the child as it is, and what goes to transform-output or else out.
+        onward = self._between if one and Method.ROUTE not in methods and _takes_at_once(node.children[0]) else None
+        inward = (self._between if node.port else None) if turns else passing
+        ends = (onward if node.children else inward) or call
         step = self._steps[node.name] = Step(
             node=node,
             down=ends(node, down, form) if methods & {Method.PREDICT, Method.TRANSFORM_INPUT} else None,
             route=call(node, "route", form) if Method.ROUTE in methods and node.children else None,
-            aggregate=joined(node, "aggregate", form) if joins else None,
-            up=last(node, "transform-output", form) if Method.TRANSFORM_OUTPUT in methods else None,
+            aggregate=(inward or call)(node, "aggregate", form) if joins else None,
+            up=(passing or call)(node, "transform-output", form) if turns else None,
             feedback=call(node, "send-feedback", form) if feedback else None,
             log=self._logs(node),
-            children=tuple(self._prepared(child, call, verb, below) for child in node.children),
+            children=tuple(self._prepared(child, call, verb, inward if one else None) for child in node.children),
         )
         return step
 
@@ -193,6 +196,30 @@ async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             raise result
         answers.append(result)
     return answers
+
+
+async def _handed(call: NodeCall, payload: Payload, context: Context, first: bool) -> Payload:
+    """Call a node with what came, or with what another one answers, which may still be on its way.
+
+    What the node does not read of another one's answer is let go, so that the other one is not held up for ever.
+    """
+    flow = payload.flow
+    if flow is None or first:
+        return await call(payload, context)
+    answer = None
+    try:
+        answer = await call(payload, context)
+    finally:
+        if answer is None or answer.flow is None:
+            flow.drop()
+        else:
+            answer.flow.when_ended(lambda _: flow.drop())
+    return answer
+
+
+def _takes_at_once(node: Node) -> bool:
+    """Whether a node is called with what comes to it, over REST, and nothing else looks at that."""
+    return bool(node.port) and node.built_in is None and bool(node.methods & {Method.PREDICT, Method.TRANSFORM_INPUT})
 
 
 def _others(step: Step, form: Form) -> bool:

@@ -47,7 +47,7 @@ class Flow:
     ) -> None:
         self.length = length
         self.ended = False  # all pieces are here
-        self._told: Callable[[Exception | None], None] | None = None
+        self._told: list[Callable[[Exception | None], None]] = []
         self._pause = pause
         self._resume = resume
         self._dropped = dropped
@@ -91,12 +91,12 @@ class Flow:
         if self.ended or self._error is not None:
             told(self._error)
         else:
-            self._told = told
+            self._told.append(told)
 
     def _tell(self, error: Exception | None) -> None:
-        told, self._told = self._told, None
-        if told is not None:
-            told(error)
+        told, self._told = self._told, []
+        for each in told:
+            each(error)
 
     # ------------------------------------------------------------ the reader's end
 

@@ -17,6 +17,7 @@ class Rest(Protocol):
     ready_paths: Sequence[str]
     metadata_paths: Sequence[str]
     sends_feedback: bool  # whether nodes are told of feedback
+    replies_are_requests: bool  # one node's reply is the next one's request as it is, so that nobody has to look at it
     pages: Mapping[str, Any]  # static pages: path to JSON
 
     def addressed(self, path: str) -> tuple[str, str] | None:

@@ -28,6 +28,7 @@ class OpenInference:
     ready_paths: Sequence[str] = ("/v2/health/ready",)
     metadata_paths: Sequence[str] = ()
     sends_feedback = False
+    replies_are_requests = False
     pages: Mapping[str, Any] = {
         "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": ["binary_tensor_data"]},
         "/v2/health/live": {},

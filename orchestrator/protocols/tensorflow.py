@@ -23,6 +23,7 @@ class TensorFlow:
     ready_paths: Sequence[str] = ()
     metadata_paths: Sequence[str] = ()
     sends_feedback = False
+    replies_are_requests = False
     pages: Mapping[str, Any] = {}
 
     def addressed(self, path: str) -> tuple[str, str] | None:

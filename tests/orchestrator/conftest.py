@@ -303,7 +303,7 @@ async def rpc_node() -> AsyncIterator[Callable[[Any], Awaitable[RpcNode]]]:
     """Start a node over gRPC: from a coroutine function of method, body and context that gives the answer's bytes."""
     servers: list[Any] = []
 
-    async def start(behaviour: Any) -> RpcNode:
+    async def start(behaviour: Any, *, limit: int = 4 << 20) -> RpcNode:
         calls: list[tuple[str, bytes, dict[str, Any]]] = []
 
         class Handler(grpc.GenericRpcHandler):
@@ -314,7 +314,8 @@ async def rpc_node() -> AsyncIterator[Callable[[Any], Awaitable[RpcNode]]]:
 
                 return grpc.unary_unary_rpc_method_handler(serve)
 
-        server = grpc.aio.server()
+        options = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
+        server = grpc.aio.server(options=options)
         server.add_generic_rpc_handlers((Handler(),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
@@ -331,13 +332,14 @@ async def rpc() -> AsyncIterator[Callable[..., Any]]:
     """Call a method: `rpc(running, "/seldon.protos.Seldon/Predict", message, answer's class)`."""
     channels: list[Any] = []
 
-    def make(running: Running) -> Any:
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{running.application.grpc_port}")
+    def make(running: Running, limit: int = 4 << 20) -> Any:
+        options = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{running.application.grpc_port}", options)
         channels.append(channel)
         return channel
 
     async def call(running: Running, method: str, message: Any, kind: Any, **options: Any) -> Any:
-        channel = make(running)
+        channel = make(running, options.pop("limit", 4 << 20))
         sent = channel.unary_unary(method, lambda value: value.SerializeToString(), kind.FromString)
         call.last = sent(message, timeout=options.pop("timeout", 10), **options)
         return await call.last
