@@ -126,12 +126,27 @@ def _merged(policy: Object, port: int) -> dict[str, Any]:
 
 def _unsupported(policy: Object) -> list[str]:
     found = []
-    if ((policy.get("tls") or {}).get("mode") or "DISABLE") != "DISABLE":
+    if _tls_mode(policy) not in ("DISABLE", "SIMPLE"):
         found.append("trafficPolicy.tls")
     balancer = policy.get("loadBalancer") or {}
     if balancer.get("consistentHash") or balancer.get("simple") == "PASSTHROUGH":
         found.append("trafficPolicy.loadBalancer." + ("consistentHash" if balancer.get("consistentHash") else "simple"))
     return found + [f"trafficPolicy.{field}" for field in ("tunnel", "proxyProtocol") if policy.get(field)]
+
+
+def _tls_mode(policy: Object) -> str:
+    return str((policy.get("tls") or {}).get("mode") or "DISABLE")
+
+
+def _encrypted(policy: Object, *, two: bool) -> dict[str, Any]:
+    """TLS towards the pods, without a look at their certificates."""
+    if _tls_mode(policy) != "SIMPLE":
+        return {}
+    context = {
+        "@type": f"{ENVOY}.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {"alpn_protocols": ["h2" if two else "http/1.1"]},
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
 def _shaped(policy: Object, port: ServicePort | None) -> dict[str, Any]:
@@ -165,6 +180,7 @@ def _shaped(policy: Object, port: ServicePort | None) -> dict[str, Any]:
         "common_lb_config": {"healthy_panic_threshold": {"value": float(outliers.get("minHealthPercent") or 0)}},
         "circuit_breakers": {"thresholds": [_limits(tcp, http)]},
         "typed_extension_protocol_options": {OPTIONS: options},
+        **_encrypted(policy, two=two),
     }
     if outliers:
         shaped["outlier_detection"] = _outliers(outliers)

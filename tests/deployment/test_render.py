@@ -127,6 +127,25 @@ def test_fixed_tls_keeps_the_idle_timeout(subject_for: Read) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("", {"mode": "SIMPLE", "insecureSkipVerify": True}),
+        ("ISTIO_MUTUAL", {"mode": "SIMPLE", "insecureSkipVerify": True}),
+        ("MUTUAL", {"mode": "MUTUAL"}),
+    ],
+)
+def test_fixed_an_orchestrator_that_serves_tls_is_asked_by_tls(
+    make_model: Make, subject_for: Read, mode: str, expected: dict[str, Any]
+) -> None:
+    raw = make_model()
+    raw["spec"]["predictors"][0] |= {"ssl": {"certSecretName": "tls"}, "explainer": {"type": "ALE"}}
+    configuration = Configuration(istio_tls_mode=mode)
+    predictor, explainer = _objects(subject_for(raw), "DestinationRule", configuration)
+    assert predictor["spec"]["trafficPolicy"]["tls"] == expected
+    assert explainer["spec"]["trafficPolicy"].get("tls", {}).get("mode", "") == mode
+
+
 def test_fixed_a_separate_orchestrator_has_the_id_of_its_seldon_deployment(subject_for: Read) -> None:
     engine = _objects(subject_for(_sample("separate-engine")), "Deployment")[-1]
     assert engine["metadata"]["name"] == "apart-default-svc-orch"

@@ -7,6 +7,7 @@ from controller.api.names import service_host
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import service_of
 from controller.deployment.render import labels
+from controller.deployment.render.servers import without_engine
 from controller.deployment.subject import Subject
 
 NETWORKING = "networking.istio.io/v1"
@@ -16,7 +17,17 @@ IDLE_TIMEOUT = "60s"
 
 def render_destination(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
     """Return a predictor's DestinationRule."""
-    return rule(subject, predictor, service_of(subject.name, predictor), configuration, idle_timeout=IDLE_TIMEOUT)
+    name = service_of(subject.name, predictor)
+    done = rule(subject, predictor, name, configuration, idle_timeout=IDLE_TIMEOUT)
+    if encrypts(predictor) and configuration.istio_tls_mode not in ("SIMPLE", "MUTUAL"):
+        # Any certificate will do, as its Secret may be signed by whomever; who is who, the mesh's own TLS says.
+        done["spec"]["trafficPolicy"]["tls"] = {"mode": "SIMPLE", "insecureSkipVerify": True}
+    return done
+
+
+def encrypts(predictor: PredictorSpec) -> bool:
+    """Return whether the predictor's orchestrator serves TLS."""
+    return bool(predictor.ssl and predictor.ssl.cert_secret_name) and not without_engine(predictor)
 
 
 def rule(

@@ -292,6 +292,14 @@ def test_a_grpc_port_is_spoken_to_in_http2_and_a_plain_tcp_port_is_passed_on(bui
     assert filters["filters"][0]["name"] == "envoy.filters.network.tcp_proxy"
 
 
+@pytest.mark.parametrize(("port", "protocol"), [(8000, "http/1.1"), (5001, "h2")])
+def test_simple_tls_is_spoken_with_the_pods(build: Any, settings: Settings, port: int, protocol: str) -> None:
+    rendered = render(build.seen(build.service("iris"), build.rule("iris", tls={"mode": "SIMPLE"})), settings)
+    socket = rendered.clusters[f"ml/iris/{port}"]["transport_socket"]
+    assert socket["typed_config"]["common_tls_context"]["alpn_protocols"] == [protocol]
+    assert rendered.warnings == ()
+
+
 def test_a_destination_rules_policy_shapes_its_clusters_and_what_is_not_supported_is_said(
     build: Any, settings: Settings
 ) -> None:
