@@ -20,6 +20,14 @@ _OLD_ENV = {
     "istio_gateway": "ISTIO_GATEWAY",
     "orchestrator_image": "EXECUTOR_CONTAINER_IMAGE_AND_VERSION",
     "executor_user": "EXECUTOR_CONTAINER_USER",
+    "default_user": "DEFAULT_USER_ID",
+    "executor_pull_policy": "EXECUTOR_CONTAINER_IMAGE_PULL_POLICY",
+    "executor_cpu_request": "EXECUTOR_DEFAULT_CPU_REQUEST",
+    "executor_cpu_limit": "EXECUTOR_DEFAULT_CPU_LIMIT",
+    "executor_memory_request": "EXECUTOR_DEFAULT_MEMORY_REQUEST",
+    "executor_memory_limit": "EXECUTOR_DEFAULT_MEMORY_LIMIT",
+    "first_http_port": "PREDICTIVE_UNIT_HTTP_SERVICE_PORT",
+    "first_grpc_port": "PREDICTIVE_UNIT_GRPC_SERVICE_PORT",
     "orchestrator_service_account": "EXECUTOR_CONTAINER_SERVICE_ACCOUNT_NAME",
     "full_health_checks": "EXECUTOR_FULL_HEALTH_CHECKS",
     "initializer_env_secret": "PREDICTIVE_UNIT_DEFAULT_ENV_SECRET_REF_NAME",
@@ -57,6 +65,8 @@ def _name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 Namespaces = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+Port = Annotated[int, Field(ge=1, le=65000)]
 Part = Literal["operator", "rollout", "analysis"]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
 
@@ -98,7 +108,23 @@ class Settings(BaseModel):
     initializer_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-storage-initializer:{_version()}"
     """image that downloads models"""
     executor_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
-    """user id of the orchestrator's container, and of pods that name none"""
+    """user id of the orchestrator's container"""
+    default_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
+    """user id of pods that name none"""
+    executor_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """when the orchestrator's image is pulled"""
+    executor_cpu_request: Quantity = "500m"
+    """CPU that is set aside for an orchestrator whose svcOrchSpec says nothing"""
+    executor_cpu_limit: Quantity = "500m"
+    """CPU that it may use"""
+    executor_memory_request: Quantity = "512Mi"
+    """memory that is set aside for it"""
+    executor_memory_limit: Quantity = "512Mi"
+    """memory that it may use"""
+    first_http_port: Port = 9000
+    """HTTP port of the first container of a graph; the next ones count up"""
+    first_grpc_port: Port = 9500
+    """gRPC port of the first container of a graph; the next ones count up"""
     orchestrator_service_account: str = ""
     """service account of orchestrators that have pods of their own; the namespace's default when absent"""
     full_health_checks: bool = False

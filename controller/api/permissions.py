@@ -103,6 +103,13 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         part="operator",
         group="",
+        resources=("namespaces",),
+        verbs=("get",),
+        why="whether its label seldon.io/controller-id says that another operator looks after it",
+    ),
+    Permission(
+        part="operator",
+        group="",
         resources=("serviceaccounts", "secrets"),
         verbs=("get",),
         why="which Secret of a service account gives access to a model, one by one; its content is copied nowhere",

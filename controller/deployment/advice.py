@@ -26,14 +26,12 @@ def _advice(subject: Subject, copied: bool) -> Iterator[str]:
         path = f"spec.predictors[{index}]"
         yield from unknown(predictor.annotations, f"{path}.annotations")
         if copied or predictor.shadow:
-            yield from _side_effects(subject, predictor, path)
+            yield from _side_effects(predictor, path)
     if subject.spec.oauth_key or subject.spec.oauth_secret:
         yield "spec.oauth_key, spec.oauth_secret: deprecated; they do nothing"
 
 
-def _side_effects(subject: Subject, predictor: PredictorSpec, path: str) -> Iterator[str]:
-    if subject.spec.server_type == "kafka":
-        yield f"{path}: a shadow that reads Kafka reads the topic itself; nothing is copied to it"
+def _side_effects(predictor: PredictorSpec, path: str) -> Iterator[str]:
     for unit in nodes(predictor.graph):
         yield from _of_node(unit, f"{path}.graph ({unit.name})")
 

@@ -67,11 +67,14 @@ class Configuration:
 
     orchestrator_image: str = f"seldonio/rollouts-orchestrator:{VERSION}"
     orchestrator_resources: Mapping[str, Any] = field(default_factory=_orchestrator_resources)
+    orchestrator_pull_policy: str = "IfNotPresent"
     orchestrator_user: int | None = 8888
     orchestrator_service_account: str = ""
     full_health_checks: bool = False
     pod_user: int | None = 8888
     """runAsUser of pods that set none."""
+    first_http_port: int = 9000
+    first_grpc_port: int = 9500
     initializer_image: str = f"seldonio/rollouts-storage-initializer:{VERSION}"
     initializer_resources: Mapping[str, Any] = field(default_factory=_initializer_resources)
     initializer_env_secret: str = ""

@@ -14,8 +14,6 @@ from controller.deployment.configuration import Configuration
 from controller.deployment.names import container_service, containers
 from controller.deployment.subject import UNKNOWN, Subject, is_built_in, is_prepackaged, nodes, protocol_of
 
-FIRST_HTTP = 9000
-FIRST_GRPC = 9500
 FIRST_METRICS = 6000
 
 
@@ -45,7 +43,8 @@ def complete(subject: Subject, configuration: Configuration) -> Subject:
 
     Needs a spec that passed `validation.check`.
     """
-    ports = _Ports(_Counter(FIRST_HTTP), _Counter(FIRST_GRPC), _Counter(FIRST_METRICS))
+    first = configuration.first_http_port, configuration.first_grpc_port, FIRST_METRICS
+    ports = _Ports(*(_Counter(each) for each in first))
     predictors = tuple(_predictor(subject, predictor, ports, configuration) for predictor in subject.spec.predictors)
     return replace(subject, spec=subject.spec.model_copy(update={"predictors": predictors}))
 

@@ -25,6 +25,7 @@ from controller.deployment.render.labels import ID
 from controller.deployment.status import as_json, rejected, summarize
 from controller.deployment.subject import KIND, Subject
 from controller.deployment.succession import succeed
+from controller.deployment.tenancy import FRESH_FOR, Tenancy
 from controller.deployment.validation import parse
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, ForbiddenError, InvalidError
@@ -74,6 +75,7 @@ class DeploymentController:
         self._accounts = Accounts(cluster.client)
         self._blueprints = Blueprints()
         self._identity = settings.controller_id
+        self._tenancy = Tenancy(cluster.client, whole_cluster=not settings.namespaces)
         self.watches: tuple[Watch, ...] = (
             Watch(SELDON_DEPLOYMENT, _itself),
             *(
@@ -102,6 +104,8 @@ class DeploymentController:
         if (raw["metadata"].get("labels") or {}).get(CONTROLLER_ID_LABEL, "") != self._identity:
             return None  # another operator looks after it
         now = clock.now()
+        if await self._tenancy.is_theirs(key[0], now):
+            return FRESH_FOR  # the operator of that namespace looks after it
         try:
             return await self._reconcile(raw, now)
         except ConflictError as error:

@@ -23,7 +23,6 @@ from controller.deployment.subject import Subject, is_built_in, is_prepackaged, 
 MAX_DEPTH = 11
 """Levels of a graph that the schema keeps: the root and ten of children."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_KAFKA = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
 _NOT_TENSORFLOW = frozenset({"SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER"})
 _NEEDS_NO_MODEL = frozenset({"HUGGINGFACE_SERVER"})
 
@@ -121,6 +120,8 @@ def _identity(subject: Subject) -> Iterator[Problem]:
         yield Problem(
             "metadata.name", subject.name, "lower-case letters, digits and dashes: Services are named after it"
         )
+    if subject.spec.server_type == "kafka":
+        yield Problem("spec.serverType", "kafka", "rpc: the orchestrator serves requests and reads no topics")
     names = Counter(predictor.name for predictor in subject.spec.predictors)
     for index, predictor in enumerate(subject.spec.predictors):
         field = f"spec.predictors[{index}].name"
@@ -167,11 +168,6 @@ def _predictor(subject: Subject, predictor: PredictorSpec, path: str) -> Iterato
         yield Problem(
             f"{path}.annotations[{NO_ENGINE_ANNOTATION}]", "true", "a graph of one node when there is no engine"
         )
-    if subject.spec.server_type == "kafka":
-        env = {each.get("name") for each in (predictor.svc_orch_spec.env if predictor.svc_orch_spec else ())}
-        for name in _KAFKA:
-            if name not in env:
-                yield Problem(f"{path}.svcOrchSpec.env", sorted(map(str, env)), f"{name}, as serverType is kafka")
     seen: set[str] = set()
     for index, component in enumerate(predictor.component_specs):
         field = f"{path}.componentSpecs[{index}]"

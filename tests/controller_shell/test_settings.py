@@ -37,8 +37,15 @@ def test_the_variables_of_seldon_cores_operator_still_count() -> None:
         "ISTIO_TLS_MODE": "ISTIO_MUTUAL",
         "DEPLOYMENT_NAME_AS_PREFIX": "true",
         "CONTROLLER_ID": "mine",
+        "DEFAULT_USER_ID": "1001",
+        "EXECUTOR_CONTAINER_IMAGE_PULL_POLICY": "Always",
+        "EXECUTOR_DEFAULT_CPU_REQUEST": "100m",
+        "EXECUTOR_DEFAULT_MEMORY_LIMIT": "1Gi",
+        "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": "9100",
     }
     settings = parse_settings([], environment)
+    assert (settings.default_user, settings.executor_pull_policy, settings.first_http_port) == (1001, "Always", 9100)
+    assert (settings.executor_cpu_request, settings.executor_memory_limit) == ("100m", "1Gi")
     assert (settings.istio, settings.istio_tls_mode, settings.deployment_name_as_prefix) == (
         False,
         "ISTIO_MUTUAL",

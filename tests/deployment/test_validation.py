@@ -43,7 +43,7 @@ BAD = {
     "transport": (_sdep(_p(), transport="ftp"), "spec.transport: 'ftp'"),
     "server type": (_sdep(_p(), serverType="mq"), "spec.serverType: 'mq'"),
     "two predictors of one name": (_sdep(_p(traffic=50), _p(traffic=50)), "spec.predictors[0].name: 'p'"),
-    "kafka without topics": (_sdep(_p(), serverType="kafka"), "KAFKA_INPUT_TOPIC"),
+    "kafka": (_sdep(_p(), serverType="kafka"), "spec.serverType: 'kafka' is not valid; expected rpc"),
     "only a shadow": (_sdep(_p(shadow=True)), "spec.predictors[0].shadow"),
     "shadow traffic": (_sdep(_p(), _p("s", shadow=True, traffic=101)), "spec.predictors[1].traffic: 101"),
     "sum of traffic": (_sdep(_p(traffic=50), _p("q", traffic=40)), "'50 + 40'"),

@@ -73,7 +73,7 @@ def engine_container(subject: Subject, predictor: PredictorSpec, configuration: 
     return {
         "name": ENGINE,
         "image": configuration.orchestrator_image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": configuration.orchestrator_pull_policy,
         "args": _arguments(subject, predictor, configuration),
         "env": _environment(subject, predictor, configuration, secure=secure),
         "ports": [

@@ -138,12 +138,14 @@ class Lab:
     pods: Pods
     namespace: str
     operator: MortalClient | None = None
+    watched: tuple[str, ...] | None = None
+    """The namespaces that the operator is told to look after; its own when None."""
 
     def _connect(self) -> Any:
         return connector(str(self.server.kubeconfig_path), None, now=clock.now)
 
     def settings(self) -> Settings:
-        return Settings(namespaces=(self.namespace,))
+        return Settings(namespaces=(self.namespace,) if self.watched is None else self.watched)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[MortalClient]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 Make = Callable[..., dict[str, Any]]
 ISTIO = "networking.istio.io/v1"
 SDEP = ("machinelearning.seldon.io/v1", "seldondeployments")
@@ -272,6 +274,19 @@ async def test_what_names_another_operator_is_left_to_it(lab: Any, make_model: M
         assert not [name for _, name in await lab.names() if name.startswith("iris")]
         assert "status" not in await lab.get("iris")
         assert operator.writes
+
+
+@pytest.mark.parametrize(("mine", "made"), [((), False), (("itself",), True)], ids=["whole cluster", "own namespace"])
+async def test_a_namespace_with_an_operator_of_its_own_is_left_to_it(
+    lab: Any, make_model: Make, mine: tuple[str, ...], made: bool
+) -> None:
+    label = {"metadata": {"labels": {"seldon.io/controller-id": "theirs"}}}
+    await lab.client.patch("v1", "namespaces", lab.namespace, label)
+    lab.watched = tuple(lab.namespace for _ in mine)
+    await lab.apply(make_model())
+    await lab.one_life("iris", writes=20)
+    assert bool(await lab.names()) is made
+    assert ("status" in await lab.get("iris")) is made
 
 
 async def test_a_bucket_is_read_with_the_secrets_of_the_service_account(lab: Any, make_model: Make) -> None:
