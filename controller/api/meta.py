@@ -110,8 +110,14 @@ class Condition(StatusModel):
     """A `metav1.Condition`: one observed truth about an object."""
 
     type: str
+    """What it is about; one condition of each type."""
     status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
     reason: str = ""
+    """Why, in one word."""
     message: str = ""
+    """Why, in words."""
     last_transition_time: Instant | None = None
+    """When the status last changed."""
     observed_generation: int | None = None
+    """The generation of the spec that it is about."""

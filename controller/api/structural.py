@@ -83,9 +83,10 @@ def one_line(text: str) -> str:
 class _Renderer:
     """Walks one model's JSON schema; `path` holds the models that we are inside of."""
 
-    def __init__(self, extras: Extras, describe: bool) -> None:
+    def __init__(self, extras: Extras, describe: bool, *, embedded: bool = False) -> None:
         self.extras = extras
         self.describe = describe
+        self.embedded = embedded
         self.definitions: dict[str, Schema] = {}
 
     def root(self, model: type[BaseModel]) -> Schema:
@@ -116,7 +117,7 @@ class _Renderer:
     def property(self, owner: str, key: str, schema: Schema, path: tuple[str, ...]) -> Schema:
         place = (owner, key)
         if embedded := self.extras.embedded.get(place):
-            result = _Renderer(self.extras, self.describe).root(embedded)
+            result = _Renderer(self.extras, self.describe, embedded=True).root(embedded)
         else:
             result = self.node(schema, path, place)
         if place in self.extras.defaults:
@@ -126,9 +127,9 @@ class _Renderer:
         return _type_first(result | self.description(schema, path))
 
     def description(self, schema: Schema, path: tuple[str, ...]) -> Schema:
-        """Describe a model at its first level only, and not again inside itself."""
+        """Describe a field; in what is embedded, a model at its first level only, and not again inside itself."""
         text = schema.get("description")
-        if not text or not self.describe or len(set(path)) < len(path):
+        if not text or not self.describe or (self.embedded and len(set(path)) < len(path)):
             return {}
         return {"description": one_line(text)}
 

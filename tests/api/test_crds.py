@@ -218,3 +218,15 @@ def test_every_field_that_a_person_writes_is_explained(served, levels):
         if not nested and "description" not in level:
             silent.append(path)
     assert silent == []
+
+
+def test_kubectl_explains_every_field_of_a_seldon_deployment_however_deep(kinds, levels):
+    schema = kinds["SeldonDeployment"].crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    fields = [(path, level) for path, level in levels(schema) if path and not path.endswith(("[]", "{}"))]
+    silent = [
+        path
+        for path, level in fields
+        if "description" not in level and path.strip(".") not in {"apiVersion", "kind", "metadata"}
+    ]
+    assert len(fields) > 300
+    assert silent == []
