@@ -65,6 +65,8 @@ class World:
     """Bearer tokens of the local cluster's people."""
     refusals: Callable[[], list[str]] | None = None
     """With a real API server, where the controller runs as the base's account: what it was refused."""
+    buckets: Path | None = None
+    """The folder that stands in for buckets: gs://b/p is its gs/b/p; None on a real cluster."""
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +87,12 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     def done(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, loop).result(120)
 
-    cluster = local.cluster(folder, tick_seconds=2, real_api_server=real, with_controller=not real, with_dashboard=True)
+    buckets = folder / "buckets"
+    buckets.mkdir()
+    cluster = local.cluster(
+        folder, tick_seconds=2, real_api_server=real, with_controller=not real, with_dashboard=True,
+        node_arguments=("--storage-root", str(buckets)),
+    )  # fmt: skip
     done(cluster.up())
     controller = None
     try:
@@ -97,7 +104,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         at = cluster.addresses
         yield World(
             at.kubeconfig, None, at.gateway_url, Faults(folder), at.prometheus_url, local.dashboard_url(cluster),
-            cluster.tokens, refusals,
+            cluster.tokens, refusals, buckets,
         )  # fmt: skip
     finally:
         if controller is not None:
@@ -171,6 +178,11 @@ class Kube:
                 raise
             name = obj["metadata"]["name"]
             self._objects.patch_namespaced_custom_object(group, version, self.namespace, plural, name, obj)
+
+    def replace(self, obj: dict[str, Any], group: str = GROUP, version: str = VERSION, plural: str = PLURAL) -> None:
+        """Write an object whole, as `kubectl replace` does."""
+        name = obj["metadata"]["name"]
+        self._objects.replace_namespaced_custom_object(group, version, self.namespace, plural, name, obj)
 
     def read(self, name: str, group: str = GROUP, version: str = VERSION, plural: str = PLURAL) -> dict[str, Any]:
         """Return an object."""
