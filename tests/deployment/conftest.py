@@ -229,7 +229,9 @@ def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict
         "kind": "Pod",
         "metadata": {"name": name, "labels": dict(template["metadata"]["labels"])},
         "spec": {
-            "containers": [{"name": each["name"], "ports": each["ports"]} for each in template["spec"]["containers"]]
+            "containers": [
+                {"name": each["name"], "ports": each.get("ports", [])} for each in template["spec"]["containers"]
+            ]
         },
         "status": {
             "podIP": address,
