@@ -33,6 +33,8 @@ def run_of(found: Sequence[Document], name: str, given: Mapping[str, str]) -> An
         ValueError: there is none, or several, or it does not join.
     """
     kinds = {"AnalysisTemplate": False, "ClusterAnalysisTemplate": True}
+    if nameless := next((one for one in found if one.kind in kinds and not one.name), None):
+        raise AnalyzeError(f"{nameless.file}:{nameless.line()}: {nameless.kind} has no metadata.name")
     known = {
         TemplateRef(template_name=one.name, cluster_scope=kinds[one.kind]): AnalysisTemplateSpec.model_validate(
             one.object.get("spec") or {}

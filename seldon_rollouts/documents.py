@@ -54,7 +54,10 @@ def documents(files: Iterable[Path]) -> Iterator[Document]:
         OSError: a file cannot be read.
     """
     for file in files:
-        text = file.read_text(encoding="utf-8")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{file}: expected YAML in UTF-8") from None
         try:
             for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
                 if node is not None:

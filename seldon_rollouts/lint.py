@@ -43,12 +43,9 @@ def lint(found: Sequence[Document]) -> list[Problem]:
     problems: list[Problem] = []
     for document in found:
         model = KINDS.get(document.kind)
+        problems += _shape(document)
         if model is None:
             continue
-        if not document.name:
-            problems.append(
-                Problem(document.file, document.line(("metadata",)), f"a {document.kind} has metadata.name")
-            )
         try:
             value = model.model_validate({"spec": document.object.get("spec") or {}})
         except ValidationError as error:
@@ -78,6 +75,14 @@ def lint(found: Sequence[Document]) -> list[Problem]:
         for one in joined.looked_at(document, rollout, specs, found):
             problems.append(Problem(document.file, document.line(one.path), one.message, one.warning))
     return sorted(problems, key=lambda problem: (problem.file, problem.line))
+
+
+def _shape(document: Document) -> Iterator[Problem]:
+    """Look whether it is an object at all, and has a name where it is ours."""
+    if not document.kind:
+        yield Problem(document.file, document.line(), "expected a Kubernetes object, with its kind")
+    elif document.kind in KINDS and not document.name:
+        yield Problem(document.file, document.line(("metadata",)), f"a {document.kind} has metadata.name")
 
 
 def _invalid(document: Document, error: ValidationError) -> Iterator[Problem]:

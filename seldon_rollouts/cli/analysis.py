@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -18,7 +19,8 @@ from seldon_rollouts.lint import lint as lint_documents
 
 EXIT = {Phase.SUCCESSFUL: 0, Phase.FAILED: 1, Phase.INCONCLUSIVE: 3, Phase.ERROR: 4}
 Files = Annotated[
-    list[Path], typer.Option("-f", "--file", help="A YAML file; may be given several times.", exists=True)
+    list[Path],
+    typer.Option("-f", "--file", help="A YAML file; may be given several times.", exists=True, dir_okay=False),
 ]
 
 
@@ -40,6 +42,10 @@ def analyze(
     given, asked = dict(_pair(one) for one in arg or ()), door(prometheus_access, prometheus_token)
     try:
         metrics = plans(run_of(list(documents(file)), template, given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise typer.BadParameter(f"{place}: {first['msg']}; `lint` names file and line") from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -1,6 +1,7 @@
 """The commands, put together; every error ends in one line that says what to do."""
 
 import gc
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -78,15 +79,30 @@ def main() -> None:
         program(first)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever read has read enough, as in `list -A | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if not isinstance(error, _told()):
             raise
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        errors.print("[red]error:[/red]", end=" ")
+        errors.print(f"{error}", highlight=False, soft_wrap=True, markup=False)
+        if hint := _advice(error):
+            errors.print(hint, highlight=False, soft_wrap=True, markup=False)
         sys.exit(1)
+
+
+def _advice(error: Exception) -> str:
+    """Return what to do about an answer of the API server; only a command that asked it has loaded what knows."""
+    if "controller.kube.errors" not in sys.modules:
+        return ""
+    from seldon_rollouts.cli.advice import advice
+
+    return advice(error)
 
 
 def _told() -> tuple[type[Exception], ...]:
     """Return the errors whose text says what to do; the local cluster's only where it was loaded."""
-    known: tuple[type[Exception], ...] = (ControllerError, FileNotFoundError)
+    known: tuple[type[Exception], ...] = (ControllerError, OSError)
     cluster = sys.modules.get("localcluster.cluster")
     return (*known, cluster.ClusterError) if cluster is not None else known

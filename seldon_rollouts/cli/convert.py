@@ -33,8 +33,20 @@ def _documents(file: Path) -> list[dict[str, Any]]:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         found = [each for each in yaml.safe_load_all(text) if each]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{file}: {error}") from error
-    if not all(isinstance(each, dict) for each in found):
-        raise UsageError(f"{file}: expected Kubernetes objects")
-    return [item for each in found for item in (each.get("items") or () if each.get("kind") == "List" else [each])]
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f":{place.line + 1}" if place is not None else ""
+        raise UsageError(f"{file}{line}: {getattr(error, 'problem', None) or 'expected YAML'}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: expected YAML in UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; expected a YAML file") from None
+    every = [
+        item
+        for each in found
+        for item in (each.get("items") or () if isinstance(each, dict) and each.get("kind") == "List" else [each])
+    ]
+    for each in every:
+        if not isinstance(each, dict) or not all(isinstance(each.get(key, {}), dict) for key in ("metadata", "spec")):
+            raise UsageError(f"{file}: expected Kubernetes objects, each with metadata and spec")
+    return every

@@ -8,10 +8,11 @@ import typer
 import uvicorn
 
 from controller import clock
+from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import Secret, connector
-from seldon_rollouts.cli.connect import Context, Kubeconfig
+from seldon_rollouts.cli.connect import Context, Kubeconfig, UsageError
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 
 
@@ -21,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def dashboard(
-    port: Annotated[int, typer.Option(help="The port.")] = 8090,
+    port: Annotated[int, typer.Option(help="The port.", min=1, max=65535)] = 8090,
     host: Annotated[str, typer.Option(help="The address; what is not loopback wants --login.")] = "127.0.0.1",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",
@@ -57,6 +58,8 @@ def dashboard(
 
     async def serve() -> None:
         async with Client(connector(kubeconfig, context, now=clock.now)) as client:
+            if await client.served(resources.SELDON_ROLLOUT) is None:
+                raise UsageError("our kinds are missing: seldon-rollouts install | kubectl apply --server-side -f -")
             app = create(Cluster(client), options, as_person=as_person)
             config = uvicorn.Config(
                 app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2,

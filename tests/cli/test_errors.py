@@ -1,0 +1,167 @@
+"""Every command with bad input: one line that says what is wrong, one that says what to do, and never a traceback."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from controller.kube.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
+from localcluster.testserver import running_server
+from seldon_rollouts.cli.advice import advice
+from seldon_rollouts.cli.app import ROOMS, main
+
+ROOT = Path(__file__).parents[2]
+Told = Callable[..., tuple[int, str]]
+
+FILES = {
+    "broken.yaml": b"a: b: c\n",
+    "empty.yaml": b"",
+    "bytes.yaml": b"\xff\xfe\x00\x01",
+    "items.yaml": b"- 1\n- 2\n",
+    "odd.yaml": b"kind: AnalysisTemplate\nmetadata: 3\nspec: 7\n",
+    "closed": yaml.safe_dump(
+        {
+            "current-context": "a",
+            "contexts": [{"name": "a", "context": {"cluster": "c"}}],
+            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
+        }
+    ).encode(),
+}
+PROMETHEUS = ("--prometheus-url", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+    """Runs a command line in a folder with the files; gives its exit code and what it said."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "PROMETHEUS_URL", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["seldon-rollouts", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out + err
+
+    return run
+
+
+ASKING = [
+    ("list",), ("get", "x"), ("status", "x"), ("history", "x"), ("explain", "x"), ("diff", "x"), ("adopt", "x"),
+    ("rollback", "x", "1"), ("doctor",), ("version",), ("dashboard",), ("plan", "x", *PROMETHEUS),
+    *((verb, "x") for verb in ROOMS["verbs"] if verb != "rollback"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ASKING, ids=" ".join)
+def test_without_a_kubeconfig_the_place_is_named(told: Told, words: tuple[str, ...]) -> None:
+    code, said = told(*words)
+    assert (code, "is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)" in said) == (1, True), said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("get x --kubeconfig closed --context z", 1, "there is no context 'z'; name one with --context. There are: a"),
+        ("get x --kubeconfig broken.yaml", 1, "'broken.yaml', line 1: ScannerError; expected YAML"),
+        ("list --kubeconfig closed", 1, "is the cluster up, and is it the right one? (--kubeconfig, --context)"),
+        ("plan x", 1, "give --prometheus-url, or set PROMETHEUS_URL"),
+        ("plan x --prometheus-url prom:9090", 1, "must look like http://host:9090"),
+        ("doctor --prometheus-url prom:9090", 1, "must look like http://host:9090"),
+        ("dashboard --prometheus-url prom:9090", 1, "must look like http://host:9090"),
+        ("replay --from 2h --self x --prometheus-access none --prometheus-url http://p", 1, "expected a folder"),
+        ("analyze -f empty.yaml --prometheus-token-file none", 1, "none: expected a file with a bearer token"),
+        ("replay --from 2h", 2, "give --stable and --canary, or --self"),
+        ("replay --from soon --self x", 2, "expected an ISO time such as 2026-05-04T10:00Z, or how long ago"),
+        ("analyze -f none", 2, "does not exist"),
+        ("analyze -f .", 2, "is a directory"),
+        ("analyze -f broken.yaml", 2, "broken.yaml:1: mapping values are not allowed here"),
+        ("analyze -f bytes.yaml", 2, "bytes.yaml: expected YAML in UTF-8"),
+        ("analyze -f empty.yaml", 2, "0 templates to choose from"),
+        ("analyze -f odd.yaml", 2, "odd.yaml:1: AnalysisTemplate has no metadata.name"),
+        ("lint -f broken.yaml", 1, "broken.yaml:1: mapping values are not allowed here"),
+        ("lint -f bytes.yaml", 1, "bytes.yaml: expected YAML in UTF-8"),
+        ("lint -f items.yaml", 1, "items.yaml:1: expected a Kubernetes object, with its kind"),
+        ("lint -f odd.yaml", 1, "odd.yaml:2: a AnalysisTemplate has metadata.name"),
+        ("lint", 2, "Missing option '-f'"),
+        ("convert broken.yaml", 1, "broken.yaml:1: mapping values are not allowed here"),
+        ("convert bytes.yaml", 1, "bytes.yaml: expected YAML in UTF-8"),
+        ("convert items.yaml", 1, "items.yaml: expected Kubernetes objects, each with metadata and spec"),
+        ("convert odd.yaml", 1, "odd.yaml: expected Kubernetes objects, each with metadata and spec"),
+        ("convert none", 1, "none: No such file or directory; expected a YAML file"),
+        ("convert empty.yaml", 1, "found nothing; expected a SeldonDeployment, an Argo Rollout"),
+        ("install --gateway edge", 1, "expected namespace/name"),
+        ("install --controllers all", 2, "'rollout'"),
+        ("dashboard --host 0.0.0.0", 2, "give --login, or leave --host at 127.0.0.1"),
+        ("dashboard --port 99999", 2, "less than or equal to 65535"),
+        ("completion powershell", 2, "'fish'"),
+        ("local env --data-dir none", 1, "start one: seldon-rollouts local up --detach"),
+        ("local status --data-dir none", 1, "no local cluster runs in none"),
+        ("demo --nosuch", 2, "No such option: --nosuch"),
+        ("nosuch", 2, "No such command 'nosuch'"),
+        ("get", 2, "Missing argument 'NAME'"),
+        ("get x -o xml", 2, "'yaml'"),
+        ("rollback x 0", 2, "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_done_is_told_with_what_can(told: Told, words: str, code: int, said: str) -> None:
+    ended, everything = told(*words.split())
+    assert (ended, said in " ".join(everything.split())) == (code, True), everything
+
+
+class Shell(NamedTuple):
+    code: int
+    said: str
+
+
+async def shell(*words: str) -> Shell:
+    command = [sys.executable, "-m", "seldon_rollouts", *words]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    return Shell(done.returncode, done.stdout + done.stderr)
+
+
+async def test_no_such_name_and_no_such_kind_are_told_by_a_real_server() -> None:
+    async with running_server() as empty:
+        none = await shell("get", "iris", "--kubeconfig", str(empty.kubeconfig_path))
+    async with running_server(crds=[ROOT / "crds"]) as server:
+        missing = await shell("abort", "iris", "--kubeconfig", str(server.kubeconfig_path))
+    assert (none.code, "our kinds are not installed: seldon-rollouts install |" in none.said) == (1, True), none.said
+    assert (missing.code, "`seldon-rollouts list -A` shows those" in missing.said) == (1, True), missing.said
+    assert "Traceback" not in none.said + missing.said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (UnavailableError(0, "ConnectionLost", "refused"), "is the cluster up, and is it the right one?"),
+        (UnavailableError(503, "ServiceUnavailable", "no"), "the API server fails"),
+        (ForbiddenError(403, "Forbidden", "no"), "seldon-rollouts-view and seldon-rollouts-edit"),
+        (NotFoundError(404, "NotFound", "the server could not find the requested resource"), "not installed"),
+        (NotFoundError(404, "NotFound", "seldonrollouts \"x\" not found"), "list -A"),
+        (ConflictError(409, "Conflict", "changed"), ""),
+        (ValueError("x"), ""),
+    ],
+)  # fmt: skip
+def test_an_answer_of_the_server_comes_with_what_to_do(error: Exception, said: str) -> None:
+    assert said in advice(error)
+
+
+async def test_the_roles_that_are_advised_are_those_that_are_installed() -> None:
+    objects: list[dict[str, Any]] = [
+        each
+        for each in yaml.safe_load_all((ROOT / "manifests" / "base" / "rbac-people.yaml").read_text("utf-8"))
+        if each
+    ]
+    said = advice(ForbiddenError(403, "Forbidden", "no"))
+    assert all(each["metadata"]["name"] in said for each in objects)
