@@ -91,8 +91,8 @@ bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the sa
 bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descriptors, errors
 	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),10)
 
-bench-rollout: setup system ## a change of weights from decision to users, on the local cluster (CHANGES=200)
-	$(BIN)/python -m bench.rollout --changes $(or $(CHANGES),40)
+bench-rollout: setup system ## a change of weights from decision to users, on the local cluster: CHANGES=200 of them, in 8 minutes
+	$(BIN)/python -m bench.rollout --changes $(or $(CHANGES),200)
 
 clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

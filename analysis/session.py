@@ -244,7 +244,8 @@ def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
     if session.at is None:
         return None
     changed = max((at for at in session.restarts if at <= session.at), default=0)
-    recent = [served for served in session.recent if served.since >= changed]
+    # Restarts are whole seconds, rounded down: what begins in the second of a change may have begun before it.
+    recent = [served for served in session.recent if served.since > changed]
     gateway = not mirrored and any(served.gateway_stable or served.gateway_canary for served in recent)
     return Traffic(
         stable_requests=sum(served.gateway_stable if gateway else served.stable for served in recent),

@@ -2,11 +2,12 @@
 
     make bench-rollout CHANGES=200
 
-Users ask at a steady rate, and every answer is accounted for. One rollout goes through that many weights, the next to
-a model that fails. Times are read from the objects' events and at the client, on one clock. A step is over when the
-judge, who looks once a second here, has read the share of requests at the gateway from Prometheus. Goals: 50 ms from
-the decision to Envoy's acceptance, 1 s to the users, 3 API writes for each step, no failed request. Where a machine
-has other work to do, the medians say most.
+Users ask at a steady rate, and every answer is accounted for. Rollouts of up to a hundred steps go through that many
+weights, the last to a model that fails. Times are read from the objects' events and at the client, on one clock. A step
+is over when the judge has read the share of requests at the gateway from Prometheus: of a whole second that began after
+the change, half a second after its end, since Prometheus scrapes four times a second here. Goals: 50 ms from the
+decision to Envoy's acceptance, 1 s to the users, 3 API writes for each step, no failed request. Where a machine has
+other work to do, the medians say most.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -33,6 +35,12 @@ ROLLOUTS, SELDON, ISTIO = "rollouts.seldon.io/v1alpha1", "machinelearning.seldon
 NAMESPACE, NAME = "default", "digits"
 ACCEPTED_GOAL, SERVED_GOAL, WRITES_GOAL = 0.05, 1.0, 3.0
 RATE = 300.0
+SCRAPE, SETTLE = 0.25, 0.5
+"""Seconds between two scrapes, and until one is surely stored: what a change costs to be verified is little more."""
+LONGEST = 100
+"""Steps that one rollout may have; more changes take several, one after the other."""
+TELL = 20
+"""Changes between two words of progress."""
 Object = dict[str, Any]
 
 
@@ -153,19 +161,21 @@ class Watcher:
         return None
 
 
-def rollout(uri: str, steps: list[Object], **spec: Any) -> Object:
-    """A rollout of one model."""
+def rollout(uri: str, steps: list[Object], number: int = 0) -> Object:
+    """A rollout of one model; each number is another revision of it."""
     graph = {"name": "classifier", "implementation": "SKLEARN_SERVER", "modelUri": uri}
     return {
         "apiVersion": ROLLOUTS,
         "kind": "SeldonRollout",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {
-            "template": {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]}},
+            "template": {
+                "metadata": {"annotations": {"example.com/round": str(number)}},
+                "spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]},
+            },
             "strategy": {"canary": {"steps": steps}},
             "analysis": {"warmup": "4s"},
             "scaleDownDelay": "5s",
-            **spec,
         },
     }
 
@@ -214,7 +224,8 @@ class Stage:
 async def measure(folder: Path, changes: int) -> list[Row]:
     """Start the cluster, measure, end it."""
     trained = models.train(folder / "models")
-    async with local.cluster(folder / "cluster", tick_seconds=1.0) as cluster:
+    quick = {"tick_seconds": 1.0, "settle_seconds": SETTLE, "scrape_seconds": SCRAPE}
+    async with local.cluster(folder / "cluster", **quick) as cluster:
         at = cluster.addresses
         url = f"{at.gateway_url}/seldon/{NAMESPACE}/{NAME}/api/v1.0/predictions"
         async with ApiClient.from_kubeconfig(at.kubeconfig) as client:
@@ -229,42 +240,67 @@ async def measure(folder: Path, changes: int) -> list[Row]:
                     await reflector.stop()
 
 
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What came of all rounds."""
+
+    seen: list[Change] = field(default_factory=list)
+    served: list[float] = field(default_factory=list)
+    """Seconds from a decision to the users."""
+    verified: list[float] = field(default_factory=list)
+    """Seconds from a decision to the next, for which the gateway's counts had to agree."""
+    steps: int = 0
+    seconds: float = 0.0
+    writes: int = 0
+    figures: int = 0
+
+
 async def _changes(stage: Stage, changes: int) -> list[Row]:
-    """One rollout through all the weights, under load."""
-    await stage.apply(rollout(stage.trained.uris[0], steps_of(changes)))
+    """Rollouts through all the weights, one after the other, under load."""
+    await stage.apply(rollout(stage.trained.uris[0], steps_of(1)))
     await stage.until(lambda: stage.status().get("phase") == "Healthy", 120)
     users = stage.users()
-    watcher = Watcher(users)
+    watcher, tally = Watcher(users), Tally()
     asking, watching = asyncio.create_task(users.run()), asyncio.create_task(watcher.run())
-    before = len(stage.witness.changes)
-    await stage.apply(rollout(stage.trained.uris[1], steps_of(changes)))
-    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= 1, 120)
-    writes, figures, began = stage.witness.writes, stage.witness.figures, time.monotonic()
-    first = stage.status()["currentStepIndex"]
-    canary = stage.status()["canaryRevision"]["hash"]
-    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= changes, 20 * changes)
-    writes, figures, took = (
-        stage.witness.writes - writes, stage.witness.figures - figures, time.monotonic() - began
-    )  # fmt: skip
-    await stage.until(lambda: stage.status().get("phase") == "Healthy", 300)
+    for number, left in enumerate(range(changes, 0, -LONGEST), start=1):
+        steps = steps_of(min(left, LONGEST))
+        await _round(stage, watcher, tally, rollout(stage.trained.uris[number % 2], steps, number))
+        print(f"{tally.steps:4} changes of {changes} measured", flush=True)
     users.stop()
     await asking
     watching.cancel()
-    seen = [each for each in stage.witness.changes[before:] if each.accepted is not None and each.decided]
-    served = [(watcher.served(canary, each.weight, each.decided) or 0) - each.decided for each in seen[1:-1]]
-    done = changes - first
+    done, seconds = tally.steps, tally.seconds
     return [
-        _row("decided to written", [each.written - each.decided for each in seen]),
-        _row("decided to accepted by Envoy", [(each.accepted or 0) - each.decided for each in seen], ACCEPTED_GOAL),
-        _row("decided to served at the gateway", served, SERVED_GOAL),
-        Row(case="decided to verified at the gateway, each step", count=done, p50=took / done, p95=took / done,
-            most=took / done),
-        Row(case="API writes for each step", count=writes, p50=writes / done, p95=writes / done, most=writes / done,
-            goal=WRITES_GOAL),
-        Row(case="status writes of new figures, each second", count=figures, p50=figures / took, p95=figures / took,
-            most=figures / took),
+        _row("decided to written", [each.written - each.decided for each in tally.seen]),
+        _row("decided to accepted by Envoy", [(each.accepted or 0) - each.decided for each in tally.seen],
+             ACCEPTED_GOAL),
+        _row("decided to served at the gateway", tally.served, SERVED_GOAL),
+        _row("decided to verified, and on to the next", tally.verified),
+        _each("API writes for each step", tally.writes, done, WRITES_GOAL),
+        _each("status writes of new figures, each second", tally.figures, seconds),
         Row(case="failed requests", count=users.sent, p50=0, p95=0, most=len(users.failures), goal=0),
     ]  # fmt: skip
+
+
+async def _round(stage: Stage, watcher: Watcher, tally: Tally, wanted: Object) -> None:
+    """One rollout through its steps, up to its promotion."""
+    before, witness, steps = len(stage.witness.changes), stage.witness, wanted["spec"]["strategy"]["canary"]["steps"]
+    await stage.apply(wanted)
+    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= 1, 120)
+    writes, figures, began = witness.writes, witness.figures, time.monotonic()
+    first, canary = stage.status()["currentStepIndex"], stage.status()["canaryRevision"]["hash"]
+    for goal in (*range(TELL, len(steps), TELL), len(steps)):
+        await stage.until(lambda goal=goal: stage.status().get("currentStepIndex", 0) >= goal, 20 * TELL)
+        print(f"{goal:4} of this rollout's {len(steps)} after {time.monotonic() - began:.0f} s", flush=True)
+    tally.writes += witness.writes - writes
+    tally.figures += witness.figures - figures
+    tally.seconds += time.monotonic() - began
+    tally.steps += len(steps) - first
+    seen = [each for each in witness.changes[before:][: len(steps)] if each.accepted is not None and each.decided]
+    await stage.until(lambda: stage.status().get("phase") == "Healthy", 300)
+    tally.seen += seen
+    tally.served += [(watcher.served(canary, each.weight, each.decided) or 0) - each.decided for each in seen]
+    tally.verified += [after.decided - before.decided for before, after in pairwise(seen)]
 
 
 async def _bad_model(stage: Stage) -> list[Row]:
@@ -285,6 +321,10 @@ async def _bad_model(stage: Stage) -> list[Row]:
         _row("weight 0 accepted to the last bad answer", [max(watcher.last - taken, 0.0)]),
         Row(case="bad answers", count=users.sent, p50=bad, p95=bad, most=bad),
     ]
+
+
+def _each(case: str, count: int, among: float, goal: float | None = None) -> Row:
+    return Row(case=case, count=count, p50=count / among, p95=count / among, most=count / among, goal=goal)
 
 
 def _row(case: str, values: list[float], goal: float | None = None) -> Row:
@@ -309,7 +349,7 @@ def missed(row: Row) -> bool:
 def main() -> int:
     """Return 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="bench-rollout", description=__doc__)
-    parser.add_argument("--changes", type=int, default=40, help="weights that a rollout goes through")
+    parser.add_argument("--changes", type=int, default=200, help="weights that a rollout goes through")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -97,6 +97,8 @@ class Settings(BaseModel):
     and tls.key; headers (lines such as `X-Scope-OrgID: ml`)"""
     tick: Duration = timedelta(seconds=10)
     """how often the judge looks"""
+    settle: Duration = timedelta(seconds=2)
+    """how old a moment is when the judge reads it: as long as a scrape may take until Prometheus has it"""
     notifications_file: str = ""
     """YAML file that says what is told to whom (docs/notifications.md); nobody is told without it"""
     istio_gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")] = "istio-system/seldon-gateway"

@@ -16,7 +16,13 @@ PEOPLE = {"editor": ("seldon-rollouts-view", "seldon-rollouts-edit"), "viewer": 
 DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
 
 
-def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operator,rollout,analysis") -> Program:
+def controller(
+    at: Addresses,
+    *,
+    tick_seconds: float,
+    settle_seconds: float = 2.0,
+    controllers: str = "operator,rollout,analysis",
+) -> Program:
     """Return the controller as a program of the local cluster, whose Prometheus scrapes it."""
     port = free_ports(("controller",), {})["controller"]
     labels = {"namespace": "seldon-system", "pod": "seldon-rollouts-controller"}
@@ -26,6 +32,7 @@ def controller(at: Addresses, *, tick_seconds: float, controllers: str = "operat
         "--kubeconfig", at.kubeconfig,
         "--prometheus-url", at.prometheus_url,
         "--tick", f"{tick_seconds:g}s",
+        "--settle", f"{settle_seconds:g}s",
         "--controllers", controllers,
         "--leader-elect",
         "--listen", f"127.0.0.1:{port}",
@@ -56,6 +63,8 @@ def cluster(
     *,
     keep_data: bool = False,
     tick_seconds: float = 2.0,
+    settle_seconds: float = 2.0,
+    scrape_seconds: float = 1.0,
     with_controller: bool = True,
     with_dashboard: bool = False,
     real_api_server: bool = False,
@@ -67,6 +76,8 @@ def cluster(
         folder: where it keeps its files.
         keep_data: whether they survive `down`.
         tick_seconds: how often the judge looks.
+        settle_seconds: how old a moment is when it is read; more than a scrape takes.
+        scrape_seconds: how often Prometheus asks the gateway and the pods.
         with_controller: whether the controller runs as part of it.
         with_dashboard: whether the dashboard does.
         real_api_server: use the kube-apiserver and etcd that KUBEBUILDER_ASSETS names.
@@ -74,7 +85,7 @@ def cluster(
     """
 
     def extra(at: Addresses) -> Iterable[Program]:
-        programs = [controller(at, tick_seconds=tick_seconds)] if with_controller else []
+        programs = [controller(at, tick_seconds=tick_seconds, settle_seconds=settle_seconds)] if with_controller else []
         return [*programs, *([dashboard(at)] if with_dashboard else [])]
 
     options = Options(
@@ -82,6 +93,7 @@ def cluster(
         roles=(data.folder("manifests") / "base" / "rbac-people.yaml",),
         people=PEOPLE,
         extra=extra,
+        scrape_seconds=scrape_seconds,
         keep_data=keep_data,
         api_server="real" if real_api_server else "embedded",
         node_arguments=node_arguments,

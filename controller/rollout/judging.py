@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from analysis import checks
 from analysis import spec as judge
@@ -145,3 +145,9 @@ def window(seen: Traffic | None) -> TrafficWindow | None:
     if seen is None:
         return None
     return TrafficWindow(since=seen.since, until=seen.at, stable=seen.stable_requests, canary=seen.canary_requests)
+
+
+def until_next(now: datetime, *, step: timedelta, settle: timedelta) -> timedelta:
+    """Return how long it is until the next instant, a multiple of `step`, is `settle` old: then it can be read."""
+    behind = (now - settle - datetime.fromtimestamp(0, UTC)) % step
+    return step - behind

@@ -62,7 +62,7 @@ class RolloutController:
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
-        self._tick = settings.tick
+        self._tick, self._settle = settings.tick, settings.settle
         self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
         self._metrics = cluster.client.metrics
         self._monitor = self._judge(settings) if settings.prometheus_url else None
@@ -114,7 +114,7 @@ class RolloutController:
 
     def _judge(self, settings: Settings) -> Monitor:
         asked = Counted(provider(settings), self._metrics.prometheus_seconds)
-        return Monitor(Measurer(asked), step=settings.tick)
+        return Monitor(Measurer(asked), step=settings.tick, settle=settings.settle)
 
     def _led(self) -> list[dict[str, Any]]:
         """Return all rollouts while this process leads: whoever leads tells of them, and nobody beside."""
@@ -136,9 +136,7 @@ class RolloutController:
             log.warning("no Prometheus: rollouts cannot be judged and wait for a person; give --prometheus-url")
             return
         while True:
-            now = clock.now()
-            seconds = self._tick.total_seconds()
-            await asyncio.sleep(seconds - now.timestamp() % seconds)
+            await asyncio.sleep(judging.until_next(clock.now(), step=self._tick, settle=self._settle).total_seconds())
             with self._metrics.tick_seconds.time():
                 changed = await self._monitor.tick(clock.now())
             for key in changed:

@@ -190,6 +190,18 @@ def test_mirrored_copies_are_judged_by_the_orchestrators():
     assert session.traffic(state, mirrored=False).canary_share == pytest.approx(2 / 1002)
 
 
+@pytest.mark.parametrize("part", [0.0, 0.4, 0.999])
+def test_the_share_after_a_change_is_of_windows_that_began_after_it(part):
+    """A change right after a look does not spoil the windows after it: the second next look verifies it."""
+    change = datetime.fromtimestamp(START + 60 + part, UTC)
+    begun = session.begin(replace(comparison(), restarts=(change,)))
+    state = run(arm(500), arm(500), ticks=66, begun=begun, since=-600)
+    assert session.traffic(state, mirrored=False).canary_requests == 0, "the window of the change itself"
+    seen = session.traffic(run(arm(200), arm(800), ticks=2, begun=state), mirrored=False)
+    assert seen.since >= change
+    assert (seen.stable_requests, seen.canary_requests) == (800, 200)
+
+
 def test_a_gateway_that_was_missed_counts_nothing_twice():
     state = run(arm(100, 1, gateway=True), arm(1000, 10, gateway=True), ticks=5, begun=learned())
     missed = run(arm(100, 1), arm(1000, 10), ticks=3, begun=state)
