@@ -74,7 +74,7 @@ class Witness:
     writes: int = 0
     """That moved the rollout on."""
     figures: int = 0
-    """Status writes that told new figures only: one for each look of the judge, while there is traffic."""
+    """Status writes that told figures or a verdict only: one for each look of the judge, while there is traffic."""
 
     def route(self, new: Object | None, old: Object | None) -> None:
         """A VirtualService: another generation is a write of ours, a condition the mesh's answer."""
@@ -105,10 +105,10 @@ class Witness:
 
 
 def _moved(status: Object) -> tuple[Any, ...]:
-    """All of a status that is not a figure or a sentence about one."""
+    """All of a status that is not a figure, a verdict or a sentence about one."""
     weights = {key: value for key, value in (status.get("weights") or {}).items() if key != "observed"}
     analysis = status.get("analysis") or {}
-    told = (analysis.get("verdict"), analysis.get("startedAt"), analysis.get("restarts"))
+    told = (analysis.get("startedAt"), analysis.get("restarts"))
     kept = ("phase", "currentStepIndex", "stableRevision", "canaryRevision", "retiredRevisions", "history")
     return (*(status.get(key) for key in kept), (status.get("blockedOn") or {}).get("kind"), weights, told)
 
@@ -277,7 +277,7 @@ async def _changes(stage: Stage, changes: int) -> list[Row]:
         _row("decided to served at the gateway", tally.served, SERVED_GOAL),
         _row("decided to verified, and on to the next", tally.verified),
         _each("API writes for each step", tally.writes, done, WRITES_GOAL),
-        _each("status writes of new figures, each second", tally.figures, seconds),
+        _each("status writes of figures and verdicts, a second", tally.figures, seconds),
         Row(case="failed requests", count=users.sent, p50=0, p95=0, most=len(users.failures), goal=0),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from simulated.story import Happening, Story
 
 from controller import clock
 from controller.deployment import plan
-from controller.rollout import decide, effects, ground, outlook, reconciler, traffic
+from controller.rollout import decide, effects, ground, outlook, own_route, peers, reconciler, specials, traffic
 from controller.rollout import status as words
 from controller.rollout.course import Course
 from controller.rollout.observed import Child
@@ -108,6 +108,24 @@ def _hasty(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(outlook, "_pause", pause)
 
 
+def _not_theirs(patch: pytest.MonkeyPatch) -> None:
+    """The named route loses what its person wrote beside the split."""
+    real = own_route._with
+
+    def bare(*told: Any, **more: Any) -> Any:
+        return {key: value for key, value in real(*told, **more).items() if key != "timeout"}
+
+    patch.setattr(own_route, "_with", bare)
+
+
+def _without_memory(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(specials, "_staying", lambda _obs, _split: ())
+
+
+def _nobody_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(peers, "waits", lambda _obs: "")
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is broken, the story that shows it, and the promises of which one must break."""
@@ -145,6 +163,17 @@ CASES: dict[str, Case] = {
     "no deadline": _case(_no_deadline, 4, STUCK, promises="every phase has a deadline"),
     "drift stays": _case(
         _no_healing, 4, (90.0, "drift", "replicas"), (60.0, "scale", 3), promises="drift is healed within seconds"
+    ),
+    "a person's route is not given back": _case(
+        _not_theirs, 4, GOOD, promises="a person's route stays theirs", routing="own"
+    ),
+    "users are forgotten": _case(
+        _without_memory, 3, GOOD, (120.0, "scale", 3), promises="a user stays while the weight allows",
+        routing="cookie",
+    ),
+    "nobody is waited for": _case(
+        _nobody_is_waited_for, 4, (10.0, "lookup", "good-1", "good-1"),
+        promises="nothing new begins before what it depends on is done", depends=True,
     ),
     "pauses are short": _case(_hasty, 1, GOOD, (120.0, "scale", 3), promises="a pause lasts as long as it says"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from simulated.drift import WHAT
 from simulated.reached import never
 from simulated.shards import Played, play_shards
+from simulated.shop import CHANGES, ROUTINGS
 from simulated.shrink import broken, shrink
 from simulated.story import KINDS, Happening, Story, draw
 from simulated.storybook import as_yaml, read
@@ -26,7 +27,7 @@ FAULTS = (
 )  # fmt: skip
 MISCHIEF = (
     "again", "ambush", "answer", "back", "crash",
-    "deaf", "edit", "evict", "forbid", "invalid", "jump", "outage", "podcrash", "quota", "refuse", "replay",
+    "deaf", "edit", "evict", "forbid", "invalid", "jump", "lookup", "outage", "podcrash", "quota", "refuse", "replay",
     "scale", "second", "slow", "slowpods", "sluggish", "storm", "strategy", "verb",
 )  # fmt: skip
 COMMON: dict[Phase, tuple[Event, ...]] = {
@@ -85,6 +86,15 @@ def test_every_fault_is_drawn(played: Played) -> None:
     wanted += [("happening", "drift", what) for what in WHAT]
     wanted += [("happening", "cut", collection) for collection in KINDS]
     wanted += [("happening", "prometheus", mode) for mode in ("down", "empty", "nan", "late")]
+    wanted += [("happening", "routing", which) for which in ROUTINGS]
+    wanted += [("happening", "shop", what) for what in CHANGES]
+    assert never(played.reached, wanted) == []
+
+
+@stories
+def test_all_ways_of_traffic_and_of_waiting_are_met(played: Played) -> None:
+    wanted = [("own", "written", ""), ("adopts", "done", ""), ("dependsOn", "waits", ""), ("dependsOn", "begins", "")]
+    wanted += [("sticky", "asked again", who) for who in ("canary", "stable")]
     assert never(played.reached, wanted) == []
 
 

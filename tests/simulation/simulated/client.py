@@ -31,7 +31,7 @@ class SimulatedClient:
         actor: in whose name it writes.
         faults: what becomes of the writes.
         chance: how long requests take.
-        about_to: told of each write before it is done: (verb, resource, object or name).
+        about_to: told of each write before it is done: (verb, resource, object, patch with a name, or name).
     """
 
     def __init__(
@@ -98,7 +98,8 @@ class SimulatedClient:
     ) -> Awaitable[Object]:
         if resource_version is not None:
             patch = {**patch, "metadata": {**(patch.get("metadata") or {}), "resourceVersion": resource_version}}
-        return self._write("patch", resource, name, lambda: self.api.merge(
+        meta = {**(patch.get("metadata") or {}), "name": name}
+        return self._write("patch", resource, {**patch, "metadata": meta}, lambda: self.api.merge(
             resource, name, patch, actor=self.actor, namespace=namespace or ""))  # fmt: skip
 
     def patch_status(

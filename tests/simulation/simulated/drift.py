@@ -15,6 +15,7 @@ from controller.kube.resources import (
     VIRTUAL_SERVICE,
     Resource,
 )
+from simulated import shop
 from simulated.api import ApiError, Object
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ class Drift:
     def _weights(self) -> None:
         """All requests to whoever is first."""
         http = self._http()
-        for each in http:
+        for each in filter(self._split, http):
             each["route"] = [{**each["route"][0], "weight": 100}]
         self._write_route(http)
 
     def _mirror(self) -> None:
         """Copies end, or stable gets all of them a second time."""
         http = self._http()
-        for each in http:
+        for each in filter(self._split, http):
             copies = [{"destination": each["route"][0]["destination"], "percentage": {"value": 100.0}}]
             each["mirrors"] = [] if each.get("mirrors") else copies
         self._write_route(http)
@@ -56,18 +57,26 @@ class Drift:
     def _header(self) -> None:
         """Header routes go, or one comes that nobody asked for."""
         http = self._http()
-        kept = [each for each in http if each["name"] in ("rest", "grpc")]
-        if len(kept) == len(http):
+        if self._world.door() == shop.NAME:
+            self._write_route([each for each in http if not shop.ours(each, self._world.rollout)])
+            return
+        kept = [each for each in http if each.get("name") in ("rest", "grpc")]
+        if http and len(kept) == len(http):
             match = [{"headers": {"x-team": {"exact": "red"}}, **http[0]["match"][0]}]
             kept = [{**http[0], "name": "rest-red-0", "match": match}, *http]
         self._write_route(kept)
 
     def _http(self) -> list[Object]:
-        live = self._world.api.find(VIRTUAL_SERVICE, self._world.rollout)
+        live = self._world.api.find(VIRTUAL_SERVICE, self._world.door())
         return json.loads(json.dumps(live["spec"]["http"])) if live is not None else []
 
+    def _split(self, http: Object) -> bool:
+        """Whether a route is the rollout's to split: in a person's VirtualService, some are not."""
+        named = http.get("name") == shop.ROUTE or shop.ours(http, self._world.rollout)
+        return named or self._world.door() != shop.NAME
+
     def _write_route(self, http: list[Object]) -> None:
-        self._patch(VIRTUAL_SERVICE, self._world.rollout, {"spec": {"http": http}})
+        self._patch(VIRTUAL_SERVICE, self._world.door(), {"spec": {"http": http}})
 
     def _route(self) -> None:
         self._delete(VIRTUAL_SERVICE, self._world.rollout)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from controller.kube.resources import DEPLOYMENT, ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT, SERVICE
 from simulated.api import NAMESPACE_NAME, Object
+from simulated.lookup import NAME as LOOKUP
 from simulated.promises import AT_REST, BrokenPromiseError
 from simulated.workloads import START_TIME
 
@@ -39,6 +40,7 @@ class Ending:
         self._world.mesh.delay = 0.3
         self._world.mesh.set_refusing(False)
         self._world.prometheus.mode = "up"
+        self._world.shop.heal()
         for process in self._world.processes:
             process.skew = 0.0
         for name, state in self._world.workloads.sets.items():
@@ -48,6 +50,7 @@ class Ending:
         stuck = self._world.status().get("phase") == "Pending" and "stuck" in json.dumps(self._world.live())
         if stuck or "svc-name" in json.dumps(self._world.live()):
             self._world.people.do_edit("good-9")
+        self._world.lookup.heal()
 
     def come_to_rest(self) -> None:
         """Wait until everything is at rest.
@@ -64,6 +67,7 @@ class Ending:
             judged = waits_for_somebody(status)
             starting = bool(self._world.workloads.starting())
             still = (judged or status.get("phase") in AT_REST) and not status.get("retiredRevisions") and not starting
+            still = still and self._world.lookup.at_rest()
             quiet = quiet + 1 if still and (judged or self._world.api.revision == before) else 0
             if self._world.timeline.now > end:
                 raise BrokenPromiseError("everything comes to rest", f"after three hours: {self._words()}")
@@ -78,15 +82,18 @@ class Ending:
         status = self._world.status()
         roles = ["stableRevision", *(["canaryRevision"] if waits_for_somebody(status) else [])]
         expected = {status[role]["name"] for role in roles if status.get(role)}
+        lookup = self._world.lookup.children()
         found = {obj["metadata"]["name"] for obj in self._world.api.all(SELDON_DEPLOYMENT)}
-        if found != expected:
-            raise BrokenPromiseError("exactly the expected children", f"expected {expected}, found {found}")
+        if found != expected | lookup:
+            raise BrokenPromiseError("exactly the expected children", f"expected {expected | lookup}, found {found}")
         for resource in (DEPLOYMENT, SERVICE, POD, ENDPOINT_SLICE):
             for obj in self._world.api.all(resource):
                 owner = (obj["metadata"].get("labels") or {}).get("seldon-deployment-id")
-                if owner not in expected:
+                if owner not in expected | lookup:
                     raise BrokenPromiseError("no object is left over", f"{resource.kind} {obj['metadata']['name']}")
-        weights, copies = self._world.mesh.shares(self._world.rollout)
+        if self._world.story.adopts:
+            self._world.reached["adopts", "done", ""] += 1
+        weights, copies = self._world.mesh.shares(self._world.door())
         hosts = {f"{name}-default.{NAMESPACE_NAME}.svc.cluster.local" for name in expected}
         if not (weights.keys() | copies.keys()) <= hosts or round(sum(weights.values()), 6) != 100:
             raise BrokenPromiseError("the route leads to who serves", f"{weights} {copies}, expected {hosts}")
@@ -100,6 +107,7 @@ class Ending:
             for room in process.rooms:
                 for key in [
                     self._world.key,
+                    (NAMESPACE_NAME, LOOKUP),
                     *((NAMESPACE_NAME, o["metadata"]["name"]) for o in self._world.api.all(SELDON_DEPLOYMENT)),
                 ]:
                     process.add(room, key)

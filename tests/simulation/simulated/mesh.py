@@ -6,6 +6,8 @@ from simulated.api import Api, ApiError, Object
 from simulated.timeline import Timeline
 
 ACTOR = "mesh"
+MAIN = ("rest", "predict")
+"""The route of REST requests: in a rollout's VirtualService, and in a person's."""
 ROUTES, RULES = "virtualservices.networking.istio.io", "destinationrules.networking.istio.io"
 
 
@@ -110,4 +112,4 @@ class Mesh:
 def _rest(route: Object) -> list[Object]:
     """The route of REST requests: by its name, or the first of a SeldonDeployment's own, which have none."""
     http = route["spec"]["http"]
-    return [each for each in http if each.get("name") == "rest"] or [each for each in http[:1] if "name" not in each]
+    return [each for each in http if each.get("name") in MAIN] or [each for each in http[:1] if "name" not in each]

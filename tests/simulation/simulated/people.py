@@ -34,6 +34,7 @@ class People:
                 "spec": {
                     "template": template(model, replicas),
                     **self._world.way,
+                    **self._world.more,
                     **spec,
                 },
             },
@@ -53,13 +54,14 @@ class People:
         """Delete the rollout."""
         self._world.api.delete(SELDON_ROLLOUT, self._world.rollout, actor=PERSON)
 
-    def _patch(self, patch: Object) -> None:
+    def patch(self, patch: Object) -> None:
+        """Change the rollout."""
         self._world.api.merge(SELDON_ROLLOUT, self._world.rollout, patch, actor=PERSON)
 
     def do_edit(self, model: str) -> None:
         spec = (self._world.live() or {})["spec"]["template"]["spec"]
         replicas = spec["predictors"][0].get("replicas", 2)
-        self._patch({"spec": {"template": {"metadata": None, **template(model, replicas)}}})
+        self.patch({"spec": {"template": {"metadata": None, **template(model, replicas)}}})
 
     def do_back(self) -> None:
         """Apply the template of the stable revision again."""
@@ -74,7 +76,7 @@ class People:
         name = f"{self._world.rollout}-{digest}"
         found = self._world.api.find(CONTROLLER_REVISION, name)
         if found is not None:
-            self._patch({"spec": {"template": {"metadata": None, **found["data"]["template"]}}})
+            self.patch({"spec": {"template": {"metadata": None, **found["data"]["template"]}}})
 
     def do_strategy(self, index: int) -> None:
         self.do_release(**WAYS[index])
@@ -82,24 +84,24 @@ class People:
     def do_release(self, strategy: Object, bake: Object | None = None) -> None:
         """Change the strategy; another one takes the place of the one before."""
         others: Object = dict.fromkeys(("canary", "blueGreen", "shadow"))
-        self._patch({"spec": {"strategy": {**others, **strategy}, "bake": bake}})
+        self.patch({"spec": {"strategy": {**others, **strategy}, "bake": bake}})
 
     def do_scale(self, replicas: int) -> None:
         predictors = json.loads(json.dumps((self._world.live() or {})["spec"]["template"]["spec"]["predictors"]))
         predictors[0]["replicas"] = replicas
-        self._patch({"spec": {"template": {"spec": {"predictors": predictors}}}})
+        self.patch({"spec": {"template": {"spec": {"predictors": predictors}}}})
 
     def do_invalid(self) -> None:
         predictors = json.loads(json.dumps((self._world.live() or {})["spec"]["template"]["spec"]["predictors"]))
         predictors[0]["annotations"] = {"seldon.io/svc-name": "mine"}
-        self._patch({"spec": {"template": {"spec": {"predictors": predictors}}}})
+        self.patch({"spec": {"template": {"spec": {"predictors": predictors}}}})
 
     def do_verb(self, verb: str, by: str = "ada", reason: str = "", revision: int = 1) -> None:
         self._ids += 1
         self.asked = str(self._ids)
         which = {"revision": revision} if verb == "rollback" else {}
         intent = json.dumps({"id": self.asked, "verb": verb, "by": by, "reason": reason, **which})
-        self._patch({"metadata": {"annotations": {INTENT_ANNOTATION: intent}}})
+        self.patch({"metadata": {"annotations": {INTENT_ANNOTATION: intent}}})
 
     def do_ambush(self, phase: str, after: float, kind: str, *values: Any) -> None:
         """Wait until the rollout comes to a phase, and then do something at once: some phases are short."""

@@ -13,7 +13,7 @@ from controller.kube import selectors
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ConflictError
 from controller.kube.informer import Informer
-from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, Resource
+from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
 from controller.kube.watches import Change, Controller, Watch
 from controller.queue import Key, Schedule
 from controller.rollout.reconciler import RolloutController
@@ -108,6 +108,8 @@ class Process:
         self.in_pass = 0
         self.starts: dict[tuple[str, Key], dict[str, int]] = {}
         """For each pass under way: the ready pods of each Deployment when it began."""
+        self.known: dict[Key, dict[str, Object]] = {}
+        """For each pass of a rollout under way: the rollouts that it knew of when it began, by name."""
         self._prepare()
         self.timeline.at((self.timeline.now // TICK + 1) * TICK, self._tick)
 
@@ -230,6 +232,7 @@ class Process:
         while (key := room.schedule.take(self.timeline.now)) is not None:
             self.in_pass += 1
             self.starts[room.controller.name, key] = self._ready_pods()
+            self.known[key] = {each["metadata"]["name"]: each for each in self.cluster.list(SELDON_ROLLOUT)}
             self._go_on(room, key, room.controller.reconcile(key))
             if not self.alive:
                 return

@@ -8,6 +8,7 @@ from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL
 from controller.queue import Key
 from localcluster.apiserver.history import Event
 from simulated.api import Object
+from simulated.mesh import MAIN
 
 if TYPE_CHECKING:
     from simulated.process import Process
@@ -65,8 +66,9 @@ class Promises:
             self._status_writes[process.name, what if isinstance(what, str) else ""] += verb == "status"
         elif (
             resource.name == VIRTUAL_SERVICE.name
-            and verb == "apply"
-            and what["metadata"]["name"] == self._world.rollout
+            and verb in ("apply", "patch")
+            and what["metadata"]["name"] == self._world.door()
+            and "http" in what.get("spec", {})
         ):
             self._route(process, what)
         elif verb == "delete":
@@ -80,10 +82,15 @@ class Promises:
                 self.broken("one status write a pass", f"{process.name} wrote the status {count} times")
 
     def _route(self, process: "Process", route: Object) -> None:
-        live = self._world.api.find(VIRTUAL_SERVICE, self._world.rollout)
-        # A route that somebody deleted comes back as it was.
+        live = self._world.api.find(VIRTUAL_SERVICE, self._world.door())
+        # A route that somebody deleted comes back as it was; one that leads to nobody leads to stable again.
         before = _weights(live) if live is not None else self._written
+        if before.keys() == {self._world.rollout}:
+            stable = (self._world.status().get("stableRevision") or {}).get("name", "")
+            before = {**self._written, f"{stable}-default.{self._world.key[0]}.svc.cluster.local": 100}
         for http in route["spec"]["http"]:
+            if len(http["route"]) == 1 and "weight" not in http["route"][0]:
+                continue  # a person's own
             total = sum(part["weight"] for part in http["route"])
             if total not in (100, 10_000):
                 self.broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
@@ -142,7 +149,7 @@ class Promises:
         if resource.name == SELDON_DEPLOYMENT.name and REVISION_LABEL not in labels:
             return
         host = f"{child}-default.{self._world.key[0]}.svc.cluster.local"
-        if child and self._world.mesh.names(self._world.rollout, host) and not self._in_doubt():
+        if child and self._world.mesh.names(self._world.door(), host) and not self._in_doubt():
             self.broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
 
     def _in_doubt(self) -> bool:
@@ -200,7 +207,7 @@ class Promises:
         """Going back, the route gives nothing to the rejected revision, or what is lacking is named."""
         if status.get("phase") not in ("RollingBack", "Degraded") or status.get("blockedOn"):
             return
-        weights = _weights(self._world.api.find(VIRTUAL_SERVICE, self._world.rollout))
+        weights = _weights(self._world.api.find(VIRTUAL_SERVICE, self._world.door()))
         for rejected in status.get("rejected") or ():
             child = f"{self._world.rollout}-{rejected['hash']}"
             if any(_child(host) == child and weight for host, weight in weights.items()):
@@ -214,7 +221,7 @@ class Promises:
 def _weights(route: Object | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for http in (route or {}).get("spec", {}).get("http") or ():
-        if http.get("name") == "rest":
+        if http.get("name") in MAIN:
             parts = http["route"]
             given = [part.get("weight", 0) for part in parts] if len(parts) > 1 else [100]
             for part, weight in zip(parts, given, strict=True):

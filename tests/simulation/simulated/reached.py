@@ -8,7 +8,8 @@ from typing import Any
 from controller.rollout import answers, effects
 
 Reached = Counter[tuple[str, ...]]
-"""(`fault`, name), (`happening`, kind, which), (`verb`, verb, done or refused) and (`cell`, phase, event), counted."""
+"""(`fault`, name), (`happening`, kind, which), (`verb`, verb, done or refused) (`cell`, phase, event),
+(`own`, `sticky`, `dependsOn` or `adopts`, what came of it, of whom), counted."""
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Stories: what people and the world do, as data, drawn from a seed or written down."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulated.drift import WHAT
+from simulated.shop import CHANGES, ROUTINGS
 from simulated.ways import WAYS
 
 VERBS = (
@@ -71,11 +72,20 @@ class Story:
     """Its way to release, by its place among them."""
     upstream: bool = False
     """Seldon Core v1's operator runs instead of ours."""
+    routing: str = ""
+    """Whose VirtualService splits the traffic at first, and whether users stay: one of `ROUTINGS`."""
+    adopts: bool = False
+    """It begins with a SeldonDeployment that serves and is taken over."""
+    depends: bool = False
+    """It depends on another rollout."""
 
     def __str__(self) -> str:
         tells = "silent" if self.silent else "tells"
         whose = ", upstream's operator" if self.upstream else ""
-        head = f"seed {self.seed}, mesh {tells}, {self.rate:g} requests a second, strategy {self.strategy}{whose}"
+        more = "".join(
+            f", {what}" for what in (self.routing, self.adopts and "adopts", self.depends and "depends") if what
+        )
+        head = f"seed {self.seed}, mesh {tells}, {self.rate:g} requests a second, strategy {self.strategy}{whose}{more}"
         return "\n".join([head, *map(str, self.happenings)])
 
 
@@ -89,7 +99,7 @@ def draw(seed: int, length: int = 14) -> Story:
         happenings.append(Happening(round(gap, 3), kind, _DRAWS[kind][1](chance)))
         if kind == "verb":  # people who ask once ask again: cheap, and each phase hears each verb
             happenings += _more_verbs(chance)
-    return Story(
+    story = Story(
         seed,
         tuple(happenings),
         silent=chance.random() < 0.3,
@@ -97,6 +107,38 @@ def draw(seed: int, length: int = 14) -> Story:
         strategy=chance.choice([*range(len(WAYS)), *GATED]),
         early=chance.random() < 0.2,
     )
+    return _with_more(story)
+
+
+def _with_more(story: Story) -> Story:
+    """Draw what two stories of five have beside: routing, adoption, another rollout that is waited for."""
+    chance = random.Random(f"{story.seed}/more")
+    kind = chance.choices(("", "routing", "adopts", "depends"), weights=(60, 24, 8, 8))[0]
+    if not kind:
+        return story
+    routing = chance.choice(list(ROUTINGS)[kind == "routing" :])
+    story = replace(story, routing=routing, adopts=kind == "adopts", depends=kind == "depends")
+    if story.adopts:
+        story = replace(story, routing=story.routing.removeprefix("own").strip(), early=False)
+    happenings = list(story.happenings)
+    for _ in range(chance.randint(2, 6)):
+        what = chance.choices(list(_MORE), weights=[weight for weight, _ in _MORE.values()])[0]
+        if what == "lookup" and not story.depends:
+            continue
+        if what == "shop" and "own" not in story.routing:
+            what = chance.choice(("routing", "verb"))
+        gap = round(chance.choice([0.01, 3.0, 20.0, 60.0]) * (0.5 + chance.random()), 3)
+        happenings.insert(
+            chance.randint(0, len(happenings)), Happening(gap, what, (_MORE.get(what) or _DRAWS[what])[1](chance))
+        )
+    return replace(story, happenings=tuple(happenings))
+
+
+_MORE: dict[str, tuple[int, Any]] = {
+    "routing": (2, lambda c: (c.choice(list(ROUTINGS)),)),
+    "shop": (9, lambda c: (c.choice(CHANGES),)),
+    "lookup": (6, lambda c: (_model(c), c.choice(("", "good-1", "good-2", "bad-1")))),
+}
 
 
 def _more_verbs(chance: random.Random) -> list[Happening]:

@@ -19,6 +19,9 @@ def as_yaml(story: Story, *, promise: str) -> str:
         "strategy": story.strategy,
         **({"early": True} if story.early else {}),
         **({"upstream": True} if story.upstream else {}),
+        **({"routing": story.routing} if story.routing else {}),
+        **({"adopts": True} if story.adopts else {}),
+        **({"depends": True} if story.depends else {}),
     }
     lines = [yaml.safe_dump(head, sort_keys=False), "happenings:\n"]
     lines += [f"- {yaml.safe_dump(each, default_flow_style=True, width=1000).strip()}\n" for each in happenings]
@@ -37,4 +40,7 @@ def read(path: Path) -> Story:
         strategy=raw["strategy"],
         early=raw.get("early", False),
         upstream=raw.get("upstream", False),
+        routing=raw.get("routing", ""),
+        adopts=raw.get("adopts", False),
+        depends=raw.get("depends", False),
     )

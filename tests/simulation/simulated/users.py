@@ -12,6 +12,8 @@ from simulated.timeline import Timeline
 from simulated.workloads import Workloads
 
 EVERY = 5.0
+OTHERS = 40.0
+"""Requests a second to another rollout."""
 
 
 @dataclass(slots=True)
@@ -74,21 +76,25 @@ class Users:
         """Requests that no pod answered."""
         self.served: Callable[[str, int, int], None] = lambda _child, _count, _lost: None
         """Told of each revision's requests, and of those that found nobody."""
+        self.door = rollout
+        """The VirtualService that they come in by."""
+        self.others: list[str] = []
+        """VirtualServices of other rollouts that have users, too."""
+        self.wanted_door: Callable[[], str] = lambda: rollout
+        """The VirtualService that they are told to come in by."""
         self.after: Callable[[], None] = lambda: None
         """Called when they have sent their requests."""
         timeline.after(EVERY, self._go, counts=False)
 
     def _go(self) -> None:
-        weights, copies = self._mesh.shares(self._rollout)
+        self.door = self._open_door()
+        weights, copies = self._mesh.shares(self.door)
+        weights.pop(self._rollout, None)  # of a person's route that leads to nobody yet
         total = _draw(self._chance, self.rate * EVERY)
-        live: dict[str, Count] = {}
+        live = self._sent(weights, total)
+        for door in self.others:
+            live |= self._sent(self._mesh.shares(door)[0], _draw(self._chance, OTHERS * EVERY))
         copied: dict[str, Count] = {}
-        left, weight_left = total, sum(weights.values())
-        for host, weight in sorted(weights.items()):
-            count = _binomial(self._chance, left, weight / weight_left) if weight_left else 0
-            left, weight_left = left - count, weight_left - weight
-            if count:
-                live[self._child(host)] = self._answer(host, count, live=True)
         for host, percent in sorted(copies.items()):
             count = _binomial(self._chance, total, percent / 100)
             if count:
@@ -98,6 +104,28 @@ class Users:
         self.ledger.copies.append(copied)
         self.after()
         self._timeline.after(EVERY, self._go, counts=False)
+
+    def _sent(self, weights: dict[str, float], total: int) -> dict[str, Count]:
+        """Send so many live requests; return what each revision made of them."""
+        live: dict[str, Count] = {}
+        left, weight_left = total, sum(weights.values())
+        for host, weight in sorted(weights.items()):
+            count = _binomial(self._chance, left, weight / weight_left) if weight_left else 0
+            left, weight_left = left - count, weight_left - weight
+            if count:
+                live[self._child(host)] = self._answer(host, count, live=True)
+        return live
+
+    def _open_door(self) -> str:
+        """They take another door when it leads to somebody."""
+        door = self.wanted_door()
+        leads = any(weight for host, weight in self._mesh.shares(door)[0].items() if host != self._rollout)
+        return door if leads else self.door
+
+    def asked(self, host: str) -> None:
+        """One of them was sent to a host."""
+        if host != self._rollout:
+            self._answer(host, 1, live=True)
 
     def _child(self, host: str) -> str:
         service = self._api.find(SERVICE, host.split(".", maxsplit=1)[0])

@@ -94,8 +94,9 @@ class Vigil:
         if status.get("phase") not in GOING or blocked != "mesh":
             return
         world = self._world
-        live, taken = world.api.find(VIRTUAL_SERVICE, world.rollout), world.mesh.effective.get(world.rollout)
-        if live is None or taken is None or (VIRTUAL_SERVICE.name, world.rollout) in self._wounds:
+        door = world.door()
+        live, taken = world.api.find(VIRTUAL_SERVICE, door), world.mesh.effective.get(door)
+        if live is None or taken is None or (VIRTUAL_SERVICE.name, door) in self._wounds:
             return
         if taken["metadata"]["generation"] != live["metadata"]["generation"]:
             return

@@ -12,6 +12,8 @@ from simulated.drift import Drift
 from simulated.ending import Ending
 from simulated.faults import Faults
 from simulated.judge import Prometheus, SimulatedMonitor
+from simulated.lookup import NAME as LOOKUP
+from simulated.lookup import Lookup
 from simulated.mesh import Mesh
 from simulated.mischief import Mischief
 from simulated.people import People
@@ -19,6 +21,8 @@ from simulated.process import Hooks, Process
 from simulated.promises import Promises
 from simulated.quality import Qualities
 from simulated.reached import Reached, counted
+from simulated.shop import ROUTINGS, Shop
+from simulated.stayers import Stayers
 from simulated.story import Happening, Story
 from simulated.timeline import Timeline
 from simulated.upstream import Upstream
@@ -42,7 +46,12 @@ class World:
         say: Callable[[str, str], None] | None = None,
         reached: Reached | None = None,
     ) -> None:
-        self.rollout, self.key, self.way = rollout, (NAMESPACE_NAME, rollout), WAYS[story.strategy]
+        self.story, self.rollout, self.key, self.way = story, rollout, (NAMESPACE_NAME, rollout), WAYS[story.strategy]
+        self.more: Object = {
+            **({"routing": ROUTINGS[story.routing]} if story.routing else {}),
+            **({"dependsOn": [{"name": LOOKUP}]} if story.depends else {}),
+        }
+        """What its spec says beside the strategy."""
         self.say = say or (lambda _who, _what: None)
         self.reached: Reached = Counter() if reached is None else reached
         self.timeline = Timeline(story.seed)
@@ -58,7 +67,7 @@ class World:
         self.faults = Faults(self.timeline.chance("faults"), self.reached)
         self.promises = Promises(self)
         self.vigil = Vigil(self)
-        self.users.after = self.vigil.look
+        self.users.after = self._asked
         self.jumped = False
         self.noisy_until = 0.0
         """Until when something troubles the controllers."""
@@ -67,8 +76,10 @@ class World:
         self.processes: list[Process] = []
         self._names = 0
         self.people = People(self)
+        self.shop, self.lookup, self.stayers = Shop(self), Lookup(self), Stayers(self)
         self.ending = Ending(self)
-        self._doers = (self.people, Mischief(self), Drift(self))
+        self._doers = (self.people, self.shop, self.lookup, Mischief(self), Drift(self))
+        self.users.wanted_door = self.door
 
     # the controllers
 
@@ -121,6 +132,16 @@ class World:
         """The rollout as it is stored."""
         return self.api.find(SELDON_ROLLOUT, self.rollout)
 
+    def door(self) -> str:
+        """The VirtualService by which the rollout is reached: a person's, where its spec says so."""
+        routing = ((self.live() or {}).get("spec") or {}).get("routing") or {}
+        return str((routing.get("virtualService") or {}).get("name") or self.rollout)
+
+    def _asked(self) -> None:
+        """The users have sent their requests."""
+        self.stayers.ask(self.users.door)
+        self.vigil.look()
+
     def status(self) -> Object:
         """Its status."""
         return (self.live() or {}).get("status") or {}
@@ -143,6 +164,19 @@ class World:
 
     # playing
 
+    def begin(self) -> None:
+        """People apply what there is at first."""
+        if "own" in self.story.routing:
+            self.shop.open()
+        if self.story.depends:
+            self.lookup.create()
+        if self.story.adopts:
+            self.people.do_deployment("good-0")
+            self.timeline.run_until(40.0)
+            self.people.do_adopt("good-0")
+        else:
+            self.people.create()
+
     def happen(self, happening: Happening) -> None:
         """Let one thing happen."""
         name = f"do_{happening.kind}"
@@ -152,7 +186,9 @@ class World:
         with suppress(ApiError):
             next(getattr(doer, name) for doer in self._doers if hasattr(doer, name))(*happening.values)
         if happening.kind != "drift" or self.api.revision != before:
-            which = str(happening.values[0]) if happening.kind in ("drift", "prometheus", "cut") else ""
+            which = (
+                str(happening.values[0]) if happening.kind in ("drift", "prometheus", "cut", "routing", "shop") else ""
+            )
             self.reached["happening", happening.kind, which] += 1
 
 
@@ -165,8 +201,8 @@ def play(story: Story, reached: Reached | None = None) -> World:
     world = World(story, reached=reached)
     with world.on_simulated_time():
         world.start_controller()
-        world.people.create()
-        world.timeline.run_until(1.0 if story.early else 30.0)
+        world.begin()
+        world.timeline.run_until(world.timeline.now + (1.0 if story.early else 30.0))
         for happening in story.happenings:
             world.timeline.run_until(world.timeline.now + happening.after)
             world.happen(happening)
