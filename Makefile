@@ -91,6 +91,9 @@ bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the sa
 bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descriptors, errors
 	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),10)
 
+bench-passes: setup ## what passes of rollouts with templates and of a group of MEMBERS=20 cost, and how many there are
+	nice $(BIN)/python -m bench.passes --members $(or $(MEMBERS),20)
+
 bench-rollout: setup system ## a change of weights from decision to users, on the local cluster: CHANGES=200 of them, in 8 minutes
 	$(BIN)/python -m bench.rollout --changes $(or $(CHANGES),200)
 

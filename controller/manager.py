@@ -236,6 +236,8 @@ class Manager:
     # news
 
     def _changed(self, room: _Room, watch: Watch, change: Change) -> None:
+        if not watch.concerned(change):
+            return
         self._wake(room, watch, change.object)
         if change.previous is not None and change.previous is not change.object:
             self._wake(room, watch, change.previous)

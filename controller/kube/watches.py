@@ -36,6 +36,7 @@ class Watch:
         optional: the kind may not be served (Istio); then the cache is empty and readiness does not wait for it.
         labels: a label selector, as the API's `labelSelector`.
         indexed: labels by which `Cluster.selected` finds objects without reading all of them.
+        part: what of an object matters to those keys; a change of anything else wakes nobody.
     """
 
     resource: Resource
@@ -43,6 +44,13 @@ class Watch:
     optional: bool = False
     labels: str = ""
     indexed: tuple[str, ...] = ()
+    part: Callable[[dict[str, Any]], object] | None = None
+
+    def concerned(self, change: Change) -> bool:
+        """Say whether a change touches what matters to the keys."""
+        if self.part is None or change.type != "MODIFIED" or change.previous is None:
+            return True
+        return self.part(change.object) != self.part(change.previous)
 
 
 class Controller(Protocol):

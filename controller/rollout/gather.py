@@ -1,27 +1,37 @@
-"""Gather: templates and AnalysisRuns out of the caches, as values."""
+"""Gather: statuses, templates and AnalysisRuns out of the caches, as values."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from controller.api.analysis import AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, TemplateRef
 from controller.api.meta import ATTEMPT_LABEL, REVISION_LABEL, RUN_LABEL
-from controller.api.rollout import RolloutSpec
+from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.rollout import arguments, runs
 from controller.rollout.observed import Run, Templates
 
 
-def owned_runs(cluster: Cluster, uid: str) -> dict[str, Run]:
+def status(rollout: Mapping[str, Any]) -> RolloutStatus:
+    """Read a rollout's status."""
+    try:
+        return RolloutStatus.model_validate(rollout.get("status") or {})
+    except ValidationError:
+        # Written by somebody else; the children's roles tell where we were.
+        return RolloutStatus()
+
+
+def owned_runs(cluster: Cluster, uid: str, read: Callable[[Mapping[str, Any]], Run]) -> dict[str, Run]:
     """Return the AnalysisRuns of a rollout by name."""
     found = [
-        run(obj) for obj in cluster.owned(resources.ANALYSIS_RUN, uid) if "deletionTimestamp" not in obj["metadata"]
+        read(obj) for obj in cluster.owned(resources.ANALYSIS_RUN, uid) if "deletionTimestamp" not in obj["metadata"]
     ]
     return {each.name: each for each in found}
 
 
-def run(obj: dict[str, Any]) -> Run:
+def run(obj: Mapping[str, Any]) -> Run:
     """Read an AnalysisRun. What cannot be read has not begun."""
     meta = obj["metadata"]
     labels = meta.get("labels") or {}
@@ -50,7 +60,12 @@ def run(obj: dict[str, Any]) -> Run:
     )
 
 
-def templates(cluster: Cluster, namespace: str, spec: RolloutSpec | None) -> Templates:
+def templates(
+    cluster: Cluster,
+    namespace: str,
+    spec: RolloutSpec | None,
+    read: Callable[[Mapping[str, Any]], AnalysisTemplateSpec | str],
+) -> Templates:
     """Follow a rollout's templates from one to the other."""
     left = [reference for each in runs.named_in(spec) for reference in each.templates] if spec is not None else []
     found: dict[TemplateRef, AnalysisTemplateSpec | str | None] = {}
@@ -58,17 +73,16 @@ def templates(cluster: Cluster, namespace: str, spec: RolloutSpec | None) -> Tem
         reference = left.pop()
         if reference in found:
             continue
-        found[reference] = read = _template(cluster, namespace, reference)
-        if isinstance(read, AnalysisTemplateSpec):
-            left += read.templates
+        kind = resources.CLUSTER_ANALYSIS_TEMPLATE if reference.cluster_scope else resources.ANALYSIS_TEMPLATE
+        obj = cluster.get(kind, None if reference.cluster_scope else namespace, reference.template_name)
+        found[reference] = said = read(obj) if obj is not None else None
+        if isinstance(said, AnalysisTemplateSpec):
+            left += said.templates
     return found
 
 
-def _template(cluster: Cluster, namespace: str, reference: TemplateRef) -> AnalysisTemplateSpec | str | None:
-    kind = resources.CLUSTER_ANALYSIS_TEMPLATE if reference.cluster_scope else resources.ANALYSIS_TEMPLATE
-    obj = cluster.get(kind, None if reference.cluster_scope else namespace, reference.template_name)
-    if obj is None:
-        return None
+def template(obj: Mapping[str, Any]) -> AnalysisTemplateSpec | str:
+    """Read a template; of what cannot be read, say why."""
     try:
         return AnalysisTemplateSpec.model_validate(obj.get("spec") or {})
     except ValidationError as error:

@@ -46,11 +46,15 @@ class Neighbours:
         if not groups:
             del self._groups[key[0]]
 
-    def of(self, rollout: Mapping[str, Any]) -> list[Key]:
-        """Return the rollouts that look at this one: those that depend on it, and those whose group it belongs to."""
+    def dependents(self, rollout: Mapping[str, Any]) -> list[Key]:
+        """Return the rollouts that depend on this one."""
         meta = rollout["metadata"]
-        key = (meta["namespace"], meta["name"])
-        found = set(self._dependents.get(key, ()))
+        return sorted(self._dependents.get((meta["namespace"], meta["name"]), ()))
+
+    def mates(self, rollout: Mapping[str, Any]) -> list[Key]:
+        """Return the rollouts whose group this one belongs to."""
+        meta = rollout["metadata"]
+        key, found = (meta["namespace"], meta["name"]), set[Key]()
         labels = (meta.get("labels") or {}).items()
         for wanted, members in self._groups.get(key[0], {}).items():
             if wanted <= labels:

@@ -5,17 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from controller.api import names
 from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
-from controller.api.rollout import AnalysisStatus, RolloutSpec, RolloutStatus
+from controller.api.rollout import AnalysisStatus, RolloutSpec
 from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import adoption, gather, intents, revisions, scaling, validity
+from controller.rollout import adoption, gather, intents, revisions, scaling, seen
 from controller.rollout.observed import Adoptee, Child, Member, Observed, Peer, Route, RoutingDefaults, TrafficWindow
+from controller.rollout.parsed import Readings
 from controller.rollout.revisions import Revision
 
 _ACCEPTANCE = ("Accepted", "Reconciled")
@@ -28,12 +27,13 @@ def observe(
     analysis: AnalysisStatus | None,
     traffic: TrafficWindow | None,
     defaults: RoutingDefaults,
+    readings: Readings,
 ) -> Observed:
     """Read from the caches everything that a decision about this rollout depends on."""
     meta = rollout["metadata"]
     namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
-    spec, invalid = validity.read(rollout)
-    status = _status(rollout)
+    spec, invalid = readings.spec(rollout)
+    status = readings.status(rollout)
     stored = _stored(cluster, uid)
     objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
     begun = status.stable_revision is not None or any(_role(child) == "stable" for child in objects)
@@ -74,12 +74,12 @@ def observe(
         in_the_way=_in_the_way(cluster, meta, adoptee, usual, adopts=adopts, spec=spec, defaults=defaults),
         defaults=defaults,
         adoptee=adoptee,
-        peers=_peers(cluster, namespace, dependencies(rollout)),
-        members=_members(cluster, namespace, name, group_labels(rollout)),
+        peers=_peers(cluster, namespace, dependencies(rollout), readings),
+        members=_members(cluster, namespace, name, group_labels(rollout), readings),
         finalizers=tuple(meta.get("finalizers") or ()),
         deleting=datetime.fromisoformat(meta["deletionTimestamp"]) if _leaving(rollout) else None,
-        runs=gather.owned_runs(cluster, uid),
-        templates=gather.templates(cluster, namespace, spec),
+        runs=gather.owned_runs(cluster, uid, readings.run),
+        templates=gather.templates(cluster, namespace, spec, readings.template),
         live=rollout,
         left=tuple(_left(cluster, namespace, name, uid, now=own, before=last)),
     )
@@ -87,14 +87,6 @@ def observe(
 
 def _leaving(obj: dict[str, Any]) -> bool:
     return "deletionTimestamp" in obj["metadata"]
-
-
-def _status(rollout: dict[str, Any]) -> RolloutStatus:
-    try:
-        return RolloutStatus.model_validate(rollout.get("status") or {})
-    except ValidationError:
-        # Written by somebody else; the children's roles tell where we were.
-        return RolloutStatus()
 
 
 def _stored(cluster: Cluster, uid: str) -> dict[str, Revision]:
@@ -126,7 +118,7 @@ def dependencies(rollout: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(each["name"]) for each in entries if isinstance(each, dict) and each.get("name"))
 
 
-def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...]) -> dict[str, Peer]:
+def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...], readings: Readings) -> dict[str, Peer]:
     """Follow dependsOn from rollout to rollout."""
     found: dict[str, Peer] = {}
     left = list(wanted)
@@ -135,7 +127,7 @@ def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...]) -> dict[st
         live = cluster.get(resources.SELDON_ROLLOUT, namespace, name) if name not in found else None
         if live is None:
             continue
-        status, names_of_it = _status(live), dependencies(live)
+        status, names_of_it = readings.status(live), dependencies(live)
         current = status.observed_generation == live["metadata"].get("generation", 0)
         found[name] = Peer(phase=status.phase, message=status.message, current=current, depends_on=names_of_it)
         left += names_of_it
@@ -145,25 +137,16 @@ def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...]) -> dict[st
 def group_labels(rollout: dict[str, Any]) -> dict[str, str] | None:
     """Return what a rollout's `group.selector` asks for; None of what has no group or cannot be read."""
     found = (rollout.get("spec") or {}).get("group")
-    selector = found.get("selector") if isinstance(found, dict) else None
-    labels = selector.get("matchLabels") if isinstance(selector, dict) else None
-    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) and labels else None
+    return seen.labels(found) if isinstance(found, dict) else None
 
 
-def _members(cluster: Cluster, namespace: str, name: str, labels: dict[str, str] | None) -> dict[str, Member]:
+def _members(
+    cluster: Cluster, namespace: str, name: str, labels: dict[str, str] | None, readings: Readings
+) -> dict[str, Member]:
     """Return the other rollouts of the group, but for those that leave."""
-    found: dict[str, Member] = {}
-    for live in cluster.selected(resources.SELDON_ROLLOUT, namespace, labels) if labels else ():
-        meta, status = live["metadata"], _status(live)
-        if meta["name"] == name or _leaving(live):
-            continue
-        found[meta["name"]] = Member(
-            status=status,
-            current=status.observed_generation == meta.get("generation", 0),
-            labels=group_labels(live),
-            wave=str(((live.get("spec") or {}).get("group") or {}).get("wave") or ""),
-        )
-    return found
+    found = cluster.selected(resources.SELDON_ROLLOUT, namespace, labels) if labels else ()
+    others = (live for live in found if live["metadata"]["name"] != name and not _leaving(live))
+    return {live["metadata"]["name"]: readings.member(live) for live in others}
 
 
 def _role(child: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from analysis.monitor import Monitor
 from analysis.spec import Comparison
 from analysis.verdict import Judgement
 from controller import clock
-from controller.api.analysis import TemplateRef
 from controller.api.meta import FINALIZER
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
@@ -20,7 +19,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.kube.watches import Watch
 from controller.queue import Key
-from controller.rollout import freshness, gate, judging
+from controller.rollout import freshness, gate, judging, seen
 from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.counted import Counted
@@ -31,6 +30,7 @@ from controller.rollout.gauges import Gauges
 from controller.rollout.neighbours import Neighbours
 from controller.rollout.observe import dependencies, group_labels, key_of_owned, observe
 from controller.rollout.observed import Answer, Observed, RoutingDefaults
+from controller.rollout.parsed import Readings
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
 from controller.rollout.uses import Uses
@@ -70,8 +70,9 @@ class RolloutController:
             self._metrics.rollout_seconds.labels(*pair)
         self._tracked: dict[Key, Comparison] = {}
         self._neighbours = Neighbours()
-        self._named: dict[Key, frozenset[TemplateRef]] = {}
-        """By rollout: the templates that it names, those that are missing too, as it was last looked at."""
+        self._readings = Readings()
+        self._named = Uses()
+        """Of templates: those that are missing too, as a rollout was last looked at."""
         self.collectors = (Gauges(self._led), Evidence(self._judged))
         """Where rollouts stand and what the judge knows of them, as metrics."""
         self._webhooks = Webhooks(clock.now)
@@ -80,6 +81,7 @@ class RolloutController:
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.SELDON_ROLLOUT, self._rollout_keys),
+            Watch(resources.SELDON_ROLLOUT, self._neighbours.mates, part=seen.face),
             Watch(resources.SELDON_DEPLOYMENT, _named_keys),
             Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
             Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
@@ -90,9 +92,8 @@ class RolloutController:
         )
 
     def _rollout_keys(self, obj: dict[str, Any]) -> list[Key]:
-        """A rollout concerns itself, and those that wait for it."""
-        (key,) = _key(obj)
-        return [key, *self._neighbours.of(obj)]
+        """A rollout concerns itself, and those that depend on it."""
+        return [*_key(obj), *self._neighbours.dependents(obj)]
 
     def _route_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A VirtualService also concerns the rollouts that write into it."""
@@ -108,9 +109,7 @@ class RolloutController:
 
     def _template_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A template concerns the rollouts that name it, or that name one that does."""
-        namespace = obj["metadata"].get("namespace")
-        reference = TemplateRef(template_name=obj["metadata"]["name"], cluster_scope=namespace is None)
-        return sorted(key for key, named in self._named.items() if reference in named and namespace in (None, key[0]))
+        return self._named.users((obj["metadata"].get("namespace") or "", obj["metadata"]["name"]))
 
     def _judge(self, settings: Settings) -> Monitor:
         asked = Counted(provider(settings), self._metrics.prometheus_seconds)
@@ -154,9 +153,9 @@ class RolloutController:
         if rollout is None or "deletionTimestamp" in rollout["metadata"]:
             self._track(key, None)
             self._webhooks.forget(key)
-            self._named.pop(key, None)
+            self._named.note(key)
             if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
-                self._written_by.note(key, None)
+                self._written_by.note(key)
                 self._written.forget(key)
                 return None
         obs = observe(
@@ -165,13 +164,11 @@ class RolloutController:
             analysis=judging.opinion(self._monitor.judgement(key), self._tracked.get(key)) if self._monitor else None,
             traffic=judging.window(self._monitor.traffic(key)) if self._monitor else None,
             defaults=self._defaults,
+            readings=self._readings,
         )
         own = obs.routing.virtual_service
-        self._written_by.note(key, (key[0], own.name) if own is not None else None)
-        if obs.templates:
-            self._named[key] = frozenset(obs.templates)
-        else:
-            self._named.pop(key, None)
+        self._written_by.note(key, [(key[0], own.name)] if own is not None else ())
+        self._named.note(key, (("" if each.cluster_scope else key[0], each.template_name) for each in obs.templates))
         obs = self._written.told(key, replace(obs, answer=self._answer(key, obs), prometheus=self._monitor is not None))
         now = clock.now()
         decision = decide(obs, now=now)

@@ -1,25 +1,28 @@
-"""Uses: which rollouts write into which VirtualService of a person's, so that its changes wake them."""
+"""Uses: which rollouts look at which objects that are not theirs, so that a change of one wakes them and no others."""
+
+from collections.abc import Iterable
 
 from controller.queue import Key
 
 
 class Uses:
-    """Each rollout uses one at most."""
+    """An index by both ends. What is in no namespace has an empty one."""
 
     def __init__(self) -> None:
-        self._used: dict[Key, Key] = {}
+        self._used: dict[Key, frozenset[Key]] = {}
         self._users: dict[Key, set[Key]] = {}
 
-    def note(self, user: Key, used: Key | None) -> None:
-        """Note what a rollout uses now; None for nothing."""
-        before = self._used.pop(user, None)
-        if before is not None:
-            self._users[before].discard(user)
-            if not self._users[before]:
-                del self._users[before]
-        if used is not None:
-            self._used[user] = used
-            self._users.setdefault(used, set()).add(user)
+    def note(self, user: Key, used: Iterable[Key] = ()) -> None:
+        """Note what a rollout uses now."""
+        now, before = frozenset(used), self._used.pop(user, frozenset())
+        for each in before - now:
+            self._users[each].discard(user)
+            if not self._users[each]:
+                del self._users[each]
+        for each in now - before:
+            self._users.setdefault(each, set()).add(user)
+        if now:
+            self._used[user] = now
 
     def users(self, used: Key) -> list[Key]:
         """Return the rollouts that use an object."""

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.api.rollout import RolloutSpec
-from controller.rollout.observed import Member
+from controller.rollout import seen
 
 RELEASE = {"matchLabels": {"release": "winter"}}
 STEPS = [{"setWeight": 20}, {"analysis": {}}]
@@ -23,13 +23,9 @@ class Group:
     def look(self, who, whom):
         """Let one see what another's status says now."""
         world = self.worlds[whom]
-        seen = Member(
-            status=world.status,
-            current=world.status.observed_generation == world.generation,
-            labels=world.raw_spec()["group"]["selector"]["matchLabels"] if "group" in world.raw_spec() else None,
-            wave=world.raw_spec().get("group", {}).get("wave", ""),
-        )
-        self.worlds[who].members = {**self.worlds[who].members, whom: seen}
+        status = world.status.model_dump(by_alias=True, mode="json", exclude_none=True)
+        live = {"metadata": {"generation": world.generation}, "spec": world.raw_spec(), "status": status}
+        self.worlds[who].members = {**self.worlds[who].members, whom: seen.member(live)}
 
     def look_around(self):
         for who in self.worlds:

@@ -19,21 +19,21 @@ def neighbours():
 
 
 def test_those_that_depend_on_it_in_its_namespace(neighbours):
-    assert neighbours.of(rollout("features")) == [("ml", "a")]
-    assert neighbours.of(rollout("somebody")) == []
+    assert neighbours.dependents(rollout("features")) == [("ml", "a")]
+    assert neighbours.dependents(rollout("somebody")) == []
 
 
 def test_those_whose_group_it_belongs_to_but_itself(neighbours):
-    assert neighbours.of(rollout("a", release="winter", tier="x")) == [("ml", "b")]
-    assert neighbours.of(rollout("new", release="winter")) == [("ml", "a"), ("ml", "b")]
-    assert neighbours.of(rollout("new", release="summer")) == []
+    assert neighbours.mates(rollout("a", release="winter", tier="x")) == [("ml", "b")]
+    assert neighbours.mates(rollout("new", release="winter")) == [("ml", "a"), ("ml", "b")]
+    assert neighbours.mates(rollout("new", release="summer")) == []
 
 
 def test_what_changes_its_mind_or_goes_is_forgotten(neighbours):
     neighbours.note(("ml", "a"), depends_on=("raw",), group={"release": "summer"})
-    assert neighbours.of(rollout("features")) == []
-    assert neighbours.of(rollout("b", release="winter")) == []
-    assert neighbours.of(rollout("x", release="summer")) == [("ml", "a")]
+    assert neighbours.dependents(rollout("features")) == []
+    assert neighbours.mates(rollout("b", release="winter")) == []
+    assert neighbours.mates(rollout("x", release="summer")) == [("ml", "a")]
     for key in (("ml", "a"), ("ml", "b"), ("other", "c")):
         neighbours.note(key)
     assert not any(vars(neighbours).values()), "nothing is kept of what is gone"

@@ -210,7 +210,7 @@ class Process:
     # the queue, as the manager works it
 
     def _changed(self, room: Room, watch: Watch, change: Change) -> None:
-        for obj in (change.object, change.previous):
+        for obj in (change.object, change.previous) if watch.concerned(change) else ():
             for key in watch.keys(obj) if obj is not None else ():
                 self.add(room, key)
 
