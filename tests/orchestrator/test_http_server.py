@@ -6,53 +6,18 @@ import contextlib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from served import exchange, read_all, servers
 
 from orchestrator.servers.http import Server
 from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Request, Response
 
-SMALL = Limits(
-    head_bytes=2048, body_bytes=4096, head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2, linger_seconds=0.2
-)
-
-
-def echo(request: Request) -> Response:
-    return Response(200, b"|".join([request.method, request.path, request.query, request.body]))
-
 
 @pytest.fixture
 async def serve(wire):
     """Start a server; gives a client of it and the server."""
-    started = []
-
-    async def start(handler=echo, limits=SMALL):
-        server = Server(handler, limits)
-        client = wire(await server.listen("127.0.0.1", 0))
-        started.append((client, server))
-        return client, server
-
-    yield start
-    for client, server in started:
-        await client.close()
-        await server.close(0.0)
-
-
-async def read_all(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await asyncio.wait_for(reader.read(), 5)
-    except ConnectionError:
-        return b""
-
-
-async def exchange(client, data: bytes) -> bytes:
-    """All that comes back until the server closes."""
-    reader, writer = await client.connect()
-    with contextlib.suppress(ConnectionError):
-        for at in range(0, len(data), 4000):
-            writer.write(data[at : at + 4000])
-            await writer.drain()
-            await asyncio.sleep(0)
-    return await read_all(reader)
+    async with servers(wire) as start:
+        yield start
 
 
 async def test_a_request_comes_whole_to_the_handler(serve):
@@ -338,64 +303,6 @@ async def test_a_slow_reader_gets_all_answers_when_it_reads(serve):
 
     assert answers.count(b"HTTP/1.1 200 OK") == 6
     assert answers.count(b"x" * 100) >= 6 * ((1 << 20) // 100)
-
-
-class TestDrain:
-    async def test_a_request_under_way_is_finished_and_its_client_asked_to_leave(self, serve, until):
-        release = asyncio.Event()
-
-        async def wait(request: Request) -> Response:
-            await release.wait()
-            return Response(200, b"done")
-
-        client, server = await serve(wait, Limits())
-        reader, writer = await client.connect()
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await until(lambda: server.connections)
-        closing = asyncio.create_task(server.close(5))
-        await asyncio.sleep(0.05)
-        release.set()
-        answer = await read_all(reader)
-
-        assert b"Connection: close" in answer
-        assert answer.endswith(b"done")
-        assert await closing is True
-
-    async def test_no_new_connection_is_taken(self, serve):
-        client, server = await serve()
-
-        await server.close(1)
-
-        with pytest.raises(OSError, match=r"(?i)connect"):
-            await client.connect()
-
-    async def test_a_kept_connection_is_served_once_more_and_then_closed(self, serve):
-        client, server = await serve(limits=Limits())
-        reader, writer = await client.connect()
-        writer.write(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.readuntil(b"GET|/1||")
-
-        closing = asyncio.create_task(server.close(5))
-        await asyncio.sleep(0)
-        writer.write(b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = await read_all(reader)
-
-        assert answer.endswith(b"GET|/2||")
-        assert b"Connection: close" in answer
-        assert await closing is True
-
-    async def test_what_does_not_end_in_time_is_cut_off_and_said(self, serve, until):
-        async def never(request: Request) -> Response:
-            await asyncio.Event().wait()
-            return Response(200)
-
-        client, server = await serve(never)
-        reader, writer = await client.connect()
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await until(lambda: server.connections)
-
-        assert await server.close(0.1) is False
-        assert await read_all(reader) == b""
 
 
 pieces = st.lists(
