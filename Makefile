@@ -85,7 +85,7 @@ bench-operator: setup ## what the operator costs for COUNTS="1 100 1000" SeldonD
 	$(BIN)/python bench/deployments.py --counts $(or $(COUNTS),1 100 1000) --rest $(or $(REST),60)
 
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
-	$(BIN)/python bench/orchestrator.py
+	$(BIN)/python -m bench.orchestrator
 	$(BIN)/python bench/rpc.py
 
 bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descriptors, errors
