@@ -58,15 +58,28 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
         for live in cluster.owned(resource, subject.uid):
             objects[kind, live["metadata"]["name"]] = live
     belongs = {ID: subject.name}
+    slices = cluster.selected(ENDPOINT_SLICE, subject.namespace, belongs)
     return Observed(
         uid=subject.uid,
         objects=objects,
-        endpoints=endpoints(cluster.selected(ENDPOINT_SLICE, subject.namespace, belongs)),
+        endpoints=endpoints(slices),
+        reached=reached(slices),
         pods=tuple(cluster.selected(POD, subject.namespace, belongs)),
         mesh=mesh,
         keda=cluster.available(SCALED_OBJECT),
         security=use_mesh and all(cluster.available(each) for each in SECURITY),
     )
+
+
+def reached(slices: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[tuple[str, int]]]:
+    """Return the ports at which each Service leads to pods, by name and number, out of its EndpointSlices."""
+    found: dict[str, set[tuple[str, int]]] = {}
+    for piece in slices:
+        service = (piece["metadata"].get("labels") or {}).get(SERVICE_NAME, "")
+        if piece.get("endpoints"):
+            ports = {(each.get("name") or "", int(each.get("port") or 0)) for each in piece.get("ports") or ()}
+            found.setdefault(service, set()).update(ports)
+    return {service: frozenset(ports) for service, ports in found.items()}
 
 
 def endpoints(slices: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:

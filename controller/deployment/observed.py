@@ -22,6 +22,7 @@ class Observed:
         uid: the SeldonDeployment's.
         objects: live objects by kind and name.
         endpoints: the names of the pods that each Service leads to and that are ready, by the Service's name.
+        reached: name and number of the ports at which each Service leads to them.
         pods: the SeldonDeployment's pods.
         mesh: whether the kinds of Istio are served.
         keda: whether KEDA's ScaledObject is served.
@@ -31,6 +32,7 @@ class Observed:
     uid: str
     objects: Mapping[Identity, Object] = field(default_factory=dict)
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    reached: Mapping[str, frozenset[tuple[str, int]]] = field(default_factory=dict)
     pods: tuple[Object, ...] = ()
     mesh: bool = True
     keda: bool = False

@@ -176,10 +176,10 @@ def _services(draft: _Draft, part: _Part) -> None:
 
 def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None) -> None:
     host = predictor.destination["spec"]["host"] if predictor.destination else ""
-    service = draft.observed.live(predictor.service)
+    services = (predictor.service, draft.observed.live(predictor.service))
     _loosen(draft, predictor)
     for deployment in predictor.deployments:
-        if ports.closes(deployment, draft.observed.live(deployment), route, host, service):
+        if ports.closes(deployment, draft.observed.live(deployment), route, host, services):
             draft.waits.append(f"the route to predictor {predictor.name} must first lead to another port")
         else:
             draft.want(deployment)
@@ -347,8 +347,12 @@ def _may_go_on(
     if {host for host, _ in addresses} - {host for host, _ in before} or not _is_serving(observed, predictor):
         return False
     new = {port for host, port in addresses if (host, port) not in before}
+    service = observed.live(predictor.service)
+    known = observed.reached.get(predictor.service["metadata"]["name"], frozenset())
     fronts = [live for each in predictor.deployments if (live := observed.live(each)) and _faces(each, predictor)]
-    return all(is_rolled_out(live) and ports.listens(live, port) for port in new for live in fronts)
+    return all(ports.is_led_to(service, port, known) for port in new) and all(
+        is_rolled_out(live) and ports.listens(live, port) for port in new for live in fronts
+    )
 
 
 def _faces(deployment: Mapping[str, Any], predictor: PredictorObjects) -> bool:

@@ -14,6 +14,8 @@ from controller.deployment.observed import Object
 Address = tuple[str, int]
 """Host and port of a destination."""
 _OLD = "old-"
+SERVED = ("http", "grpc")
+"""Names of ports that answer predictions."""
 
 
 def destinations(route: Object | None) -> Iterator[tuple[Address, int]]:
@@ -70,10 +72,14 @@ def widened(
 
 
 def _shared_name(fronts: Sequence[tuple[Object, Object]], old: int, new: int) -> str:
-    """Return the name that a port has in pods that listen at the old number, and in those that will at the new one."""
+    """Return the name (`http`, `grpc`) of a port of the pods that run, which those to come have at another number.
+
+    Empty where the pods that run listen at the new port already: then the route is moved first. The orchestrator's port
+    is no such port: its name is that of metrics, which each node has, too.
+    """
     for desired, live in fronts:
-        name = _named(live).get(old, "")
-        if name and not listens(live, new) and _named(desired).get(new) == name:
+        name, names = _named(live).get(old, ""), list(_named(desired).values())
+        if name in SERVED and not listens(live, new) and names.count(name) == 1:
             return name
     return ""
 
@@ -83,25 +89,48 @@ def listens(deployment: Object, port: int) -> bool:
     return port in _named(deployment)
 
 
-def closes(desired: Object, live: Object | None, route: Object | None, host: str, service: Object | None) -> bool:
-    """Return whether a Deployment's update would close a port that the live route leads to.
+def closes(
+    desired: Object, live: Object | None, route: Object | None, host: str, services: tuple[Object, Object | None]
+) -> bool:
+    """Return whether a Deployment's update would close a port that the live route leads to, and waiting can help.
 
     Args:
         desired: the Deployment as it should be.
         live: as it is.
         route: the live route.
         host: under which the route names the Deployment's Service.
-        service: that Service, as it is: what it finds by name is not closed.
+        services: that Service, as it should be and as it is: what it finds by name is not closed.
     """
+    wanted, service = services
     if live is None:
         return False
     used = {port for (target, port), weight in destinations(route) if target == host and weight}
-    closed = used & (_named(live).keys() - _named(desired).keys())
     names = set(_named(desired).values())
-    found = {
-        each["port"] for each in (service or {}).get("spec", {}).get("ports") or () if each.get("targetPort") in names
-    }
-    return bool(closed - found)
+    before = {each["port"]: each for each in (service or {}).get("spec", {}).get("ports") or ()}
+    after = {each["name"]: each["port"] for each in wanted["spec"]["ports"]}
+    helped = []
+    for port in used & (_named(live).keys() - _named(desired).keys()):
+        entry = before.get(port) or {}
+        follower = after.get(entry.get("name", "").removeprefix(_OLD), 0)
+        if entry.get("targetPort") not in names:
+            helped.append(listens(live, follower) or bool(_shared_name([(desired, live)], port, follower)))
+    return bool(helped) and all(helped)
+
+
+def is_led_to(service: Object | None, port: int, reached: frozenset[tuple[str, int]]) -> bool:
+    """Return whether a Service's port leads to pods by now.
+
+    Args:
+        service: as it is.
+        port: the Service's port.
+        reached: names and numbers of the ports in its EndpointSlices.
+    """
+    entries = [each for each in (service or {}).get("spec", {}).get("ports") or () if each["port"] == port]
+    return any(
+        each["name"] == name and each.get("targetPort", port) in (number, *SERVED)
+        for each in entries
+        for name, number in reached
+    )
 
 
 def _named(deployment: Object) -> dict[int, str]:

@@ -67,6 +67,8 @@ class World:
     mesh: bool = True
     keda: bool = True
     security: bool = True
+    quick: bool = True
+    """EndpointSlices follow at once; while they do not, no port is known to lead anywhere."""
     broken: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     writes: list[str] = field(default_factory=list)
@@ -83,11 +85,25 @@ class World:
             uid="uid-1",
             objects=copy.deepcopy(self.objects),
             endpoints={name: frozenset(found) for name, found in endpoints.items()},
+            reached={name: self.reached(name) for name in endpoints} if self.quick else {},
             pods=tuple(self.pods.values()),
             mesh=self.mesh,
             keda=self.keda,
             security=self.security,
         )
+
+    def reached(self, name: str) -> frozenset[tuple[str, int]]:
+        """What the EndpointSlices of a Service say of ports."""
+        spec = self.objects["Service", name]["spec"]
+        found = set()
+        for pod in self.ready_pods(spec["selector"]):
+            numbers = {
+                each["name"]: each["containerPort"] for one in pod["spec"]["containers"] for each in one["ports"]
+            }
+            for each in spec["ports"]:
+                target = each["targetPort"]
+                found.add((each["name"], target if isinstance(target, int) else numbers.get(target, 0)))
+        return frozenset(found)
 
     def ready_pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:
         return [

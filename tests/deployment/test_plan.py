@@ -302,3 +302,25 @@ def test_drift_is_healed(
     assert [
         (each.object["kind"], each.object["metadata"]["name"]) for each in plan.actions if isinstance(each, Apply)
     ] == [(kind, name)]
+
+
+def test_a_route_waits_until_the_slices_of_its_service_know_the_new_port(
+    world: Any, subject_for: Read, make_model: Make
+) -> None:
+    world.converge(subject_for(make_model()))
+    raw = make_model()
+    raw["spec"]["predictors"][0]["annotations"] = {"seldon.io/no-engine": "true"}
+    subject, route = subject_for(raw), ("VirtualService", "iris")
+
+    def port() -> int:
+        return int(world.objects[route]["spec"]["http"][0]["route"][0]["destination"]["port"]["number"])
+
+    world.quick = False
+    for _ in range(3):
+        world.step(subject)
+        world.settle()
+    assert port() == 8000
+    assert "no route yet to predictor default" in " ".join(world.plan(subject)[2].waits)
+    world.quick = True
+    world.converge(subject)
+    assert port() == 9000

@@ -116,6 +116,7 @@ UPDATES = {
     "engine goes": (_of(_custom()), _of(_custom(annotations={"seldon.io/no-engine": "true"}))),
     "engine comes": (_of(_custom(annotations={"seldon.io/no-engine": "true"})), _of(_custom())),
     "port of a model without an engine": (_of(_plain(9000)), _of(_plain(9100))),
+    "engine comes to a model at a port of its own": (_of(_plain(9100)), _of(_custom())),
     "port of an explainer": (
         _of(_custom(explainer={"type": "AnchorTabular"})),
         _of(_custom(explainer={"type": "AnchorTabular", "endpoint": {"service_port": 9200}})),
@@ -140,6 +141,24 @@ def test_an_update_never_leaves_a_request_without_a_pod(
     world.served = world.answers
     status = world.converge(subject_for(after))
     assert status.state == "Available"
+
+
+def _web(port: int) -> dict[str, Any]:
+    raw = _plain(port)
+    raw["componentSpecs"][0]["spec"]["containers"][0]["ports"][0]["name"] = "web"
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(_web(9000), _plain(9100)), (_custom(), _plain(9100))],
+    ids=["a port of another name", "engine goes, and the model gets a port of its own"],
+)
+def test_where_nothing_leads_to_old_and_new_pods_alike_a_moment_without_an_answer_is_better_than_no_update(
+    world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    world.converge(subject_for(_of(before)))
+    assert world.converge(subject_for(_of(after))).state == "Available"
 
 
 @pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
