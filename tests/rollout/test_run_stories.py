@@ -58,6 +58,15 @@ class TestBackground:
         world.ask("resume")
         assert world.run_of(BACK) is not None
 
+    def test_going_back_within_the_rollback_window_makes_none(self, world) -> None:
+        world.spec_extra = {"rollbackWindow": {"revisions": 1}}
+        world.serving().upgrade().good().settle()
+        world.verdict, world.templates = None, {"rate": ENDING}
+        world.spec_extra |= {"analysis": NAMED}
+        world.upgrade("m/v1").run(30)
+        assert (world.status.phase, world.live_weight(world.hash_of("m/v1"))) == ("Healthy", 100)
+        assert world.runs == {}
+
     def test_a_failed_run_takes_all_traffic_off_and_says_why(self, watched) -> None:
         watched.run_is(BACK, "Failed", "rate: 3 of 5 failed").good().settle()
         rejected = watched.status.rejected[-1]
