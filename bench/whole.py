@@ -15,16 +15,17 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from analysis import counters, session
+from analysis import counters, preflight, session
 from analysis.counters import Counters
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
+from analysis.preflight import Found
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.samples import ArmTick, Half, PodReading
 from analysis.spec import Comparison, Key
@@ -212,7 +213,7 @@ def judged(scraped: Scraped, comparison: Comparison, until: datetime | None) -> 
         state, tick = counters.advance(state, scraped.reading(comparison, at))
         if tick is not None:
             found = session.step(found, tick)
-    return session.judge(found)
+    return replace(session.judge(found), preflight=preflight.look(comparison, found, state, Found()))
 
 
 def main() -> None:
