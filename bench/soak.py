@@ -163,10 +163,13 @@ async def soak(options: argparse.Namespace) -> tuple[list[Sample], Count]:
         started("-c", NODE, str(node), port=node),
         started(*line.split(), port=port, ENGINE_PREDICTOR=predictor, SELDON_LOG_LEVEL="ERROR") as pid,
     ):
-        count, work = await load(port, options.clients, 1e6, 5.0)
-        await work
-        rate = count.answered / 5.0 / 2
-        print(f"{rate * 2:,.0f} requests a second were taken; {rate:,.0f} are sent for {options.minutes:g} minutes")
+        rate = options.rate
+        if rate is None:
+            count, work = await load(port, options.clients, 1e6, 5.0)
+            await work
+            rate = count.answered / 5.0 / 2
+            print(f"{rate * 2:,.0f} requests a second were taken")
+        print(f"{rate:,.0f} requests a second are sent for {options.minutes:g} minutes", flush=True)
         seconds = options.minutes * 60
         count, work = await load(port, options.clients, rate, seconds)
         samples, begun = [], time.monotonic()
@@ -197,6 +200,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--rate", type=float, help="requests a second, instead of half of what it takes")
     parser.add_argument("--json", type=Path, help="write the samples there")
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
