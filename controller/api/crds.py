@@ -259,6 +259,7 @@ KINDS = (
             Column("State", ".status.state"),
             Column("Ready", ".status.readyPredictors", description="Predictors that are ready, of all"),
             Column("Replicas", ".status.replicas", "integer"),
+            Column("Traffic", ".status.traffic", description="Percent of the requests by predictor; + is a copy"),
             Column("Description", ".status.description", wide=True),
             Column("URL", ".status.address.url", wide=True),
             _AGE,

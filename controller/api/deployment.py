@@ -312,6 +312,8 @@ class SeldonDeploymentStatus(StatusModel):
     """The labels of those pods, for the scale subresource."""
     ready_predictors: str = ""
     """Predictors that are ready, of all, such as 1/2."""
+    traffic: str = ""
+    """What its VirtualService sends where, in percent, such as `main 90, canary 10, shadow +100`; + is a copy."""
     deployment_status: dict[str, WorkloadStatus] = Field(default_factory=dict)
     """Each Deployment by its name."""
     service_status: dict[str, ServiceStatus] = Field(default_factory=dict)

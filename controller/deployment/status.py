@@ -53,6 +53,7 @@ def summarize(
         replicas=int(((live or {}).get("status") or {}).get("replicas") or 0),
         selector=_selector(live),
         ready_predictors=f"{ready}/{len(desired.predictors)}",
+        traffic=_traffic(desired, observed),
         deployment_status=workloads,
         service_status=_services(subject, desired),
         address=Address(url=address(subject)),
@@ -163,6 +164,24 @@ def _services(subject: Subject, desired: Desired) -> dict[str, ServiceStatus]:
                 explainer_for=part.explains,
             )
     return done
+
+
+def _traffic(desired: Desired, observed: Observed) -> str:
+    """Say what the VirtualService that stands sends to each predictor; nothing when it has none of its own."""
+    live = observed.live(desired.route) if desired.route else None
+    if live is None or not observed.owns(live):
+        return ""
+    rest = (live["spec"].get("http") or [{}])[0]
+    told = [f"{each['destination'].get('subset')} {each.get('weight', 100)}" for each in rest.get("route") or ()]
+    if rest.get("mirror"):
+        told.append(f"{rest['mirror'].get('subset')} +{_percent(rest.get('mirrorPercentage'))}")
+    copies = rest.get("mirrors") or ()
+    told += [f"{each['destination'].get('subset')} +{_percent(each.get('percentage'))}" for each in copies]
+    return ", ".join(told)
+
+
+def _percent(share: Mapping[str, Any] | None) -> str:
+    return f"{float((share or {}).get('value', 100)):g}"
 
 
 def _selector(live: Object | None) -> str:

@@ -26,6 +26,17 @@ def test_before_anything_stands_it_is_creating(world: Any, subject_for: Read, ma
     assert _conditions(status)["Ready"] == "False"
 
 
+def test_it_says_what_is_routed_where(world: Any, subject_for: Read, make_model: Make) -> None:
+    raw = make_model()
+    (main,) = raw["spec"]["predictors"]
+    canary, shadow = {**main, "name": "canary", "traffic": 10}, {**main, "name": "s", "shadow": True, "traffic": 20}
+    raw["spec"]["predictors"] = [{**main, "traffic": 90}, canary, shadow]
+    assert world.status(subject_for(raw)).traffic == ""
+    assert world.converge(subject_for(raw)).traffic == "default 90, canary 10, s +20"
+    raw["spec"]["predictors"].append({**main, "name": "t", "shadow": True})
+    assert world.converge(subject_for(raw)).traffic == "default 90, canary 10, s +20, t +100"
+
+
 def test_when_all_is_in_effect_it_is_available(world: Any, subject_for: Read, make_model: Make) -> None:
     status = world.converge(subject_for(make_model(replicas=2)))
     assert as_json(status) | {"conditions": None} == {
@@ -36,6 +47,7 @@ def test_when_all_is_in_effect_it_is_available(world: Any, subject_for: Read, ma
             "seldon-app=iris-default,seldon-app-svc-classifier=iris-default-classifier,seldon-deployment-id=iris"
         ),
         "readyPredictors": "1/1",
+        "traffic": "default 100",
         "deploymentStatus": {
             "iris-default-0-classifier": {
                 "name": "default",

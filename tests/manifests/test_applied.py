@@ -86,7 +86,7 @@ async def test_short_names_category_and_columns_are_served(server):
         "AGE",
     ]
     table = await _kubectl(server, "get", "sdep", "iris")
-    assert table.split("\n")[0].split() == ["NAME", "STATE", "READY", "REPLICAS", "AGE"]
+    assert table.split("\n")[0].split() == ["NAME", "STATE", "READY", "REPLICAS", "TRAFFIC", "AGE"]
     names = await _kubectl(server, "get", "seldon", "-o", "name")
     assert "seldonrollout.rollouts.seldon.io/iris-canary" in names.split()
     assert "seldondeployment.machinelearning.seldon.io/iris" in names.split()
