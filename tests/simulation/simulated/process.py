@@ -19,7 +19,7 @@ from controller.queue import Key, Schedule
 from controller.rollout.reconciler import RolloutController
 from controller.settings import Settings
 from localcluster.apiserver.history import Event
-from simulated.api import Api, Object, without_managed_fields
+from simulated.api import NAMESPACE_NAME, Api, Object, without_managed_fields
 from simulated.client import SimulatedClient
 from simulated.faults import CrashedError, Faults
 from simulated.timeline import Timeline
@@ -103,7 +103,8 @@ class Process:
         settings = Settings(prometheus_url="")
         rollout = RolloutController(self.cluster, settings)
         rollout._monitor = self.monitor
-        self.rooms = (Room(rollout), *((Room(DeploymentController(self.cluster, settings)),) if operator else ()))
+        ours = Settings(prometheus_url="", namespaces=(NAMESPACE_NAME,))  # nobody else's: its label is not looked at
+        self.rooms = (Room(rollout), *((Room(DeploymentController(self.cluster, ours)),) if operator else ()))
         self.streams: dict[str, Stream] = {}
         self.in_pass = 0
         self.starts: dict[tuple[str, Key], dict[str, int]] = {}
