@@ -69,6 +69,18 @@ async def counted(client, name):
             await asyncio.sleep(0.02)
 
 
+async def refused(client):
+    """Wait until no worker takes a connection any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await client.connect()
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
 async def test_whichever_worker_is_asked_the_counts_are_of_all_over_rest_and_grpc(team):
     process, client, rpc = await team("--workers", "2")
     await counted(client, PREDICTIONS)
@@ -120,7 +132,7 @@ async def test_at_sigterm_all_workers_finish_and_the_status_is_0(team, raw_node,
         await asyncio.wait_for(arrived.acquire(), 5)
 
     process.send_signal(signal.SIGTERM)
-    await asyncio.sleep(0.1)
+    await refused(client)
     release.set()
     found = await asyncio.gather(*requests)
 
