@@ -143,6 +143,32 @@ def test_an_update_never_leaves_a_request_without_a_pod(
     assert status.state == "Available"
 
 
+KEDA = {"kedaSpec": {"triggers": [{"type": "cpu"}]}}
+MAIN = _custom(traffic=100)
+ADDITIONS = {
+    "canary": _of({**MAIN, "traffic": 90}, {**_custom(image="model:2"), "name": "canary", "traffic": 10}),
+    "traffic of two": _of({**MAIN, "traffic": 40}, {**_custom(image="model:2"), "name": "canary", "traffic": 60}),
+    "shadow": _of(MAIN, {**_custom(image="model:2"), "name": "shadow", "shadow": True}),
+    "explainer": _of({**MAIN, "explainer": {"type": "AnchorTabular"}}),
+    "replicas": _of({**MAIN, "replicas": 3}),
+    "replicas of all": _of(MAIN, replicas=2),
+    "autoscaler": _of({**MAIN, "componentSpecs": [_container("model", "model:1", hpaSpec={"maxReplicas": 5})]}),
+    "autoscaler of KEDA": _of({**MAIN, "componentSpecs": [_container("model", "model:1", **KEDA)]}),
+    "disruption budget": _of({**MAIN, "componentSpecs": [_container("model", "model:1", pdbSpec={"minAvailable": 1})]}),
+    "deadline": _of({**MAIN, "progressDeadlineSeconds": 60}),
+}
+
+
+@pytest.mark.parametrize("after", ADDITIONS.values(), ids=ADDITIONS.keys())
+def test_what_is_added_never_restarts_a_running_pod(world: Any, subject_for: Read, after: dict[str, Any]) -> None:
+    world.converge(subject_for(_of(MAIN)))
+    running = set(world.pods)
+    world.served = world.answers
+    assert world.converge(subject_for(after)).state == "Available"
+    assert running
+    assert running <= set(world.pods)
+
+
 def _web(port: int) -> dict[str, Any]:
     raw = _plain(port)
     raw["componentSpecs"][0]["spec"]["containers"][0]["ports"][0]["name"] = "web"
