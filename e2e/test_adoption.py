@@ -59,3 +59,29 @@ def test_a_live_seldondeployment_is_adopted_and_left_serving_without_a_failed_re
     assert users.failures == []
     assert "ownerReferences" not in kube.read(stable, **SELDON)["metadata"]
     assert "ownerReferences" not in kube.read("digits", **MESH)["metadata"]
+
+
+@pytest.mark.long
+def test_a_rollout_is_left_for_a_plain_seldondeployment_without_a_failed_request(
+    world, kube, crowd, trained, project, gone
+) -> None:
+    template = {"spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph(trained.uris[0])}]}}
+    meta = {"apiVersion": "rollouts.seldon.io/v1alpha1", "kind": "SeldonRollout", "metadata": {"name": "plain"}}
+    kube.write({**meta, "spec": {"template": template, "scaleDownDelay": "5s"}})
+    kube.until("it serves", lambda: phase(kube, "plain") == "Healthy")
+    with crowd("plain", 200) as users:
+        kube.until("answers come", lambda: users.sent > 200)
+        command = [
+            sys.executable, "-m", "seldon_rollouts", "leave", "plain", "-n", kube.namespace,
+            "--kubeconfig", world.kubeconfig, "--timeout", "120", "--reason", "a test",
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "is a plain SeldonDeployment again" in done.stdout
+        assert gone("plain")
+        sent = users.sent
+        kube.until("answers go on", lambda: users.sent > sent + 600)
+    assert users.failures == []
+    live = kube.read("plain", **SELDON)
+    assert kube.read("plain", **MESH)["metadata"]["ownerReferences"][0]["uid"] == live["metadata"]["uid"]
+    assert kube.status("plain", **SELDON)["state"] == "Available"

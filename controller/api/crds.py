@@ -58,6 +58,11 @@ EXTRAS = Extras(
                 "!has(self.adopt) || !self.adopt || !has(self.routing) || !has(self.routing.virtualService)",
                 "adopt takes over a VirtualService; take routing.virtualService out until it is done",
             ),
+            Rule(
+                "!has(self.deletionPolicy) || self.deletionPolicy != 'Leave' "
+                "|| !has(self.routing) || !has(self.routing.virtualService)",
+                "deletionPolicy Leave gives the rollout's own VirtualService away; take routing.virtualService out",
+            ),
         ),
         "Strategy": (exactly_one(Strategy, "a strategy"),),
         "Step": (exactly_one(Step, "a step"),),

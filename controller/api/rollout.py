@@ -115,8 +115,9 @@ class RolloutSpec(ApiModel):
     adopt: bool = False
     """Take over the SeldonDeployment of this name, or what a rollout of this name kept serving, without a failed
     request."""
-    deletion_policy: Literal["Delete", "KeepStable"] = "Delete"
-    """What becomes of the traffic when the rollout is deleted: it ends, or stable goes on serving it unattended."""
+    deletion_policy: Literal["Delete", "KeepStable", "Leave"] = "Delete"
+    """What becomes of the traffic when the rollout is deleted: it ends; stable goes on serving it unattended; or a
+    plain SeldonDeployment of the rollout's name takes it over, with stable's template."""
     bake: Bake | None = None
     """A canary is crowned only after it; with a shadow, after the canary that follows it."""
 
@@ -151,6 +152,9 @@ class RolloutSpec(ApiModel):
     def _one_route(self) -> "RolloutSpec":
         if self.adopt and self.routing.virtual_service is not None:
             raise ValueError("adopt takes over a VirtualService; take routing.virtualService out until it is done")
+        if self.deletion_policy == "Leave" and self.routing.virtual_service is not None:
+            given = "deletionPolicy Leave gives the rollout's own VirtualService away"
+            raise ValueError(f"{given}; take routing.virtualService out")
         return self
 
 

@@ -57,6 +57,8 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
     for kind, resource in WRITTEN.items():
         for live in cluster.owned(resource, subject.uid):
             objects[kind, live["metadata"]["name"]] = live
+    if subject.awaits_route:
+        objects.pop((VIRTUAL_SERVICE.kind, subject.name), None)
     belongs = {ID: subject.name}
     slices = cluster.selected(ENDPOINT_SLICE, subject.namespace, belongs)
     return Observed(

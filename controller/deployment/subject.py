@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.api.deployment import PredictiveUnit, SeldonDeploymentSpec
-from controller.api.meta import MACHINELEARNING_GROUP, ROLE_LABEL
+from controller.api.meta import MACHINELEARNING_GROUP, ROLE_LABEL, ROLLOUT_LABEL
 
 API_VERSION = f"{MACHINELEARNING_GROUP}/v1"
 KIND = "SeldonDeployment"
@@ -42,6 +42,11 @@ class Subject:
     def routed_by_rollout(self) -> bool:
         """It is the stable revision of a rollout: the rollout's own route serves it, it has none of its own."""
         return self.labels.get(ROLE_LABEL) == "stable"
+
+    @property
+    def awaits_route(self) -> bool:
+        """It takes the place of the rollout of its name, which hands its route over: until then that is not touched."""
+        return self.routed_by_rollout and self.labels.get(ROLLOUT_LABEL) == self.name
 
     @property
     def owner_reference(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, InvalidError, NotFoundError
 from controller.rollout import actions
-from controller.rollout.actions import Action, RunAction, TrafficAction
+from controller.rollout.actions import Action, Handover, RunAction, TrafficAction
 from controller.rollout.written import Written
 
 
@@ -19,6 +19,8 @@ async def act(cluster: Cluster, written: Written, namespace: str, name: str, tod
     for action in todo:
         if isinstance(action, RunAction):
             await _run(cluster, namespace, action)
+        elif isinstance(action, Handover):
+            await _hand_over(cluster, namespace, name, action)
         else:
             await _one(cluster, written, namespace, name, action)
 
@@ -32,20 +34,6 @@ async def _one(cluster: Cluster, written: Written, namespace: str, name: str, ac
             written.note((namespace, name), action.object, made)
         case actions.ApplyRoute():
             await cluster.apply(resources.VIRTUAL_SERVICE, _copy(action.object))
-        case actions.TakeRoute(patch, version):
-            await cluster.merge_patch(
-                resources.VIRTUAL_SERVICE, namespace, name, _copy(patch), resource_version=version
-            )
-        case actions.MarkDeployment(patch, version):
-            await cluster.merge_patch(
-                resources.SELDON_DEPLOYMENT, namespace, name, _copy(patch), resource_version=version
-            )
-        case actions.ReleaseDeployment(child, version):
-            released = {"metadata": {"ownerReferences": None}}
-            await cluster.merge_patch(resources.SELDON_DEPLOYMENT, namespace, child, released, resource_version=version)
-        case actions.HoldRollout(finalizers, version):
-            held = {"metadata": {"finalizers": list(finalizers) or None}}
-            await cluster.merge_patch(resources.SELDON_ROLLOUT, namespace, name, held, resource_version=version)
         case actions.PatchRoute():
             patch = {"spec": {"http": [_copy(http) for http in action.http]}}
             version = action.resource_version
@@ -58,6 +46,28 @@ async def _one(cluster: Cluster, written: Written, namespace: str, name: str, ac
             await cluster.delete(resources.SELDON_DEPLOYMENT, namespace, action.name, uid=action.uid or None)
         case actions.ForgetRevision():
             await cluster.delete(resources.CONTROLLER_REVISION, namespace, action.name)
+        case _:
+            assert_never(action)
+
+
+async def _hand_over(cluster: Cluster, namespace: str, name: str, action: Handover) -> None:
+    match action:
+        case actions.TakeRoute(patch, version):
+            await cluster.merge_patch(
+                resources.VIRTUAL_SERVICE, namespace, name, _copy(patch), resource_version=version
+            )
+        case actions.MakeDeployment():
+            await cluster.create(resources.SELDON_DEPLOYMENT, _copy(action.object))
+        case actions.MarkDeployment(patch, version):
+            await cluster.merge_patch(
+                resources.SELDON_DEPLOYMENT, namespace, name, _copy(patch), resource_version=version
+            )
+        case actions.ReleaseDeployment(child, version):
+            released = {"metadata": {"ownerReferences": None}}
+            await cluster.merge_patch(resources.SELDON_DEPLOYMENT, namespace, child, released, resource_version=version)
+        case actions.HoldRollout(finalizers, version):
+            held = {"metadata": {"finalizers": list(finalizers) or None}}
+            await cluster.merge_patch(resources.SELDON_ROLLOUT, namespace, name, held, resource_version=version)
         case _:
             assert_never(action)
 

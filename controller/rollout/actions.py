@@ -55,8 +55,16 @@ class TakeRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeDeployment:
+    """Make the SeldonDeployment that takes the rollout's place; one that is there already is left as it is."""
+
+    reach: ClassVar[Reach] = Reach.REQUESTS
+    object: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class MarkDeployment:
-    """Mark the SeldonDeployment that is taken over, so that no operator touches it; or take the mark off."""
+    """Mark the SeldonDeployment of the rollout's name, so that no operator routes it; or take the mark off."""
 
     reach: ClassVar[Reach] = Reach.REQUESTS
     patch: Mapping[str, Any]
@@ -146,20 +154,12 @@ class DeleteRun:
 RunAction = CreateRun | StopRun | DeleteRun
 """What is done to AnalysisRuns."""
 TrafficAction = (
-    KeepRevision
-    | ApplyDeployment
-    | ApplyRoute
-    | TakeRoute
-    | MarkDeployment
-    | ReleaseDeployment
-    | HoldRollout
-    | PatchRoute
-    | DeleteRoute
-    | DeleteDeployment
-    | ForgetRevision
+    KeepRevision | ApplyDeployment | ApplyRoute | PatchRoute | DeleteRoute | DeleteDeployment | ForgetRevision
 )
 """What is done to traffic and revisions."""
-Action = TrafficAction | RunAction
+Handover = TakeRoute | MakeDeployment | MarkDeployment | ReleaseDeployment | HoldRollout
+"""What is done where a rollout takes something over, or leaves it."""
+Action = TrafficAction | Handover | RunAction
 
 
 @dataclass(frozen=True, slots=True)

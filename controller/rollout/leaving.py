@@ -1,15 +1,17 @@
 """Leaving: what becomes of the traffic when a rollout is deleted. Pure.
 
 Without our finalizer nothing is to be done: what the rollout owns goes with it. With it, either stable is kept: the
-half-way canary loses its traffic and drains, then route and stable are released and go on serving; or an adoption that
-was under way is undone. Both end, whatever stands in their way: after the progress deadline what serves is left alone.
+half-way canary loses its traffic and drains, then route and stable are released and go on serving; or a plain
+SeldonDeployment takes over; or an adoption that was under way is undone. All end, whatever stands in their way: after
+the progress deadline what serves is left alone.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.api.meta import FINALIZER
-from controller.api.rollout import BlockedOn, RolloutStatus
-from controller.rollout import actions, adoption, route
+from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
+from controller.rollout import actions, adoption, plain, route
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Decision
 from controller.rollout.ground import Ground, survey
@@ -24,7 +26,7 @@ def hold(obs: Observed) -> actions.HoldRollout | None:
     """Return the write of the finalizer, where it is needed and missing, or there and not needed."""
     if obs.spec is None:
         return None
-    needed = obs.adoptee is not None or obs.spec.deletion_policy == "KeepStable"
+    needed = obs.adoptee is not None or obs.spec.deletion_policy != "Delete"
     if needed == (FINALIZER in obs.finalizers):
         return None
     others = tuple(each for each in obs.finalizers if each != FINALIZER)
@@ -39,6 +41,8 @@ def leave(obs: Observed, *, now: datetime) -> Decision:
         return _undo(obs, now)
     if obs.spec is not None and obs.spec.deletion_policy == "Delete":
         return Decision(actions=(_end(obs),), status=obs.status)
+    if obs.spec is not None and obs.spec.deletion_policy == "Leave":
+        return _become_plain(obs, now)
     return _keep_stable(obs, now)
 
 
@@ -46,8 +50,17 @@ def _end(obs: Observed) -> actions.HoldRollout:
     return actions.HoldRollout(tuple(each for each in obs.finalizers if each != FINALIZER), obs.resource_version)
 
 
-def _wait(obs: Observed, status: RolloutStatus, todo: list[Action], why: str, due: datetime, now: datetime) -> Decision:
-    blocked = BlockedOn(kind="mesh", message=why, since=obs.deleting)
+def _wait(
+    obs: Observed,
+    status: RolloutStatus,
+    todo: list[Action],
+    why: str,
+    due: datetime,
+    now: datetime,
+    *,
+    kind: Blocker = "mesh",
+) -> Decision:
+    blocked = BlockedOn(kind=kind, message=why, since=obs.deleting)
     status = changed(status, blocked_on=blocked, message=f"being deleted: {why}")
     return Decision(actions=tuple(todo), status=status, requeue_after=max(due - now, timedelta()))
 
@@ -73,6 +86,33 @@ def _undo(obs: Observed, now: datetime) -> Decision:
     if status.weights.changed_at is not None and now < latest and (waits or now < due):
         return _wait(obs, status, [], "connections drain", min(max(due, now + timedelta(seconds=1)), latest), now)
     return Decision(actions=(*adoption.unmark(obs), _end(obs)), status=status)
+
+
+def _become_plain(obs: Observed, now: datetime) -> Decision:
+    """Have a SeldonDeployment of the rollout's name take over; where that does not come about, keep stable."""
+    delay, latest = _times(obs)
+    status = unrouted(words.refresh(obs, now=now))
+    stable = status.stable_revision
+    if stable is None or stable.hash not in obs.revisions:
+        return _keep_stable(obs, now)
+    ours = obs.route is not None and obs.route.ours
+    ground = survey(obs, status, now=now)
+    if ours and not _settled(ground, stable.hash) and obs.plain is None:
+        everybody = frozenset(obs.children)
+        return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
+    step = plain.stage(obs, status, now=now, delay=delay)
+    if now >= latest and step in plain.UNCERTAIN:
+        # Whoever serves now is left alone: no revision goes before its replacement serves.
+        kept = _release(obs, status, frozenset({stable.hash}))
+        return replace(kept, actions=(*plain.unmark(obs), *kept.actions))
+    if step is plain.Stage.OVER:
+        return Decision(actions=(*plain.unmark(obs), _end(obs)), status=status)
+    if step in plain.MOVES:
+        weights = {"changed_at": now, "route_hash": plain.fingerprint(obs)}
+        status = changed(status, weights=status.weights.model_copy(update=weights))
+    due = plain.due(status, delay) if step is plain.Stage.DRAIN else latest
+    todo, why = plain.actions_of(step, obs, status), plain.told(step, obs)
+    return _wait(obs, status, todo, why, due, now, kind=plain.waits_for(step))
 
 
 def _keep_stable(obs: Observed, now: datetime) -> Decision:

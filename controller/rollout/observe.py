@@ -53,6 +53,7 @@ def observe(
     last = status.routing.virtual_service if status.routing is not None else None
     own = spec.routing.virtual_service if spec is not None else last
     usual = route if own is None else None
+    plain = _plain(cluster, rollout, spec) if adoptee is None else None
     return Observed(
         namespace=namespace,
         name=name,
@@ -71,9 +72,12 @@ def observe(
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
-        in_the_way=_in_the_way(cluster, meta, adoptee, usual, adopts=adopts, spec=spec, defaults=defaults),
+        in_the_way=""
+        if plain is not None
+        else _in_the_way(cluster, meta, adoptee, usual, adopts=adopts, spec=spec, defaults=defaults),
         defaults=defaults,
         adoptee=adoptee,
+        plain=plain,
         peers=_peers(cluster, namespace, dependencies(rollout), readings),
         members=_members(cluster, namespace, name, group_labels(rollout), readings),
         finalizers=tuple(meta.get("finalizers") or ()),
@@ -159,6 +163,17 @@ def _adoptee(live: dict[str, Any] | None, uid: str, *, adopts: bool) -> Adoptee 
         return None
     marked = (live["metadata"].get("annotations") or {}).get(ADOPTED_ANNOTATION) == uid
     return Adoptee(live=live, marked=marked) if marked or adopts else None
+
+
+def _plain(cluster: Cluster, rollout: Mapping[str, Any], spec: RolloutSpec | None) -> Child | None:
+    """What takes the rollout's place, once that is deleted to be left."""
+    meta = rollout["metadata"]
+    if "deletionTimestamp" not in meta or spec is None or spec.deletion_policy != "Leave":
+        return None
+    live = cluster.get(resources.SELDON_DEPLOYMENT, meta["namespace"], meta["name"])
+    if live is None or _leaving(live) or resources.owned_by(live) is not None:
+        return None
+    return _child(cluster, live)
 
 
 def _kept(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:

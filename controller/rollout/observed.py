@@ -197,6 +197,8 @@ class Observed:
     members: Mapping[str, Member] = field(default_factory=dict)
     """By name: the other rollouts that carry the labels of the group."""
     adoptee: Adoptee | None = None
+    plain: Child | None = None
+    """The SeldonDeployment of the rollout's name that takes its place, while the rollout is deleted to be left."""
     finalizers: tuple[str, ...] = ()
     """The rollout's."""
     deleting: datetime | None = None

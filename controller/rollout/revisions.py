@@ -92,14 +92,18 @@ def check_template(template: Mapping[str, Any]) -> None:
 
 def destinations(rollout: str, namespace: str, revision: Revision) -> tuple[Destination, ...]:
     """Return where a revision's requests go: its live predictors by their traffic, and its shadows."""
-    spec = revision.template.get("spec") or {}
+    return destinations_of(names.revision_name(rollout, revision.hash), namespace, revision.template.get("spec") or {})
+
+
+def destinations_of(deployment: str, namespace: str, spec: Mapping[str, Any]) -> tuple[Destination, ...]:
+    """Return where the requests of a SeldonDeployment of this name go."""
     parts = predictors(spec)
     live = [predictor for predictor in parts if not predictor.get("shadow")]
     weights = [int(predictor.get("traffic") or 0) for predictor in live]
     if sum(weights) == 0:
         weights = [1] * len(live)
     shares = dict(zip((predictor["name"] for predictor in live), apportion(100, weights), strict=True))
-    return tuple(_destination(names.revision_name(rollout, revision.hash), namespace, p, shares) for p in parts)
+    return tuple(_destination(deployment, namespace, p, shares) for p in parts)
 
 
 def _destination(child: str, namespace: str, predictor: Mapping[str, Any], shares: Mapping[str, int]) -> Destination:

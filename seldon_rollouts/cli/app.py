@@ -26,6 +26,7 @@ ROOMS = {
     "analysis": ("analyze", "lint"),
     "convert": ("convert",),
     "adoption": ("adopt",),
+    "leaving": ("leave",),
     "install": ("install",),
     "doctor": ("doctor",),
     "dashboard": ("dashboard",),

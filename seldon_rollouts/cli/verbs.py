@@ -77,11 +77,12 @@ def _ask(
     name: str, verb: str, reason: str, namespace: str, kubeconfig: str | None, context: str | None, **more: Any
 ) -> None:
     async def work(client: Client) -> RolloutStatus:
-        return await ask(client, namespace, name, Asked(verb=verb, by=_who(), reason=reason, **more))
+        return await ask(client, namespace, name, Asked(verb=verb, by=who(), reason=reason, **more))
 
     found = run(kubeconfig, context, work)
     CONSOLE.print(f"{verb}: {found.phase}: {found.message}", highlight=False, soft_wrap=True)
 
 
-def _who() -> str:
+def who() -> str:
+    """Return the name of whoever runs the command."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"

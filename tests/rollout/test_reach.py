@@ -10,7 +10,7 @@ from controller.rollout import actions, freshness
 from controller.rollout.actions import Reach
 
 EVERY = sorted(
-    (kind for group in (actions.TrafficAction, actions.RunAction) for kind in get_args(group)),
+    (kind for group in (actions.TrafficAction, actions.Handover, actions.RunAction) for kind in get_args(group)),
     key=lambda kind: kind.__name__,
 )
 REACH = {
@@ -20,6 +20,7 @@ REACH = {
     actions.CreateRun: Reach.NOBODY,
     actions.StopRun: Reach.NOBODY,
     actions.DeleteRun: Reach.NOBODY,
+    actions.MakeDeployment: Reach.REQUESTS,
     actions.MarkDeployment: Reach.REQUESTS,
     actions.ApplyRoute: Reach.REQUESTS,
     actions.TakeRoute: Reach.REQUESTS,

@@ -50,6 +50,11 @@ class People:
         """Apply a rollout that takes over what serves under its name."""
         self.create(model, replicas, adopt=True, deletionPolicy=policy)
 
+    def do_leave(self) -> None:
+        """Have a plain SeldonDeployment take the rollout's place."""
+        self.patch({"spec": {"deletionPolicy": "Leave"}})
+        self._world.timeline.after(2.0, self.do_delete)
+
     def do_delete(self) -> None:
         """Delete the rollout."""
         self._world.api.delete(SELDON_ROLLOUT, self._world.rollout, actor=PERSON)
