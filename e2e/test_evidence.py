@@ -1,0 +1,142 @@
+"""Evidence on the cluster: a slower tail is found, and whoever judges again comes to the same numbers."""
+
+import asyncio
+import json
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from analysis.measure import Measurer
+from analysis.monitor import Monitor
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.spec import Arm, Comparison
+from controller.api.rollout import RolloutSpec, RolloutStatus
+from controller.rollout import judging
+from e2e.test_judge import judged_on_errors
+from e2e.test_stories import phase, rollout, serve
+from seldon_rollouts.demo.models import SlowClassifier
+
+pytestmark = pytest.mark.long
+TICK = timedelta(seconds=2)
+SLOW_SHARE = 0.04
+
+
+def judged_on_latency(uri: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    made = rollout("digits", uri, steps=steps)
+    made["spec"]["analysis"]["metrics"] = [{"latency": {}}]
+    predictor = made["spec"]["template"]["spec"]["predictors"][0]
+    container = {"name": predictor["graph"]["name"], "env": [{"name": "GUNICORN_THREADS", "value": "8"}]}
+    predictor["componentSpecs"] = [{"spec": {"containers": [container]}}]
+    return made
+
+
+@pytest.fixture
+def slow(request, tmp_path, trained):
+    """Make models that wait so many seconds for so large a share of the images that users send; returns addresses."""
+    if request.config.getoption("--models"):
+        pytest.skip("these models are trained here, and a real cluster does not see them")
+    sums = np.asarray(trained.rows).sum(axis=1)
+    inner = joblib.load(Path(trained.uris[1].removeprefix("file://")) / "model.joblib")
+
+    def make(name: str, seconds: float) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        model = SlowClassifier(inner, seconds, darker_than=float(np.quantile(sums, 1 - SLOW_SHARE)))
+        joblib.dump(model, folder / "model.joblib")
+        return f"file://{folder}"
+
+    return make
+
+
+def within(world, deployment: str, seconds: float) -> float:
+    """The share of a deployment's requests that took at most so long."""
+    name, of = "seldon_api_executor_server_requests_seconds", f'deployment_name="{deployment}"'
+    found = []
+    for query in (f'sum({name}_bucket{{{of},le="{seconds}"}})', f"sum({name}_count{{{of}}})"):
+        address = f"{world.prometheus_url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            found.append(float(json.load(answer)["data"]["result"][0]["value"][1]))
+    return found[0] / found[1]
+
+
+def test_a_tail_that_is_a_third_slower_is_rolled_back_though_the_median_is_the_same(world, kube, crowd, slow) -> None:
+    if not world.prometheus_url:
+        pytest.skip("the Prometheus of a real cluster is not reached from here")
+    half = [{"setWeight": 50}, {"analysis": {}}]
+    kube.write(judged_on_latency(slow("stable", 0.2), half))
+    kube.until("the first revision serves", lambda: phase(kube, "digits") == "Healthy")
+    with crowd("digits", 200):
+        kube.write(judged_on_latency(slow("slower", 0.26), half))
+        kube.until("it is judged", lambda: bool(kube.status("digits").get("analysis", {}).get("metrics")))
+        canary, stable = (kube.status("digits")[which]["name"] for which in ("canaryRevision", "stableRevision"))
+        kube.until("it is rolled back", lambda: phase(kube, "digits") == "Degraded")
+    (rejected,) = kube.status("digits")["rejected"]
+    assert rejected["reason"]["metric"] == "latency"
+    assert "slower than 250 ms" in rejected["reason"]["message"]
+    for deployment in (canary, stable):
+        assert within(world, deployment, 0.1) > 0.9  # the median, and much more, is as it was
+
+
+def replayed(world, kube, spec: dict[str, Any], status: dict[str, Any]) -> dict[str, float]:
+    """The evidence that a judge of its own finds in Prometheus for what a status says, by metric."""
+    seen = RolloutStatus.model_validate(status)
+    arms = {}
+    for which in ("stableRevision", "canaryRevision"):
+        name = status[which]["name"]
+        arms[which] = Arm(kube.namespace, name, (f"{name}-default",))
+    watched = Comparison(
+        key=(kube.namespace, "digits"),
+        stable=arms["stableRevision"],
+        canary=arms["canaryRevision"],
+        plan=judging.plan(RolloutSpec.model_validate(spec).analysis),
+        started_at=seen.analysis.started_at,
+        restarts=seen.analysis.restarts,
+    )
+    monitor = Monitor(Measurer(PrometheusProvider(world.prometheus_url)), step=TICK, settle=timedelta(0))
+    monitor.track(watched)
+    with ThreadPoolExecutor(1) as aside:  # a loop of its own: the main thread's is pytest's
+        aside.submit(asyncio.run, monitor.tick(seen.analysis.updated_at)).result()
+    found = judging.opinion(monitor.judgement(watched.key), watched)
+    assert found is not None
+    return {metric.name: metric.evidence for metric in found.metrics}
+
+
+def told(status: dict[str, Any]) -> dict[str, float]:
+    return {metric["name"]: metric["evidence"] for metric in status["analysis"]["metrics"]}
+
+
+def judged_since(kube, instant: str, ticks: int = 3) -> bool:
+    analysis = kube.status("digits").get("analysis", {})
+    at, since = analysis.get("updatedAt"), datetime.fromisoformat(instant)
+    return bool(at and analysis["verdict"] != "Error" and datetime.fromisoformat(at) >= since + ticks * TICK)
+
+
+def test_after_the_controller_was_killed_the_evidence_is_that_of_a_judge_who_saw_all(
+    world, kube, crowd, trained
+) -> None:
+    if world.faults is None or world.refusals is not None:
+        pytest.skip("nothing is killed on a real cluster, or where the controller is the test's own")
+    serve(kube, "digits", trained.uris[0])
+    made = judged_on_errors(trained.uris[1])
+    made["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 50}, {"pause": {}}]
+    with crowd("digits", 100):
+        kube.write(made)
+        kube.until("it waits", lambda: phase(kube, "digits") == "Paused")
+        kube.until("it is judged", lambda: bool(kube.status("digits").get("analysis", {}).get("metrics")))
+        before = kube.status("digits")
+        assert told(before) == replayed(world, kube, made["spec"], before)
+        world.faults.kill("controller")
+        kube.until("it is judged again", lambda: judged_since(kube, before["analysis"]["updatedAt"]))
+        after = kube.status("digits")
+        assert after["analysis"]["startedAt"] == before["analysis"]["startedAt"]
+        assert told(after) == replayed(world, kube, made["spec"], after)
+        kept = [point["at"] for point in before["analysis"]["curve"]["points"]]
+        assert [point["at"] for point in after["analysis"]["curve"]["points"]][: len(kept)] == kept
+    assert phase(kube, "digits") == "Paused"
