@@ -56,18 +56,19 @@ def widened(
     """
     new = {each["port"]: each["name"] for each in service["spec"]["ports"]}
     used = {port for (target, port), _ in destinations(route) if target == host}
-    kept = []
-    for each in (live or {}).get("spec", {}).get("ports") or ():
+    kept: dict[str, dict[str, Any]] = {}
+    present = (live or {}).get("spec", {}).get("ports") or ()
+    for each in sorted(present, key=lambda each: each["port"] not in used):  # those in use first: a name is given once
         name = each["name"].removeprefix(_OLD)
-        if each["port"] in new or not (each["port"] in used or (hold and each["name"] != name)):
+        if each["port"] in new or name in kept or not (each["port"] in used or (hold and each["name"] != name)):
             continue
         follower = next((port for port, known in new.items() if known == name), 0)
         target = _shared_name(fronts, each["port"], follower) or each.get("targetPort", each["port"])
-        kept.append({**each, "name": f"{_OLD}{name}", "targetPort": target})
+        kept[name] = {**each, "name": f"{_OLD}{name}", "targetPort": target}
     if not kept:
         return service
     fields = ("name", "port", "targetPort", "protocol")
-    old = [{name: each[name] for name in fields if name in each} for each in kept]
+    old = [{name: each[name] for name in fields if name in each} for each in kept.values()]
     return signed({**service, "spec": {**service["spec"], "ports": [*service["spec"]["ports"], *old]}})
 
 

@@ -187,6 +187,18 @@ def test_where_nothing_leads_to_old_and_new_pods_alike_a_moment_without_an_answe
     assert world.converge(subject_for(_of(after))).state == "Available"
 
 
+def test_ports_that_change_again_before_the_first_change_is_done_are_kept_once(world: Any, subject_for: Read) -> None:
+    world.converge(subject_for(_of(_plain(9000))))
+    world.served = world.answers
+    for port in (9100, 9200, 9300):
+        for _ in range(4):
+            world.step(subject_for(_of(_plain(port))))
+            names = [each["name"] for each in world.objects["Service", "iris-default"]["spec"]["ports"]]
+            assert len(set(names)) == len(names)
+            world.settle()
+    assert world.converge(subject_for(_of(_plain(9300)))).state == "Available"
+
+
 @pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
 def test_an_update_leaves_nothing_behind(
     world: Any, subject_for: Read, before: dict[str, Any], after: dict[str, Any]
