@@ -6,10 +6,23 @@ from pathlib import Path
 import yaml
 from simulated.measuring import Measuring
 from simulated.story import Happening, Story
+from simulated.timeline import Timeline
 from simulated.transcript import Transcript
 from simulated.world import World
 
 SCENARIOS = sorted(Path(__file__).parent.glob("*.yaml"))
+
+
+class Mate(Transcript):
+    """Another rollout, told of in the same transcript: its status and its route, under its name."""
+
+    def __init__(self, timeline: Timeline, name: str, into: Transcript) -> None:
+        super().__init__(timeline, name)
+        self._into = into
+
+    def say(self, who: str, what: str) -> None:
+        name = self._rollout if who == "rollout" else f"{self._rollout} {who}"
+        self._into.say(name, self._named(what))
 
 
 def tell(path: Path) -> str:
@@ -20,6 +33,9 @@ def tell(path: Path) -> str:
     transcript = Transcript(world.timeline, world.rollout)
     world.say = transcript.say
     world.api.watchers.append(transcript.happened)
+    for name in raw.get("mates", ()):
+        mate = Mate(world.timeline, name, transcript)
+        world.api.watchers.append(mate.happened)
     measuring = Measuring(world.timeline, world.api, lambda _: None, transcript.say)
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

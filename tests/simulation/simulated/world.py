@@ -14,6 +14,7 @@ from simulated.faults import Faults
 from simulated.judge import Prometheus, SimulatedMonitor
 from simulated.lookup import NAME as LOOKUP
 from simulated.lookup import Lookup
+from simulated.mates import Mates
 from simulated.mesh import Mesh
 from simulated.mischief import Mischief
 from simulated.people import People
@@ -78,7 +79,7 @@ class World:
         self.people = People(self)
         self.shop, self.lookup, self.stayers = Shop(self), Lookup(self), Stayers(self)
         self.ending = Ending(self)
-        self._doers = (self.people, self.shop, self.lookup, Mischief(self), Drift(self))
+        self._doers = (self.people, Mates(self), self.shop, self.lookup, Mischief(self), Drift(self))
         self.users.wanted_door = self.door
 
     # the controllers
