@@ -10,7 +10,7 @@ from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
 from controller.rollout import findings, preflight, runs
 from controller.rollout.course import course
 from controller.rollout.curve import grown
-from controller.rollout.ground import Ground
+from controller.rollout.ground import Ground, live_weight
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
 
@@ -195,7 +195,7 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
     phase = Phase(status.phase)
     stable = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
     truths = {
-        "Available": (stable is not None and stable.serving and ground.split is not None, "StableServing"),
+        "Available": (status.stable_revision is not None and _answered(obs, status), "StableServing"),
         "Completed": (phase is Phase.HEALTHY, "StableServesAll"),
         "Healthy": (phase is Phase.HEALTHY and stable is not None and stable.available, "AllPodsReady"),
         "Progressing": (phase in IN_PROGRESS or phase in (Phase.PENDING, Phase.ROLLING_BACK), phase.value),
@@ -219,6 +219,13 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
         )
         fresh += (condition.model_copy(update={"message": seen.message}),)
     return status.model_copy(update={"conditions": fresh})
+
+
+def _answered(obs: Observed, status: RolloutStatus) -> bool:
+    """Say whether the route that stands leads to a revision with ready pods."""
+    known = (status.stable_revision, status.canary_revision, *status.retired_revisions)
+    children = [(each.hash, obs.children.get(each.hash)) for each in known if each is not None]
+    return any(child is not None and child.serving and live_weight(obs, digest) > 0 for digest, child in children)
 
 
 def _readiness(

@@ -70,6 +70,39 @@ def test_a_first_revision_is_not_ready_before_it_serves(world) -> None:
     assert kstatus(world) == "Current"
 
 
+def test_a_first_revision_is_available_once_the_mesh_has_its_route(world) -> None:
+    world.accepted = False
+    world.run(5)
+    assert world.route is not None
+    assert conditions(world)["Available"] == ("False", "NotAvailable")
+    world.accepted = True
+    world.run(2)
+    assert conditions(world)["Available"] == ("True", "StableServing")
+
+
+def test_without_a_route_that_leads_to_ready_pods_nothing_is_available(world) -> None:
+    world.serving()
+    world.route = None
+    world.step()
+    assert conditions(world)["Available"][0] == "False", "it is written in this pass, and seen in the next"
+    world.step()
+    assert conditions(world)["Available"][0] == "True"
+    world.in_the_way, world.route = "VirtualService ml/iris is not this rollout's", None
+    world.run(2)
+    assert conditions(world)["Available"][0] == "False"
+
+
+def test_available_stays_while_the_weights_change_hands(world) -> None:
+    world.serving().upgrade().good()
+    seen = set()
+    for _ in range(120):
+        world.step(1)
+        seen.add(conditions(world)["Available"][0])
+    assert world.status.phase == "Healthy"
+    assert world.status.stable_revision.number == 2
+    assert seen == {"True"}
+
+
 def test_stable_that_loses_a_pod_is_not_ready_and_says_so(world) -> None:
     world.serving()
     world.ready[world.hash_of("m/v1")] = 1
