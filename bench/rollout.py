@@ -224,8 +224,7 @@ class Stage:
 async def measure(folder: Path, changes: int) -> list[Row]:
     """Start the cluster, measure, end it."""
     trained = models.train(folder / "models")
-    quick = {"tick_seconds": 1.0, "settle_seconds": SETTLE, "scrape_seconds": SCRAPE}
-    async with local.cluster(folder / "cluster", **quick) as cluster:
+    async with local.cluster(folder / "cluster", pace=local.Pace(1.0, SETTLE, SCRAPE)) as cluster:
         at = cluster.addresses
         url = f"{at.gateway_url}/seldon/{NAMESPACE}/{NAME}/api/v1.0/predictions"
         async with ApiClient.from_kubeconfig(at.kubeconfig) as client:

@@ -90,7 +90,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     buckets = folder / "buckets"
     buckets.mkdir()
     cluster = local.cluster(
-        folder, tick_seconds=2, real_api_server=real, with_controller=not real, with_dashboard=True,
+        folder, real_api_server=real, with_controller=not real, with_dashboard=True,
         node_arguments=("--storage-root", str(buckets)),
     )  # fmt: skip
     done(cluster.up())
@@ -120,7 +120,7 @@ def _controller_as_its_account(cluster: LocalCluster) -> tuple[Supervised, Calla
     folder = cluster.data_dir
     kubeconfig = folder / "account.kubeconfig"
     account.prepare(Path(cluster.addresses.kubeconfig), data.folder("manifests"), kubeconfig)
-    program = local.controller(replace(cluster.addresses, kubeconfig=str(kubeconfig)), tick_seconds=2)
+    program = local.controller(replace(cluster.addresses, kubeconfig=str(kubeconfig)))
     log = folder / "logs" / "controller.log"
     metrics = program.ready_url.removesuffix("readyz") + "metrics"
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.cluster import LocalCluster, Options
@@ -16,11 +17,25 @@ PEOPLE = {"editor": ("seldon-rollouts-view", "seldon-rollouts-edit"), "viewer": 
 DEFAULT_DIR = Path.home() / ".local" / "share" / "seldon-rollouts" / "local"
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often who looks, in seconds."""
+
+    tick: float = 2.0
+    """Between two looks of the judge."""
+    settle: float = 2.0
+    """How old a moment is when it is read; more than a scrape takes."""
+    scrape: float = 1.0
+    """Between two visits of Prometheus at the gateway and the pods."""
+
+
+USUAL = Pace()
+
+
 def controller(
     at: Addresses,
+    pace: Pace = USUAL,
     *,
-    tick_seconds: float,
-    settle_seconds: float = 2.0,
     controllers: str = "operator,rollout,analysis",
 ) -> Program:
     """Return the controller as a program of the local cluster, whose Prometheus scrapes it."""
@@ -31,8 +46,8 @@ def controller(
         sys.executable, "-m", "controller",
         "--kubeconfig", at.kubeconfig,
         "--prometheus-url", at.prometheus_url,
-        "--tick", f"{tick_seconds:g}s",
-        "--settle", f"{settle_seconds:g}s",
+        "--tick", f"{pace.tick:g}s",
+        "--settle", f"{pace.settle:g}s",
         "--controllers", controllers,
         "--leader-elect",
         "--listen", f"127.0.0.1:{port}",
@@ -62,9 +77,7 @@ def cluster(
     folder: Path,
     *,
     keep_data: bool = False,
-    tick_seconds: float = 2.0,
-    settle_seconds: float = 2.0,
-    scrape_seconds: float = 1.0,
+    pace: Pace = USUAL,
     with_controller: bool = True,
     with_dashboard: bool = False,
     real_api_server: bool = False,
@@ -75,9 +88,7 @@ def cluster(
     Args:
         folder: where it keeps its files.
         keep_data: whether they survive `down`.
-        tick_seconds: how often the judge looks.
-        settle_seconds: how old a moment is when it is read; more than a scrape takes.
-        scrape_seconds: how often Prometheus asks the gateway and the pods.
+        pace: how often Prometheus and the judge look.
         with_controller: whether the controller runs as part of it.
         with_dashboard: whether the dashboard does.
         real_api_server: use the kube-apiserver and etcd that KUBEBUILDER_ASSETS names.
@@ -85,7 +96,7 @@ def cluster(
     """
 
     def extra(at: Addresses) -> Iterable[Program]:
-        programs = [controller(at, tick_seconds=tick_seconds, settle_seconds=settle_seconds)] if with_controller else []
+        programs = [controller(at, pace)] if with_controller else []
         return [*programs, *([dashboard(at)] if with_dashboard else [])]
 
     options = Options(
@@ -93,7 +104,7 @@ def cluster(
         roles=(data.folder("manifests") / "base" / "rbac-people.yaml",),
         people=PEOPLE,
         extra=extra,
-        scrape_seconds=scrape_seconds,
+        scrape_seconds=pace.scrape,
         keep_data=keep_data,
         api_server="real" if real_api_server else "embedded",
         node_arguments=node_arguments,

@@ -39,7 +39,7 @@ async def tell(narrator: Narrator, *, folder: Path | None = None, keep: bool = F
     trained = await asyncio.to_thread(models.train, place / "models")
     narrator.say(f"  accuracy of the first {trained.accuracy[0]:.1%}, of the second {trained.accuracy[1]:.1%}")
     narrator.say("starting the local cluster: API server, node, Envoy, Prometheus, controller")
-    cluster = local.cluster(place / "cluster", tick_seconds=2, with_dashboard=keep)
+    cluster = local.cluster(place / "cluster", with_dashboard=keep)
     await cluster.up()
     kept = False
     try:
