@@ -328,7 +328,7 @@ def _each(case: str, count: int, among: float, goal: float | None = None) -> Row
 
 def _row(case: str, values: list[float], goal: float | None = None) -> Row:
     ordered = sorted(values)
-    high = quantiles(ordered, n=20)[-1] if len(ordered) > 1 else ordered[-1]
+    high = quantiles(ordered, n=20, method="inclusive")[-1] if len(ordered) > 1 else ordered[-1]
     return Row(case=case, count=len(ordered), p50=median(ordered), p95=high, most=ordered[-1], goal=goal)
 
 
