@@ -114,7 +114,11 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     if weight < live and child is not None and child.serving:
         kept = _kept(obs, status, child.hash, weight, now)
         if kept > weight:
-            return Split(stable=stable.hash, canary=child.hash, weight=kept), *_stable_short(obs, status)
+            split = Split(stable=stable.hash, canary=child.hash, weight=kept)
+            if weight:  # it goes down, not away: who is routed to it by a header, or stays with it, goes on
+                sticky = obs.routing.sticky is not None
+                split = replace(split, routes=routes, earlier=status.weights.earlier, sticky=sticky)
+            return split, *_stable_short(obs, status)
     if not (weight or mirror or routes):
         return Split(stable=stable.hash), blocked, None
     control = status.weights.control if weight == 100 and base is not None and base.serving else 0
