@@ -285,7 +285,7 @@ async def _round(stage: Stage, watcher: Watcher, tally: Tally, wanted: Object) -
     """One rollout through its steps, up to its promotion."""
     before, witness, steps = len(stage.witness.changes), stage.witness, wanted["spec"]["strategy"]["canary"]["steps"]
     await stage.apply(wanted)
-    await stage.until(lambda: stage.status().get("currentStepIndex", 0) >= 1, 120)
+    await stage.until(lambda: "canaryRevision" in stage.status() and stage.status()["currentStepIndex"] >= 1, 120)
     writes, figures, began = witness.writes, witness.figures, time.monotonic()
     first, canary = stage.status()["currentStepIndex"], stage.status()["canaryRevision"]["hash"]
     for goal in (*range(TELL, len(steps), TELL), len(steps)):
