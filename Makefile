@@ -94,7 +94,7 @@ bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descr
 bench-passes: setup ## what passes of rollouts with templates and of a group of MEMBERS=20 cost, and how many there are
 	nice $(BIN)/python -m bench.passes --members $(or $(MEMBERS),20)
 
-bench-rollout: setup system ## a change of weights from decision to users, on the local cluster: CHANGES=200 of them, in 8 minutes
+bench-rollout: setup system ## a change of weights from decision to users, on the local cluster (CHANGES=200; some two seconds each)
 	$(BIN)/python -m bench.rollout --changes $(or $(CHANGES),200)
 
 clean: ## remove the virtual environment and the caches
