@@ -3,18 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.text import Text
-from rich.tree import Tree
-
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from controller.rollout.phases import INTENTS, Phase, legal
-from controller.rollout.preflight import CONDITION
-from seldon_rollouts.phases import style
 from seldon_rollouts.view.base import status_of
-from seldon_rollouts.view.tree import Part
-
-_GOOD = {True: "green", False: "red", None: ""}
+from seldon_rollouts.view.chances import chances
 
 
 def weight(status: RolloutStatus) -> str:
@@ -27,38 +20,6 @@ def weight(status: RolloutStatus) -> str:
     return f"{status.weights.canary:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
 
 
-def drawn(part: Part, status: RolloutStatus) -> Tree:
-    """Return a rollout's tree, with what the judge says and what was rejected."""
-    root = Tree(_line(part, style(part.state)))
-    for revision in part.parts:
-        _grow(root, revision)
-    if status.canary_revision is not None and (status.analysis.metrics or _chances(status)):
-        judged = root.add(Text("judge"))
-        if chances := _chances(status):
-            judged.add(Text(chances))
-        for metric in status.analysis.metrics:
-            judged.add(Text(f"{metric.name}: {metric.verdict}  {metric.message}"))
-    if status.canary_revision is not None and status.analysis.runs:
-        runs = root.add(Text("analysis runs"))
-        for run in status.analysis.runs:
-            runs.add(Text(f"{run.name}: {run.phase}  {run.message}"))
-    for rejected in status.rejected:
-        root.add(Text(f"rejected revision {rejected.number} ({rejected.hash}): {rejected.message}", style="red"))
-    return root
-
-
-def _grow(above: Tree, part: Part) -> None:
-    branch = above.add(_line(part, _GOOD[part.good]))
-    for each in part.parts:
-        _grow(branch, each)
-
-
-def _line(part: Part, colour: str) -> Text:
-    said = Text(f"{part.kind} {part.name}  ")
-    said.append(part.state, style=colour)
-    return said.append(f"  {part.message}" if part.message else "")
-
-
 def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
     """Say why a rollout is where it is, what comes next, and what a person may do."""
     status = status_of(rollout)
@@ -69,8 +30,8 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
     if status.canary_revision is not None:
         agreed = "as observed" if status.weights.verified else "not yet seen at the gateway"
         yield f"The canary has {weight(status)} of requests, {agreed}."
-        if chances := _chances(status):
-            yield chances
+        if said := chances(status):
+            yield said
         yield f"The judge says {status.analysis.verdict}: {status.analysis.message}"
         for metric in status.analysis.metrics:
             yield f"  {metric.name}: {metric.message}"
@@ -80,17 +41,6 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         yield f"The last intent ({status.last_intent.verb}) was refused: {status.last_intent.message}"
     verbs = sorted(verb.value for verb in INTENTS if legal(Phase(status.phase), verb))
     yield f"A person may now: {', '.join(verbs) if verbs else 'nothing; change the spec to begin'}"
-
-
-def _chances(status: RolloutStatus) -> str:
-    """Say whether the canary can be judged, and what would be found."""
-    found = next((one for one in status.conditions if one.type == CONDITION), None)
-    if found is None:
-        return ""
-    start = {"True": "It can be judged", "False": "It cannot be judged"}.get(
-        found.status, "Can it be judged? Not known"
-    )
-    return f"{start}: {found.message} ({found.reason})" if found.message else f"{start} ({found.reason})"
 
 
 def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> list[str]:

@@ -5,6 +5,9 @@ from typing import Literal
 from controller.api.meta import Duration, Instant, StatusModel
 from controller.api.percent import Seen
 
+ANALYSIS_READY = "AnalysisReady"
+"""The condition that says whether the canary can be judged; it is there while one is compared."""
+
 
 class Smallest(StatusModel):
     """From which share of bad requests on a canary is found worse at one weight, in the time that its steps have."""

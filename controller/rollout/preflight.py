@@ -15,8 +15,6 @@ from controller.rollout.course import Judge, Stage, course
 from controller.rollout.observed import Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
 
-CONDITION = "AnalysisReady"
-"""The condition that says whether the canary can be judged; it is there while one is compared."""
 WAIT = timedelta(minutes=10)
 """How long an analysis waits whose maxDuration is not said; a pause for a person is taken for as long."""
 WEIGHTS = 6

@@ -7,6 +7,7 @@ from typing import Literal
 from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
+from controller.api.seen import ANALYSIS_READY
 from controller.rollout import findings, preflight, runs
 from controller.rollout.course import course
 from controller.rollout.curve import grown
@@ -215,7 +216,7 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
         fresh += (condition.model_copy(update={"message": text}),)
     if (seen := preflight.standing(obs, status)) is not None:
         condition = _condition(
-            old.get(preflight.CONDITION), preflight.CONDITION, seen.ready, seen.reason, status, obs.generation, now
+            old.get(ANALYSIS_READY), ANALYSIS_READY, seen.ready, seen.reason, status, obs.generation, now
         )
         fresh += (condition.model_copy(update={"message": seen.message}),)
     return status.model_copy(update={"conditions": fresh})

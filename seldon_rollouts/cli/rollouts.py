@@ -13,9 +13,9 @@ from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
-from seldon_rollouts import explain as words
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.drawing import drawn
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
@@ -54,14 +54,14 @@ def get(
 async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> None:
     shown = await _look(client, namespace, name)
     if not watch:
-        CONSOLE.print(words.drawn(*shown))
+        CONSOLE.print(drawn(*shown))
         return
-    with Live(words.drawn(*shown), console=CONSOLE, auto_refresh=False, vertical_overflow="visible") as live:
+    with Live(drawn(*shown), console=CONSOLE, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             before, shown = shown, await _look(client, namespace, name)
             if shown != before:
-                live.update(words.drawn(*shown), refresh=True)
+                live.update(drawn(*shown), refresh=True)
 
 
 async def _look(client: Client, namespace: str, name: str) -> tuple[Part, RolloutStatus]:
@@ -129,10 +129,12 @@ def history(
         line(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.type:<16} {entry.message}")
 
 
-def explain(name: str, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:
+def explain(name: Rollout, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:
     """Say why a rollout is where it is, what comes next, and what a person may do now."""
     rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
-    for sentence in words.sentences(rollout):
+    from seldon_rollouts.explain import sentences  # what explains loads the judge's forecasts
+
+    for sentence in sentences(rollout):
         line(sentence)
 
 

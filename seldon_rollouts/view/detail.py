@@ -11,6 +11,7 @@ from controller.api.meta import format_duration
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from seldon_rollouts.view.base import View, status_of
+from seldon_rollouts.view.chances import chances
 from seldon_rollouts.view.graphs import models
 from seldon_rollouts.view.rows import Row, row
 
@@ -23,6 +24,8 @@ class Metric(View):
     message: str
     canary: float | None
     stable: float | None
+    limit: float | None
+    """A ceiling of one's own, where the spec gives one."""
     evidence: float
     needed: float
     promote_evidence: float
@@ -80,6 +83,8 @@ class Detail(View):
 
     row: Row
     blocked_on: str
+    chances: str
+    """Whether the canary can be judged, and what would be found; empty where none is compared."""
     steps: tuple[StepView, ...]
     revisions: tuple[Revision, ...]
     verified: bool
@@ -103,15 +108,18 @@ class Point(View):
 
 def detail(rollout: Mapping[str, Any]) -> Detail:
     """Return one rollout for its page."""
-    status = status_of(rollout)
+    status, limits = status_of(rollout), _limits(rollout)
     return Detail(
         row=row(rollout),
         blocked_on=f"{status.blocked_on.kind}: {status.blocked_on.message}" if status.blocked_on else "",
+        chances=chances(status),
         steps=_steps(rollout, status),
         revisions=tuple(_revisions(rollout, status)),
         verified=status.weights.verified,
         observed_percent=status.weights.observed.canary_percent,
-        metrics=tuple(Metric(**_fields(metric, Metric)) for metric in status.analysis.metrics),
+        metrics=tuple(
+            Metric(**_fields(metric, Metric), limit=limits.get(metric.name)) for metric in status.analysis.metrics
+        ),
         rejections=tuple(
             Rejection(
                 number=each.number,
@@ -127,6 +135,16 @@ def detail(rollout: Mapping[str, Any]) -> Detail:
         ),
         history=tuple(Happened(**_fields(entry, Happened)) for entry in reversed(status.history)),
     )
+
+
+def _limits(rollout: Mapping[str, Any]) -> dict[str, float]:
+    """Return the ceilings that the spec gives, by check."""
+    found = {}
+    for metric in ((rollout.get("spec") or {}).get("analysis") or {}).get("metrics") or ():
+        for name, check in metric.items() if isinstance(metric, dict) else ():
+            if isinstance(check, dict) and isinstance(check.get("max"), int | float):
+                found[name] = float(check["max"])
+    return found
 
 
 def _fields(status: BaseModel, of: type[View]) -> dict[str, Any]:

@@ -38,10 +38,11 @@ def test_what_is_no_command_has_all_of_them() -> None:
     assert commands("--help") == commands("no-such-thing") == every
 
 
-def test_a_quick_command_loads_neither_the_dashboard_nor_the_local_cluster() -> None:
-    heavy = ("fastapi", "localcluster.cluster", "numpy", "prometheus_api_client", "pydantic")
+@pytest.mark.parametrize(("command", "more"), [("list", ("pydantic",)), ("get", ()), ("promote", ())])
+def test_a_quick_command_loads_neither_the_dashboard_nor_the_local_cluster(command: str, more: tuple[str, ...]) -> None:
+    heavy = ("fastapi", "localcluster.cluster", "numpy", "prometheus_api_client", "kubernetes_asyncio", *more)
     code = (
-        "import sys; from seldon_rollouts.cli.app import program; program('list');"
+        f"import sys; from seldon_rollouts.cli.app import program; program('{command}');"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -64,6 +64,10 @@ async def test_the_page_shows_a_rollout_and_follows_it_live(running: Any, watche
     await page.get_by_role("link", name="default/iris").click()
     await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Progressing")
     await expect(page.locator("[aria-current=step]")).to_have_text("weight 5 %")
+    judged = page.get_by_role("region", name="what is judged").get_by_role("row", name="errorRate")
+    await expect(judged.get_by_role("cell")).to_contain_text(
+        ["errorRate", "Inconclusive", "", "", "stable", "3:1", "1:1"]
+    )
     rejected = {"hash": "bbb", "number": 2, "at": "2026-01-01T00:02:00Z", "by": "judge", "message": "5 % failed"}
     await running.say(phase="Degraded", message="rolled back", rejected=[rejected])
     await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Degraded")

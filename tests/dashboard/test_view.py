@@ -63,6 +63,18 @@ def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
     assert (shown.row.step, shown.observed_percent, shown.metrics[0].evidence) == ("2 of 4", 4.8, 3.5)
 
 
+def test_what_is_judged_has_the_limit_of_the_spec_and_says_whether_it_can_be_judged() -> None:
+    condition = {
+        "type": "AnalysisReady", "status": "False", "reason": "NoSeries", "message": "no metrics",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    found = rollout(**MOVING, conditions=[condition])
+    assert detail(found).metrics[0].limit is None
+    found["spec"]["analysis"] = {"metrics": [{"errorRate": {"max": 0.02}, "action": "abort"}, {"latency": {}}]}
+    shown = detail(found)
+    assert (shown.metrics[0].limit, shown.chances) == (0.02, "It cannot be judged: no metrics (NoSeries)")
+
+
 def test_a_rollback_is_shown_with_its_reason() -> None:
     reason = {"metric": "latency", "samples": 420, "window": "30s", "message": "slower"}
     rejected = [

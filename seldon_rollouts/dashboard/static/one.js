@@ -34,6 +34,7 @@ async function presentPage(base, detail, past) {
     heading(detail),
     actButtons(detail.row, acts),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
+    ...(detail.metrics.length ? [sideBySide(detail)] : []),
     make("div", { class: "cards" }, ...over(charts, names(detail)), weights(evidence), spread(charts, names(detail)), ...detail.metrics.map((metric) => judged(metric, evidence))),
     ...(around.runs.length ? [runs(detail, around.runs)] : []),
     revisions(detail, around),
@@ -79,6 +80,20 @@ function heading(detail) {
     ...(detail.blockedOn ? [make("p", { class: "message waits" }, `waits for ${detail.blockedOn}`)] : []),
     make("p", { class: "soft message" }, `stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`),
     make("ol", { class: "steps", "aria-label": "steps" }, steps));
+}
+
+// Shares are told in percent; a reward or an index is a number of its own.
+const SHARES = ["errorRate", "latency", "outlierRate", "traffic"];
+
+function sideBySide(detail) {
+  const told = (each, value) => (value === null ? "" : SHARES.includes(each.name) ? percent(value) : plain(value));
+  const rows = detail.metrics.map((each) => make("tr", {},
+    make("td", {}, each.name), make("td", { class: each.verdict }, each.verdict),
+    ...[told(each, each.canary), told(each, each.stable), told(each, each.limit) || "stable", odds(each.evidence), odds(each.promoteEvidence), each.canaryRequests.toLocaleString(), each.stableRequests.toLocaleString()]
+      .map((text) => make("td", { class: "number" }, text))));
+  return make("section", {}, make("h2", {}, "What is judged"),
+    ...(detail.chances ? [make("p", { class: detail.chances.startsWith("It can ") ? "soft message" : "message waits" }, detail.chances)] : []),
+    table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Worse", "Good", "Canary requests", "Stable requests"], rows, "what is judged"));
 }
 
 function rollback(last) {

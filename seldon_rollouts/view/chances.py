@@ -1,0 +1,15 @@
+"""Chances: whether a canary can be judged, and what would be found, from the condition AnalysisReady."""
+
+from controller.api.rollout import RolloutStatus
+from controller.api.seen import ANALYSIS_READY
+
+_STARTS = {"True": "It can be judged", "False": "It cannot be judged"}
+
+
+def chances(status: RolloutStatus) -> str:
+    """Say whether the canary can be judged; nothing where none is compared."""
+    found = next((one for one in status.conditions if one.type == ANALYSIS_READY), None)
+    if found is None:
+        return ""
+    start = _STARTS.get(found.status, "Can it be judged? Not known")
+    return f"{start}: {found.message} ({found.reason})" if found.message else f"{start} ({found.reason})"
