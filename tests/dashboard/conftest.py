@@ -186,7 +186,16 @@ async def server(tmp_path_factory: Any) -> AsyncIterator[Server]:
         yield made
 
 
-async def serve(server: Server, options: Options) -> AsyncIterator[Running]:
+def under(app: Any, prefix: str) -> Any:
+    """Serve an application below a path, as a proxy does that leaves the path as it is."""
+
+    async def prefixed(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "root_path": prefix} if scope["type"] == "http" else scope, receive, send)
+
+    return prefixed
+
+
+async def serve(server: Server, options: Options, prefix: str = "") -> AsyncIterator[Running]:
     """Run a dashboard with the account of its manifests until the caller is done with it."""
     async with server.client() as client, server.client(Secret(ACCOUNT)) as own:
         with socket.socket() as taken:
@@ -194,13 +203,14 @@ async def serve(server: Server, options: Options) -> AsyncIterator[Running]:
             port = taken.getsockname()[1]
         app = create(Cluster(own), options, as_person=server.client)
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, ws="none"
-        )
+            under(app, prefix) if prefix else app, host="127.0.0.1", port=port, log_level="warning",
+            timeout_graceful_shutdown=1, ws="none",
+        )  # fmt: skip
         dashboard = uvicorn.Server(config)
         task = asyncio.create_task(dashboard.serve())
         while not dashboard.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
-        made = Running(f"http://127.0.0.1:{port}", client)
+        made = Running(f"http://127.0.0.1:{port}{prefix}", client)
         await made.say()
         await made.until(lambda shown: shown["row"]["phase"] == "Progressing")
         yield made
@@ -218,6 +228,13 @@ async def served(server: Server) -> AsyncIterator[Running]:
 async def closed(server: Server) -> AsyncIterator[Running]:
     """A dashboard that shows nothing to those who are not signed in."""
     async for running in serve(server, Options(login=True, token_header="x-forwarded-access-token")):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def below(server: Server) -> AsyncIterator[Running]:
+    """A dashboard that is one of several below one host."""
+    async for running in serve(server, Options(hosts=("127.0.0.1",), patience=0.5), prefix="/team/rollouts"):
         yield running
 
 

@@ -148,6 +148,22 @@ async def test_everybody_can_read_it(running: Any, watched: Watched, scheme: Any
         assert wide <= 0, f"{place or 'the list'} is {wide} pixels too wide"
 
 
+async def test_below_a_path_it_is_live_and_keeps_its_cookie_to_itself(below: Any, browser: Browser) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    await page.goto(f"{below.url}/")
+    await page.get_by_role("link", name="default/iris").click()
+    await expect(page.locator("#live")).to_have_text("live")
+    await sign_in(page, EDITOR, "ada")
+    await below.say(phase="Paused", message="waits for a person")
+    await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Paused")
+    assert [each["path"] for each in await context.cookies()] == ["/team/rollouts"]
+    assert [url for url in asked if not url.startswith((f"{below.url}/", "data:"))] == []
+    await context.close()
+
+
 async def test_all_is_done_by_keyboard(running: Any, watched: Watched) -> None:
     page = watched.page
     await page.keyboard.press("Tab")
