@@ -267,3 +267,46 @@ def test_a_change_of_protocol_ends_one_and_begins_the_other_without_a_gap(story,
         assert refused <= {"404"}
         assert edited.caller.failures == []
         assert edited.caller.replies[200, SECOND] > 50
+
+
+def test_workloads_are_edited_without_a_failed_request(story) -> None:
+    two = {"container": {"resources": {"requests": {"cpu": "20m"}}}}
+    with story(sdep(predictor(component()))) as edited:
+        edited.keeps(sdep(predictor(component())), "another version of the API", version="v1alpha2")
+        edited.apply(sdep(predictor(component(values=SECOND, tag="2"))), "image", answers=SECOND)
+        edited.apply(sdep(predictor(component(values=SECOND, tag="2", **copy.deepcopy(two)))), "resources")
+        edited.apply(sdep(predictor(component("other", FIRST))), "container renamed", answers=FIRST)
+        edited.apply(sdep(predictor(component("other", FIRST), component("last", SECOND))), "a chain", answers=SECOND)
+        edited.apply(sdep(predictor(component("last", SECOND), component("third", FIRST))), "graph", answers=FIRST)
+        edited.apply(sdep(predictor(component())), "one node again", answers=FIRST)
+        edited.apply(sdep(predictor(component(), replicas=3)), "more replicas")
+        edited.apply(sdep(predictor(component(values=SECOND, tag="3"), replicas=3)), "image of three", answers=SECOND)
+        edited.apply(sdep(predictor(component(values=SECOND, tag="3"), replicas=1)), "fewer replicas", answers=SECOND)
+        edited.kube.until("what was replaced is gone", lambda: edited.deployments() == {"model-default-0-model"})
+        edited.more("after the old ones went")
+
+
+def test_selectors_and_ports_change_without_a_failed_request(story) -> None:
+    fixed = {"metadata": {"name": "fixed"}}
+    with story(sdep(predictor(component()))) as edited:
+        edited.apply(
+            sdep(predictor(component()), annotations={"seldon.io/engine-separate-pod": "true"}), "engine apart"
+        )
+        edited.apply(sdep(predictor(component(values=SECOND))), "engine back, other answers", answers=SECOND)
+        edited.apply(sdep(predictor(component(), annotations={"seldon.io/svc-name": "mine"})), "service name")
+        edited.apply(sdep(predictor(component("a", **fixed))), "a fixed name", answers=FIRST)
+        edited.apply(sdep(predictor(component("b", SECOND, **fixed))), "another node, same name", answers=SECOND)
+        edited.kube.until("what was replaced is gone", lambda: len(edited.deployments()) == 1)
+        edited.more("after the old ones went")
+
+
+def test_engines_go_and_ports_change_without_a_failed_request(story) -> None:
+    """Without an engine the users ask the node itself, at its own path: here it answers at every path."""
+    plain = {"seldon.io/no-engine": "true"}
+    moved = {"container": {"ports": [{"name": "http", "containerPort": 9100}]}}
+    with story(sdep(predictor(component()))) as edited:
+        edited.apply(sdep(predictor(component(values=SECOND), annotations=plain)), "engine gone", answers=SECOND)
+        edited.apply(sdep(predictor(component(**moved), annotations=plain)), "another port", answers=FIRST)
+        edited.apply(sdep(predictor(component(values=SECOND))), "engine back", answers=SECOND)
+        edited.kube.until("what was replaced is gone", lambda: len(edited.deployments()) == 1)
+        edited.more("after the old ones went")

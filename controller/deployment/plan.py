@@ -164,14 +164,42 @@ def _services(draft: _Draft, part: _Part) -> None:
     observed = draft.observed
     waits_for_mesh = part.route is not None and bool(mesh_objection(part.route))
     for predictor in part.desired.predictors:
+        done = is_ready_as_desired(observed, predictor)
+        asked = not done or _old_pods(observed, predictor, predictor.service)
         for service in predictor.services:
-            draft.want(service)
+            live, behind = observed.live(service), _behind(observed, predictor, service)
+            moving = asked or _old_pods(observed, predictor, service)
+            draft.want(ports.bridged(service, live, behind) if moving else service)
         host = predictor.destination["spec"]["host"] if predictor.destination else ""
-        pairs = [(each, observed.live(each)) for each in predictor.deployments if _faces(each, predictor)]
-        fronts = [(desired, live) for desired, live in pairs if live is not None]
-        hold = waits_for_mesh or not is_ready_as_desired(observed, predictor)
-        live = observed.live(predictor.service)
-        draft.want(ports.widened(predictor.service, live, part.route, host, fronts=fronts, hold=hold))
+        used, live = ports.in_use(part.route, host), observed.live(predictor.service)
+        fronts = _fronts(observed, predictor, predictor.service)
+        draft.want(ports.widened(predictor.service, live, used, fronts=fronts, hold=waits_for_mesh or not done))
+
+
+def _fronts(observed: Observed, predictor: PredictorObjects, service: Object) -> list[tuple[Object, Object]]:
+    """The Deployments behind a Service, as they should be and as they are."""
+    pairs = [(each, observed.live(each)) for each in predictor.deployments if _faces(each, service)]
+    return [(desired, live) for desired, live in pairs if live is not None]
+
+
+def _old_pods(observed: Observed, predictor: PredictorObjects, service: Object) -> bool:
+    """Return whether pods stand or end behind a Service that are of before.
+
+    Behind a predictor's own, their orchestrator may ask nodes where they were.
+    """
+    front = service["spec"]["selector"].items()
+    ours = [each["spec"]["template"]["metadata"]["labels"].items() for each in predictor.deployments]
+    for pod in observed.pods:
+        own = (pod["metadata"].get("labels") or {}).items()
+        if front <= own and (is_ending(pod) or not any(each <= own for each in ours)):
+            return True
+    return False
+
+
+def _behind(observed: Observed, predictor: PredictorObjects, service: Object) -> list[Object]:
+    """The Deployments that a Service selects, those that should be and those that are, old ones included."""
+    live = [each for (kind, _), each in observed.objects.items() if kind == "Deployment"]
+    return [each for each in (*predictor.deployments, *live) if _faces(each, service)]
 
 
 def _workloads(draft: _Draft, predictor: PredictorObjects, route: Object | None) -> None:
@@ -349,12 +377,12 @@ def _may_go_on(
     new = {port for host, port in addresses if (host, port) not in before}
     service = observed.live(predictor.service)
     known = observed.reached.get(predictor.service["metadata"]["name"], frozenset())
-    fronts = [live for each in predictor.deployments if (live := observed.live(each)) and _faces(each, predictor)]
+    fronts = [live for _, live in _fronts(observed, predictor, predictor.service)]
     return all(ports.is_led_to(service, port, known) for port in new) and all(
         is_rolled_out(live) and ports.listens(live, port) for port in new for live in fronts
     )
 
 
-def _faces(deployment: Mapping[str, Any], predictor: PredictorObjects) -> bool:
-    selector = predictor.service["spec"]["selector"]
+def _faces(deployment: Mapping[str, Any], service: Object) -> bool:
+    selector = service["spec"]["selector"]
     return bool(selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items())

@@ -2,7 +2,8 @@
 
 Its Service keeps an old port as long as a route leads there. A Deployment that would close such a port waits until the
 route leads to another, which can be moved first when the pods that run listen there already. Where they do not, the
-Service finds the port of each pod by its name, so that one old port leads to old and to new pods. Pure.
+Service finds the port of each pod by its name, so that one old port leads to old and to new pods. The same holds for a
+node that gets another place in its graph: orchestrators of before and of now ask it at two ports. Pure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,27 +36,63 @@ def weights(route: Object | None) -> dict[Address, int]:
     return {address: weight for address, weight in destinations(route) if weight}
 
 
+def in_use(route: Object | None, host: str) -> frozenset[int]:
+    """Return the ports of a host that a route leads to."""
+    return frozenset(port for (target, port), _ in destinations(route) if target == host)
+
+
 def widened(
     service: Mapping[str, Any],
     live: Object | None,
-    route: Object | None,
-    host: str,
+    used: frozenset[int],
     *,
     fronts: Sequence[tuple[Object, Object]] = (),
     hold: bool = False,
 ) -> Mapping[str, Any]:
-    """Return a Service that also keeps the live ports which the live route leads to.
+    """Return a Service that also keeps the live ports which are used.
 
     Args:
         service: as it should be in the end.
         live: as it is.
-        route: the live route.
-        host: under which the route names the Service.
+        used: ports of it that somebody asks: those that the live route leads to.
         fronts: the Deployments behind it, as they should be and as they are.
         hold: keep also old ports that no route leads to any more: who routes may not know yet.
     """
+    kept = _kept(service, live, used, fronts, hold=hold)
+    return _with(service, service["spec"]["ports"], kept) if kept else service
+
+
+def bridged(service: Mapping[str, Any], live: Object | None, behind: Sequence[Object]) -> Mapping[str, Any]:
+    """Return a node's Service while orchestrators of before and of now ask it, each at the port that it knows.
+
+    Both ports lead to old and to new pods by their name, where each pod has one port of that name.
+
+    Args:
+        service: as it should be in the end.
+        live: as it is.
+        behind: the Deployments that it selects, as they should be and as they are.
+    """
+    used = frozenset(each["port"] for each in (live or {}).get("spec", {}).get("ports") or ())
+    kept = _kept(service, live, used, (), hold=True)
+    if not kept:
+        return service
+    shared = {name for name in SERVED if all(list(_named(each).values()).count(name) == 1 for each in behind)}
+    both = {name: {**each, "targetPort": name} if name in shared else each for name, each in kept.items()}
+    wanted = service["spec"]["ports"]
+    new = [{**each, "targetPort": each["name"]} if each["name"] in shared & kept.keys() else each for each in wanted]
+    return _with(service, new, both)
+
+
+def _kept(
+    service: Mapping[str, Any],
+    live: Object | None,
+    used: frozenset[int],
+    fronts: Sequence[tuple[Object, Object]],
+    *,
+    hold: bool,
+) -> dict[str, dict[str, Any]]:
+    """Return the live ports that must stay, by the names that they had."""
     new = {each["port"]: each["name"] for each in service["spec"]["ports"]}
-    used = {port for (target, port), _ in destinations(route) if target == host}
     kept: dict[str, dict[str, Any]] = {}
     present = (live or {}).get("spec", {}).get("ports") or ()
     for each in sorted(present, key=lambda each: each["port"] not in used):  # those in use first: a name is given once
@@ -65,11 +102,15 @@ def widened(
         follower = next((port for port, known in new.items() if known == name), 0)
         target = _shared_name(fronts, each["port"], follower) or each.get("targetPort", each["port"])
         kept[name] = {**each, "name": f"{_OLD}{name}", "targetPort": target}
-    if not kept:
-        return service
+    return kept
+
+
+def _with(
+    service: Mapping[str, Any], new: Sequence[Mapping[str, Any]], kept: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
     fields = ("name", "port", "targetPort", "protocol")
     old = [{name: each[name] for name in fields if name in each} for each in kept.values()]
-    return signed({**service, "spec": {**service["spec"], "ports": [*service["spec"]["ports"], *old]}})
+    return signed({**service, "spec": {**service["spec"], "ports": [*new, *old]}})
 
 
 def _shared_name(fronts: Sequence[tuple[Object, Object]], old: int, new: int) -> str:

@@ -1,6 +1,8 @@
 """Samples and a pure world: what an API server, a workload controller and a mesh would make of our writes."""
 
+import base64
 import copy
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -109,9 +111,23 @@ class World:
         return [
             each
             for each in self.pods.values()
-            if each["status"]["conditions"][0]["status"] == "True"
-            and selector.items() <= each["metadata"]["labels"].items()
+            if _is_ready(each) and selector.items() <= each["metadata"]["labels"].items()
         ]
+
+    def _wake(self, pod: dict[str, Any]) -> None:
+        """A pod with an orchestrator becomes ready when the nodes are there that it asks elsewhere."""
+        if not pod["status"]["containerStatuses"] and all(
+            any(self._node_targets(service, port) & _listens(each) for each in self._behind(service))
+            for service, port in _asks(pod)
+        ):
+            pod["status"]["conditions"][0]["status"] = "True"
+
+    def _behind(self, service: str) -> list[dict[str, Any]]:
+        found = self.objects.get(("Service", service))
+        return self.ready_pods(found["spec"]["selector"]) if found else []
+
+    def _node_targets(self, service: str, port: int) -> set[int | str]:
+        return {one["targetPort"] for one in self.objects["Service", service]["spec"]["ports"] if one["port"] == port}
 
     def answers(self) -> None:
         """Check that every destination of the route has its rule, and ready pods in its subset that listen."""
@@ -127,6 +143,15 @@ class World:
             assert pods, f"503 from {service}"
             (target,) = [one["targetPort"] for one in spec["ports"] if one["port"] == port]
             assert all(target in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
+            for asked, number in {address for pod in pods for address in _asks(pod)}:
+                self._node_answers(asked, number)
+
+    def _node_answers(self, service: str, port: int) -> None:
+        """Check that whatever pod is chosen behind a node's Service listens where an orchestrator asks."""
+        pods, targets = self._behind(service), self._node_targets(service, port)
+        assert pods, f"no node behind {service}"
+        assert targets, f"{service} has no port {port} any more"
+        assert all(targets <= _listens(pod) for pod in pods), f"connection refused at the node {service}:{port}"
 
     def write(self, action: Action) -> None:
         self.version += 1
@@ -169,9 +194,10 @@ class World:
         for name in [pod for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] not in alive]:
             del self.pods[name]
         self.served()
-        for (kind, name), deployment in self.objects.items():
-            if kind == "Deployment":
-                self._roll_out(name, deployment)
+        for _ in range(2):  # orchestrators are ready after the nodes that they ask
+            for (kind, name), deployment in self.objects.items():
+                if kind == "Deployment":
+                    self._roll_out(name, deployment)
 
     def _roll_out(self, name: str, deployment: dict[str, Any]) -> None:
         template, replicas = deployment["spec"]["template"], deployment["spec"]["replicas"]
@@ -183,14 +209,15 @@ class World:
             if pod not in self.pods:
                 self.version += 1
                 self.pods[pod] = _pod(pod, template, f"127.1.{self.version // 250}.{self.version % 250}", works)
+            self._wake(self.pods[pod])
         self.served()
         wanted = {f"{name}-{digest[:6]}-{index}" for index in range(replicas)}
-        if works:
+        if all(_is_ready(self.pods[pod]) for pod in wanted):
             for pod in mine.keys() - wanted:
                 del self.pods[pod]
                 self.served()
         mine = {pod: each for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] == name}
-        ready = sum(each["status"]["conditions"][0]["status"] == "True" for each in mine.values())
+        ready = sum(_is_ready(each) for each in mine.values())
         deployment["status"] = {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": len(mine),
@@ -237,6 +264,26 @@ def _listens(pod: dict[str, Any]) -> set[int | str]:
     return {port["containerPort"] for port in ports} | {port["name"] for port in ports}
 
 
+def _is_ready(pod: dict[str, Any]) -> bool:
+    return bool(pod["status"]["conditions"][0]["status"] == "True")
+
+
+def _asks(pod: dict[str, Any]) -> set[tuple[str, int]]:
+    """The nodes that a pod's orchestrator asks elsewhere, as Service and port."""
+    told = [
+        each["value"] for one in pod["spec"]["containers"] for each in one["env"] if each["name"] == "ENGINE_PREDICTOR"
+    ]
+    nodes = [json.loads(base64.b64decode(each))["graph"] for each in told]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("children") or ()
+        endpoint = node.get("endpoint") or {}
+        if endpoint.get("service_host") not in (None, "", "localhost"):
+            found.add((endpoint["service_host"].split(".")[0], endpoint["service_port"]))
+    return found
+
+
 def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict[str, Any]:
     waiting = {"reason": "CrashLoopBackOff"}
     ended = {"exitCode": 1, "reason": "Error", "message": "Traceback\nValueError: no such model"}
@@ -246,12 +293,13 @@ def _pod(name: str, template: dict[str, Any], address: str, works: bool) -> dict
         "metadata": {"name": name, "labels": dict(template["metadata"]["labels"])},
         "spec": {
             "containers": [
-                {"name": each["name"], "ports": each.get("ports", [])} for each in template["spec"]["containers"]
+                {"name": each["name"], "ports": each.get("ports", []), "env": each.get("env", [])}
+                for each in template["spec"]["containers"]
             ]
         },
         "status": {
             "podIP": address,
-            "conditions": [{"type": "Ready", "status": "True" if works else "False"}],
+            "conditions": [{"type": "Ready", "status": "False"}],
             "containerStatuses": []
             if works
             else [{"name": "classifier", "state": {"waiting": waiting}, "lastState": {"terminated": ended}}],

@@ -58,6 +58,12 @@ UPDATES = {
     "container renamed": (_of(_custom()), _of(_custom(name="other"))),
     "resources": (_of(_custom()), _of({**_custom(), "svcOrchSpec": {"resources": {"requests": {"cpu": "1"}}}})),
     "one Deployment to a chain of two": (_of(_chain("a")), _of(_chain("a", "b"))),
+    "the nodes of a chain change places, and ports": (_of(_chain("a", "b")), _of(_chain("b", "a"))),
+    "the first node of a chain goes, one comes at its end": (_of(_chain("a", "b")), _of(_chain("b", "c"))),
+    "the nodes of a chain change places below replicas": (
+        _of({**_chain("a", "b", "c"), "replicas": 3}),
+        _of({**_chain("c", "a", "b"), "replicas": 3}),
+    ),
     "a chain of two to one": (_of(_chain("a", "b")), _of(_chain("a"))),
     "one predictor to two (skipped upstream as broken, #3857)": (
         _of(_custom()),
