@@ -28,6 +28,8 @@ from localcluster.supervise import ProgramError, Supervised
 ISTIO = "networking.istio.io/v1"
 RETRY_SECONDS = 0.5
 RETRY_REFUSED_SECONDS = 5.0
+TOGETHER_SECONDS = 0.01
+"""Each kind has a watch of its own: a route may be heard of before the endpoints that its writer had seen."""
 ATTEMPTS = 3
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,7 @@ class Mesh:
             with contextlib.suppress(TimeoutError):
                 wait = None if due is None else max(0.01, due - asyncio.get_running_loop().time())
                 await asyncio.wait_for(self._changed.wait(), wait)
+                await asyncio.sleep(TOGETHER_SECONDS)
             self._changed.clear()
             try:
                 await self._once()
