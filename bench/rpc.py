@@ -22,6 +22,8 @@ from typing import Any
 import grpc.aio
 import uvloop
 
+from bench.programs import cpu_seconds, free_port
+
 METHOD = "/seldon.protos.Seldon/Predict"
 # A SeldonMessage with a tensor of 1 x 4 numbers.
 BODY = bytes.fromhex("1a2812260a020104122066666666666614400000000000000c40666666666666f63f9a9999999999c93f")
@@ -60,22 +62,6 @@ class Result:
     calls_at_a_time: int
     rate: float
     cpu: float | None
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of a process."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
 
 
 @contextlib.contextmanager
