@@ -255,18 +255,19 @@ class Cluster:
             ConflictError: `uid` is given, and the object of that name has another.
         """
         key = ((namespace or "") if resource.namespaced else "", name)
+        informer = self._informers.get(resource.name)
+        before = informer.store.get(key) if informer is not None else None
         try:
             served = await self._writable(resource)
             answer = await self.client.delete(served, namespace, name, uid=uid, propagation=propagation)
         except NotFoundError:
             answer = {}
-        informer = self._informers.get(resource.name)
         if informer is None:
             return
         if _lingers(answer):
             informer.written(answer)
-        else:
-            informer.store.deleted(key, uid or _uid_of(answer))
+        elif gone := uid or _uid_of(answer) or _uid_of(before or {}):
+            informer.store.deleted(key, gone)  # what has come since we asked is not meant
 
     async def event(
         self,
@@ -290,7 +291,7 @@ def _lingers(answer: Object) -> bool:
 
 
 def _uid_of(answer: Object) -> str | None:
-    """Return the uid that a deletion's answer names: the object's, or the one in a Status's details."""
+    """Return the uid that an object or a deletion's answer names: its own, or the one in a Status's details."""
     place = "details" if answer.get("kind") == "Status" else "metadata"
     uid = (answer.get(place) or {}).get("uid")
     return uid if isinstance(uid, str) and uid else None

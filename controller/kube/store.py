@@ -55,6 +55,7 @@ class Store:
         self._written: dict[Key, _Written] = {}
         self._tombstones: dict[Key, dict[str, _Tombstone]] = {}
         self._gone_uids: deque[str] = deque(maxlen=REMEMBERED)
+        self._heard: dict[str | None, str] = {}  # by namespace, None for all: the newest version that was told
         self._sequence = 0
 
     def declare(self, labels: Iterable[str]) -> None:
@@ -107,8 +108,8 @@ class Store:
         """Take the answer of a write, unless the watch was quicker."""
         key = key_of(obj)
         current = self._objects.get(key)
-        if self._buried_after(key, obj) or (current is None and _uid(obj) in self._gone_uids):
-            return  # its answer came after a later deletion, ours or one that the watch told
+        if self._buried_after(key, obj) or (current is None and self._told_as_gone(obj)):
+            return  # its answer came after a later deletion, ours or one that was told
         if current is not None and (_older(obj, current) or _version(obj) == _version(current)):
             return  # nothing changed, or the watch told it already
         self._sequence += 1
@@ -116,17 +117,10 @@ class Store:
         self._written[key] = _Written(self._sequence, before.seen if before else current)
         self._put(key, obj)
 
-    def deleted(self, key: Key, uid: str | None) -> None:
-        """Take the answer of a deletion that is complete; with a uid, only that object goes.
-
-        Without a uid, what the cache has of that name goes.
-        """
+    def deleted(self, key: Key, uid: str) -> None:
+        """Take the answer of a deletion that is complete: only that object goes, and no successor of its name."""
         current = self._objects.get(key)
-        if uid is None:
-            if current is None:
-                return
-            uid = _uid(current)
-        if uid in self._tombstones.get(key, ()):
+        if uid in self._tombstones.get(key, ()) or uid in self._gone_uids:
             return
         self._sequence += 1
         version, last = "", None
@@ -145,6 +139,7 @@ class Store:
     def event(self, kind: ChangeType, obj: Object) -> Change | None:
         """Take one event of a watch, well-formed; return the change that it means, or None when it is old news."""
         key = key_of(obj)
+        self._hear(key[0], _version(obj))
         if kind != "DELETED" and self._buried_after(key, obj):
             return None
         if _uid(obj) in self._tombstones.get(key, ()):
@@ -160,6 +155,17 @@ class Store:
         if not graves:
             return False
         return _uid(obj) in graves or any(_is_newer(grave.version, _version(obj)) for grave in graves.values())
+
+    def _hear(self, namespace: str | None, version: str) -> None:
+        if not _is_newer(self._heard.get(namespace, ""), version):
+            self._heard[namespace] = version
+
+    def _told_as_gone(self, obj: Object) -> bool:
+        """Say of an object that is not here whether it was: by its uid, or as what was told is as new as it is."""
+        heard = (self._heard.get(scope, "") for scope in (key_of(obj)[0], None))
+        return _uid(obj) in self._gone_uids or any(
+            version.isdigit() and not _is_newer(_version(obj), version) for version in heard
+        )
 
     def _take_tombstone(self, key: Key, uid: str) -> _Tombstone:
         graves = self._tombstones[key]
@@ -206,6 +212,7 @@ class Store:
             began: what `begin` gave before the list was asked for.
             namespace: the scope of the list; None for all namespaces.
         """
+        self._hear(namespace, version)
         changes: list[Change] = []
         listed: set[tuple[Key, str]] = set()
         for obj in objects:

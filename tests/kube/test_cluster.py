@@ -103,6 +103,29 @@ async def test_deleting_twice_is_success_and_deleting_a_successor_is_not(cluster
         await cluster.delete(CONFIG_MAP, namespace, "iris", uid=made["metadata"]["uid"])
 
 
+async def test_a_late_answer_that_nothing_was_there_does_not_hide_what_came_since(
+    client: Client, cluster: Cluster, namespace: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Picture()
+    cluster.watch(CONFIG_MAP, on_change=picture.take)
+    await cluster.start()
+    await cluster.synced()
+    ask = client.delete
+
+    async def late(*args: Any, **options: Any) -> Object:
+        try:
+            return await ask(*args, **options)
+        finally:
+            await client.create(CONFIG_MAP, config_map(namespace, "iris"))
+            await eventually(lambda: "iris" in picture.objects)
+
+    monkeypatch.setattr(client, "delete", late)
+    await cluster.delete(CONFIG_MAP, namespace, "iris")
+    assert cluster.get(CONFIG_MAP, namespace, "iris") is not None
+    await cluster.merge_patch(CONFIG_MAP, namespace, "iris", {"data": {"step": "1"}})
+    await eventually(lambda: picture.objects["iris"].get("data") == {"step": "1"})
+
+
 async def test_an_object_with_finalizers_stays_in_the_cache_until_it_has_gone(
     cluster: Cluster, namespace: str, eventually: Eventually
 ) -> None:

@@ -1,5 +1,6 @@
 """The cache converges on the server's state, and never goes back behind our own writes."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
@@ -194,6 +195,14 @@ NAMES = st.sampled_from(["a", "b", "c"])
 OWNERS = st.sampled_from(["", "o1", "o2"])
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the server that is on its way to us."""
+
+    object: Object
+    deletion: bool
+
+
 class ServerAndCache(RuleBasedStateMachine):
     """A server with a history, a watch that lags, lists at any moment, and writes of our own among those of others."""
 
@@ -205,6 +214,7 @@ class ServerAndCache(RuleBasedStateMachine):
         self.stream: list[tuple[Literal["ADDED", "MODIFIED", "DELETED"], Object]] = []
         self.store = Store(indexed=("owner",))
         self.known: dict[Key, Object] = {}
+        self.answers: list[Answer] = []
         self.floor: dict[Key, int] = {}
         self.dead: set[str] = set()
         self.pending_list: tuple[list[Object], str, int, int] | None = None
@@ -253,21 +263,31 @@ class ServerAndCache(RuleBasedStateMachine):
 
     @rule(name=NAMES, owner=OWNERS)
     def we_write(self, name: str, owner: str) -> None:
-        self.store.written(self._change(name, owner))
-        self.floor[("ml", name)] = self.version
+        self.answers.append(Answer(self._change(name, owner), deletion=False))
 
     @rule(name=NAMES)
     def we_delete(self, name: str) -> None:
-        """As controllers do: only the object that the cache shows; another one is a conflict and stays."""
-        cached, there = self.store.get(("ml", name)), self.objects.get(("ml", name))
-        if not cached and not there:
-            return
-        if cached and there and cached["metadata"]["uid"] != there["metadata"]["uid"]:
-            return
-        uid = (cached or there or {})["metadata"]["uid"]
-        self._delete(name)
-        self.store.deleted(("ml", name), uid)
-        self.dead.add(uid)
+        """Whatever has the name; where nothing has, what the cache showed when we asked has gone."""
+        cached = self.store.get(("ml", name))
+        gone = self._delete(name) or cached
+        if gone is not None:
+            self.answers.append(Answer(gone, deletion=True))
+
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data())
+    def an_answer_arrives(self, data: st.DataObject) -> None:
+        """In any order: each request may go over a connection of its own."""
+        self._arrives(self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1))))
+
+    def _arrives(self, answer: Answer) -> None:
+        key, uid = key_of(answer.object), answer.object["metadata"]["uid"]
+        if answer.deletion:
+            self.store.deleted(key, uid)
+            self.dead.add(uid)
+        else:
+            self.store.written(answer.object)
+            if uid not in self.dead:
+                self.floor[key] = max(int(answer.object["metadata"]["resourceVersion"]), self.floor.get(key, 0))
 
     @precondition(lambda self: self.stream and self.pending_list is None)
     @rule()
@@ -323,6 +343,8 @@ class ServerAndCache(RuleBasedStateMachine):
             self.a_list_arrives()
         while self.stream:
             self.the_watch_tells()
+        for answer in self.answers:
+            self._arrives(answer)
         assert {key: self.store.get(key) for key in self.objects} == self.objects
         assert len(self.store) == len(self.objects)
         assert self.known == self.objects, "a subscriber has to end up with the same picture"
