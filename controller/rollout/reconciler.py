@@ -138,7 +138,7 @@ class RolloutController:
             await asyncio.sleep(judging.until_next(clock.now(), step=self._tick, settle=self._settle).total_seconds())
             with self._metrics.tick_seconds.time():
                 changed = await self._monitor.tick(clock.now())
-            for key in changed:
+            for key in sorted(changed):
                 self._requeue(key)
 
     async def reconcile(self, key: Key) -> timedelta | None:

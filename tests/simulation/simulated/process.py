@@ -297,7 +297,7 @@ class Process:
     def _tick(self) -> None:
         if not self.alive:
             return
-        for key in self.monitor.tick(self.timeline.true_time()):
+        for key in sorted(self.monitor.tick(self.timeline.true_time())):
             self.add(self.rooms[0], key)
         self.timeline.after(TICK, self._tick, counts=bool(self.monitor.busy))
 
