@@ -1,13 +1,22 @@
 """What holds for every test."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import pytest_asyncio
+
+from controller.backoff import Backoff
+from controller.kube.client import Client
+from controller.kube.connection import fixed
+from controller.kube.reflector import Timing
+from localcluster.apiserver.process import RunningApiServer
 
 # Otherwise pytest-asyncio asks for the current loop, Python 3.11 makes one for the asking, and nobody ever closes it: a
 # ResourceWarning, which is an error here, in whatever test runs when it is collected.
@@ -67,3 +76,37 @@ def _served(answering: Answering) -> Iterator[str]:
 def served() -> Callable[[Answering], AbstractContextManager[str]]:
     """Answer GET, POST and PUT over real connections by a function, in a thread; gives the URL."""
     return _served
+
+
+async def _until(condition: Callable[[], Any | Awaitable[Any]], *, seconds: float = 30) -> Any:
+    found = None
+    end = asyncio.get_running_loop().time() + seconds
+    while not found:
+        assert asyncio.get_running_loop().time() < end, f"the condition did not come true within {seconds:g} s"
+        await asyncio.sleep(0.01)
+        found = condition()
+        found = await found if inspect.isawaitable(found) else found
+    return found
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Awaitable[Any]]:
+    """Wait until a condition, plain or asynchronous, holds; give what it found. Long, for a machine that is busy."""
+    return _until
+
+
+@pytest_asyncio.fixture
+async def client(server: RunningApiServer) -> AsyncIterator[Client]:
+    """A client of the API server that a folder's own `server` runs; it retries without chance."""
+    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
+        yield made
+
+
+@pytest.fixture
+def quick() -> Timing:
+    """List and watch at a test's pace."""
+    return Timing(
+        backoff=Backoff(timedelta(seconds=0.02), timedelta(seconds=0.2)),
+        poll=timedelta(seconds=0.1),
+        confirm=timedelta(seconds=0.05),
+    )

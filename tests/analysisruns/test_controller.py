@@ -18,7 +18,6 @@ from controller.analysisruns.reconciler import AnalysisController
 from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
-from controller.kube.connection import fixed
 from controller.kube.resources import ANALYSIS_RUN, JOB, NAMESPACE, SECRET
 from controller.manager import Manager
 from controller.metrics import Metrics
@@ -34,12 +33,6 @@ Until = Callable[[str, Callable[[dict[str, Any]], bool]], Awaitable[dict[str, An
 async def server() -> AsyncIterator[RunningApiServer]:
     async with running_server(plain_http=True, crds=[CRDS]) as running:
         yield running
-
-
-@pytest_asyncio.fixture
-async def client(server: RunningApiServer) -> AsyncIterator[Client]:
-    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
-        yield made
 
 
 @pytest_asyncio.fixture

@@ -26,7 +26,7 @@ from controller.queue import Key
 from localcluster.apiserver.process import RunningApiServer
 
 Object = dict[str, Any]
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 TERMS = Terms(duration=timedelta(seconds=1.5), deadline=timedelta(seconds=1), retry=timedelta(seconds=0.1))
 ABSENT = Resource("nowhere.example.com", "v1", "nothings", "Nothing")
 
@@ -145,13 +145,13 @@ async def managing(
 
 
 async def test_what_was_there_and_what_changes_is_reconciled(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "before", a="1"))
     async with managing(server, namespace, quick) as running:
-        await eventually(lambda: "before" in running.copier.finished)
+        await until(lambda: "before" in running.copier.finished)
         await client.create(CONFIG_MAP, source(namespace, "after", a="2"))
-        await eventually(lambda: "after" in running.copier.finished)
+        await until(lambda: "after" in running.copier.finished)
         assert running.health.leading
         assert running.health.problems(running.health.ready) == []
         assert running.health.problems(running.health.live) == []
@@ -160,11 +160,11 @@ async def test_what_was_there_and_what_changes_is_reconciled(
 
 
 async def test_nothing_is_reconciled_before_every_cache_is_complete(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "iris"))
     async with managing(server, namespace, quick, needs=ABSENT) as running:
-        await eventually(
+        await until(
             lambda: (
                 running.count(
                     "seldon_rollouts_watch_restarts_total", resource="nothings.nowhere.example.com", reason="NotFound"
@@ -178,15 +178,15 @@ async def test_nothing_is_reconciled_before_every_cache_is_complete(
 
 
 async def test_a_crash_backs_its_key_off_and_touches_nothing_else(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     async with managing(server, namespace, quick) as running:
         await client.create(CONFIG_MAP, source(namespace, "bad", do="crash"))
-        await eventually(lambda: running.copier.passes.count("bad") >= 3)
+        await until(lambda: running.copier.passes.count("bad") >= 3)
         await client.create(CONFIG_MAP, source(namespace, "good"))
-        await eventually(lambda: "good" in running.copier.finished)
+        await until(lambda: "good" in running.copier.finished)
         await client.apply(CONFIG_MAP, source(namespace, "bad", do="nothing"))
-        await eventually(
+        await until(
             lambda: running.count("seldon_rollouts_reconcile_seconds_count", controller="copier", result="ok") >= 2
         )
         assert not running.task.done()
@@ -196,55 +196,55 @@ async def test_a_crash_backs_its_key_off_and_touches_nothing_else(
 
 
 async def test_what_a_person_wrote_wrong_is_not_tried_again_until_it_changes(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     async with managing(server, namespace, quick) as running:
         await client.create(CONFIG_MAP, source(namespace, "wrong", do="invalid"))
         await client.create(CONFIG_MAP, source(namespace, "clock", do="again"))
-        await eventually(lambda: running.copier.passes.count("clock") > 30)
+        await until(lambda: running.copier.passes.count("clock") > 30)
         assert running.copier.passes.count("wrong") == 1
         await client.apply(CONFIG_MAP, source(namespace, "wrong", do="right"))
-        await eventually(lambda: running.copier.passes.count("wrong") == 2)
+        await until(lambda: running.copier.passes.count("wrong") == 2)
 
 
 async def test_a_controller_may_wake_a_key_itself_and_its_own_work_is_run_again_after_it_broke(
-    server: RunningApiServer, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, namespace: str, quick: Timing, until: Until
 ) -> None:
     async with managing(server, namespace, quick) as running:
-        await eventually(lambda: running.copier.requeue is not None and bool(running.health.leading))
+        await until(lambda: running.copier.requeue is not None and bool(running.health.leading))
         assert running.copier.requeue is not None
         running.copier.requeue((namespace, "by-hand"))
-        await eventually(lambda: "by-hand" in running.copier.passes)
-        await eventually(lambda: running.copier.runs == 2)
+        await until(lambda: "by-hand" in running.copier.passes)
+        await until(lambda: running.copier.runs == 2)
 
 
 async def test_an_object_whose_keys_cannot_be_told_does_not_stop_the_others(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "a-odd", keys="broken"))
     await client.create(CONFIG_MAP, source(namespace, "b-fine"))
     async with managing(server, namespace, quick) as running:
-        await eventually(lambda: "b-fine" in running.copier.finished)
+        await until(lambda: "b-fine" in running.copier.finished)
         assert running.count("seldon_rollouts_malformed_objects_total", resource="configmaps") >= 1
 
 
 async def test_a_deletion_is_a_pass_too(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "iris"))
     async with managing(server, namespace, quick) as running:
-        await eventually(lambda: "iris" in running.copier.finished)
+        await until(lambda: "iris" in running.copier.finished)
         seen = len(running.copier.passes)
         await client.delete(CONFIG_MAP, namespace, "iris")
-        await eventually(lambda: len(running.copier.passes) > seen)
+        await until(lambda: len(running.copier.passes) > seen)
 
 
 async def test_at_the_end_passes_under_way_finish_and_the_lease_is_given_up(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "iris", do="hold"))
     async with managing(server, namespace, quick, identity="first") as running:
-        await eventually(lambda: running.copier.passes == ["iris"])
+        await until(lambda: running.copier.passes == ["iris"])
         running.stop.set()
         await asyncio.sleep(0.05)  # the end has begun; the pass is still under way
         assert not running.task.done()
@@ -256,11 +256,11 @@ async def test_at_the_end_passes_under_way_finish_and_the_lease_is_given_up(
 
 
 async def test_a_pass_that_does_not_end_is_cut_off_at_the_end_of_the_grace(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "iris", do="hold"))
     async with managing(server, namespace, quick, identity="first", grace=timedelta(seconds=0.2)) as running:
-        await eventually(lambda: running.copier.passes == ["iris"])
+        await until(lambda: running.copier.passes == ["iris"])
         running.stop.set()
         await asyncio.wait_for(running.task, 5)
         assert running.copier.cancelled == ["iris"]
@@ -268,31 +268,29 @@ async def test_a_pass_that_does_not_end_is_cut_off_at_the_end_of_the_grace(
 
 
 async def test_the_standby_reads_all_and_writes_nothing_until_the_leader_has_gone(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     async with managing(server, namespace, quick, identity="first") as first:
-        await eventually(lambda: bool(first.health.leading))
+        await until(lambda: bool(first.health.leading))
         async with managing(server, namespace, quick, identity="second") as second:
-            await eventually(
-                lambda: second.health.problems(second.health.ready) == [] and second.health.leading is False
-            )
+            await until(lambda: second.health.problems(second.health.ready) == [] and second.health.leading is False)
             await client.create(CONFIG_MAP, source(namespace, "iris", a="1"))
-            await eventually(lambda: "iris" in first.copier.finished)
-            await eventually(lambda: second.cluster.get(CONFIG_MAP, namespace, "iris") is not None)
+            await until(lambda: "iris" in first.copier.finished)
+            await until(lambda: second.cluster.get(CONFIG_MAP, namespace, "iris") is not None)
             assert second.copier.passes == []
             assert second.count("seldon_rollouts_leader") == 0
             first.stop.set()
             await first.task
-            await eventually(lambda: "iris" in second.copier.finished)
+            await until(lambda: "iris" in second.copier.finished)
             assert second.count("seldon_rollouts_leader") == 1
 
 
 async def test_a_leader_that_loses_its_lease_stops_its_passes_at_once_and_stands_by(
-    server: RunningApiServer, client: Client, namespace: str, quick: Timing, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, quick: Timing, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, source(namespace, "iris", do="hold"))
     async with managing(server, namespace, quick, identity="first") as running:
-        await eventually(lambda: running.copier.passes == ["iris"])
+        await until(lambda: running.copier.passes == ["iris"])
         await client.apply(
             LEASE,
             {
@@ -304,12 +302,12 @@ async def test_a_leader_that_loses_its_lease_stops_its_passes_at_once_and_stands
                 },
             },
         )
-        await eventually(lambda: running.copier.cancelled == ["iris"])
+        await until(lambda: running.copier.cancelled == ["iris"])
         assert not running.task.done()
         with pytest.raises(NotFoundError):
             await client.get(CONFIG_MAP, namespace, "iris-copy")
         running.copier.hold.set()
-        await eventually(lambda: "iris" in running.copier.finished[1:])  # the thief is silent: we lead again
+        await until(lambda: "iris" in running.copier.finished[1:])  # the thief is silent: we lead again
     assert (await client.get(CONFIG_MAP, namespace, "iris-copy"))["data"] == {"do": "hold"}
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -17,7 +18,7 @@ from controller.kube.client import Client
 from controller.kube.resources import LEASE
 from localcluster.apiserver.process import RunningApiServer
 
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 
 
 class Program:
@@ -63,12 +64,12 @@ async def started(*arguments: str) -> AsyncIterator[Program]:
 
 
 async def test_it_becomes_ready_leads_and_ends_cleanly(
-    server: RunningApiServer, client: Client, namespace: str, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, until: Until
 ) -> None:
     flags = ["--kubeconfig", str(server.kubeconfig_path), "--listen", "127.0.0.1:0", "--leader-elect"]
     async with started(*flags, "--lease-namespace", namespace, "--namespace", namespace) as program:
-        await eventually(lambda: program.port is not None)
-        await eventually(lambda: "leading lease=" in program.said)
+        await until(lambda: program.port is not None)
+        await until(lambda: "leading lease=" in program.said)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{program.port}") as pages:
             async with pages.get("/readyz") as ready:
                 assert (ready.status, await ready.text()) == (200, "ok: leading\n")
@@ -85,14 +86,14 @@ async def test_it_becomes_ready_leads_and_ends_cleanly(
     assert "holderIdentity" not in left["spec"]
 
 
-async def test_it_ends_cleanly_while_it_still_waits_for_a_server(eventually: Eventually, tmp_path: Path) -> None:
+async def test_it_ends_cleanly_while_it_still_waits_for_a_server(until: Until, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(
         "{current-context: c, contexts: [{name: c, context: {cluster: c}}],"
         " clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], users: []}"
     )
     async with started("--kubeconfig", str(kubeconfig), "--listen", "127.0.0.1:0", "--log-level", "debug") as program:
-        await eventually(lambda: "watch failed" in program.said)
+        await until(lambda: "watch failed" in program.said)
         assert await program.end() == 0
 
 

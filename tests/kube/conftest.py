@@ -1,21 +1,16 @@
-"""A real API server for each test module, and what waits for conditions."""
+"""A real API server for each test module, and servers that answer as a test tells them to."""
 
 import asyncio
-import time
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
-from controller.backoff import Backoff
-from controller.kube.client import Client
-from controller.kube.connection import fixed
-from controller.kube.reflector import Timing
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.testserver import running_server
-
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -24,31 +19,35 @@ async def server() -> AsyncIterator[RunningApiServer]:
         yield running
 
 
-@pytest_asyncio.fixture
-async def client(server: RunningApiServer) -> AsyncIterator[Client]:
-    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
-        yield made
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def _listening(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
 
 
 @pytest.fixture
-def eventually() -> Eventually:
-    """Wait for a condition, at most ten seconds."""
+def listening() -> Callable[[Handler], AbstractAsyncContextManager[str]]:
+    """Answer every request by a function; gives the URL."""
+    return _listening
 
-    async def wait(condition: Callable[[], bool]) -> None:
-        until = time.monotonic() + 10
-        while not condition():
-            if time.monotonic() > until:
-                raise AssertionError("the condition did not come true within 10 s")
-            await asyncio.sleep(0.01)
 
-    return wait
+async def _silence(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    return response
 
 
 @pytest.fixture
-def quick() -> Timing:
-    """List and watch at a test's pace."""
-    return Timing(
-        backoff=Backoff(timedelta(seconds=0.02), timedelta(seconds=0.2)),
-        poll=timedelta(seconds=0.1),
-        confirm=timedelta(seconds=0.05),
-    )
+def silence() -> Handler:
+    """An answer that begins and never goes on."""
+    return _silence

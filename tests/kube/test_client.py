@@ -1,9 +1,8 @@
 """Single requests to a server that sheds load, is silent, answers nonsense or refuses our credentials."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,25 +46,11 @@ def a_status(code: int, reason: str = "", headers: dict[str, str] | None = None)
     return answer
 
 
-async def silence(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
-    await response.prepare(request)
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
-    return response
-
-
 @pytest_asyncio.fixture
-async def faulty() -> AsyncIterator[Faulty]:
+async def faulty(listening: Callable[..., AbstractAsyncContextManager[str]]) -> AsyncIterator[Faulty]:
     server = Faulty()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
+    async with listening(server.handle) as server.url:
+        yield server
 
 
 @pytest_asyncio.fixture
@@ -101,7 +86,9 @@ async def test_no_server_is_an_error_of_ours() -> None:
     assert caught.value.status == 0
 
 
-async def test_an_answer_that_takes_too_long_is_an_error_of_ours(client: Client, faulty: Faulty) -> None:
+async def test_an_answer_that_takes_too_long_is_an_error_of_ours(
+    client: Client, faulty: Faulty, silence: Answer
+) -> None:
     faulty.lists = [silence]
     with pytest.raises(UnavailableError) as caught:
         await client.send(requests.get(POD, "ml", "iris"), timeout=timedelta(seconds=0.1))

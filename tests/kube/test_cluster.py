@@ -18,7 +18,7 @@ from controller.kube.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NA
 from controller.kube.watches import Change
 
 Object = dict[str, Any]
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 _numbers = itertools.count()
 
 
@@ -58,7 +58,7 @@ class Picture:
 
 
 async def test_what_was_there_and_what_comes_are_both_told(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually
+    client: Client, cluster: Cluster, namespace: str, until: Until
 ) -> None:
     await client.create(CONFIG_MAP, config_map(namespace, "before"))
     picture = Picture()
@@ -68,14 +68,14 @@ async def test_what_was_there_and_what_comes_are_both_told(
     assert [change.type for change in picture.changes] == ["ADDED"]
     await client.create(CONFIG_MAP, config_map(namespace, "after"))
     await client.create(CONFIG_MAP, config_map(namespace, "other"))
-    await eventually(lambda: "after" in picture.objects)
+    await until(lambda: "after" in picture.objects)
     assert set(picture.objects) == {"before", "after"}
     assert cluster.get(CONFIG_MAP, namespace, "other") is None
     assert "managedFields" not in picture.objects["after"]["metadata"]
 
 
 async def test_our_own_writes_are_read_before_the_watch_tells_of_them(
-    cluster: Cluster, namespace: str, eventually: Eventually
+    cluster: Cluster, namespace: str, until: Until
 ) -> None:
     picture = Picture()
     cluster.watch(CONFIG_MAP, on_change=picture.take, indexed=("app",))
@@ -88,7 +88,7 @@ async def test_our_own_writes_are_read_before_the_watch_tells_of_them(
     await cluster.delete(CONFIG_MAP, namespace, "iris")
     assert cluster.get(CONFIG_MAP, namespace, "iris") is None
     await cluster.create(CONFIG_MAP, config_map(namespace, "iris", step="again"))
-    await eventually(lambda: picture.objects.get("iris", {}).get("data") == {"step": "again"})
+    await until(lambda: picture.objects.get("iris", {}).get("data") == {"step": "again"})
     found = cluster.get(CONFIG_MAP, namespace, "iris")
     assert found is not None
     assert found["data"] == {"step": "again"}
@@ -104,7 +104,7 @@ async def test_deleting_twice_is_success_and_deleting_a_successor_is_not(cluster
 
 
 async def test_a_late_answer_that_nothing_was_there_does_not_hide_what_came_since(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+    client: Client, cluster: Cluster, namespace: str, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = Picture()
     cluster.watch(CONFIG_MAP, on_change=picture.take)
@@ -117,17 +117,17 @@ async def test_a_late_answer_that_nothing_was_there_does_not_hide_what_came_sinc
             return await ask(*args, **options)
         finally:
             await client.create(CONFIG_MAP, config_map(namespace, "iris"))
-            await eventually(lambda: "iris" in picture.objects)
+            await until(lambda: "iris" in picture.objects)
 
     monkeypatch.setattr(client, "delete", late)
     await cluster.delete(CONFIG_MAP, namespace, "iris")
     assert cluster.get(CONFIG_MAP, namespace, "iris") is not None
     await cluster.merge_patch(CONFIG_MAP, namespace, "iris", {"data": {"step": "1"}})
-    await eventually(lambda: picture.objects["iris"].get("data") == {"step": "1"})
+    await until(lambda: picture.objects["iris"].get("data") == {"step": "1"})
 
 
 async def test_an_object_with_finalizers_stays_in_the_cache_until_it_has_gone(
-    cluster: Cluster, namespace: str, eventually: Eventually
+    cluster: Cluster, namespace: str, until: Until
 ) -> None:
     picture = Picture()
     cluster.watch(CONFIG_MAP, on_change=picture.take)
@@ -141,7 +141,7 @@ async def test_an_object_with_finalizers_stays_in_the_cache_until_it_has_gone(
     assert found is not None
     assert "deletionTimestamp" in found["metadata"]
     await cluster.merge_patch(CONFIG_MAP, namespace, "iris", {"metadata": {"finalizers": None}})
-    await eventually(lambda: bool(picture.changes) and picture.changes[-1].type == "DELETED")
+    await until(lambda: bool(picture.changes) and picture.changes[-1].type == "DELETED")
     assert cluster.get(CONFIG_MAP, namespace, "iris") is None
 
 
@@ -154,7 +154,7 @@ async def test_a_stale_precondition_is_a_conflict(cluster: Cluster, namespace: s
 
 
 async def test_the_cache_converges_while_writers_fight(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually
+    client: Client, cluster: Cluster, namespace: str, until: Until
 ) -> None:
     picture = Picture()
     cluster.watch(CONFIG_MAP, on_change=picture.take)
@@ -175,7 +175,7 @@ async def test_the_cache_converges_while_writers_fight(
 
     await asyncio.gather(*(fight(writer) for writer in range(4)))
     truth = {obj["metadata"]["name"]: obj["data"] for obj in (await client.list(CONFIG_MAP, namespace))[0]}
-    await eventually(lambda: {name: obj["data"] for name, obj in picture.objects.items()} == truth)
+    await until(lambda: {name: obj["data"] for name, obj in picture.objects.items()} == truth)
     assert {obj["metadata"]["name"]: obj["data"] for obj in cluster.list(CONFIG_MAP, namespace)} == truth
 
 
@@ -202,7 +202,7 @@ async def test_only_the_namespaces_that_were_named_are_watched(client: Client, n
 
 
 async def test_differing_selectors_share_a_cache_and_each_hears_only_of_its_own(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually
+    client: Client, cluster: Cluster, namespace: str, until: Until
 ) -> None:
     a, b = Picture(), Picture()
     cluster.watch(CONFIG_MAP, labels="app=a", on_change=a.take)
@@ -211,9 +211,9 @@ async def test_differing_selectors_share_a_cache_and_each_hears_only_of_its_own(
     await cluster.synced()
     await client.create(CONFIG_MAP, config_map(namespace, "a"))
     await client.create(CONFIG_MAP, config_map(namespace, "b"))
-    await eventually(lambda: set(a.objects) == {"a"} and set(b.objects) == {"b"})
+    await until(lambda: set(a.objects) == {"a"} and set(b.objects) == {"b"})
     await client.merge_patch(CONFIG_MAP, namespace, "a", {"metadata": {"labels": {"app": "b"}}})
-    await eventually(lambda: not a.objects and set(b.objects) == {"a", "b"})
+    await until(lambda: not a.objects and set(b.objects) == {"a", "b"})
 
 
 async def test_a_kind_that_nobody_watches_cannot_be_read_from_a_cache(cluster: Cluster) -> None:
@@ -252,7 +252,7 @@ def crd(plural: str, kind: str, group: str, versions: list[str]) -> Object:
 
 
 async def test_an_optional_kind_comes_and_goes_with_its_crd(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually
+    client: Client, cluster: Cluster, namespace: str, until: Until
 ) -> None:
     picture = Picture()
     cluster.watch(VIRTUAL_SERVICE, optional=True, on_change=picture.take)
@@ -267,27 +267,27 @@ async def test_an_optional_kind_comes_and_goes_with_its_crd(
     await client.create(
         CUSTOM_RESOURCE_DEFINITION, crd("virtualservices", "VirtualService", "networking.istio.io", ["v1beta1"])
     )
-    await eventually(lambda: cluster.available(VIRTUAL_SERVICE))
+    await until(lambda: cluster.available(VIRTUAL_SERVICE))
     applied = await cluster.apply(VIRTUAL_SERVICE, route)
     assert applied["apiVersion"] == "networking.istio.io/v1beta1", "the newest version that is served"
-    await eventually(lambda: "iris" in picture.objects)
+    await until(lambda: "iris" in picture.objects)
 
     await client.delete(CUSTOM_RESOURCE_DEFINITION, None, "virtualservices.networking.istio.io")
-    await eventually(lambda: not cluster.available(VIRTUAL_SERVICE))
+    await until(lambda: not cluster.available(VIRTUAL_SERVICE))
     assert cluster.list(VIRTUAL_SERVICE) == []
     assert picture.objects == {}
 
 
 async def test_a_required_kind_that_is_not_served_keeps_us_waiting_and_says_so(
-    client: Client, cluster: Cluster, namespace: str, eventually: Eventually
+    client: Client, cluster: Cluster, namespace: str, until: Until
 ) -> None:
     cluster.watch(SELDON_ROLLOUT, on_change=lambda _: None)
     await cluster.start()
-    await eventually(lambda: any("404" in problem for problem in cluster.unsynced()))
+    await until(lambda: any("404" in problem for problem in cluster.unsynced()))
     await client.create(
         CUSTOM_RESOURCE_DEFINITION, crd("seldonrollouts", "SeldonRollout", "rollouts.seldon.io", ["v1alpha1"])
     )
-    await eventually(lambda: not cluster.unsynced())
+    await until(lambda: not cluster.unsynced())
 
     made = await cluster.create(
         SELDON_ROLLOUT, {"metadata": {"name": "iris", "namespace": namespace}, "spec": {"a": 1}}

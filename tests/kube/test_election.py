@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -21,7 +22,7 @@ from controller.kube.requests import Object, Request
 from controller.kube.resources import LEASE, NAMESPACE
 from localcluster.apiserver.process import RunningApiServer
 
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 
 TERMS = Terms(duration=timedelta(seconds=1.5), deadline=timedelta(seconds=1), retry=timedelta(seconds=0.1))
 
@@ -68,17 +69,17 @@ async def candidates(client: Client, namespace: str) -> AsyncIterator[list[Candi
 
 
 async def test_one_leads_and_the_next_follows_at_once_when_it_ends(
-    client: Client, namespace: str, candidates: list[Candidate], eventually: Eventually
+    client: Client, namespace: str, candidates: list[Candidate], until: Until
 ) -> None:
-    await eventually(lambda: any(candidate.working for candidate in candidates))
-    await eventually(lambda: all(candidate.election.looked.is_set() for candidate in candidates))
+    await until(lambda: any(candidate.working for candidate in candidates))
+    await until(lambda: all(candidate.election.looked.is_set() for candidate in candidates))
     leader, standby = sorted(candidates, key=lambda candidate: not candidate.working)
     assert not standby.working
     assert not standby.election.holds()
     began = time.monotonic()
     leader.finish.set()
     await leader.task
-    await eventually(lambda: standby.working)
+    await until(lambda: standby.working)
     assert time.monotonic() - began < TERMS.duration.total_seconds(), "a lease that was given up need not run out"
     found = await client.get(LEASE, namespace, "lease")
     assert found["spec"]["holderIdentity"] == standby.election.identity
@@ -86,9 +87,9 @@ async def test_one_leads_and_the_next_follows_at_once_when_it_ends(
 
 
 async def test_a_standby_that_is_cancelled_leaves_the_lease_alone(
-    client: Client, namespace: str, candidates: list[Candidate], eventually: Eventually
+    client: Client, namespace: str, candidates: list[Candidate], until: Until
 ) -> None:
-    await eventually(lambda: any(candidate.working for candidate in candidates))
+    await until(lambda: any(candidate.working for candidate in candidates))
     leader, standby = sorted(candidates, key=lambda candidate: not candidate.working)
     await standby.end()
     found = await client.get(LEASE, namespace, "lease")
@@ -114,29 +115,29 @@ class Cut(Client):
 
 
 async def test_a_leader_that_is_cut_off_stops_before_another_begins(
-    server: RunningApiServer, client: Client, namespace: str, eventually: Eventually
+    server: RunningApiServer, client: Client, namespace: str, until: Until
 ) -> None:
     async with Cut(fixed(server.url, server.admin_token, tls=server.ssl_context())) as shaky:
         first = Candidate(shaky, namespace, "first")
-        await eventually(lambda: first.working)
+        await until(lambda: first.working)
         second = Candidate(client, namespace, "second")
-        await eventually(second.election.looked.is_set)
+        await until(second.election.looked.is_set)
         shaky.cut = True
-        await eventually(lambda: second.working)
+        await until(lambda: second.working)
         assert not first.working
         assert not first.election.holds()
         shaky.cut = False
         await second.end()
-        await eventually(lambda: first.working)
+        await until(lambda: first.working)
         await first.end()
         assert first.spans[0][1] <= second.spans[0][0], "they must not overlap"
 
 
 async def test_a_leader_whose_lease_was_taken_stops_at_its_next_look(
-    client: Client, namespace: str, eventually: Eventually
+    client: Client, namespace: str, until: Until
 ) -> None:
     leader = Candidate(client, namespace, "first")
-    await eventually(lambda: leader.working)
+    await until(lambda: leader.working)
     while True:
         stolen = await client.get(LEASE, namespace, "lease")
         stolen["spec"] |= {"holderIdentity": "thief", "renewTime": "2026-01-01T00:00:00.000000Z"}
@@ -145,7 +146,7 @@ async def test_a_leader_whose_lease_was_taken_stops_at_its_next_look(
         except ConflictError:  # a renewal came between
             continue
         break
-    await eventually(lambda: bool(leader.spans))
+    await until(lambda: bool(leader.spans))
     assert not leader.election.holds()
     await leader.end()
     assert (await client.get(LEASE, namespace, "lease"))["spec"]["holderIdentity"] == "thief"

@@ -15,7 +15,7 @@ from controller.kube.events import LONGEST_MESSAGE, WINDOW, EventLog, Occurrence
 from controller.kube.resources import CONFIG_MAP, EVENT, NAMESPACE
 
 Object = dict[str, Any]
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 IRIS = {
@@ -116,7 +116,7 @@ def test_memory_is_bounded() -> None:
     assert len(log.due(AT)) == 4096
 
 
-async def test_repeated_events_are_one_object_with_a_count(client: Client, eventually: Eventually) -> None:
+async def test_repeated_events_are_one_object_with_a_count(client: Client, until: Until) -> None:
     namespace = f"events-{random.randrange(10**9)}"
     await client.create(NAMESPACE, {"metadata": {"name": namespace}})
     regarding = await client.create(CONFIG_MAP, {"metadata": {"name": "iris", "namespace": namespace}})
@@ -134,7 +134,7 @@ async def test_repeated_events_are_one_object_with_a_count(client: Client, event
     assert len(long) == LONGEST_MESSAGE
 
 
-async def test_a_count_is_raised_while_we_run(client: Client, eventually: Eventually) -> None:
+async def test_a_count_is_raised_while_we_run(client: Client, until: Until) -> None:
     namespace = f"events-{random.randrange(10**9)}"
     await client.create(NAMESPACE, {"metadata": {"name": namespace}})
     regarding = await client.create(CONFIG_MAP, {"metadata": {"name": "iris", "namespace": namespace}})
@@ -145,9 +145,9 @@ async def test_a_count_is_raised_while_we_run(client: Client, eventually: Eventu
     def sent(verb: str, code: str) -> float:
         return requests("seldon_rollouts_api_requests_total", {"verb": verb, "code": code}) or 0.0
 
-    await eventually(lambda: sent("create", "201") == 3)
+    await until(lambda: sent("create", "201") == 3)
     recorder.record(regarding, type="Normal", reason="Again", message="m")
-    await eventually(lambda: sent("patch", "200") == 1)
+    await until(lambda: sent("patch", "200") == 1)
     await recorder.close()
     found, _ = await client.list(EVENT, namespace)
     assert [event["count"] for event in found] == [2]

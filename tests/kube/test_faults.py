@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from controller.metrics import Metrics
 
 Object = dict[str, Any]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+Until = Callable[..., Awaitable[Any]]
 
 
 def pod(name: str, version: int, **more: Any) -> Object:
@@ -37,7 +38,8 @@ def line(kind: str, obj: Any) -> bytes:
 class Faulty:
     """A server that answers lists and watches from a script; the last watch of the script stays open and silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence: Answer) -> None:
+        self.silence = silence
         self.lists: list[Answer] = []
         self.watches: list[Answer] = []
         self.listed = 0
@@ -47,7 +49,7 @@ class Faulty:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("watch"):
             self.watched.append(dict(request.query))
-            answer = self.watches.pop(0) if self.watches else silence
+            answer = self.watches.pop(0) if self.watches else self.silence
             return await answer(request)
         self.listed += 1
         return await (self.lists.pop(0) if len(self.lists) > 1 else self.lists[0])(request)
@@ -84,25 +86,11 @@ def a_watch(*chunks: bytes, cut: bool = False) -> Answer:
     return answer
 
 
-async def silence(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
-    await response.prepare(request)
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
-    return response
-
-
 @pytest_asyncio.fixture
-async def faulty() -> AsyncIterator[Faulty]:
-    server = Faulty()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
+async def faulty(listening: Callable[..., AbstractAsyncContextManager[str]], silence: Answer) -> AsyncIterator[Faulty]:
+    server = Faulty(silence)
+    async with listening(server.handle) as server.url:
+        yield server
 
 
 @pytest_asyncio.fixture
@@ -135,7 +123,7 @@ def count(client: Client, metric: str, **labels: str) -> float:
 
 
 async def test_a_watch_that_was_cut_goes_on_where_it_was(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list(pod("a", 3))]
     faulty.watches = [
@@ -143,19 +131,19 @@ async def test_a_watch_that_was_cut_goes_on_where_it_was(
         a_watch(line("ADDED", pod("c", 12))),
     ]
     async with informing(client, quick) as (_, changes):
-        await eventually(lambda: len(faulty.watched) >= 3)
+        await until(lambda: len(faulty.watched) >= 3)
     assert names(changes) == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
     assert [query["resourceVersion"] for query in faulty.watched[:3]] == ["10", "11", "12"]
     assert faulty.listed == 1, "nothing was lost, so nothing had to be listed again"
 
 
 async def test_a_bookmark_moves_the_place_without_a_change(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list()]
     faulty.watches = [a_watch(line("BOOKMARK", {"metadata": {"resourceVersion": "99"}}))]
     async with informing(client, quick) as (_, changes):
-        await eventually(lambda: len(faulty.watched) == 2)
+        await until(lambda: len(faulty.watched) == 2)
     assert faulty.watched[1]["resourceVersion"] == "99"
     assert faulty.watched[0]["allowWatchBookmarks"] == "true"
     assert changes == []
@@ -163,13 +151,13 @@ async def test_a_bookmark_moves_the_place_without_a_change(
 
 @pytest.mark.parametrize("inside", [True, False], ids=["inside the stream", "as the answer"])
 async def test_forgotten_history_is_listed_again_and_what_was_missed_is_told(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually, inside: bool
+    faulty: Faulty, client: Client, quick: Timing, until: Until, inside: bool
 ) -> None:
     gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
     faulty.lists = [a_list(pod("a", 3), pod("b", 4)), a_list(pod("b", 20), pod("c", 21), version="30")]
     faulty.watches = [a_watch(line("ERROR", gone)) if inside else a_status(410, "Expired")]
     async with informing(client, quick) as (informer, changes):
-        await eventually(lambda: len(faulty.watched) == 2)
+        await until(lambda: len(faulty.watched) == 2)
         assert names(changes[2:]) == [("MODIFIED", "b"), ("ADDED", "c"), ("DELETED", "a")]
         assert informer.store.get(("ml", "a")) is None
     assert faulty.watched[1]["resourceVersion"] == "30"
@@ -177,7 +165,7 @@ async def test_forgotten_history_is_listed_again_and_what_was_missed_is_told(
 
 
 async def test_garbage_costs_only_itself_and_the_cache_is_made_sure_of_afterwards(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually, caplog: pytest.LogCaptureFixture
+    faulty: Faulty, client: Client, quick: Timing, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty.lists = [a_list(pod("a", 3), "no object", {"metadata": {}}), a_list(pod("a", 3), pod("healed", 14))]
     faulty.watches = [
@@ -192,7 +180,7 @@ async def test_garbage_costs_only_itself_and_the_cache_is_made_sure_of_afterward
     ]
     with caplog.at_level(logging.WARNING, "seldon_rollouts.kube"):
         async with informing(client, quick) as (informer, changes):
-            await eventually(lambda: len(faulty.watched) == 2)
+            await until(lambda: len(faulty.watched) == 2)
             assert informer.store.get(("ml", "healed")) is not None
     assert names(changes)[:2] == [("ADDED", "a"), ("ADDED", "b")]
     assert count(client, "seldon_rollouts_malformed_objects_total", resource="pods") == 8
@@ -201,32 +189,32 @@ async def test_garbage_costs_only_itself_and_the_cache_is_made_sure_of_afterward
 
 
 async def test_a_line_of_several_mebibytes_is_an_object_like_any_other(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     big = pod("big", 11, annotations={"text": "x" * 3_900_000})
     faulty.lists = [a_list()]
     faulty.watches = [a_watch(line("ADDED", big), line("ADDED", pod("next", 12)))]
     async with informing(client, quick) as (_, changes):
-        await eventually(lambda: names(changes) == [("ADDED", "big"), ("ADDED", "next")])
+        await until(lambda: names(changes) == [("ADDED", "big"), ("ADDED", "next")])
 
 
 async def test_a_line_beyond_all_bounds_is_passed_over(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list(), a_list(pod("next", 12))]
     faulty.watches = [a_watch(b"x" * 5_000_000 + b"\n", line("ADDED", pod("next", 12)))]
     async with informing(client, quick) as (_, changes):
-        await eventually(lambda: names(changes) == [("ADDED", "next")])
+        await until(lambda: names(changes) == [("ADDED", "next")])
     assert count(client, "seldon_rollouts_malformed_objects_total", resource="pods") == 1
 
 
 async def test_a_server_that_falls_silent_is_left_and_asked_again_from_the_same_place(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list(pod("a", 3))]
-    faulty.watches = [silence, silence]
+    faulty.watches = [faulty.silence, faulty.silence]
     async with informing(client, replace(quick, quiet=timedelta(seconds=0.1))) as (informer, _):
-        await eventually(lambda: len(faulty.watched) >= 3)
+        await until(lambda: len(faulty.watched) >= 3)
         assert informer.store.get(("ml", "a")) is not None
     assert {query["resourceVersion"] for query in faulty.watched} == {"10"}
     assert faulty.listed == 1
@@ -234,26 +222,26 @@ async def test_a_server_that_falls_silent_is_left_and_asked_again_from_the_same_
 
 
 async def test_a_list_that_expires_between_two_pages_begins_again(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list(pod("a", 3), token="next"), a_status(410, "Expired"), a_list(pod("b", 4))]
     async with informing(client, quick) as (informer, changes):
-        await eventually(lambda: informer.synced)
+        await until(lambda: informer.synced)
     assert names(changes) == [("ADDED", "b")]
 
 
 async def test_an_api_server_in_trouble_is_asked_with_growing_patience_until_it_recovers(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_status(500), a_status(500), a_status(403, "Forbidden"), a_list(pod("a", 3))]
     async with informing(client, quick) as (informer, changes):
-        await eventually(lambda: informer.synced)
+        await until(lambda: informer.synced)
         assert informer.problem == ""
     assert names(changes) == [("ADDED", "a")]
 
 
 async def test_a_kind_that_seems_gone_for_a_moment_keeps_its_objects(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     """Discovery may blink while a server starts; only a second look empties the cache."""
     resources = {"resources": [{"name": "pods"}]}
@@ -268,13 +256,13 @@ async def test_a_kind_that_seems_gone_for_a_moment_keeps_its_objects(
     faulty.lists = [discover_or_list]
     faulty.watches = [a_status(404, "NotFound")]
     async with informing(client, quick, optional=True) as (informer, changes):
-        await eventually(lambda: len(faulty.watched) == 2)
+        await until(lambda: len(faulty.watched) == 2)
         assert informer.store.get(("ml", "a")) is not None
     assert names(changes) == [("ADDED", "a")]
 
 
 async def test_a_subscriber_that_fails_harms_neither_the_stream_nor_the_others(
-    faulty: Faulty, client: Client, quick: Timing, eventually: Eventually
+    faulty: Faulty, client: Client, quick: Timing, until: Until
 ) -> None:
     faulty.lists = [a_list(pod("a", 3), pod("b", 4))]
     informer = Informer(client, POD, timing=quick)
@@ -282,6 +270,6 @@ async def test_a_subscriber_that_fails_harms_neither_the_stream_nor_the_others(
     informer.subscribe(lambda change: 1 / 0)  # type: ignore[arg-type]  # it fails
     informer.subscribe(changes.append)
     task = asyncio.create_task(informer.run())
-    await eventually(lambda: len(changes) == 2)
+    await until(lambda: len(changes) == 2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

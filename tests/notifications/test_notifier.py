@@ -86,14 +86,8 @@ async def happen(client: Client, kind: str, number: int) -> None:
     await client.patch_status(resources.SELDON_ROLLOUT, "default", name, status, resource_version=version)
 
 
-async def until(check: Any) -> None:
-    async with asyncio.timeout(30):
-        while not check():  # noqa: ASYNC110 - a condition of the world outside
-            await asyncio.sleep(0.05)
-
-
 async def test_what_happens_is_told_once_also_after_a_refusal_and_a_restart(
-    client: Client, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Any
 ) -> None:
     monkeypatch.setattr("controller.notifications.reconciler.KEEP_EVERY", clock.now() - clock.now())
     file = tmp_path / "notifications.yaml"

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -258,31 +257,11 @@ def wire() -> type[Wire]:
 
 
 @pytest.fixture
-def until() -> Callable[..., Awaitable[None]]:
-    """Wait until a condition holds, five seconds at most."""
-
-    async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 — what is waited for has no event
-                await asyncio.sleep(0.005)
-
-    return wait
-
-
-@pytest.fixture
 def free_ports() -> Callable[[int], list[int]]:
     """Ports that nobody listens on."""
+    from peers import free_ports
 
-    def find(count: int) -> list[int]:
-        probes = [socket.socket() for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        ports = [probe.getsockname()[1] for probe in probes]
-        for probe in probes:
-            probe.close()
-        return ports
-
-    return find
+    return free_ports
 
 
 @dataclass

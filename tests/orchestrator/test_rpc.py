@@ -5,21 +5,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pb2, empty_pb2
+from messages import SELDON, Feedback, Message, MessageList, tensor
 
 from orchestrator import protos
 from orchestrator.servers.message import Response
-
-Message = protos.message("seldon.protos.SeldonMessage")
-MessageList = protos.message("seldon.protos.SeldonMessageList")
-Feedback = protos.message("seldon.protos.Feedback")
-SELDON = "/seldon.protos.Seldon/"
-
-
-def tensor(*values):
-    message = Message()
-    message.data.tensor.shape[:] = [1, len(values)]
-    message.data.tensor.values[:] = values
-    return message
 
 
 async def seldon_node(method, body, context):

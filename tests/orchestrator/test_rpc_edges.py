@@ -6,19 +6,9 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2
+from messages import SELDON, Message, tensor
 
-from orchestrator import protos
 from orchestrator.servers.message import Response
-
-Message = protos.message("seldon.protos.SeldonMessage")
-SELDON = "/seldon.protos.Seldon/"
-
-
-def tensor(*values):
-    message = Message()
-    message.data.tensor.shape[:] = [1, len(values)]
-    message.data.tensor.values[:] = values
-    return message
 
 
 async def echo(method, body, context):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -22,23 +21,6 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
-
-
-async def until(condition: Callable[[], Any], *, limit: float = 15.0) -> Any:
-    """Poll a condition (plain or async) until it holds; fail when it does not in time."""
-    deadline = asyncio.get_running_loop().time() + limit
-    while True:
-        found = condition()
-        found = await found if asyncio.iscoroutine(found) else found
-        if found:
-            return found
-        assert asyncio.get_running_loop().time() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.02)
-
-
-@pytest.fixture(scope="session", name="until")
-def until_fixture() -> Callable[..., Any]:
-    return until
 
 
 def server_program(port: int, **more: Any) -> Program:

@@ -169,7 +169,7 @@ async def test_every_program_that_is_killed_comes_back(cluster: LocalCluster, un
         assert found is not None
         return all(one.ready and one.pid != before.get(one.name) for one in found[1])
 
-    await until(back, limit=20)
+    await until(back)
 
     async def answers() -> bool:
         async with ApiClient.from_kubeconfig(cluster.addresses.kubeconfig) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -233,20 +232,3 @@ async def backend() -> AsyncIterator[Callable[..., Any]]:
             return one
 
         yield start
-
-
-async def until(condition: Callable[[], Any], *, limit: float = 10.0) -> Any:
-    """Poll a condition (plain or async) until it holds; fail when it does not in time."""
-    deadline = asyncio.get_running_loop().time() + limit
-    while True:
-        found = condition()
-        found = await found if asyncio.iscoroutine(found) else found
-        if found:
-            return found
-        assert asyncio.get_running_loop().time() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture(scope="session", name="until")
-def until_fixture() -> Callable[..., Any]:
-    return until

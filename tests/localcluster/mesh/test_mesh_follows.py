@@ -230,8 +230,8 @@ async def test_envoy_comes_back_with_its_routes(served: World, build: Any, until
     before = served.mesh.envoy.pid
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    await until(lambda: served.mesh.envoy.pid not in (None, before), limit=2.0)
-    await until(served.answered_by("stable"), limit=3.0)
+    await until(lambda: served.mesh.envoy.pid not in (None, before))
+    await until(served.answered_by("stable"))
     await served.put(build.virtual_service(build.split(build.to("canary"))))
     await until(served.answered_by("canary"))
 

@@ -1,7 +1,5 @@
 """The client and its cache: what a kubeconfig says, what the server answers, and news in order."""
 
-import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -84,14 +82,7 @@ def config_map(name, namespace, **data):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
 
 
-async def until(holds, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
-async def test_a_reflector_follows_what_others_do(room):
+async def test_a_reflector_follows_what_others_do(room, until):
     news = []
     namespace, client = room.namespace, room.client
     await client.create("v1", "configmaps", config_map("a", namespace, x="1"))

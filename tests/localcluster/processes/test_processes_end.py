@@ -1,9 +1,7 @@
 """How pods end: in good order, for certain, and with nothing left."""
 
-import asyncio
 import os
 import signal
-import time
 
 import pytest
 
@@ -16,17 +14,6 @@ def ready(pod):
 
 async def delete(room, name="one", **options):
     await room.client.delete("v1", "pods", name, namespace=room.namespace, **options)
-
-
-async def eventually(holds, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
-async def no_processes(room):
-    await eventually(lambda: not room.marked())
 
 
 @pytest.mark.parametrize(
@@ -72,14 +59,14 @@ async def test_what_ignores_the_signal_is_killed_with_all_its_children_after_the
     assert room.marked() == []
 
 
-async def test_a_pod_deleted_by_force_leaves_no_process(room):
+async def test_a_pod_deleted_by_force_leaves_no_process(room, until):
     await room.pod(main=room.container(args=["stubborn"], env=room.environment))
     await room.until_noted("stubborn")
     await delete(room, grace=0)
-    await no_processes(room)
+    await until(lambda: not room.marked())
 
 
-async def test_a_pod_leaves_its_services_before_it_is_told_to_end(room):
+async def test_a_pod_leaves_its_services_before_it_is_told_to_end(room, until):
     history = []
 
     def changed(new, old):
@@ -97,11 +84,11 @@ async def test_a_pod_leaves_its_services_before_it_is_told_to_end(room):
     )
     await room.pod(main=main)
     serving = {"ready": True, "serving": True, "terminating": False}
-    await eventually(lambda: (serving, False) in history)
+    await until(lambda: (serving, False) in history)
     history.clear()
     await delete(room)
     await room.gone()
-    await eventually(lambda: history[-1][0] is None)
+    await until(lambda: history[-1][0] is None)
     await cache.stop()
     assert history[0] == ({"ready": False, "serving": True, "terminating": True}, False)
     assert "term" in room.noted()
@@ -120,25 +107,25 @@ async def test_when_the_node_is_told_to_end_every_process_is_gone_and_the_pods_c
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
-async def test_when_the_node_is_killed_nothing_of_its_pods_is_left(own_room):
+async def test_when_the_node_is_killed_nothing_of_its_pods_is_left(own_room, until):
     room = own_room
     await room.pod(main=room.container(args=["stubborn"], env=room.environment))
     await room.until_noted("stubborn")
     room.servers.node.kill()
     room.servers.node.wait(5)
-    await no_processes(room)
+    await until(lambda: not room.marked())
     room.servers.start_node()
     await room.until(lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1)
 
 
-async def test_a_pod_that_is_ending_slowly_is_killed_when_its_object_is_deleted_by_force(room):
+async def test_a_pod_that_is_ending_slowly_is_killed_when_its_object_is_deleted_by_force(room, until):
     main = room.container(args=["stubborn"], env=room.environment)
     await room.pod(main=main, terminationGracePeriodSeconds=600)
     await room.until_noted("stubborn")
     await delete(room)
     await room.until_noted("term")
     await delete(room, grace=0)
-    await no_processes(room)
+    await until(lambda: not room.marked())
 
 
 async def test_an_api_server_that_is_away_for_a_while_costs_no_pod(own_room):

@@ -1,11 +1,9 @@
 """The parts below a pod: answers of probes added up, status in Kubernetes' words, volumes, sessions and their end."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -151,13 +149,6 @@ def command(tmp_path: Path, *words: str) -> Command:
     return Command(argv=words, env={"PATH": os.environ["PATH"]}, folder=tmp_path / "cwd")
 
 
-async def until(holds, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
 async def test_a_process_says_how_it_ended_and_what_it_wrote_last(tmp_path: Path):
     process = await Process.spawn(
         command(tmp_path, "sh", "-c", "echo first; echo last >&2; exit 4"), tmp_path / "log", Records(tmp_path / "r")
@@ -171,7 +162,7 @@ async def test_a_process_that_a_signal_ended_has_the_code_that_shells_give(tmp_p
     assert await process.end(5) == 128 + signal.SIGTERM
 
 
-async def test_the_children_of_a_process_that_ends_go_with_it(tmp_path: Path):
+async def test_the_children_of_a_process_that_ends_go_with_it(tmp_path: Path, until):
     process = await Process.spawn(
         command(tmp_path, sys.executable, "-c", FAMILY), tmp_path / "log", Records(tmp_path / "r")
     )
