@@ -11,6 +11,7 @@ from random import Random, SystemRandom
 from time import perf_counter
 
 from orchestrator.bandits import bandits
+from orchestrator.clients.greeting import greet, greet_over_grpc
 from orchestrator.clients.guard import Breaker, Guarded
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import Call, NodeCall
@@ -98,7 +99,8 @@ class Application:
         cors = b"Access-Control-Allow-Origin: %b\r\n" % settings.origins.encode()
         if settings.allowed_headers:
             cors += b"Access-Control-Allow-Headers: %b\r\n" % settings.allowed_headers.encode()
-        probe = Probe(called, self._calls.hosts, self._status if settings.full_health_checks else None)
+        status = self._status if settings.full_health_checks else None
+        probe = Probe(called, self._calls.hosts, status, self._calls.greet)
         seldon = codec.rest.name == "seldon"
         routing = graph.routes if settings.routing is None else settings.routing
         logged = any(node.logger for node in graph.nodes.values())
@@ -276,7 +278,14 @@ class Calls:
         retries = 0 if verb == "send-feedback" else settings.node_retries
         return Guarded(call, node.name, breaker, retries, perf_counter)
 
-    def _rest(self, node: Node, verb: str, *, flows: bool) -> NodeCall:
+    async def greet(self, node: Node) -> None:
+        """The first word to a node, uncounted. Raises NodeError when nobody is there who answers."""
+        if node.port:
+            await greet(self._pool(node), f"{node.host}:{node.port}")
+        else:
+            await greet_over_grpc(self._channel(node))
+
+    def _pool(self, node: Node) -> Pool:
         address = (node.host, node.port)
         pool = self._pools.get(address)
         if pool is None:
@@ -284,10 +293,13 @@ class Calls:
             tls = self._trust.context() if node.tls else None
             pool = Pool(node.name, address, self.hosts, size=settings.max_requests, limit=settings.max_body, tls=tls)
             self._pools[address] = pool
+        return pool
+
+    def _rest(self, node: Node, verb: str, *, flows: bool) -> NodeCall:
         path = self._codec.rest.path
         method = "GET" if verb in {"status", "metadata", "ready"} else "POST"
         return Call(
-            pool,
+            self._pool(node),
             self._metrics.called(node, path(verb, node.name), method.lower()),
             method=method,
             path=lambda model: path(verb, model or node.name),
@@ -297,17 +309,20 @@ class Calls:
             flows=flows,
         )
 
-    def _grpc(self, node: Node, verb: str) -> NodeCall:
+    def _channel(self, node: Node) -> Channel:
         address = (node.host, node.grpc_port)
         channel = self._channels.get(address)
         if channel is None:
             tls = self._trust.credentials() if node.tls else None
             channel = Channel(address, self.hosts, limit=self._settings.max_message, tls=tls)
             self._channels[address] = channel
+        return channel
+
+    def _grpc(self, node: Node, verb: str) -> NodeCall:
         codec = self._codec.grpc
         method = codec.methods[verb]
         return RpcCall(
-            channel,
+            self._channel(node),
             self._metrics.called(node, method, "unary"),
             name=f"node {node.name!r} at {node.host}:{node.grpc_port}",
             method=method,

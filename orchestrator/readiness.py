@@ -1,8 +1,8 @@
 """Whether every node of the graph can be reached."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from orchestrator.clients.context import Context
 from orchestrator.clients.hosts import Hosts
@@ -11,18 +11,22 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.graph.node import Node
 
 _SECONDS = 2.0
+_IN_THE_POD = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Asks all nodes at the same time.
 
-    `status` makes the call of a node's health page; without it a connection is enough, as upstream has it.
+    `status` makes the call of a node's health page. Without it a connection is enough, as upstream has it, once a
+    node in another pod has answered to `greet`: until then a proxy of the mesh may be all that takes connections.
     """
 
     nodes: tuple[Node, ...]
     hosts: Hosts
     status: Callable[[Node], NodeCall] | None
+    greet: Callable[[Node], Awaitable[None]]
+    _answered: set[str] = field(default_factory=set)
 
     async def failures(self) -> list[str]:
         """What is wrong, node by node; nothing when all is well."""
@@ -38,10 +42,14 @@ class Probe:
                     await self._connect(node)
                 else:
                     await self.status(node)(None, Context(b""))
+                    self._answered.add(node.name)
+            if node.host != _IN_THE_POD and node.name not in self._answered:
+                await self.greet(node)
+                self._answered.add(node.name)
         except TimeoutError:
             return f"{where}: no answer within {_SECONDS:g} s"
         except (OSError, OrchestratorError) as error:
-            return f"{where}: {error}"
+            return f"{where}: {str(error).removeprefix(where).lstrip()}"
         return ""
 
     async def _connect(self, node: Node) -> None:
