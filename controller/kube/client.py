@@ -322,7 +322,7 @@ class Client:
             self._retired.add(task)
             task.add_done_callback(self._retired.discard)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, trust_env=True, auto_decompress=True
+            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, auto_decompress=True
         )
 
     def _warn(self, response: aiohttp.ClientResponse) -> None:

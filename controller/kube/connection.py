@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from controller.errors import ControllerError
 from controller.kube import kubeconfig
@@ -47,7 +49,7 @@ class Connection:
         authorization: the header's value, a secret; kept out of `repr`.
         tls: how to check the server and to show ourselves; None for plain HTTP.
         server_name: the name that the certificate has to carry, when it is not the address's.
-        proxy: an HTTP proxy on the way.
+        proxy: an HTTP proxy on the way: the kubeconfig's, else the one of `HTTPS_PROXY` and `NO_PROXY`.
         material: a hash of address and certificates; when it stays the same, open connections may be kept.
         reread_at: when the credentials have to be read again; None when they stay until the server refuses them.
         namespace: the namespace of the kubeconfig's context, if it names one.
@@ -201,11 +203,17 @@ def _connection(
         authorization=Secret(said.authorization),
         tls=_tls(said) if said.server.startswith("https:") else None,
         server_name=said.server_name,
-        proxy=said.proxy,
+        proxy=said.proxy or _proxy_of_environment(said.server),
         material=_digest(said),
         reread_at=reread_at,
         namespace=namespace,
     )
+
+
+def _proxy_of_environment(server: str) -> str | None:
+    """Return the proxy that the environment names for a server, as for kubectl; read once, and not for each request."""
+    parts = urlsplit(server)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _digest(said: kubeconfig.Plain) -> str:

@@ -52,6 +52,27 @@ async def test_a_token_file_is_read_anew_each_time(tmp_path: Path) -> None:
     assert (await connect()).authorization.value == "Bearer second"
 
 
+@pytest.mark.parametrize(
+    ("cluster", "bypassed", "expected"),
+    [
+        ({"server": "https://api.example:6443"}, "", "http://proxy.example:3128"),
+        ({"server": "https://api.example:6443"}, "other.example", "http://proxy.example:3128"),
+        ({"server": "https://api.example:6443"}, ".example", None),
+        ({"server": "http://api.example:8080"}, "", None),
+        ({"server": "https://api.example:6443", "proxy-url": "http://own.example:1"}, "", "http://own.example:1"),
+    ],
+    ids=["of the environment", "not for others", "not for this server", "not for this scheme", "the kubeconfig's own"],
+)
+async def test_a_proxy_is_the_kubeconfigs_or_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, str], bypassed: str, expected: str | None
+) -> None:
+    for name, value in {"https_proxy": "http://proxy.example:3128", "http_proxy": "", "no_proxy": bypassed}.items():
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name, value)
+    connection = await connector(written(tmp_path / "config", {}, **cluster), None, now=lambda: AT)()
+    assert connection.proxy == expected
+
+
 @pytest.mark.parametrize("expires", [None, "2026-01-01T13:00:00Z"])
 async def test_an_exec_plugin_is_asked_again_shortly_before_its_answer_expires(
     tmp_path: Path, expires: str | None
