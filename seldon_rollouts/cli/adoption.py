@@ -14,6 +14,7 @@ from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
 from controller.rollout.adoption import template
 from controller.rollout.revisions import check_template
+from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
 
 DEFAULT_HOSTS = ["*"]
@@ -55,7 +56,7 @@ async def plan(client: Client, namespace: str, name: str) -> dict[str, Any]:
         raise UsageError(f"there is a SeldonRollout {about} already: set `adopt: true` in its spec")
     live = await _get(client, resources.SELDON_DEPLOYMENT, namespace, name)
     if live is None:
-        raise UsageError(f"there is no SeldonDeployment {about}")
+        raise await finding.missing(client, resources.SELDON_DEPLOYMENT, (namespace, name))
     owners = [each for each in live["metadata"].get("ownerReferences") or () if each.get("controller")]
     if owners:
         raise UsageError(

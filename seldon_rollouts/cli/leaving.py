@@ -14,6 +14,7 @@ from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
 from controller.kube.resources import Resource
 from controller.rollout import plain, scaling
+from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.verbs import Why, who
 
@@ -45,7 +46,7 @@ def leave(
     """Make a plain SeldonDeployment of a rollout again, under the same URL, without a failed request."""
 
     async def work(client: Client) -> str:
-        rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+        rollout = await finding.rollout(client, namespace, name)
         made, number = await becomes(client, rollout)
         if dry_run:
             delay = RolloutSpec.model_validate(rollout["spec"]).scale_down_delay.total_seconds()

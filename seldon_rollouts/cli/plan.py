@@ -19,8 +19,8 @@ from analysis.spec import Plan as Judging
 from controller import clock
 from controller.api.rollout import RolloutSpec
 from controller.api.strategy import CanaryStrategy
-from controller.kube import resources
 from controller.rollout import judging
+from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
@@ -64,7 +64,7 @@ def plan(
         raise typer.BadParameter(f"-o {output} does not fit a plan; expected text, json or yaml")
     provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
     measurer = Measurer(provider, labels=Labels(namespace_label, pod_label))
-    rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+    rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
     stages, judged = asked(rollout)
     stable, canary = _arms(rollout)
     now, window = clock.now(), span("--past", past)

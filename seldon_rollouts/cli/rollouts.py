@@ -13,6 +13,7 @@ from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
+from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.drawing import drawn
@@ -44,7 +45,7 @@ def get(
 ) -> None:
     """Show one rollout as a tree: revisions with weights and verdicts, SeldonDeployments, Deployments and pods."""
     if output not in (Format.TEXT, Format.WIDE):
-        rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+        rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
         if not data(output, rollout):
             print(f"{resources.SELDON_ROLLOUT.name}/{name}")
         return
@@ -66,7 +67,7 @@ async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> N
 
 async def _look(client: Client, namespace: str, name: str) -> tuple[Part, RolloutStatus]:
     """Read a rollout and what belongs to it: by its name, by the names in its status, and by their labels."""
-    rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+    rollout = await finding.rollout(client, namespace, name)
     status = status_of(rollout)
     known = (status.stable_revision, status.canary_revision, *status.retired_revisions)
     names = sorted({revision.name for revision in known if revision is not None})
@@ -102,7 +103,7 @@ def status(
     async def work(client: Client) -> RolloutStatus:
         deadline = clock.now().timestamp() + timeout
         while True:
-            rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+            rollout = await finding.rollout(client, namespace, name)
             found = RolloutStatus.model_validate(rollout.get("status") or {})
             current = found.observed_generation == rollout["metadata"]["generation"]
             if not wait or (current and found.phase in EXIT) or clock.now().timestamp() > deadline:
@@ -122,7 +123,7 @@ def history(
     context: Context = None,
 ) -> None:
     """Print what happened to a rollout, newest last."""
-    rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+    rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
     if data(output, (rollout.get("status") or {}).get("history") or []):
         return
     for entry in status_of(rollout).history:
@@ -131,7 +132,7 @@ def history(
 
 def explain(name: Rollout, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:
     """Say why a rollout is where it is, what comes next, and what a person may do now."""
-    rollout = run(kubeconfig, context, lambda client: client.get(resources.SELDON_ROLLOUT, namespace, name))
+    rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
     from seldon_rollouts.explain import sentences  # what explains loads the judge's forecasts
 
     for sentence in sentences(rollout):
@@ -149,7 +150,7 @@ def compare(
     """Show how the template of one revision differs from another's."""
 
     async def work(client: Client) -> tuple[RolloutStatus, list[dict[str, Any]]]:
-        rollout = await client.get(resources.SELDON_ROLLOUT, namespace, name)
+        rollout = await finding.rollout(client, namespace, name)
         kept, _ = await client.list(resources.CONTROLLER_REVISION, namespace, labels=f"{ROLLOUT_LABEL}={name}")
         return status_of(rollout), kept
 

@@ -8,7 +8,10 @@ import typer
 
 from controller.api.rollout import RolloutStatus
 from controller.kube.client import Client
+from controller.kube.errors import NotFoundError
+from controller.kube.resources import SELDON_ROLLOUT
 from seldon_rollouts.asking import Asked, ask
+from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, run
 
 Why = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the history.")]
@@ -77,7 +80,10 @@ def _ask(
     name: str, verb: str, reason: str, namespace: str, kubeconfig: str | None, context: str | None, **more: Any
 ) -> None:
     async def work(client: Client) -> RolloutStatus:
-        return await ask(client, namespace, name, Asked(verb=verb, by=who(), reason=reason, **more))
+        try:
+            return await ask(client, namespace, name, Asked(verb=verb, by=who(), reason=reason, **more))
+        except NotFoundError as error:
+            raise await finding.missing(client, SELDON_ROLLOUT, (namespace, name), error) from error
 
     found = run(kubeconfig, context, work)
     CONSOLE.print(f"{verb}: {found.phase}: {found.message}", highlight=False, soft_wrap=True)

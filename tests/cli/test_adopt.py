@@ -79,7 +79,7 @@ async def test_what_cannot_be_taken_over_is_refused_with_the_reason(cluster, ado
     await deployment(client, "child", ownerReferences=[owner])
     missing, owned = await adopt("nowhere"), await adopt("child")
     assert (missing.returncode, owned.returncode) == (1, 1)
-    assert "there is no SeldonDeployment default/nowhere" in missing.stderr
+    assert "there is no SeldonDeployment 'nowhere' in namespace default" in missing.stderr
     assert "belongs to SeldonRollout iris" in owned.stderr
 
 
