@@ -1,12 +1,15 @@
 """Take the README's pictures: the demo's first three scenes on the local cluster, in headless Chromium.
 
-Run by `make screenshots`; writes docs/images/rollout.png and docs/images/list.png.
+Run by `make screenshots`, some two minutes; writes docs/images/rollout.png and docs/images/list.png. The failing model
+comes second, so that the pictures show a rollback and a rollout under way; a scene's number is that of the revision
+that it makes, so they are numbered anew.
 """
 
 import asyncio
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
@@ -24,6 +27,13 @@ from seldon_rollouts.demo.story import Story
 from seldon_rollouts.demo.traffic import Users
 
 IMAGES = Path(__file__).parent / "images"
+SEEN = """() => {
+    const named = [...document.querySelectorAll("main td")].find((cell) => cell.textContent === "errorRate");
+    return named && Number(named.closest("tr").cells[7].textContent.replaceAll(/\\D/g, "")) >= 400;
+}"""
+"""Enough canary requests were judged for its lines to be seen in the charts."""
+HEIGHT = 1540
+"""As far as the curves of the evidence."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -44,26 +54,34 @@ async def main() -> None:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": scenes.NAMESPACE}}
             await client.apply(resources.NAMESPACE, namespace)
             browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = await browser.new_page(viewport={"width": 1180, "height": 1220})
+            page = await browser.new_page(viewport={"width": 1180, "height": HEIGHT})
             faults = Faults(Path(at.data_dir))
             with Narrator(Console()) as narrator:
                 story = Story(client, trained, users, narrator, lambda: faults.kill("controller"))
                 await story.play(scenes.SCENES[0])
                 asking = asyncio.create_task(users.run())
                 await page.goto(f"{dashboard}#/{scenes.NAMESPACE}/{scenes.NAME}")
-                await story.play(scenes.SCENES[2])
-                second = asyncio.create_task(story.play(scenes.SCENES[1]))
-                await page.locator("[aria-current=step]", has_text="weight 50 %").wait_for(timeout=120_000)
+                await sign_in(page, cluster.tokens["editor"])
+                await story.play(replace(scenes.SCENES[2], number=2))
+                second = asyncio.create_task(story.play(replace(scenes.SCENES[1], number=3)))
+                await page.locator("[aria-current=step]", has_text="judge").wait_for(timeout=60_000)
+                await page.wait_for_function(SEEN, timeout=60_000)
                 await shoot(page, "rollout.png")
                 await page.goto(dashboard)
-                await shoot(page, "list.png", height=300)
+                await shoot(page, "list.png", height=290)
                 await second
                 users.stop()
                 await asking
             await browser.close()
 
 
-async def shoot(page: Page, name: str, height: int = 1220) -> None:
+async def sign_in(page: Page, token: str) -> None:
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_label("Token").press("Enter")
+
+
+async def shoot(page: Page, name: str, height: int = HEIGHT) -> None:
     await page.set_viewport_size({"width": 1180, "height": height})
     await page.locator("svg").first.wait_for()
     await page.screenshot(path=IMAGES / name)
