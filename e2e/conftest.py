@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import kubernetes
+import numpy as np
 import pytest
 
 for _name in (
@@ -150,6 +152,34 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         uris = tuple(f"{root.rstrip('/')}/digits-v{number}" for number in range(1, 5))
         made = models.Trained(uris, made.accuracy, made.rows, made.labels)
     return made
+
+
+@pytest.fixture
+def spoiled(
+    request: pytest.FixtureRequest, tmp_path: Path, trained: models.Trained
+) -> Callable[[str, float, Callable[[Any, float], Any]], str]:
+    """Make models that are worse for so large a share of the images that users send; returns their addresses.
+
+    What spoils is given a good model, and how dark an image must be to belong to that share.
+    """
+    if request.config.getoption("--models"):
+        pytest.skip("these models are trained here, and a real cluster does not see them")
+    sums = np.asarray(trained.rows).sum(axis=1)
+    inner = joblib.load(Path(trained.uris[1].removeprefix("file://")) / "model.joblib")
+
+    def make(name: str, share: float, spoil: Callable[[Any, float], Any]) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        joblib.dump(spoil(inner, float(np.quantile(sums, 1 - share))), folder / "model.joblib")
+        return f"file://{folder}"
+
+    return make
+
+
+@pytest.fixture
+def brittle(spoiled: Callable[[str, float, Callable[[Any, float], Any]], str]) -> Callable[[str, float], str]:
+    """Make models that refuse so large a share of the images that users send; returns their addresses."""
+    return lambda name, share: spoiled(name, share, models.BrittleClassifier)
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@ import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
 import pytest
 
 from analysis.measure import Measurer
@@ -38,21 +35,11 @@ def judged_on_latency(uri: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def slow(request, tmp_path, trained):
-    """Make models that wait so many seconds for so large a share of the images that users send; returns addresses."""
-    if request.config.getoption("--models"):
-        pytest.skip("these models are trained here, and a real cluster does not see them")
-    sums = np.asarray(trained.rows).sum(axis=1)
-    inner = joblib.load(Path(trained.uris[1].removeprefix("file://")) / "model.joblib")
-
-    def make(name: str, seconds: float) -> str:
-        folder = tmp_path / name
-        folder.mkdir()
-        model = SlowClassifier(inner, seconds, darker_than=float(np.quantile(sums, 1 - SLOW_SHARE)))
-        joblib.dump(model, folder / "model.joblib")
-        return f"file://{folder}"
-
-    return make
+def slow(spoiled):
+    """Make models that wait so many seconds before some of their answers; returns their addresses."""
+    return lambda name, seconds: spoiled(
+        name, SLOW_SHARE, lambda inner, darkest: SlowClassifier(inner, seconds, darker_than=darkest)
+    )
 
 
 def within(world, deployment: str, seconds: float) -> float:
@@ -118,14 +105,20 @@ def judged_since(kube, instant: str, ticks: int = 3) -> bool:
     return bool(at and analysis["verdict"] != "Error" and datetime.fromisoformat(at) >= since + ticks * TICK)
 
 
+def waiting_at_half(uri: str) -> dict[str, Any]:
+    """A rollout that is judged while it waits for a person, so that nothing but a bad verdict can move it."""
+    made = judged_on_errors(uri)
+    made["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 50}, {"pause": {}}]
+    return made
+
+
 def test_after_the_controller_was_killed_the_evidence_is_that_of_a_judge_who_saw_all(
     world, kube, crowd, trained
 ) -> None:
     if world.faults is None or world.refusals is not None:
         pytest.skip("nothing is killed on a real cluster, or where the controller is the test's own")
     serve(kube, "digits", trained.uris[0])
-    made = judged_on_errors(trained.uris[1])
-    made["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 50}, {"pause": {}}]
+    made = waiting_at_half(trained.uris[1])
     with crowd("digits", 100):
         kube.write(made)
         kube.until("it waits", lambda: phase(kube, "digits") == "Paused")
@@ -140,3 +133,34 @@ def test_after_the_controller_was_killed_the_evidence_is_that_of_a_judge_who_saw
         kept = [point["at"] for point in before["analysis"]["curve"]["points"]]
         assert [point["at"] for point in after["analysis"]["curve"]["points"]][: len(kept)] == kept
     assert phase(kube, "digits") == "Paused"
+
+
+def failed(status: dict[str, Any]) -> list[bool]:
+    """Whether requests of the canary and of stable are known to have failed."""
+    (metric,) = status["analysis"]["metrics"]
+    return [bool(metric.get(arm)) for arm in ("canary", "stable")]
+
+
+def test_after_prometheus_was_away_the_evidence_is_that_of_a_judge_who_came_later(world, kube, crowd, brittle) -> None:
+    if world.faults is None:
+        pytest.skip("nothing is taken away from a real cluster")
+    serve(kube, "digits", brittle("stable", 0.1))
+    made = waiting_at_half(brittle("canary", 0.1))
+    with crowd("digits", 100):
+        kube.write(made)
+        kube.until("it is judged", lambda: bool(kube.status("digits").get("analysis", {}).get("metrics")))
+        kube.until("some failed on both", lambda: all(failed(kube.status("digits"))))
+        world.faults.cut_prometheus()
+        try:
+            kube.until("it says so", lambda: kube.status("digits")["analysis"]["verdict"] == "Error")
+            away = kube.status("digits")
+        finally:
+            world.faults.restore_prometheus()
+        assert away["phase"] == "Paused"
+        assert "metrics could not be read" in away["analysis"]["message"]
+        kube.until("it is judged again", lambda: judged_since(kube, away["analysis"]["updatedAt"], ticks=5))
+        after = kube.status("digits")
+    assert after["analysis"]["startedAt"] == away["analysis"]["startedAt"]
+    assert after["phase"] == "Paused"
+    assert told(after) == replayed(world, kube, made["spec"], after)
+    assert told(after) != told(away)

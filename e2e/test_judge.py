@@ -1,14 +1,10 @@
 """What the judge must tell apart on real traffic: a small regression, and trouble that both revisions share."""
 
-from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
 import pytest
 
 from e2e.test_stories import phase, rollout, serve, stable_number
-from seldon_rollouts.demo.models import BrittleClassifier
 
 HALF = [{"setWeight": 50}, {"analysis": {}}]
 
@@ -18,23 +14,6 @@ def judged_on_errors(uri: str) -> dict[str, Any]:
     made = rollout("digits", uri, steps=HALF)
     made["spec"]["analysis"]["metrics"] = [{"errorRate": {}}]
     return made
-
-
-@pytest.fixture
-def brittle(request, tmp_path, trained):
-    """Make models that refuse so large a share of the images that users send; returns their addresses."""
-    if request.config.getoption("--models"):
-        pytest.skip("these models are trained here, and a real cluster does not see them")
-    sums = np.asarray(trained.rows).sum(axis=1)
-    inner = joblib.load(Path(trained.uris[1].removeprefix("file://")) / "model.joblib")
-
-    def make(name: str, share: float) -> str:
-        folder = tmp_path / name
-        folder.mkdir()
-        joblib.dump(BrittleClassifier(inner, float(np.quantile(sums, 1 - share))), folder / "model.joblib")
-        return f"file://{folder}"
-
-    return make
 
 
 def test_one_failure_in_a_hundred_that_becomes_three_is_rolled_back(kube, crowd, brittle) -> None:

@@ -1,7 +1,8 @@
 """What a Prometheus asks for at its door, from a folder such as a mounted Secret: one model for all who ask it.
 
 The folder may hold `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`; `headers` with lines such
-as `X-Scope-OrgID: ml`. Tokens, passwords and headers are read anew for each question, since somebody rotates them.
+as `X-Scope-OrgID: ml`. Tokens, passwords and headers are read anew for each question, the certificates for each
+connection, since somebody rotates them.
 """
 
 import base64
@@ -41,6 +42,15 @@ class Access:
             name, password = map(_read, self.basic)
             found["Authorization"] = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
         return found
+
+    def edition(self) -> tuple[tuple[int, int, int], ...]:
+        """Return what is another after a certificate or the authority was written anew or replaced.
+
+        Raises:
+            OSError: a file is gone.
+        """
+        found = [path.stat() for path in (self.authority, *(self.certificate or ())) if path is not None]
+        return tuple([(one.st_ino, one.st_mtime_ns, one.st_size) for one in found])
 
 
 OPEN = Access()

@@ -4,6 +4,7 @@ import base64
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,12 +48,12 @@ class Door:
         self.headers.append(dict(request.headers))
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
 
-    async def open(self, context: ssl.SSLContext | None = None) -> web.AppRunner:
+    async def open(self, context: ssl.SSLContext | None = None, port: int = 0) -> web.AppRunner:
         app = web.Application()
         app.router.add_route("*", "/api/v1/query", self.answer)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
         await site.start()
         self.port = runner.addresses[0][1]
         return runner
@@ -108,15 +109,19 @@ def certificates(folder: Path) -> None:
     (folder / "ca.crt").write_bytes((folder / "tls.crt").read_bytes())
 
 
+def asking_for_a_certificate(folder: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    context.load_verify_locations(folder / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 @EVERYBODY
 async def test_a_server_that_asks_for_a_certificate_gets_ours_and_is_known_by_its_own(tmp_path: Path, ask: Ask) -> None:
     certificates(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    context.load_verify_locations(tmp_path / "ca.crt")
-    context.verify_mode = ssl.CERT_REQUIRED
     door = Door()
-    runner = await door.open(context)
+    runner = await door.open(asking_for_a_certificate(tmp_path))
     try:
         await ask(f"https://127.0.0.1:{door.port}", access(str(tmp_path)))
         (tmp_path / "ca.crt").unlink()
@@ -125,6 +130,47 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours_and_is_known_by_it
     finally:
         await runner.cleanup()
     assert len(door.headers) == 1
+
+
+@asynccontextmanager
+async def one_judge() -> AsyncIterator[Ask]:
+    kept: dict[str, PrometheusProvider] = {}
+
+    async def ask(url: str, door: Access) -> object:
+        provider = kept.setdefault(url, PrometheusProvider.behind(url, door, attempts=1))
+        return await provider.instant("up", AT)
+
+    yield ask
+
+
+@asynccontextmanager
+async def one_metric() -> AsyncIterator[Ask]:
+    http = Http(lambda: AT)
+    try:
+        yield lambda url, door: promql.ask(http, promql.Query(address=url, query="up", door=door), AT)
+    finally:
+        await http.close()
+
+
+@pytest.mark.parametrize("asks", [one_judge, one_metric])
+async def test_rotated_certificates_are_seen_by_whoever_asked_with_the_old_ones(
+    tmp_path: Path, asks: Callable[[], AbstractAsyncContextManager[Ask]]
+) -> None:
+    certificates(tmp_path)
+    door, brought = Door(), access(str(tmp_path))
+    async with asks() as ask:
+        runner = await door.open(asking_for_a_certificate(tmp_path))
+        try:
+            await ask(f"https://127.0.0.1:{door.port}", brought)
+        finally:
+            await runner.cleanup()
+        certificates(tmp_path)
+        runner = await door.open(asking_for_a_certificate(tmp_path), door.port)
+        try:
+            await ask(f"https://127.0.0.1:{door.port}", brought)
+        finally:
+            await runner.cleanup()
+    assert len(door.headers) == 2
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,37 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
 
 
+class _Line:
+    """Connections that were made with one edition of the certificates, in place of those of the edition before.
+
+    Whoever uses the old ones may finish; then they are closed.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, edition: object, before: "_Line | None") -> None:
+        self.client = client
+        self.edition = edition
+        self._before = before
+        self._users = 0
+        self._retired = False
+
+    async def __aenter__(self) -> httpx.AsyncClient:
+        self._users += 1
+        before, self._before = self._before, None
+        if before is not None:
+            await before.retire()
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._retired and not self._users:
+            await self.client.aclose()
+
+    async def retire(self) -> None:
+        self._retired = True
+        if not self._users:
+            await self.client.aclose()
+
+
 class Http:
     """Sends requests over connections that are kept, and remembers bearer tokens until they end.
 
@@ -74,14 +105,14 @@ class Http:
     def __init__(self, now: Any, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._now = now
         self._transport = transport
-        self._clients: dict[tuple[bool, Access], httpx.AsyncClient] = {}
+        self._lines: dict[tuple[bool, Access], _Line] = {}
         self._tokens: dict[Credentials, tuple[str, datetime]] = {}
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        for line in self._lines.values():
+            await line.client.aclose()
+        self._lines.clear()
 
     async def send(self, request: Request) -> Response:
         """Send a request and read its answer, whatever the status.
@@ -102,18 +133,19 @@ class Http:
         headers = dict(request.headers)
         if request.oauth2 is not None:
             headers["Authorization"] = f"Bearer {await self._token(request.oauth2, request)}"
-        client = self._client(request.insecure, request.door)
-        content = request.content
-        async with client.stream(
-            request.method,
-            request.url,
-            headers=headers,
-            params=dict(request.parameters) or None,
-            content=content,
-            data=dict(request.form) if request.form is not None else None,
-            auth=request.basic,
-            timeout=request.timeout,
-        ) as answer:
+        async with (
+            self._line(request.insecure, request.door) as client,
+            client.stream(
+                request.method,
+                request.url,
+                headers=headers,
+                params=dict(request.parameters) or None,
+                content=request.content,
+                data=dict(request.form) if request.form is not None else None,
+                auth=request.basic,
+                timeout=request.timeout,
+            ) as answer,
+        ):
             if answer.is_redirect:
                 target = shown(str(answer.headers.get("location", "")))
                 raise AskError(f"{where} redirects to {target}, which is not followed: give that address itself")
@@ -124,16 +156,20 @@ class Http:
                     raise AskError(f"{where} answered with more than {LARGEST} bytes")
             return Response(answer.status_code, bytes(body))
 
-    def _client(self, insecure: bool, door: Access) -> httpx.AsyncClient:
-        if (insecure, door) not in self._clients:
-            self._clients[insecure, door] = httpx.AsyncClient(
-                verify=_tls(insecure, door),
-                trust_env=False,
-                follow_redirects=False,
-                transport=self._transport,
-                limits=httpx.Limits(max_connections=128, max_keepalive_connections=32),
-            )
-        return self._clients[insecure, door]
+    def _line(self, insecure: bool, door: Access) -> _Line:
+        """Return connections with the certificates as they are now: rotated ones make new connections."""
+        known, edition = self._lines.get((insecure, door)), door.edition()
+        if known is not None and known.edition == edition:
+            return known
+        client = httpx.AsyncClient(
+            verify=_tls(insecure, door),
+            trust_env=False,
+            follow_redirects=False,
+            transport=self._transport,
+            limits=httpx.Limits(max_connections=128, max_keepalive_connections=32),
+        )
+        self._lines[insecure, door] = line = _Line(client, edition, known)
+        return line
 
     async def _token(self, given: Credentials, request: Request) -> str:
         """Return a bearer token by the client-credentials grant (RFC 6749, section 4.4)."""
