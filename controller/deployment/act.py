@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from controller.deployment.actions import Action, Apply, Delete, Mark
+from controller.deployment.draft import stranger
 from controller.deployment.observe import WRITTEN
 from controller.deployment.observed import RETIRED_ANNOTATION
-from controller.deployment.plan import stranger
 from controller.deployment.subject import Subject
 from controller.errors import ControllerError
 from controller.kube.cluster import Cluster

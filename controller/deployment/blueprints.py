@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.deployment.advice import advise
 from controller.deployment.configuration import Configuration
 from controller.deployment.defaults import complete
 from controller.deployment.render import Desired, render
@@ -20,10 +21,17 @@ KEPT = 128
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A SeldonDeployment, read and completed, and what should exist for it."""
+    """A SeldonDeployment, read and completed, and what should exist for it.
+
+    Args:
+        subject: as it is completed.
+        rendered: what should exist for it.
+        advice: what its writer should know.
+    """
 
     subject: Subject
     rendered: Desired
+    advice: tuple[str, ...]
 
 
 Read = Blueprint | tuple[Problem, ...]
@@ -37,8 +45,8 @@ def read(raw: Mapping[str, Any], configuration: Configuration) -> Read:
     problems = tuple(check(subject, configuration))
     if problems:
         return problems
-    subject = complete(subject, configuration)
-    return Blueprint(subject, render(subject, configuration))
+    completed = complete(subject, configuration)
+    return Blueprint(completed, render(completed, configuration), advise(subject))
 
 
 class Blueprints:

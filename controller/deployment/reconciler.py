@@ -13,7 +13,6 @@ from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL
 from controller.deployment.accounts import Accounts
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
-from controller.deployment.advice import advise
 from controller.deployment.blueprints import Blueprint, Blueprints
 from controller.deployment.catalogue import Catalogue
 from controller.deployment.configuration import DRAIN, Configuration
@@ -26,7 +25,6 @@ from controller.deployment.status import as_json, rejected, summarize
 from controller.deployment.subject import KIND, Subject
 from controller.deployment.succession import succeed
 from controller.deployment.tenancy import FRESH_FOR, Tenancy
-from controller.deployment.validation import parse
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, ForbiddenError, InvalidError
 from controller.kube.resources import ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT
@@ -131,7 +129,8 @@ class DeploymentController:
             desired, observed, plan = self._look(subject, rendered, configuration, now)
         previous = _previous(raw)
         if previous.observed_generation != subject.generation:
-            await self._advise(raw)
+            for text in blueprint.advice:  # once for each generation; where there is a webhook, it said so before
+                await self._cluster.event(raw, type="Warning", reason="Advice", message=text)
         status = summarize(subject, desired, observed, plan, previous=previous, now=now)
         await self._write(raw, previous, status)
         return AGAIN if plan.actions else plan.requeue_after
@@ -142,12 +141,6 @@ class DeploymentController:
         observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio)
         desired = succeed(rendered, observed)
         return desired, observed, make(desired, observed, now=now, drain=configuration.drain)
-
-    async def _advise(self, raw: dict[str, Any]) -> None:
-        """Say once for each generation what its writer should know; where there is a webhook, it said so before."""
-        subject = parse(raw)
-        for text in advise(subject) if isinstance(subject, Subject) else ():
-            await self._cluster.event(raw, type="Warning", reason="Advice", message=text)
 
     async def _reject(self, raw: dict[str, Any], problems: Iterable[object], now: datetime) -> None:
         previous = _previous(raw)

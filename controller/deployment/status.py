@@ -7,19 +7,19 @@ from typing import Any
 from controller.api.deployment import Address, SeldonDeploymentStatus, ServiceStatus, State, WorkloadStatus
 from controller.api.meta import Condition
 from controller.api.names import service_host
-from controller.deployment.drift import differs
 from controller.deployment.names import service_of
 from controller.deployment.observed import (
     Object,
     Observed,
     available_replicas,
     failure,
+    identity,
     is_ending,
     is_rolled_out,
     retired_at,
     wanted_replicas,
 )
-from controller.deployment.plan import SCALED_OBJECT, Plan, is_ready_as_desired
+from controller.deployment.plan import SCALED_OBJECT, Plan
 from controller.deployment.render import Desired
 from controller.deployment.render.authorizationpolicies import allowed
 from controller.deployment.render.peerauthentications import mode
@@ -40,8 +40,8 @@ def summarize(
     now: datetime,
 ) -> SeldonDeploymentStatus:
     """Return the status of a SeldonDeployment whose spec can be done."""
-    workloads = _workloads(desired, observed)
-    ready = sum(is_ready_as_desired(observed, each) for each in desired.predictors)
+    workloads = _workloads(desired, observed, plan)
+    ready = sum(plan.ready[: len(desired.predictors)])
     conditions = _conditions(subject, desired, observed, plan)
     state, description = _state(desired, observed, plan, workloads)
     first = desired.deployments[0] if desired.deployments else None
@@ -110,10 +110,10 @@ def _tells(workload: WorkloadStatus | None) -> bool:
     return workload is not None and bool(workload.description)
 
 
-def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus]:
+def _workloads(desired: Desired, observed: Observed, plan: Plan) -> dict[str, WorkloadStatus]:
     """Describe every Deployment that is owned, also those that only drain."""
     predictors = {
-        deployment["metadata"]["name"]: (predictor.name, deployment, part.explains)
+        deployment["metadata"]["name"]: (predictor.name, part.explains)
         for part in desired.parts()
         for predictor in part.predictors
         for deployment in predictor.deployments
@@ -123,8 +123,8 @@ def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus
         name = live["metadata"]["name"]
         if live["kind"] != "Deployment" or is_ending(live):
             continue
-        predictor, wanted, explains = predictors.get(name, ("", None, ""))
-        status, description = _workload(observed, live, wanted)
+        predictor, explains = predictors.get(name, ("", ""))
+        status, description = _workload(observed, live, plan) if predictor else _replaced(live)
         done[name] = WorkloadStatus(
             name=predictor,
             status=status,
@@ -136,13 +136,14 @@ def _workloads(desired: Desired, observed: Observed) -> dict[str, WorkloadStatus
     return done
 
 
-def _workload(observed: Observed, live: Object, wanted: Object | None) -> tuple[str, str]:
-    if wanted is None:
-        return "Retiring", f"replaced; drains since {retired_at(live)}" if retired_at(live) else "to be replaced"
-    name = live["metadata"]["name"]
-    if is_rolled_out(live) and not differs(wanted, live):
+def _replaced(live: Object) -> tuple[str, str]:
+    return "Retiring", f"replaced; drains since {retired_at(live)}" if retired_at(live) else "to be replaced"
+
+
+def _workload(observed: Observed, live: Object, plan: Plan) -> tuple[str, str]:
+    if is_rolled_out(live) and identity(live) in plan.standing:
         return "Available", ""
-    words = trouble(observed, name)
+    words = trouble(observed, live["metadata"]["name"])
     reason = failure(live)
     if reason:
         return "Failed", f"{reason}: {words}" if words else reason
@@ -192,47 +193,35 @@ def _selector(live: Object | None) -> str:
 def _conditions(subject: Subject, desired: Desired, observed: Observed, plan: Plan) -> list[Condition]:
     every = [predictor for part in desired.parts() for predictor in part.predictors]
     services = [each for one in every for each in (*one.services, one.service)]
-    ready = all(is_ready_as_desired(observed, each) for each in every)
+    scalers = [each for one in every for each in one.autoscalers]
     done = [
-        _condition("DeploymentsReady", ready, "PodsNotReady", "; ".join(plan.waits)),
-        _condition("ServicesReady", _stand(observed, services), "NotApplied", "a Service is not as it should be"),
-        _condition(
-            "HpasReady",
-            _stand(observed, [each for one in every for each in one.autoscalers if each["kind"] != SCALED_OBJECT]),
-            "NotApplied",
-            "an autoscaler is not as it should be",
-        ),
-        _condition(
-            "PdbsReady",
-            _stand(observed, [each for one in every for each in one.budgets]),
-            "NotApplied",
-            "a disruption budget is not as it should be",
-        ),
-        _keda_condition(desired, observed),
+        _condition("DeploymentsReady", all(plan.ready), "PodsNotReady", "; ".join(plan.waits)),
+        _applied("ServicesReady", plan, services, "a Service"),
+        _applied("HpasReady", plan, [each for each in scalers if each["kind"] != SCALED_OBJECT], "an autoscaler"),
+        _applied("PdbsReady", plan, [each for one in every for each in one.budgets], "a disruption budget"),
+        _keda_condition([each for each in scalers if each["kind"] == SCALED_OBJECT], observed, plan),
         _mesh_condition(subject, observed, plan),
-        *_security_condition(subject, desired, observed),
+        *_security_condition(subject, desired, observed, plan),
     ]
     good = plan.settled and all(each.status != "False" for each in done)
     lacking = ", ".join(each.type for each in done if each.status == "False") or "; ".join(plan.waits or plan.obstacles)
     return [*done, _condition("Ready", good, "NotReady", lacking)]
 
 
-def _keda_condition(desired: Desired, observed: Observed) -> Condition:
-    wanted = [each for one in desired.predictors for each in one.autoscalers if each["kind"] == SCALED_OBJECT]
+def _keda_condition(wanted: list[Object], observed: Observed, plan: Plan) -> Condition:
     if wanted and not observed.keda:
         message = "KEDA's kind ScaledObject is not served: install KEDA, or take kedaSpec out; nothing is scaled"
         return _condition("KedaReady", False, "NoKeda", message)
-    return _condition("KedaReady", _stand(observed, wanted), "NotApplied", "a ScaledObject is not as it should be")
+    return _applied("KedaReady", plan, wanted, "a ScaledObject")
 
 
-def _security_condition(subject: Subject, desired: Desired, observed: Observed) -> Iterator[Condition]:
+def _security_condition(subject: Subject, desired: Desired, observed: Observed, plan: Plan) -> Iterator[Condition]:
     """Said only where somebody asks for it: what is asked for and not in effect must not look safe."""
     if not (mode(subject) or allowed(subject)):
         return
     kind = "istioSecurityReady"
     if observed.security and desired.policies:
-        message = "a policy is not as it should be"
-        yield _condition(kind, _stand(observed, desired.policies), "NotApplied", message)
+        yield _applied(kind, plan, desired.policies, "a policy")
     else:
         message = "Istio's kinds AuthorizationPolicy and PeerAuthentication are not served, or its use is switched off"
         yield _condition(kind, False, "NoSecurity", f"{message}: nobody is kept out")
@@ -254,9 +243,9 @@ def _condition(kind: str, good: bool, reason: str, message: str) -> Condition:
     return Condition(type=kind, status="False", reason=reason, message=message)
 
 
-def _stand(observed: Observed, wanted: Iterable[Object]) -> bool:
-    found = [(each, observed.live(each)) for each in wanted]
-    return all(live is not None and observed.owns(live) and not differs(each, live) for each, live in found)
+def _applied(kind: str, plan: Plan, wanted: Iterable[Object], what: str) -> Condition:
+    stand = all(identity(each) in plan.standing for each in wanted)
+    return _condition(kind, stand, "NotApplied", f"{what} is not as it should be")
 
 
 def _moved(conditions: Iterable[Condition], before: Iterable[Condition], now: datetime) -> tuple[Condition, ...]:

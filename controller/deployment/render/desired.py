@@ -46,6 +46,11 @@ class PredictorObjects:
     destination: Object | None
     """Its DestinationRule, when there is a mesh."""
 
+    @property
+    def host(self) -> str:
+        """Under which routes name its Service; empty where there is no mesh."""
+        return str(self.destination["spec"]["host"]) if self.destination else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
