@@ -69,7 +69,9 @@ def _problems(
 ) -> Iterator[tuple[str, str, bool]]:
     """What is missing: a word, a sentence, and whether a verdict needs it."""
     judge = comparison.plan.judge
-    for number, (arm, seen) in enumerate(((comparison.stable, counters.stable), (comparison.canary, counters.canary))):
+    arms = ((comparison.stable, counters.stable), (comparison.canary, counters.canary))
+    alone = comparison.stable == comparison.canary  # what is compared with itself is told once
+    for number, (arm, seen) in enumerate(arms[:1] if alone else arms):
         if number == 0 and judge == "threshold":
             continue
         if session.absent[number] >= MISSING:

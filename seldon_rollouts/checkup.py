@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from analysis.preflight import SERVED as FAMILY
+from controller.api.meta import format_duration
 from controller.kube import resources
 from controller.kube.resources import Resource
 
 State = Literal["ok", "warning", "missing"]
 
+INSTALL = "seldon-rollouts install | kubectl apply --server-side -f -"
 NEEDED: Mapping[Resource, str] = {
-    resources.SELDON_ROLLOUT: "seldon-rollouts install | kubectl apply --server-side -f -",
-    resources.SELDON_DEPLOYMENT: "seldon-rollouts install | kubectl apply --server-side -f -",
+    resources.SELDON_ROLLOUT: INSTALL,
+    resources.SELDON_DEPLOYMENT: INSTALL,
     resources.VIRTUAL_SERVICE: "install Istio: without it no traffic can be split",
     resources.DESTINATION_RULE: "install Istio: without it no traffic can be split",
 }
 """Kinds that have to be served, and how to get them."""
-SERVED = "seldon_api_executor_server_requests_seconds_count"
+SERVED = f"{FAMILY}_count"
+SHOWN = 3
+"""Rollouts that are named with a reason, at most."""
 GATEWAY = "istio_requests_total"
 
 
@@ -30,6 +36,8 @@ class Facts:
     """Kinds that are served, by name (`seldonrollouts.rollouts.seldon.io`), and in which version."""
     gateways: tuple[str, ...] = ()
     """Istio Gateways, as namespace/name."""
+    leases: "tuple[Lease, ...] | None" = ()
+    """Those that controllers lead by; None when they may not be seen."""
     controllers: tuple[Mapping[str, Any], ...] = ()
     """Deployments of our controller."""
     may: Mapping[str, bool] = field(default_factory=dict)
@@ -37,6 +45,50 @@ class Facts:
     prometheus: "Series | None" = None
     """What Prometheus has; None when it was not asked."""
     prometheus_problem: str = ""
+    judged: "tuple[Judged, ...]" = ()
+    """Of rollouts, whether the judge can judge them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """By what a running controller is known, wherever it runs."""
+
+    where: str
+    """Namespace/name."""
+    holder: str
+    """Who has it; empty when nobody has."""
+    age: timedelta | None
+    """How long ago it was renewed, by our own clock."""
+    alive: bool
+    """It was renewed lately, or while we looked."""
+
+
+def lease_of(found: Mapping[str, Any], now: datetime, *, moved: bool = False) -> Lease:
+    """Read a Lease object.
+
+    Args:
+        found: as the API gives it.
+        now: by our own clock, which may differ from the holder's.
+        moved: it was renewed while we looked.
+    """
+    spec = found.get("spec") or {}
+    holder, renewed = str(spec.get("holderIdentity") or ""), spec.get("renewTime")
+    age = now - datetime.fromisoformat(renewed) if renewed else None
+    term = timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0))
+    recent = moved or (age is not None and age <= term)
+    where = f"{found['metadata']['namespace']}/{found['metadata']['name']}"
+    return Lease(where=where, holder=holder, age=age, alive=bool(holder) and recent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the judge's preflight says of a rollout."""
+
+    where: str
+    """Namespace/name."""
+    ready: bool | None
+    """None while it measures."""
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +120,7 @@ def checkup(facts: Facts) -> list[Check]:
         *_controllers(facts),
         *_rights(facts),
         *_prometheus(facts),
+        *_judged(facts),
     ]
 
 
@@ -95,31 +148,50 @@ def _gateways(facts: Facts) -> Iterator[Check]:
 
 
 def _controllers(facts: Facts) -> Iterator[Check]:
-    if not facts.controllers:
+    """A Lease tells of any controller; Deployments only say more of those that run in the cluster."""
+    alive = [each for each in facts.leases or () if each.alive]
+    for each in facts.leases or ():
+        yield _lease(each, other=bool(alive) and not each.alive)
+    for one in facts.controllers:
+        yield from _deployment(one)
+    if not facts.leases and not facts.controllers:
+        looked = "no Deployment has the label app.kubernetes.io/name=seldon-rollouts-controller"
+        lease = "Leases may not be seen" if facts.leases is None else "there is no Lease of one"
+        yield Check(about="controller", state="missing", found=f"{lease}, and {looked}", remedy=INSTALL)
+
+
+def _lease(lease: Lease, *, other: bool) -> Check:
+    whole = timedelta(seconds=0 if lease.age is None else max(0, int(lease.age.total_seconds())))
+    ago = "" if lease.age is None else f", renewed {format_duration(whole)} ago"
+    if lease.alive:
+        return Check(about="controller", state="ok", found=f"{lease.holder} leads by Lease {lease.where}{ago}")
+    who = f"its last holder is {lease.holder}" if lease.holder else "nobody holds it"
+    return Check(
+        about="controller",
+        state="warning" if other else "missing",
+        found=f"Lease {lease.where}: {who}{ago}",
+        remedy=f"kubectl -n {lease.where.partition('/')[0]} get pods: is one running, and what does its log say?",
+    )
+
+
+def _deployment(found: Mapping[str, Any]) -> Iterator[Check]:
+    meta, status = found["metadata"], found.get("status") or {}
+    wanted, ready = int((found.get("spec") or {}).get("replicas", 1)), int(status.get("readyReplicas") or 0)
+    where = f"{meta['namespace']}/{meta['name']}"
+    yield Check(
+        about="controller",
+        state="ok" if ready >= wanted > 0 else "missing",
+        found=f"{where}: {ready} of {wanted} ready",
+        remedy="" if ready >= wanted > 0 else f"kubectl -n {meta['namespace']} logs deployment/{meta['name']}",
+    )
+    arguments = [arg for box in found["spec"]["template"]["spec"]["containers"] for arg in box.get("args") or ()]
+    if not any(str(arg).startswith("--prometheus-url") for arg in arguments):
         yield Check(
             about="controller",
-            state="missing",
-            found="no Deployment has the label app.kubernetes.io/name=seldon-rollouts-controller",
-            remedy="seldon-rollouts install | kubectl apply --server-side -f -",
+            state="warning",
+            found=f"{where} has no --prometheus-url: nothing can be judged, each rollout waits for a person",
+            remedy="install it again with --prometheus-url",
         )
-    for each in facts.controllers:
-        meta, status = each["metadata"], each.get("status") or {}
-        wanted, ready = int((each.get("spec") or {}).get("replicas", 1)), int(status.get("readyReplicas") or 0)
-        where = f"{meta['namespace']}/{meta['name']}"
-        yield Check(
-            about="controller",
-            state="ok" if ready >= wanted > 0 else "missing",
-            found=f"{where}: {ready} of {wanted} ready",
-            remedy="" if ready >= wanted > 0 else f"kubectl -n {meta['namespace']} logs deployment/{meta['name']}",
-        )
-        arguments = [arg for box in each["spec"]["template"]["spec"]["containers"] for arg in box.get("args") or ()]
-        if not any(str(arg).startswith("--prometheus-url") for arg in arguments):
-            yield Check(
-                about="controller",
-                state="warning",
-                found=f"{where} has no --prometheus-url: nothing can be judged, each rollout waits for a person",
-                remedy="install it again with --prometheus-url",
-            )
 
 
 def _rights(facts: Facts) -> Iterator[Check]:
@@ -148,6 +220,21 @@ def _prometheus(facts: Facts) -> Iterator[Check]:
         return
     yield _metric("orchestrators' metrics", SERVED, facts.prometheus.served, ("namespace", "pod", "deployment_name"))
     yield _metric("gateway's metrics", GATEWAY, facts.prometheus.gateway, ("destination_service_name", "response_code"))
+
+
+def _judged(facts: Facts) -> Iterator[Check]:
+    """Each reason once, with the rollouts that have it."""
+    by_reason: dict[str, list[str]] = {}
+    for each in facts.judged:
+        if each.ready is False:
+            by_reason.setdefault(each.message, []).append(each.where)
+    for message, places in by_reason.items():
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        named = ", ".join(places[:SHOWN]) + more
+        remedy = "docs/metrics.md has the series and labels that are needed"
+        yield Check(about="judge", state="warning", found=f"{named} cannot be judged: {message}", remedy=remedy)
+    if able := [each for each in facts.judged if each.ready]:
+        yield Check(about="judge", state="ok", found=f"{len(able)} of {len(facts.judged)} rollouts can be judged")
 
 
 def _metric(about: str, name: str, labels: frozenset[str], needed: tuple[str, ...]) -> Check:

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from analysis.measure import Measurer
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.providers.provider import ProviderError
 from controller import clock
@@ -16,13 +17,18 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import ApiError
 from controller.kube.requests import Request
-from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Series, checkup
+from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Lease, Series, checkup, lease_of
 from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, run
 from seldon_rollouts.cli.output import Format, Output, data
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
+from seldon_rollouts.judged import judged, looked_at
 
 _STYLES = {"ok": "green", "warning": "yellow", "missing": "red"}
 VERBS = ("list", "create", "patch")
+LEASE = "seldon-rollouts-controller"
+"""The name of the Lease of a controller that was given no other."""
+RENEWAL_SECONDS = 3.0
+"""A leader renews its Lease within this: clocks of two machines need not agree, so a second look decides."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,16 +66,21 @@ async def _facts(client: Client, prometheus: PrometheusProvider | None) -> Facts
     kinds = (*NEEDED, resources.GATEWAY)
     found = await asyncio.gather(*(client.served(resource) for resource in kinds))
     served = {resource.name: at.version for resource, at in zip(kinds, found, strict=True) if at is not None}
-    gateways, controllers = await asyncio.gather(_gateways(client, found[-1]), _controllers(client))
+    gateways, leases, controllers = await asyncio.gather(
+        _gateways(client, found[-1]), _leases(client), _controllers(client)
+    )
     series, problem = await _series(prometheus)
+    measurer = Measurer(prometheus) if prometheus is not None and not problem else None
     return Facts(
         version=str(version.get("gitVersion", "unknown")),
         served=served,
         gateways=gateways,
+        leases=leases,
         controllers=controllers,
         may={verb: await _may(client, verb) for verb in VERBS},
         prometheus=series,
         prometheus_problem=problem,
+        judged=await judged(await looked_at(client), measurer, clock.now()),
     )
 
 
@@ -89,6 +100,27 @@ async def _controllers(client: Client) -> tuple[dict[str, Any], ...]:
     except ApiError:
         return ()
     return tuple(found)
+
+
+async def _leases(client: Client) -> tuple[Lease, ...] | None:
+    """Return the Leases of controllers in any namespace; None where they may not be seen."""
+    try:
+        first = await _held(client)
+        found = [lease_of(each, clock.now()) for each in first]
+        if all(each.alive or not each.holder for each in found):
+            return tuple(found)
+        await asyncio.sleep(RENEWAL_SECONDS)
+        renewed = {each["metadata"]["uid"]: each["spec"].get("renewTime") for each in first}
+        again = await _held(client)
+    except ApiError:
+        return None
+    moved = [renewed.get(each["metadata"]["uid"]) != each["spec"].get("renewTime") for each in again]
+    return tuple(lease_of(each, clock.now(), moved=new) for each, new in zip(again, moved, strict=True))
+
+
+async def _held(client: Client) -> list[dict[str, Any]]:
+    found, _ = await client.list(resources.LEASE, fields=f"metadata.name={LEASE}")
+    return found
 
 
 async def _may(client: Client, verb: str) -> bool:

@@ -1,0 +1,64 @@
+"""Whether rollouts can be judged, as `doctor` asks: the judge's own preflight, with and without a canary."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from analysis.measure import Measurer
+from analysis.providers.provider import Instant
+from seldon_rollouts.checkup import Judged
+from seldon_rollouts.judged import judged
+
+NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
+SPEC = {"template": {"spec": {"predictors": [{"name": "p", "graph": {"name": "m"}}]}}}
+STABLE = {"name": "iris-1", "hash": "1", "number": 1, "role": "stable"}
+
+
+class Empty:
+    """A Prometheus without any series of ours, or with some under another namespace."""
+
+    def __init__(self, elsewhere: bool = False) -> None:
+        self.elsewhere = elsewhere
+
+    async def instant(self, query: str, _at: datetime) -> Instant:
+        if self.elsewhere and query.startswith("group"):
+            return Instant([b'{"namespace": "monitoring", "deployment_name": "iris-1"}'], [1.0])
+        return Instant([], [])
+
+    async def between(self, *_: object) -> tuple[()]:
+        return ()
+
+
+def rollout(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "ml", "name": "iris"}, "spec": SPEC, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "says"),
+    [
+        (False, "no seldon_api_executor_server_requests_seconds_count with deployment_name iris-1 in namespace ml"),
+        (True, "of iris-1 has the namespace monitoring instead of ml"),
+    ],
+)
+async def test_stable_alone_is_looked_for_in_prometheus(elsewhere: bool, says: str) -> None:
+    (found,) = await judged([rollout(stableRevision=STABLE)], Measurer(Empty(elsewhere)), NOW)
+    assert (found.where, found.ready, found.message.count(says)) == ("ml/iris", False, 1)
+
+
+@pytest.mark.parametrize(
+    ("ready", "told"),
+    [
+        ("True", [Judged(where="ml/iris", ready=True, message="so it is")]),
+        ("False", [Judged(where="ml/iris", ready=False, message="so it is")]),
+        ("Unknown", []),
+    ],
+)
+async def test_what_the_controller_found_is_told_as_it_stands(ready: str, told: list[Judged]) -> None:
+    seen = {"preflight": {"ready": ready, "reason": "R", "message": "so it is"}}
+    assert list(await judged([rollout(stableRevision=STABLE, analysis=seen)], None, NOW)) == told
+
+
+@pytest.mark.parametrize("spoilt", [rollout(), {**rollout(stableRevision=STABLE), "spec": {"template": 3}}])
+async def test_what_serves_nothing_or_cannot_be_read_is_passed_over(spoilt: dict[str, Any]) -> None:
+    assert await judged([spoilt], Measurer(Empty()), NOW) == ()
