@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from controller.api.rollout import RolloutStatus
+from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.api.strategy import Approval, Gate, Step, TimeWindow
 from controller.rollout.course import Stage, course
 from controller.rollout.observed import Observed, Question
@@ -86,7 +86,12 @@ def _gate(stage: Stage) -> Gate | None:
 
 def approvable(obs: Observed) -> tuple[str, ...]:
     """Return the names of the approvals that the strategy asks for, in order."""
-    gates = map(_gate, course(obs.spec).stages) if obs.spec else iter(())
+    return approvals(obs.spec) if obs.spec else ()
+
+
+def approvals(spec: RolloutSpec) -> tuple[str, ...]:
+    """Return the names of the approvals that a strategy asks for, in order."""
+    gates = map(_gate, course(spec).stages)
     return tuple(gate.approval.name for gate in gates if gate is not None and gate.approval is not None)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
+from controller.rollout.gate import approvals
 from controller.rollout.phases import INTENTS, Event, Phase, legal, refusal
 from seldon_rollouts.view.base import View, status_of
 
@@ -27,8 +28,12 @@ class Act(View):
 def acts(rollout: Mapping[str, Any]) -> tuple[Act, ...]:
     """Return all verbs, those that are legal now first."""
     status = status_of(rollout)
-    phase, ahead = Phase(status.phase), _ahead(rollout, status)
+    phase, spec = Phase(status.phase), _spec(rollout)
+    ahead = _ahead(spec, status)
     every = [_act(verb, phase, status, ahead) for verb in sorted(INTENTS, key=list(_VERBS).index)]
+    if spec is not None and not approvals(spec):
+        unasked = {"legal": False, "effect": "the strategy asks for no approval"}
+        every = [act.model_copy(update=unasked) if act.needs == "gate" and act.legal else act for act in every]
     return tuple(sorted(every, key=lambda act: not act.legal))
 
 
@@ -39,12 +44,18 @@ def _act(verb: Event, phase: Phase, status: RolloutStatus, ahead: str) -> Act:
     return Act(verb=verb.value, title=words, legal=possible, effect=said, needs=needs, danger=danger)
 
 
-def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> str:
-    """Name what comes after the present step."""
+def _spec(rollout: Mapping[str, Any]) -> RolloutSpec | None:
     try:
-        stages = course(RolloutSpec.model_validate(rollout.get("spec") or {})).stages
+        return RolloutSpec.model_validate(rollout.get("spec") or {})
     except ValueError:
+        return None
+
+
+def _ahead(spec: RolloutSpec | None, status: RolloutStatus) -> str:
+    """Name what comes after the present step."""
+    if spec is None:
         return "the next step"
+    stages = course(spec).stages
     following = status.current_step_index + 1
     return f"step {following + 1}, {title(stages[following])}" if following < len(stages) else "the promotion"
 

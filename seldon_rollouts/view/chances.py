@@ -12,4 +12,6 @@ def chances(status: RolloutStatus) -> str:
     if found is None:
         return ""
     start = _STARTS.get(found.status, "Can it be judged? Not known")
+    if found.status == "True" and found.message:
+        return f"{start}: {found.message}"
     return f"{start}: {found.message} ({found.reason})" if found.message else f"{start} ({found.reason})"

@@ -71,6 +71,14 @@ def test_an_effect_names_the_revisions_and_what_comes_next() -> None:
     assert told["promote"] == "revision 4 goes on to step 2, weight 50 %, without waiting longer."
 
 
+@pytest.mark.parametrize(("gates", "offered"), [([], False), ([{"gate": {"approval": {"name": "boss"}}}], True)])
+def test_a_gate_is_approved_only_where_the_strategy_has_one(gates: list[dict[str, Any]], offered: bool) -> None:
+    gated = rollout("Progressing")
+    gated["spec"]["strategy"]["canary"]["steps"] += gates
+    approve = next(act for act in acts(gated) if act.verb == "approve")
+    assert (approve.legal, "asks for no approval" in approve.effect) == (offered, not offered)
+
+
 def entry(minute: int, kind: str, revision: int) -> dict[str, Any]:
     return {"at": f"2026-01-01T00:{minute:02}:00Z", "type": kind, "message": kind.lower(), "revision": revision}
 

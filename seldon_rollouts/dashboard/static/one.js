@@ -35,7 +35,7 @@ async function presentPage(base, detail, past) {
     actButtons(detail.row, acts),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
     ...(detail.metrics.length ? [sideBySide(detail)] : []),
-    make("div", { class: "cards" }, ...over(charts, names(detail)), weights(evidence), spread(charts, names(detail)), ...detail.metrics.map((metric) => judged(metric, evidence))),
+    make("div", { class: "cards" }, ...detail.metrics.map((metric) => judged(metric, evidence)), weights(evidence), ...over(charts, names(detail)), spread(charts, names(detail))),
     ...(around.runs.length ? [runs(detail, around.runs)] : []),
     revisions(detail, around),
     episodes(detail.row, past),
@@ -70,6 +70,12 @@ function names(detail) {
   };
 }
 
+// What is waited for: its kind alone where the sentence above it says the rest.
+function untold(blocker, message) {
+  const [kind, ...rest] = blocker.split(": ");
+  return message.includes(rest.join(": ")) ? kind : blocker;
+}
+
 function heading(detail) {
   const steps = detail.steps.map((step) => make("li", { class: step.state, "aria-current": step.state === "current" ? "step" : null }, step.title));
   const seen = detail.observedPercent === null ? "" : `, observed ${detail.observedPercent.toFixed(1)} %`;
@@ -77,7 +83,7 @@ function heading(detail) {
   return make("section", {},
     make("h1", {}, `${detail.row.namespace}/${detail.row.name} `, phase(detail.row)),
     make("p", { class: "message" }, detail.row.message),
-    ...(detail.blockedOn ? [make("p", { class: "message waits" }, `waits for ${detail.blockedOn}`)] : []),
+    ...(detail.blockedOn ? [make("p", { class: "message waits" }, `waits for ${untold(detail.blockedOn, detail.row.message)}`)] : []),
     make("p", { class: "soft message" }, `stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`),
     make("ol", { class: "steps", "aria-label": "steps" }, steps));
 }
@@ -91,9 +97,10 @@ function sideBySide(detail) {
     make("td", {}, each.name), make("td", { class: each.verdict }, each.verdict),
     ...[told(each, each.canary), told(each, each.stable), told(each, each.limit) || "stable", odds(each.evidence), odds(each.promoteEvidence), each.canaryRequests.toLocaleString(), each.stableRequests.toLocaleString()]
       .map((text) => make("td", { class: "number" }, text))));
+  const able = detail.chances.startsWith("It can ");
+  const chances = detail.chances ? [make("p", { class: able ? "soft message" : "message waits" }, detail.chances)] : [];
   return make("section", {}, make("h2", {}, "What is judged"),
-    ...(detail.chances ? [make("p", { class: detail.chances.startsWith("It can ") ? "soft message" : "message waits" }, detail.chances)] : []),
-    table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Worse", "Good", "Canary requests", "Stable requests"], rows, "what is judged"));
+    ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Worse", "Good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
 }
 
 function rollback(last) {
@@ -129,7 +136,7 @@ function weights(evidence) {
     { name: "configured", kind: "canary", points: evidence.map((point) => [at(point), point.weight]) },
     { name: "observed", kind: "other", points: evidence.filter((point) => point.observed !== null).map((point) => [at(point), point.observed]) },
   ];
-  return make("section", {}, make("h2", {}, "Canary weight, configured and observed"),
+  return make("section", {}, make("h2", {}, "Canary weight"),
     lineChart({ title: "Canary weight", lines, format: (value) => `${Number(value.toFixed(value < 1 ? 2 : 1))} %` }), legend(lines));
 }
 
