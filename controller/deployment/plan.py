@@ -146,11 +146,11 @@ def _services(draft: Draft, part: _Part) -> None:
         done, old = part.ready[predictor.name], _old_pods(observed, predictor)
         asked = not done or _leads_to(predictor.service, old)
         for service in predictor.services:
+            live = observed.live(service)
             if asked or _leads_to(service, old):
-                behind = _behind(observed, predictor, service)
-                draft.want(service, ports.bridged(service, observed.live(service), behind))
+                draft.want(service, ports.bridged(service, live, _behind(observed, predictor, service)))
             else:
-                draft.want(service)
+                draft.want(service, ports.steady(service, live))
         used, live = ports.in_use(part.route, predictor.host), observed.live(predictor.service)
         fronts, hold = _fronts(observed, predictor), waits_for_mesh or not done
         draft.want(predictor.service, ports.widened(predictor.service, live, used, fronts=fronts, hold=hold))

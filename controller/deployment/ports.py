@@ -3,7 +3,10 @@
 Its Service keeps an old port as long as a route leads there. A Deployment that would close such a port waits until the
 route leads to another, which can be moved first when the pods that run listen there already. Where they do not, the
 Service finds the port of each pod by its name, so that one old port leads to old and to new pods. The same holds for a
-node that gets another place in its graph: orchestrators of before and of now ask it at two ports. Pure.
+node that gets another place in its graph: orchestrators of before and of now ask it at two ports.
+
+A port of a Service keeps its name as long as it stands: EndpointSlices know ports by their names, and one that is
+renamed leads nowhere until they follow. So a new port is `http-9001` where `http` is still an old one's. Pure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +17,6 @@ from controller.deployment.observed import Object
 
 Address = tuple[str, int]
 """Host and port of a destination."""
-_OLD = "old-"
 SERVED = ("http", "grpc")
 """Names of ports that answer predictions."""
 
@@ -56,10 +58,14 @@ def widened(
         live: as it is.
         used: ports of it that somebody asks: those that the live route leads to.
         fronts: the Deployments behind it, as they should be and as they are.
-        hold: keep also old ports that no route leads to any more: who routes may not know yet.
+        hold: keep also ports that no route leads to any more: who routes may not know yet.
     """
-    kept = _kept(service, live, used, fronts, hold=hold)
-    return _with(service, service["spec"]["ports"], kept) if kept else service
+    return _with(service, live, service["spec"]["ports"], _kept(service, live, used, fronts, hold=hold))
+
+
+def steady(service: Mapping[str, Any], live: Object | None) -> Mapping[str, Any]:
+    """Return a Service with no port but its own, under the names that they have by now."""
+    return _with(service, live, service["spec"]["ports"], ())
 
 
 def bridged(service: Mapping[str, Any], live: Object | None, behind: Sequence[Object]) -> Mapping[str, Any]:
@@ -72,15 +78,14 @@ def bridged(service: Mapping[str, Any], live: Object | None, behind: Sequence[Ob
         live: as it is.
         behind: the Deployments that it selects, as they should be and as they are.
     """
-    used = frozenset(each["port"] for each in (live or {}).get("spec", {}).get("ports") or ())
-    kept = _kept(service, live, used, (), hold=True)
-    if not kept:
-        return service
+    kept = _kept(service, live, frozenset(), (), hold=True)
     shared = {name for name in SERVED if all(list(_named(each).values()).count(name) == 1 for each in behind)}
-    both = {name: {**each, "targetPort": name} if name in shared else each for name, each in kept.items()}
-    wanted = service["spec"]["ports"]
-    new = [{**each, "targetPort": each["name"]} if each["name"] in shared & kept.keys() else each for each in wanted]
-    return _with(service, new, both)
+    shared &= {_origin(each) for each in kept}
+    old, new = (
+        [{**each, "targetPort": _origin(each)} if _origin(each) in shared else each for each in ports]
+        for ports in (kept, service["spec"]["ports"])
+    )
+    return _with(service, live, new, old)
 
 
 def _kept(
@@ -90,27 +95,46 @@ def _kept(
     fronts: Sequence[tuple[Object, Object]],
     *,
     hold: bool,
-) -> dict[str, dict[str, Any]]:
-    """Return the live ports that must stay, by the names that they had."""
+) -> list[dict[str, Any]]:
+    """Return the live ports that must stay."""
     new = {each["port"]: each["name"] for each in service["spec"]["ports"]}
-    kept: dict[str, dict[str, Any]] = {}
-    present = (live or {}).get("spec", {}).get("ports") or ()
-    for each in sorted(present, key=lambda each: each["port"] not in used):  # those in use first: a name is given once
-        name = each["name"].removeprefix(_OLD)
-        if each["port"] in new or name in kept or not (each["port"] in used or (hold and each["name"] != name)):
+    kept = []
+    for each in _ports(live):
+        if each["port"] in new or not (hold or each["port"] in used):
             continue
-        follower = next((port for port, known in new.items() if known == name), 0)
+        follower = next((port for port, known in new.items() if known == _origin(each)), 0)
         target = _shared_name(fronts, each["port"], follower) or each.get("targetPort", each["port"])
-        kept[name] = {**each, "name": f"{_OLD}{name}", "targetPort": target}
+        kept.append({**each, "targetPort": target})
     return kept
 
 
+def _ports(service: Object | None) -> Sequence[Mapping[str, Any]]:
+    return (service or {}).get("spec", {}).get("ports") or ()
+
+
+def _origin(port: Mapping[str, Any]) -> str:
+    """Return the name that a Service's port would have if it were alone: `http` for `http-9001`."""
+    return str(port.get("name") or "").partition("-")[0]
+
+
 def _with(
-    service: Mapping[str, Any], new: Sequence[Mapping[str, Any]], kept: Mapping[str, Mapping[str, Any]]
+    service: Mapping[str, Any],
+    live: Object | None,
+    new: Sequence[Mapping[str, Any]],
+    old: Sequence[Mapping[str, Any]],
 ) -> Mapping[str, Any]:
+    """Return a Service with its ports and those of before; none that stands is renamed."""
+    known = {each["port"]: each.get("name") for each in _ports(live)}
+    taken = {each["name"] for each in old}
     fields = ("name", "port", "targetPort", "protocol")
-    old = [{name: each[name] for name in fields if name in each} for each in kept.values()]
-    return signed({**service, "spec": {**service["spec"], "ports": [*new, *old]}})
+    ports = [{name: each[name] for name in fields if name in each} for each in old]
+    for place, each in enumerate(new):
+        longer = f"{each['name']}-{each['port']}"
+        keeps = known.get(each["port"]) == longer or each["name"] in taken
+        ports.insert(place, {**each, "name": longer if keeps else each["name"]})
+    if ports == service["spec"]["ports"]:
+        return service
+    return signed({**service, "spec": {**service["spec"], "ports": ports}})
 
 
 def _shared_name(fronts: Sequence[tuple[Object, Object]], old: int, new: int) -> str:
@@ -148,12 +172,12 @@ def closes(
         return False
     used = {port for (target, port), weight in destinations(route) if target == host and weight}
     names = set(_named(desired).values())
-    before = {each["port"]: each for each in (service or {}).get("spec", {}).get("ports") or ()}
+    before = {each["port"]: each for each in _ports(service)}
     after = {each["name"]: each["port"] for each in wanted["spec"]["ports"]}
     helped = []
     for port in used & (_named(live).keys() - _named(desired).keys()):
         entry = before.get(port) or {}
-        follower = after.get(entry.get("name", "").removeprefix(_OLD), 0)
+        follower = after.get(_origin(entry), 0)
         if entry.get("targetPort") not in names:
             helped.append(listens(live, follower) or bool(_shared_name([(desired, live)], port, follower)))
     return bool(helped) and all(helped)
@@ -167,7 +191,7 @@ def is_led_to(service: Object | None, port: int, reached: frozenset[tuple[str, i
         port: the Service's port.
         reached: names and numbers of the ports in its EndpointSlices.
     """
-    entries = [each for each in (service or {}).get("spec", {}).get("ports") or () if each["port"] == port]
+    entries = [each for each in _ports(service) if each["port"] == port]
     return any(
         each["name"] == name and each.get("targetPort", port) in (number, *SERVED)
         for each in entries

@@ -70,7 +70,9 @@ class World:
     keda: bool = True
     security: bool = True
     quick: bool = True
-    """EndpointSlices follow at once; while they do not, no port is known to lead anywhere."""
+    """EndpointSlices follow when the world settles; while they do not, no port is known to lead anywhere."""
+    sliced: dict[str, set[str]] = field(default_factory=dict)
+    """The names of ports that the EndpointSlices of a Service know."""
     broken: set[str] = field(default_factory=set)
     """Images whose pods never become ready."""
     writes: list[str] = field(default_factory=list)
@@ -103,6 +105,8 @@ class World:
                 each["name"]: each["containerPort"] for one in pod["spec"]["containers"] for each in one["ports"]
             }
             for each in spec["ports"]:
+                if each["name"] not in self.sliced.get(name, ()):
+                    continue
                 target = each["targetPort"]
                 found.add((each["name"], target if isinstance(target, int) else numbers.get(target, 0)))
         return frozenset(found)
@@ -117,7 +121,7 @@ class World:
     def _wake(self, pod: dict[str, Any]) -> None:
         """A pod with an orchestrator becomes ready when the nodes are there that it asks elsewhere."""
         if not pod["status"]["containerStatuses"] and all(
-            any(self._node_targets(service, port) & _listens(each) for each in self._behind(service))
+            any(self._targets(service, port) & _listens(each) for each in self._behind(service))
             for service, port in _asks(pod)
         ):
             pod["status"]["conditions"][0]["status"] = "True"
@@ -126,8 +130,10 @@ class World:
         found = self.objects.get(("Service", service))
         return self.ready_pods(found["spec"]["selector"]) if found else []
 
-    def _node_targets(self, service: str, port: int) -> set[int | str]:
-        return {one["targetPort"] for one in self.objects["Service", service]["spec"]["ports"] if one["port"] == port}
+    def _targets(self, service: str, port: int) -> set[int | str]:
+        """Where a Service's port leads to, by its EndpointSlices: one place, or none."""
+        named = [one for one in self.objects["Service", service]["spec"]["ports"] if one["port"] == port]
+        return {one["targetPort"] for one in named if one["name"] in self.sliced.get(service, ())}
 
     def answers(self) -> None:
         """Check that every destination of the route has its rule, and ready pods in its subset that listen."""
@@ -141,16 +147,17 @@ class World:
             spec, port = self.objects["Service", service]["spec"], each["destination"]["port"]["number"]
             pods = self.ready_pods({**spec["selector"], **subset.get("labels", {})})
             assert pods, f"503 from {service}"
-            (target,) = [one["targetPort"] for one in spec["ports"] if one["port"] == port]
-            assert all(target in _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
+            targets = self._targets(service, port)
+            assert targets, f"503: {service} has no port {port} that leads anywhere"
+            assert all(targets <= _listens(pod) for pod in pods), f"connection refused at {service}:{port}"
             for asked, number in {address for pod in pods for address in _asks(pod)}:
                 self._node_answers(asked, number)
 
     def _node_answers(self, service: str, port: int) -> None:
         """Check that whatever pod is chosen behind a node's Service listens where an orchestrator asks."""
-        pods, targets = self._behind(service), self._node_targets(service, port)
+        pods, targets = self._behind(service), self._targets(service, port)
         assert pods, f"no node behind {service}"
-        assert targets, f"{service} has no port {port} any more"
+        assert targets, f"{service} has no port {port} that leads anywhere"
         assert all(targets <= _listens(pod) for pod in pods), f"connection refused at the node {service}:{port}"
 
     def write(self, action: Action) -> None:
@@ -181,6 +188,10 @@ class World:
         mark = (old or {}).get("metadata", {}).get("annotations", {}).get(RETIRED_ANNOTATION)
         if mark:
             metadata["annotations"][RETIRED_ANNOTATION] = mark
+        if obj["kind"] == "Service":
+            for what in ("name", "port"):
+                given = [each[what] for each in obj["spec"]["ports"]]
+                assert len(set(given)) == len(given), f"a Service's ports need a {what} each: {given}"
         if obj["kind"] == "Deployment":
             assert old is None or old["spec"]["selector"] == obj["spec"]["selector"], "a selector is immutable"
             obj["spec"].setdefault("replicas", 1)
@@ -190,6 +201,11 @@ class World:
 
     def settle(self) -> None:
         """Roll every Deployment out as far as its image allows: new pods first, then old ones go."""
+        self.sliced = {
+            name: {each["name"] for each in service["spec"]["ports"]}
+            for (kind, name), service in self.objects.items()
+            if kind == "Service"
+        }
         alive = {name for kind, name in self.objects if kind == "Deployment"}
         for name in [pod for pod, each in self.pods.items() if each["metadata"]["labels"]["app"] not in alive]:
             del self.pods[name]

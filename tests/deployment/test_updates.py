@@ -193,16 +193,44 @@ def test_where_nothing_leads_to_old_and_new_pods_alike_a_moment_without_an_answe
     assert world.converge(subject_for(_of(after))).state == "Available"
 
 
-def test_ports_that_change_again_before_the_first_change_is_done_are_kept_once(world: Any, subject_for: Read) -> None:
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_ports_that_change_again_before_the_first_change_is_done_stay_until_it_is(
+    world: Any, subject_for: Read, passes: int
+) -> None:
     world.converge(subject_for(_of(_plain(9000))))
     world.served = world.answers
     for port in (9100, 9200, 9300):
-        for _ in range(4):
+        for _ in range(passes):
             world.step(subject_for(_of(_plain(port))))
-            names = [each["name"] for each in world.objects["Service", "iris-default"]["spec"]["ports"]]
-            assert len(set(names)) == len(names)
             world.settle()
     assert world.converge(subject_for(_of(_plain(9300)))).state == "Available"
+    ports = [(each["name"], each["port"]) for each in world.objects["Service", "iris-default"]["spec"]["ports"]]
+    assert [number for _, number in ports] == [9300, 9500]
+
+
+SHAPES = [_chain(*each) for each in ("a", "ab", "abc", "bc", "cba", "ca", "b")]
+
+
+@pytest.mark.parametrize("apart", ["false", "true"], ids=["engine in the pod", "engine apart"])
+@pytest.mark.parametrize("shapes", [SHAPES, SHAPES[::-1]], ids=["there", "back"])
+def test_graphs_that_follow_each_other_before_the_old_ones_have_drained_lose_no_request(
+    world: Any, subject_for: Read, apart: str, shapes: list[dict[str, Any]]
+) -> None:
+    """Orchestrators of three graphs run at a time, and ask a node at three ports."""
+    subjects = [subject_for(_of(each, annotations={"seldon.io/engine-separate-pod": apart})) for each in shapes]
+    world.converge(subjects[0])
+    world.served = world.answers
+    for subject in subjects[1:]:
+        world.step(subject)
+        for _ in range(20):
+            world.settle()
+            if world.status(subject).state == "Available":
+                break
+            world.step(subject)
+        assert world.status(subject).state == "Available"
+    world.converge(subjects[-1])
+    desired, _, _ = world.plan(subjects[-1])
+    assert set(world.objects) == {(each["kind"], each["metadata"]["name"]) for each in desired.objects()}
 
 
 @pytest.mark.parametrize(("before", "after"), UPDATES.values(), ids=UPDATES.keys())
