@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from localcluster import people as users
 from localcluster.client import ApiClient, ApiError, NotFoundError
+from localcluster.documents import of_kind
 
 ISTIO_CRDS = Path(__file__).parent / "istio_crds"
 DEFINITIONS = "apiextensions.k8s.io/v1"
@@ -41,17 +40,15 @@ async def furnish(
     """
     files = [*_yaml_files(ISTIO_CRDS), *(file for path in crds for file in _yaml_files(path))]
     for file in files:
-        for document in yaml.safe_load_all(file.read_text("utf-8")):
-            if document and document.get("kind") == "CustomResourceDefinition":
-                await client.apply(DEFINITIONS, "customresourcedefinitions", document)
+        for document in of_kind(file, "CustomResourceDefinition"):
+            await client.apply(DEFINITIONS, "customresourcedefinitions", document)
     for name in NAMESPACES:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await client.apply("v1", "namespaces", namespace)
     await _when_served(client, GATEWAY)
     for file in roles:
-        for document in yaml.safe_load_all(file.read_text("utf-8")):
-            if document and document.get("kind") == "ClusterRole":
-                await client.apply(document["apiVersion"], "clusterroles", document)
+        for document in of_kind(file, "ClusterRole"):
+            await client.apply(document["apiVersion"], "clusterroles", document)
     for name, theirs in (people or {}).items():
         for role in theirs:
             await client.apply(f"{users.RBAC}/v1", "clusterrolebindings", users.binding(name, role))

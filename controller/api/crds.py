@@ -22,7 +22,7 @@ from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, T
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
 MAX_CRD_BYTES = 200_000
-"""kubectl keeps what it applied as JSON in an annotation, and all annotations together have 262,144 bytes."""
+"""Of a definition as kubectl keeps it, JSON in an annotation; all annotations together have 262,144 bytes."""
 
 
 def _unchanged(name: str) -> str:
@@ -346,9 +346,8 @@ def definition(kind: Kind) -> dict[str, Any]:
 
 
 def _version(kind: Kind, version: str) -> dict[str, Any]:
-    stored = version == kind.versions[0]
     has_status = "status" in kind.model.model_fields
-    result: dict[str, Any] = {"name": version, "served": True, "storage": stored}
+    result: dict[str, Any] = {"name": version, "served": True, "storage": version == kind.versions[0]}
     if columns := [_column(column) for column in kind.columns]:
         result["additionalPrinterColumns"] = columns
     subresources: dict[str, Any] = {"status": {}} if has_status else {}
@@ -360,7 +359,7 @@ def _version(kind: Kind, version: str) -> dict[str, Any]:
         }
     if subresources:
         result["subresources"] = subresources
-    result["schema"] = {"openAPIV3Schema": object_schema(kind, describe=stored)}
+    result["schema"] = {"openAPIV3Schema": object_schema(kind)}
     return result
 
 
@@ -373,9 +372,9 @@ def _column(column: Column) -> Mapping[str, Any]:
     return result
 
 
-def object_schema(kind: Kind, *, describe: bool = True) -> dict[str, Any]:
+def object_schema(kind: Kind) -> dict[str, Any]:
     """Return the structural schema of a whole object: the model's, with apiVersion, kind and metadata."""
-    schema = structural(kind.model, EXTRAS, describe=describe)
+    schema = structural(kind.model, EXTRAS)
     head = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
     schema["properties"] = head | schema["properties"]
     return schema

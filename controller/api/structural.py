@@ -59,13 +59,13 @@ class Extras:
     """Properties that the model keeps as a plain object, and this model describes."""
 
 
-def structural(model: type[BaseModel], extras: Extras, *, describe: bool = True) -> Schema:
+def structural(model: type[BaseModel], extras: Extras) -> Schema:
     """Return the structural schema of one model.
 
     Raises:
         ValueError: the model has a part that a structural schema cannot say; the message names the place.
     """
-    return _Renderer(extras, describe).root(model)
+    return _Renderer(extras).root(model)
 
 
 def exactly_one(model: type[BaseModel], what: str, *, beside: tuple[str, ...] = ()) -> Rule:
@@ -83,9 +83,8 @@ def one_line(text: str) -> str:
 class _Renderer:
     """Walks one model's JSON schema; `path` holds the models that we are inside of."""
 
-    def __init__(self, extras: Extras, describe: bool, *, embedded: bool = False) -> None:
+    def __init__(self, extras: Extras, *, embedded: bool = False) -> None:
         self.extras = extras
-        self.describe = describe
         self.embedded = embedded
         self.definitions: dict[str, Schema] = {}
 
@@ -117,7 +116,7 @@ class _Renderer:
     def property(self, owner: str, key: str, schema: Schema, path: tuple[str, ...]) -> Schema:
         place = (owner, key)
         if embedded := self.extras.embedded.get(place):
-            result = _Renderer(self.extras, self.describe, embedded=True).root(embedded)
+            result = _Renderer(self.extras, embedded=True).root(embedded)
         else:
             result = self.node(schema, path, place)
         if place in self.extras.defaults:
@@ -129,7 +128,7 @@ class _Renderer:
     def description(self, schema: Schema, path: tuple[str, ...]) -> Schema:
         """Describe a field; in what is embedded, a model at its first level only, and not again inside itself."""
         text = schema.get("description")
-        if not text or not self.describe or (self.embedded and len(set(path)) < len(path)):
+        if not text or (self.embedded and len(set(path)) < len(path)):
             return {}
         return {"description": one_line(text)}
 

@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import yaml
 
+from localcluster.documents import of_kind
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -116,9 +118,7 @@ async def install(server: RunningApiServer, crds: Sequence[Path]) -> None:
     paths: list[str] = []
     async with server.session() as session:
         for file in files:
-            for document in yaml.safe_load_all(file.read_text()):
-                if not document or document.get("kind") != "CustomResourceDefinition":
-                    continue
+            for document in of_kind(file, "CustomResourceDefinition"):
                 async with session.post(_CRDS, json=document) as response:
                     if response.status not in (201, 409):
                         raise RuntimeError(f"{file}: {await response.text()}")
