@@ -77,6 +77,36 @@ async def test_a_scaled_object_is_taken_whole_healed_and_gone_when_nobody_asks(l
         await lab.eventually(gone, "the ScaledObject to go")
 
 
+async def test_the_number_of_pods_that_keda_sets_is_left_to_it_and_told(lab: Any) -> None:
+    """The test plays KEDA's autoscaler, which writes a Deployment's scale."""
+    raw = _sample("scaled-by-keda")
+    name, predictor = raw["metadata"]["name"], raw["spec"]["predictors"][0]
+    predictor["replicas"] = 2
+    async with lab.running():
+        await _available(lab, raw)
+        (scaled,) = [name for kind, name in await lab.names() if kind == "ScaledObject"]
+
+        async def deployment() -> dict[str, Any]:
+            return (await lab.children())["Deployment", scaled]
+
+        async def told(number: int) -> bool:
+            status = (await lab.state("Available", name))["deploymentStatus"][scaled]
+            return (status.get("replicas"), status.get("availableReplicas")) == (number, number)
+
+        for number in (4, 1, 3):
+            generation = (await deployment())["metadata"]["generation"]
+            scale = {"spec": {"replicas": number}}
+            await lab.client.patch("apps/v1", "deployments", scaled, scale, namespace=lab.namespace, sub="scale")
+            await lab.eventually(lambda number=number: told(number), f"{number} pods to be told")
+            assert (await deployment())["metadata"]["generation"] == generation + 1
+        predictor["annotations"] = {"seldon.io/rest-timeout": "4000"}
+        await lab.apply(raw)
+        await lab.state("Available", name)
+        found = await deployment()
+        assert found["metadata"]["generation"] > generation + 1  # the template has changed, the number has not
+        assert found["spec"]["replicas"] == 3
+
+
 async def test_policies_are_taken_whole_healed_and_gone_when_nobody_asks(lab: Any) -> None:
     raw = _sample("mesh-security")
     async with lab.running():
