@@ -5,7 +5,7 @@ from typing import Any
 
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
-from controller.rollout.phases import INTENTS, Phase, legal
+from seldon_rollouts.view.acts import acts
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.chances import chances
 
@@ -28,8 +28,8 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         since = f" (since {status.blocked_on.since:%H:%M:%S} UTC)" if status.blocked_on.since else ""
         yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}{since}"
     if status.canary_revision is not None:
-        agreed = "as observed" if status.weights.verified else "not yet seen at the gateway"
-        yield f"The canary has {weight(status)} of requests, {agreed}."
+        unseen = "" if status.weights.verified else ", not yet seen at the gateway"
+        yield f"The canary has {weight(status)} of requests{unseen}."
         if said := chances(status):
             yield said
         yield f"The judge says {status.analysis.verdict}: {status.analysis.message}"
@@ -39,7 +39,7 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
             yield f"Then: {', '.join(ahead)}"
     if status.last_intent is not None and status.last_intent.outcome == "refused":
         yield f"The last intent ({status.last_intent.verb}) was refused: {status.last_intent.message}"
-    verbs = sorted(verb.value for verb in INTENTS if legal(Phase(status.phase), verb))
+    verbs = sorted(act.verb for act in acts(rollout) if act.legal)
     yield f"A person may now: {', '.join(verbs) if verbs else 'nothing; change the spec to begin'}"
 
 

@@ -16,6 +16,7 @@ from controller.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.connection import fixed
 from controller.kube.reflector import Timing
+from controller.metrics import Metrics
 from localcluster.apiserver.process import RunningApiServer
 
 # Otherwise pytest-asyncio asks for the current loop, Python 3.11 makes one for the asking, and nobody ever closes it: a
@@ -98,7 +99,9 @@ def until() -> Callable[..., Awaitable[Any]]:
 @pytest_asyncio.fixture
 async def client(server: RunningApiServer) -> AsyncIterator[Client]:
     """A client of the API server that a folder's own `server` runs; it retries without chance."""
-    async with Client(fixed(server.url, server.admin_token, tls=server.ssl_context()), chance=lambda: 0.0) as made:
+    async with Client(
+        fixed(server.url, server.admin_token, tls=server.ssl_context()), metrics=Metrics(), chance=lambda: 0.0
+    ) as made:
         yield made
 
 

@@ -8,20 +8,23 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from controller import clock
 from controller.kube import requests, tables
+from controller.kube.answers import an_object, answered, lost
 from controller.kube.connection import Connect, Connection, CredentialsError
-from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError, UnavailableError, error_from_status
-from controller.kube.patience import ATTEMPTS, parse_retry_after, pause_before_retry
+from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError
+from controller.kube.patience import ATTEMPTS, pause_before_retry
 from controller.kube.requests import Object, Propagation, Request
 from controller.kube.resources import Resource
-from controller.metrics import Metrics
+
+if TYPE_CHECKING:
+    from controller.metrics import Metrics
 
 Answer = TypeVar("Answer")
 Listing = tuple[list[Any], str]
@@ -44,7 +47,7 @@ class Client:
 
     Args:
         connect: reads the configuration, each time anew.
-        metrics: where requests are counted.
+        metrics: where requests are counted; without it they are counted once somebody asks for `metrics`.
         user_agent: how we call ourselves.
         chance: draws a number in [0, 1), for jitter.
     """
@@ -53,11 +56,12 @@ class Client:
         self,
         connect: Connect,
         *,
-        metrics: Metrics | None = None,
+        metrics: "Metrics | None" = None,
         user_agent: str = "seldon-rollouts",
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.metrics = metrics or Metrics()
+        if metrics is not None:
+            self.metrics = metrics
         self._connect = connect
         self._user_agent = user_agent
         self._chance = chance
@@ -72,6 +76,13 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """Where requests are counted: what was given, else something of our own from now on."""
+        from controller.metrics import Metrics  # loads what exposes them, which a command does without
+
+        return Metrics()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -201,7 +212,7 @@ class Client:
         Raises:
             ApiError: the class says why; `UnavailableError` with status 0 when there was no answer.
         """
-        return await self._patiently(request, timeout, _object)
+        return await self._patiently(request, timeout, an_object)
 
     async def _patiently(self, request: Request, timeout: timedelta, read: Callable[[bytes], Answer]) -> Answer:  # noqa: ASYNC109 - handed on
         waited = timedelta(0)
@@ -228,12 +239,17 @@ class Client:
                 code = str(response.status)
                 data = await response.read()
                 self._warn(response)
-                return _answer(request, response, data, read)
+                return answered(request, response, data, read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _no_answer(request, error) from error
+            raise lost(request, error) from error
         finally:
+            self._count(request, code, time.monotonic() - began)
+
+    def _count(self, request: Request, code: str, seconds: float | None = None) -> None:
+        if "metrics" in self.__dict__:
             self.metrics.api_requests.labels(request.verb, code).inc()
-            self.metrics.api_seconds.labels(request.verb).observe(time.monotonic() - began)
+            if seconds is not None:
+                self.metrics.api_seconds.labels(request.verb).observe(seconds)
 
     @asynccontextmanager
     async def stream(self, request: Request, *, quiet: timedelta) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -253,17 +269,17 @@ class Client:
         try:
             async with self._open(request, limits) as response:
                 code = str(response.status)
-                self.metrics.api_requests.labels(request.verb, code).inc()
+                self._count(request, code)
                 if response.status != 200:
-                    _answer(request, response, await response.read(), _object)
+                    answered(request, response, await response.read(), an_object)
                 try:
                     yield response.content.iter_any()
                 finally:
                     _break_off(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if code == "0":
-                self.metrics.api_requests.labels(request.verb, code).inc()
-            raise _no_answer(request, error) from error
+                self._count(request, code)
+            raise lost(request, error) from error
 
     @asynccontextmanager
     async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -336,48 +352,11 @@ class Client:
             log.warning("the API server warns path=%s warning=%s", response.url.path, warning)
 
 
-def _answer(request: Request, response: aiohttp.ClientResponse, data: bytes, read: Callable[[bytes], Answer]) -> Answer:
-    if response.status >= 300:
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), clock.now())
-        text = data[:200].decode(errors="replace")
-        raise error_from_status(response.status, _parsed(data), about=request.about, retry_after=retry_after, text=text)
-    try:
-        return read(data)
-    except ValueError as error:  # theirs, of orjson and msgspec, are such
-        text = f"the answer is no JSON object that was asked for: {error}"
-        raise UnavailableError(response.status, "NotReadable", text, about=request.about) from None
-
-
-def _object(data: bytes) -> Object:
-    """Return the object that an answer is; an empty one when there is nothing in it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    body = orjson.loads(data) if data else {}
-    if not isinstance(body, dict):
-        raise ValueError("expected a JSON object")
-    return body
-
-
-def _parsed(data: bytes) -> Any:
-    try:
-        return orjson.loads(data) if data else {}
-    except orjson.JSONDecodeError:
-        return None
-
-
 def _break_off(response: aiohttp.ClientResponse) -> None:
     """End a stream that is not at its end without TLS' farewell: the server is in no hurry to answer that."""
     connection = response.connection
     if connection is not None and connection.transport is not None:
         connection.transport.abort()
-
-
-def _no_answer(request: Request, error: Exception) -> UnavailableError:
-    lost = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
-    reason = "Timeout" if isinstance(error, TimeoutError) else "ConnectionLost" if lost else "NoAnswer"
-    return UnavailableError(0, reason, f"{type(error).__name__}: {error}", about=request.about)
 
 
 def _stale(connection: Connection, now: datetime) -> bool:

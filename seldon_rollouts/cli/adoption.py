@@ -15,7 +15,8 @@ from controller.kube.errors import NotFoundError
 from controller.rollout.adoption import template
 from controller.rollout.revisions import check_template
 from seldon_rollouts.cli import finding
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, UsageError, run
+from seldon_rollouts.cli.output import line
 
 DEFAULT_HOSTS = ["*"]
 
@@ -42,7 +43,7 @@ def adopt(
         await client.create(resources.SELDON_ROLLOUT, rollout)
         return await _taken_over(client, namespace, name, timeout)
 
-    CONSOLE.print(run(kubeconfig, context, work), highlight=False, soft_wrap=True, markup=False)
+    line(run(kubeconfig, context, work))
 
 
 async def plan(client: Client, namespace: str, name: str) -> dict[str, Any]:
@@ -101,7 +102,7 @@ async def _taken_over(client: Client, namespace: str, name: str, patience: float
             return f"SeldonDeployment {namespace}/{name} is a rollout now: {status.message}"
         if status.message and status.message != said:
             said = status.message
-            CONSOLE.print(f"{status.phase}: {said}", highlight=False, soft_wrap=True, markup=False)
+            line(f"{status.phase}: {said}")
         if clock.now().timestamp() > deadline:
             raise UsageError(
                 f"{namespace}/{name} was not taken over within {patience:g} s, and is not given up: "

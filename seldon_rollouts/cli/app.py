@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from controller.errors import ControllerError
 from seldon_rollouts import __version__
@@ -75,7 +74,6 @@ def main() -> None:
     """Run the command line; the entry point of the console scripts."""
     gc.set_threshold(100_000, 20, 20)  # a command makes much, drops little, and ends soon
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    errors = Console(stderr=True)
     try:
         program(first)()
     except KeyboardInterrupt:
@@ -86,10 +84,10 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _told()):
             raise
-        errors.print("[red]error:[/red]", end=" ")
-        errors.print(f"{error}", highlight=False, soft_wrap=True, markup=False)
+        typer.secho("error:", fg="red", err=True, nl=False)
+        print(f" {error}", file=sys.stderr)
         if hint := _advice(error):
-            errors.print(hint, highlight=False, soft_wrap=True, markup=False)
+            print(hint, file=sys.stderr)
         sys.exit(1)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from controller import clock
 from controller.errors import ControllerError
@@ -35,7 +34,6 @@ Context = Annotated[
     str | None, typer.Option("--context", help="The kubeconfig's context.", autocompletion=names.contexts)
 ]
 Rollout = Annotated[str, typer.Argument(metavar="NAME", help="The rollout.", autocompletion=names.rollouts)]
-CONSOLE = Console()
 
 
 class UsageError(ControllerError):

@@ -18,7 +18,8 @@ from controller.kube.client import Client
 from controller.kube.errors import ApiError
 from controller.kube.requests import Request
 from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Lease, Series, checkup, lease_of
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, run
+from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 from seldon_rollouts.judged import judged, looked_at

@@ -15,7 +15,8 @@ from controller.kube.errors import NotFoundError
 from controller.kube.resources import Resource
 from controller.rollout import plain, scaling
 from seldon_rollouts.cli import finding
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.output import line
 from seldon_rollouts.cli.verbs import Why, who
 
 ANSWER_SECONDS = 30.0
@@ -55,7 +56,7 @@ def leave(
         await _until_gone(client, namespace, name, timeout)
         return await _outcome(client, namespace, name)
 
-    CONSOLE.print(run(kubeconfig, context, work), highlight=False, soft_wrap=True, markup=False)
+    line(run(kubeconfig, context, work))
 
 
 async def becomes(client: Client, rollout: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -119,7 +120,7 @@ async def _until_gone(client: Client, namespace: str, name: str, patience: float
         message = str((live.get("status") or {}).get("message") or "")
         if message and message != said and "deletionTimestamp" in live["metadata"]:
             said = message
-            CONSOLE.print(said, highlight=False, soft_wrap=True, markup=False)
+            line(said)
         if clock.now().timestamp() > deadline:
             raise UsageError(f"{namespace}/{name} is not left within {patience:g} s, and is not given up: {said}")
         await asyncio.sleep(0.5)

@@ -7,8 +7,8 @@ import typer
 
 from controller.kube import resources
 from seldon_rollouts import phases
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, run
-from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, run
+from seldon_rollouts.cli.output import Format, Output, coloured, data, line, width
 
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 
@@ -54,8 +54,10 @@ def _show(rows: Sequence[dict[str, Any]], *, wide: bool) -> None:
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
-    room = CONSOLE.width - sum(widths) - 2 * len(widths) if CONSOLE.is_terminal and not wide else None
-    print("".join(f"{_line(row, widths, room)}\n" for row in cells), end="")
+    columns = None if wide else width()
+    room = None if columns is None else columns - sum(widths) - 2 * len(widths)
+    colours = coloured()
+    print("".join(f"{_line(row, widths, room, colours=colours)}\n" for row in cells), end="")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -73,12 +75,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], room: int | None, *, colours: bool) -> str:
     """Return one line; the message, which comes last, fills the room that is left on a terminal."""
     message = cells[-1]
     if room is not None and len(message) > room:
         message = f"{message[: room - 1]}…" if room > 0 else ""
     padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    if (colour := phases.style(cells[_PHASE])) and CONSOLE.color_system:
+    if (colour := phases.style(cells[_PHASE])) and colours:
         padded[_PHASE] = typer.style(padded[_PHASE], fg=colour)
     return "  ".join((*padded, message)).rstrip()

@@ -1,13 +1,14 @@
 """How commands print: text for people, JSON and YAML for programs, names for pipes."""
 
 import json
+import os
+import shutil
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 import yaml
-
-from seldon_rollouts.cli.connect import CONSOLE
 
 
 class Format(StrEnum):
@@ -33,5 +34,15 @@ def data(output: Format, value: Any) -> bool:
 
 
 def line(text: str) -> None:
-    """Print one line, however long, without guessing at colours."""
-    CONSOLE.print(text, highlight=False, soft_wrap=True, markup=False)
+    """Print one line, however long, as it is."""
+    print(text, flush=True)
+
+
+def width() -> int | None:
+    """Return how many columns the terminal has; None where nobody looks."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def coloured() -> bool:
+    """Say whether the terminal takes colours, and whoever looks wants them."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "unknown")

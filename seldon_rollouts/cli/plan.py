@@ -21,7 +21,8 @@ from controller.api.rollout import RolloutSpec
 from controller.api.strategy import CanaryStrategy
 from controller.rollout import judging
 from seldon_rollouts.cli import finding
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 from seldon_rollouts.cli.replay import NamespaceLabel, PodLabel, span

@@ -14,7 +14,8 @@ from analysis.spec import Arm, Comparison, Plan
 from analysis.verdict import Finding, Judgement, Verdict
 from controller import clock
 from controller.api.meta import format_duration, parse_duration
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, UsageError
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, UsageError
+from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 

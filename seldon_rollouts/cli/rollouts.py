@@ -14,7 +14,8 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
 from seldon_rollouts.cli import finding
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
+from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.drawing import drawn
 from seldon_rollouts.view.base import status_of

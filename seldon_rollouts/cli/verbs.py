@@ -12,7 +12,8 @@ from controller.kube.errors import NotFoundError
 from controller.kube.resources import SELDON_ROLLOUT
 from seldon_rollouts.asking import Asked, ask
 from seldon_rollouts.cli import finding
-from seldon_rollouts.cli.connect import CONSOLE, Context, Kubeconfig, Namespace, Rollout, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, run
+from seldon_rollouts.cli.output import line
 
 Why = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the history.")]
 
@@ -86,7 +87,7 @@ def _ask(
             raise await finding.missing(client, SELDON_ROLLOUT, (namespace, name), error) from error
 
     found = run(kubeconfig, context, work)
-    CONSOLE.print(f"{verb}: {found.phase}: {found.message}", highlight=False, soft_wrap=True)
+    line(f"{verb}: {found.phase}: {found.message}")
 
 
 def who() -> str:

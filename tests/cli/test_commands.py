@@ -117,7 +117,7 @@ async def test_the_namespace_is_the_context_s_when_none_is_given(shell: Shell, t
     await asyncio.to_thread((tmp_path / "config").write_text, yaml.safe_dump(config))
     there = Shell(str(tmp_path / "config"), shell.client)
     done, named = await asyncio.gather(there.run("get", "iris"), there.run("get", "iris", "-n", "default"))
-    assert (done.returncode, "elsewhere/iris" in done.stderr) == (1, True)
+    assert (done.returncode, "in namespace elsewhere" in done.stderr) == (1, True)
     assert named.returncode == 0
 
 
@@ -191,7 +191,7 @@ async def test_an_illegal_verb_is_refused_before_anything_is_written(shell: Shel
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("get", "nothing"), 1, "not found"),
+        (("get", "nothing"), 1, "there is no SeldonRollout 'nothing' in namespace default"),
         (("get", "iris", "-o", "xml"), 2, "'xml' is not one of 'text', 'wide', 'name', 'json', 'yaml'"),
         (("diff", "iris", "7"), 1, "default/iris has no revision"),
     ],

@@ -14,6 +14,7 @@ from controller.kube.client import Client
 from controller.kube.connection import Connection, Secret, fixed
 from controller.kube.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError, UnavailableError
 from controller.kube.resources import CONFIG_MAP, POD
+from controller.metrics import Metrics
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,7 +56,7 @@ async def faulty(listening: Callable[..., AbstractAsyncContextManager[str]]) -> 
 
 @pytest_asyncio.fixture
 async def client(faulty: Faulty) -> AsyncIterator[Client]:
-    async with Client(fixed(faulty.url), chance=lambda: 0.0) as made:
+    async with Client(fixed(faulty.url), metrics=Metrics(), chance=lambda: 0.0) as made:
         yield made
 
 
