@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.api import names
 from controller.api.deployment import DEFAULTS
 from controller.api.meta import ADOPTED_ANNOTATION, BEFORE_ANNOTATION, CONTROLLER_ID_LABEL, ROLLOUTS_GROUP
 from controller.api.rollout import RolloutStatus
@@ -128,10 +129,8 @@ def unmark(obs: Observed) -> list[Action]:
 
 def give_back(obs: Observed) -> list[Action]:
     """Return the write that makes the VirtualService again what it was before we took it; none if it is not ours."""
-    if obs.adoptee is None or obs.route is None or not obs.route.ours:
-        return []
-    found = _before(obs.adoptee.live["metadata"].get("annotations") or {}).get("route")
-    if not found:
+    found = _taken(obs)
+    if obs.route is None or not obs.route.ours or not found:
         return []
     ours = obs.route.live["metadata"].get("labels") or {}
     labels = {**dict.fromkeys(ours, None), **found["metadata"]["labels"]}
@@ -140,6 +139,23 @@ def give_back(obs: Observed) -> list[Action]:
         "spec": found["spec"],
     }
     return [actions.TakeRoute(patch, _version(obs.route.live))]
+
+
+def given_back(obs: Observed) -> str:
+    """Return the fingerprint of a VirtualService that is not ours again, or not yet; empty where none was kept."""
+    return fingerprint(obs) if obs.route is not None and not obs.route.ours and _taken(obs) else ""
+
+
+def fingerprint(obs: Observed) -> str:
+    """Return what is remembered of the route once it is given back."""
+    return names.stable_hash({"givenBack": obs.adoptee.live["metadata"].get("uid") if obs.adoptee else None})
+
+
+def _taken(obs: Observed) -> Mapping[str, Any]:
+    """Return the VirtualService as it was before we took it; nothing where there was none."""
+    annotations = (obs.adoptee.live["metadata"].get("annotations") or {}) if obs.adoptee is not None else {}
+    found = _before(annotations).get("route")
+    return found if isinstance(found, dict) else {}
 
 
 def farewell(

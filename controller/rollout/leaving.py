@@ -77,9 +77,12 @@ def _times(obs: Observed) -> tuple[timedelta, datetime]:
 def _undo(obs: Observed, now: datetime) -> Decision:
     """Give the VirtualService back, and let our pods drain before they go with the rollout."""
     delay, latest = _times(obs)
-    status = obs.status
-    if back := adoption.give_back(obs):
-        status = changed(status, weights=status.weights.model_copy(update={"changed_at": now}))
+    status, back = obs.status, adoption.give_back(obs)
+    given = adoption.given_back(obs)
+    # A route that was given back by a pass that was cut off before its status: the drain is counted from now.
+    if back or (given and given != status.weights.route_hash):
+        weights = {"changed_at": now, "route_hash": adoption.fingerprint(obs)}
+        status = changed(status, weights=status.weights.model_copy(update=weights))
         return _wait(obs, status, back, "traffic goes back to the SeldonDeployment", now + delay, now)
     due = (status.weights.changed_at or now) + delay
     waits = obs.route is not None and obs.route.accepted is False

@@ -164,6 +164,27 @@ def test_a_deletion_amid_the_adoption_gives_everything_back(make, seconds) -> No
     assert world.users.lost == 0
 
 
+def test_a_crash_after_the_route_was_given_back_leaves_connections_their_time(make) -> None:
+    """What the status knows of the drain is of the taking over, and of another age."""
+    world = make(seed=3)
+    world.happen(Happening(0.0, "adopt", ("good-0",)))
+    while owner(world) != world.live()["metadata"]["uid"]:
+        world.timeline.run_until(world.timeline.now + 0.1)
+    world.timeline.run_until(world.timeline.now + 20)
+    times = {}
+    world.api.watchers.append(
+        lambda _, event: times.setdefault((event.collection.split(".")[0], event.type), world.timeline.now)
+    )
+    world.happen(Happening(0.0, "delete"))
+    world.faults.crash_in.append((0, True))
+    world.timeline.run_until(300)
+    assert world.live() is None
+    assert served_by(world) == {"iris"}
+    given, gone = times["virtualservices", "MODIFIED"], times["seldonrollouts", "DELETED"]
+    assert gone - given >= 30
+    assert world.users.lost == 0
+
+
 @pytest.mark.parametrize("seconds", [1, 9])
 def test_a_late_leader_that_does_not_know_of_the_deletion_takes_nothing_over_again(make, seconds) -> None:
     """It sees the VirtualService given back, and the rollout as it was before: it would take it over once more."""
