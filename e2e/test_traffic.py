@@ -5,6 +5,8 @@ import json
 import urllib.request
 from typing import Any
 
+import pytest
+
 from e2e import manifests
 
 ISTIO = {"group": "networking.istio.io", "version": "v1", "plural": "virtualservices"}
@@ -108,3 +110,73 @@ def test_users_stay_feedback_finds_its_revision_and_all_leave_at_an_abort(world,
     assert [each["seldon-revision"] for each in again] == first
     assert [each["seldon-revision"] for each in told] == [stable, canary] * 10
     assert {each["seldon-revision"] for each in late} == {stable}
+
+
+FRIENDS = {"headers": {"x-group": {"exact": "friends"}}}
+WITH_FRIENDS = [
+    {"setHeaderRoute": {"name": "friends", "match": [FRIENDS]}},
+    {"pause": {}},
+    {"setWeight": 50},
+    {"pause": {}},
+]
+
+
+def ours_of(obj: dict[str, Any]) -> list[dict[str, Any]]:
+    """The routes in a person's VirtualService that the rollout added."""
+    return [http for http in obj["spec"]["http"] if http.get("name", "").startswith("digits.seldon-rollouts/")]
+
+
+def theirs_of(obj: dict[str, Any]) -> dict[str, Any]:
+    """What of the VirtualService is neither a destination of the named route nor a route that the rollout added."""
+    added = ours_of(obj)
+    spec = {**obj["spec"], "http": [http for http in obj["spec"]["http"] if http not in added]}
+    return rest_of({**obj, "spec": spec})
+
+
+@pytest.mark.long
+def test_friends_by_header_in_a_persons_virtual_service_reach_the_canary_and_nobody_else(
+    world, kube, crowd, trained
+) -> None:
+    kube.write(shop(kube.namespace), **ISTIO)
+    before = theirs_of(kube.read("shop", **ISTIO))
+    routing = {"virtualService": {"name": "shop", "routes": ["predict"]}}
+    row = {"data": {"ndarray": [[float(value) for value in trained.rows[0]]]}}
+    url = f"{world.gateway_url}/shop/{kube.namespace}/api/v1.0/predictions"
+
+    def revisions(times: int = 40, **headers: str) -> list[str]:
+        return [answered(url, row, **headers)["seldon-revision"] for _ in range(times)]
+
+    kube.write(rollout(trained.uris[0], WITH_FRIENDS, routing))
+    kube.until("the first revision serves", lambda: phase(kube) == "Healthy")
+    with crowd("digits", 100, path=f"/shop/{kube.namespace}") as users:
+        kube.write(rollout(trained.uris[1], WITH_FRIENDS, routing))
+        kube.until("friends are led away", lambda: phase(kube) == "Paused")
+        status = kube.status("digits")
+        stable, canary = status["stableRevision"]["hash"], status["canaryRevision"]["hash"]
+        led = kube.read("shop", **ISTIO)
+        alone = {"friends": revisions(x_group="friends"), "others": revisions(), "foes": revisions(x_group="foes")}
+        met = set(users.tallies)
+        kube.ask("digits", "promote")
+        kube.until(
+            "the weight is verified",
+            lambda: phase(kube) == "Paused" and kube.status("digits")["weights"]["canary"] == 50,
+        )
+        shared = {"friends": revisions(x_group="friends"), "others": revisions()}
+        both = kube.read("shop", **ISTIO)
+        kube.ask("digits", "promote")
+        kube.until("it is promoted", lambda: phase(kube) == "Healthy" and "canaryRevision" not in kube.status("digits"))
+        after = kube.read("shop", **ISTIO)
+    assert {who: set(found) for who, found in alone.items()} == {
+        "friends": {canary},
+        "others": {stable},
+        "foes": {stable},
+    }
+    assert met == {stable}
+    assert {who: set(found) for who, found in shared.items()} == {"friends": {canary}, "others": {stable, canary}}
+    for seen in (led, both):
+        (added,) = ours_of(seen)
+        assert added["match"] == [{"uri": {"prefix": f"/shop/{kube.namespace}/"}, "headers": FRIENDS["headers"]}]
+        assert (added["timeout"], added["rewrite"]) == ("8s", {"uri": "/"})
+    assert [theirs_of(seen) for seen in (led, both, after)] == [before] * 3
+    assert ours_of(after) == []
+    assert users.failures == []

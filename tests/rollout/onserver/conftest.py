@@ -28,7 +28,7 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
-from controller.kube.errors import ConflictError
+from controller.kube.errors import ConflictError, NotFoundError
 from controller.manager import Manager
 from controller.metrics import Metrics
 from controller.rollout.reconciler import RolloutController
@@ -67,15 +67,17 @@ class Judge:
     """In the place of `analysis.monitor.Monitor`: one verdict for all, and users who go where the weights say."""
 
     verdict: Verdict = Verdict.INCONCLUSIVE
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """Of rollouts that are judged otherwise, by name."""
     tracked: dict[Key, Comparison] = field(default_factory=dict)
-    route: Object = field(default_factory=dict)
-    """The spec of the VirtualService."""
-    since: datetime = field(default_factory=clock.now)
-    """When the window that is told of began: with the route's being taken, or with the last tick."""
+    routes: dict[str, tuple[Object, datetime]] = field(default_factory=dict)
+    """The specs of the VirtualServices by name, and when each was taken."""
+    ticked: datetime = field(default_factory=clock.now)
+    """When the window that is told of began, unless the route was taken since."""
 
-    def taken(self, route: Object) -> None:
-        if route != self.route:
-            self.route, self.since = route, clock.now()
+    def taken(self, name: str, route: Object) -> None:
+        if route != self.routes.get(name, ({}, None))[0]:
+            self.routes[name] = (route, clock.now())
 
     def track(self, comparison: Comparison) -> None:
         self.tracked[comparison.key] = comparison
@@ -84,19 +86,20 @@ class Judge:
         self.tracked.pop(key, None)
 
     def judgement(self, key: Key) -> Judgement | None:
-        return Judgement(verdict=self.verdict, message=f"it is {self.verdict}") if key in self.tracked else None
+        verdict = self.verdicts.get(key[1], self.verdict)
+        return Judgement(verdict=verdict, message=f"it is {verdict}") if key in self.tracked else None
 
     def traffic(self, key: Key) -> Traffic | None:
-        comparison = self.tracked.get(key)
+        comparison, (route, since) = self.tracked.get(key), self.routes.get(key[1], ({}, self.ticked))
         if comparison is None:
             return None
-        at, (stable, canary) = self.since, self.requests(comparison)
+        at, (stable, canary) = max(since, self.ticked), self.requests(comparison, route)
         return Traffic(stable_requests=stable, canary_requests=canary, since=at, at=at)
 
-    def requests(self, comparison: Comparison) -> tuple[int, int]:
+    def requests(self, comparison: Comparison, route: Object) -> tuple[int, int]:
         """How many of a thousand live requests each arm gets, with the copies."""
         shares = {comparison.stable.deployment: 0.0, comparison.canary.deployment: 0.0}
-        http = next((each for each in self.route.get("http", ()) if each.get("name") == "rest"), {})
+        http = next((each for each in route.get("http", ()) if each.get("name") == "rest"), {})
         copies = [{**each, "weight": each["percentage"]["value"]} for each in http.get("mirrors", ())]
         for part in [*http.get("route", ()), *copies]:
             host = part["destination"]["host"]
@@ -106,7 +109,7 @@ class Judge:
         return round(10 * stable), round(10 * canary)
 
     async def tick(self, at: datetime) -> frozenset[Key]:
-        self.since = max(self.since, at)
+        self.ticked = max(self.ticked, at)
         return frozenset(self.tracked)
 
 
@@ -183,7 +186,7 @@ class Lab:
             for child in (await self.client.list(resources.SELDON_DEPLOYMENT, self.namespace))[0]:
                 await self._serve(child)
             for route in (await self.client.list(resources.VIRTUAL_SERVICE, self.namespace))[0]:
-                self.judge.taken(route["spec"])
+                self.judge.taken(route["metadata"]["name"], route["spec"])
                 generation = route["metadata"]["generation"]
                 condition = {"type": "Reconciled", "status": "True", "observedGeneration": generation}
                 if (route.get("status") or {}).get("conditions") != [condition]:
@@ -217,7 +220,7 @@ class Lab:
 
     async def _say(self, resource: resources.Resource, obj: Object, status: Object) -> None:
         meta = obj["metadata"]
-        with contextlib.suppress(ConflictError):
+        with contextlib.suppress(ConflictError, NotFoundError):
             await self.client.patch_status(
                 resource, self.namespace, meta["name"], status, resource_version=meta["resourceVersion"]
             )
@@ -229,39 +232,38 @@ class Lab:
         kind = {"apiVersion": "rollouts.seldon.io/v1alpha1", "kind": "AnalysisTemplate"}
         await self.client.apply(resources.ANALYSIS_TEMPLATE, {**kind, "metadata": meta, "spec": spec})
 
-    async def serve(self, strategy: Object, **spec: Any) -> None:
+    async def serve(self, strategy: Object, name: str = "iris", labels: Object | None = None, **spec: Any) -> None:
         """Bring a first revision up."""
         kind = {"apiVersion": "rollouts.seldon.io/v1alpha1", "kind": "SeldonRollout"}
-        meta = {"name": "iris", "namespace": self.namespace}
+        meta = {"name": name, "namespace": self.namespace, "labels": labels or {}}
         await self.client.create(
             resources.SELDON_ROLLOUT,
             {**kind, "metadata": meta, "spec": {"template": model("one"), "strategy": strategy, **spec}},
         )
-        await self.phase("Healthy")
+        await self.phase("Healthy", name)
 
-    async def change(self, name: str) -> None:
-        await self.client.merge_patch(
-            resources.SELDON_ROLLOUT, self.namespace, "iris", {"spec": {"template": model(name)}}
-        )
+    async def change(self, version: str, name: str = "iris", **spec: Any) -> None:
+        patch = {"spec": {"template": model(version), **spec}}
+        await self.client.merge_patch(resources.SELDON_ROLLOUT, self.namespace, name, patch)
 
-    async def ask(self, verb: str) -> None:
+    async def ask(self, verb: str, name: str = "iris") -> None:
         intent = json.dumps({"id": str(next(self.intents)), "verb": verb, "by": "ada", "reason": "because"})
         patch = {"metadata": {"annotations": {"rollouts.seldon.io/intent": intent}}}
-        await self.client.merge_patch(resources.SELDON_ROLLOUT, self.namespace, "iris", patch)
+        await self.client.merge_patch(resources.SELDON_ROLLOUT, self.namespace, name, patch)
 
     # what is there
 
-    async def status(self) -> Object:
-        live = await self.client.get(resources.SELDON_ROLLOUT, self.namespace, "iris")
+    async def status(self, name: str = "iris") -> Object:
+        live = await self.client.get(resources.SELDON_ROLLOUT, self.namespace, name)
         found: Object = live.get("status") or {}
         return found if found.get("observedGeneration") == live["metadata"]["generation"] else {}
 
-    async def phase(self, phase: str) -> Object:
+    async def phase(self, phase: str, name: str = "iris") -> Object:
         """Wait for a phase of the present generation; return the status."""
-        return await self.until(lambda status: status.get("phase") == phase, f"the phase {phase}")
+        return await self.until(lambda status: status.get("phase") == phase, f"the phase {phase} of {name}", name)
 
-    async def until(self, so: Callable[[Object], bool], what: str) -> Object:
-        return await eventually(self.status, so, what)
+    async def until(self, so: Callable[[Object], bool], what: str, name: str = "iris") -> Object:
+        return await eventually(lambda: self.status(name), so, what)
 
     async def runs(self) -> dict[str, Object]:
         """The AnalysisRuns by their role: background, step-2."""
