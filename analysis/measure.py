@@ -36,7 +36,7 @@ class Labels:
 class Measurer:
     """Turns what a provider answers into readings, for all comparisons at once.
 
-    `chunk` is the most names in one query: a query travels in a URL, and those have limits.
+    `chunk` is the most names in one query: some take queries in the URL alone, and those have limits.
     """
 
     def __init__(self, provider: Provider, *, labels: Labels | None = None, chunk: int = 100) -> None:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from analysis.samples import ArmReading, PodReading, Reading
 from analysis.spec import Arm as JudgedArm
@@ -116,8 +116,9 @@ def serving(scraped: Scraped) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        def do_POST(self) -> None:
+            form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            asked = {key: values[0] for key, values in parse_qs(form).items()}
             try:
                 body = {"status": "success", "data": answer(scraped, asked)}
                 code = 503 if scraped.down else 200

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
@@ -64,9 +64,10 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_POST(self) -> None:
         """One query."""
-        asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        asked = {key: values[0] for key, values in parse_qs(form).items()}
         if "time" in asked:
             body = vector(asked["query"], int(asked["time"]))
         else:

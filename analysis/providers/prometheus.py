@@ -25,6 +25,7 @@ _WHOLE_ANSWERS = {"partial_response": "false", "deny_partial_response": "1", "no
 """Thanos and VictoriaMetrics answer with what they have unless told that a part is not an answer. Prometheus
 ignores these.
 """
+_NOT_POSTED = {301, 302, 303, 307, 308, 403, 405, 501}
 _FRESH = {"latency_offset": "0s"}
 """VictoriaMetrics hides the newest 30 s of instant queries by default."""
 
@@ -100,7 +101,7 @@ class PrometheusProvider:
         self._token = token
         self._headers = headers if callable(headers) else lambda: headers or {}
         self._attempts = attempts
-        session = requests.Session()
+        session = _Session()
         session.verify = verify
         session.cert = client_cert
         session.trust_env = False
@@ -163,6 +164,27 @@ class PrometheusProvider:
             if str(error).startswith(("HTTP Status Code 5", "HTTP Status Code 429")):
                 raise _UnavailableError(str(error)) from error
             raise
+
+
+class _Session(requests.Session):
+    """Asks in the body of a request: a query names a hundred deployments, and a URL is quoted letter by letter.
+
+    Where nothing may be posted (a proxy that only lets read, an address that is redirected) it asks by the URL.
+    """
+
+    _posts = True
+
+    def request(  # type: ignore[override] # what the client library gives
+        self, method: str, url: str, params: Mapping[str, str] | None = None, **more: Any
+    ) -> requests.Response:
+        """Ask, whatever the method says."""
+        if self._posts:
+            answer = super().request("POST", url, data=params, allow_redirects=False, **more)
+            if answer.status_code not in _NOT_POSTED:
+                return answer
+        answer = super().request("GET", url, params=params, **more)
+        self._posts = self._posts and not answer.ok
+        return answer
 
 
 class _PartialError(PrometheusApiClientException):

@@ -1,7 +1,7 @@
 """What is sent to Prometheus, and what becomes of its failures."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -18,23 +18,29 @@ class Server:
 
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
+        self.asked: list[Mapping[str, str]] = []
         self.refuse: list[web.Response] = []
         self.beside: dict[str, object] = {}
         """What stands beside the data in an answer."""
         self.url = ""
 
-    async def instant(self, request: web.Request) -> web.Response:
+    async def _asked(self, request: web.Request) -> Mapping[str, str]:
         self.requests.append(request)
+        self.asked.append({key: str(value) for key, value in [*request.query.items(), *(await request.post()).items()]})
+        return self.asked[-1]
+
+    async def instant(self, request: web.Request) -> web.Response:
+        asked = await self._asked(request)
         if self.refuse:
             return self.refuse.pop(0)
-        found = [{"metric": {"pod": "a"}, "value": [float(request.query["time"]), "42"]}]
+        found = [{"metric": {"pod": "a"}, "value": [float(asked["time"]), "42"]}]
         return web.json_response(
             {"status": "success", "data": {"resultType": "vector", "result": found}, **self.beside}
         )
 
     async def between(self, request: web.Request) -> web.Response:
-        self.requests.append(request)
-        start, step = int(request.query["start"]), int(request.query["step"])
+        asked = await self._asked(request)
+        start, step = int(asked["start"]), int(asked["step"])
         found = [{"metric": {"pod": "a"}, "values": [[start, "1"], [start + step, "2"]]}]
         return web.json_response(
             {"status": "success", "data": {"resultType": "matrix", "result": found}, **self.beside}
@@ -45,8 +51,8 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     server = Server()
     app = web.Application()
-    app.router.add_get("/prom/api/v1/query", server.instant)
-    app.router.add_get("/prom/api/v1/query_range", server.between)
+    app.router.add_route("*", "/prom/api/v1/query", server.instant)
+    app.router.add_route("*", "/prom/api/v1/query_range", server.between)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -61,10 +67,29 @@ async def test_instants_and_ranges_are_asked_at_whole_seconds_and_in_whole(serve
     assert await provider.instant("up", AT) == Instant([b'{"pod": "a"}'], [42.0])
     (found,) = await provider.between("up", AT, AT, 10)
     assert found.samples == [(int(AT.timestamp()), 1.0), (int(AT.timestamp()) + 10, 2.0)]
-    for request in server.requests:
-        assert request.query["query"] == "up"
-        assert request.query["partial_response"] == "false"
-        assert request.query["deny_partial_response"] == "1"
+    for asked in server.asked:
+        assert asked["query"] == "up"
+        assert asked["partial_response"] == "false"
+        assert asked["deny_partial_response"] == "1"
+
+
+@pytest.mark.parametrize("status", [301, 403, 405, 501])
+async def test_where_nothing_may_be_posted_the_query_travels_in_the_url(server, status):
+    server.refuse = [web.Response(status=status, headers={"Location": "/prom/elsewhere"})]
+    provider = PrometheusProvider(server.url)
+    assert await provider.instant("up", AT)
+    assert await provider.between("up", AT, AT, 10)
+    assert [request.method for request in server.requests] == ["POST", "GET", "GET"]
+    assert [asked["query"] for asked in server.asked] == ["up", "up", "up"]
+
+
+async def test_who_may_ask_in_no_way_is_told_so_and_may_ask_in_both_again(server):
+    server.refuse = [web.Response(status=403, text="no"), web.Response(status=403, text="no")]
+    provider = PrometheusProvider(server.url)
+    with pytest.raises(ProviderError, match="HTTP Status Code 403"):
+        await provider.instant("up", AT)
+    assert await provider.instant("up", AT)
+    assert [request.method for request in server.requests] == ["POST", "GET", "POST"]
 
 
 async def test_a_login_and_headers_are_sent_along(server):
