@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
+import kubernetes
 import pytest
 import requests
 
@@ -52,6 +53,8 @@ port = int(os.environ.get("PREDICTIVE_UNIT_HTTP_SERVICE_PORT") or sys.argv[2])
 ThreadingHTTPServer((os.environ.get("SELDON_BIND_ADDRESS", "0.0.0.0"), port), Handler).serve_forever()
 '''
 FIRST, SECOND = "1,2,3,4", "5,6,7,8"
+KEDA = {"kedaSpec": {"maxReplicaCount": 3, "triggers": [{"type": "cpu", "metadata": {"value": "50"}}]}}
+APART = {"seldon.io/engine-separate-pod": "true"}
 BODY: dict[str, Any] = {"data": {"ndarray": [[1.0]]}}
 
 
@@ -224,6 +227,69 @@ def story(world, kube) -> Iterator[Any]:
     return begun
 
 
+@pytest.mark.parametrize("annotations", [{}, APART], ids=["engine in the pod", "engine apart"])
+def test_workloads_are_edited_without_a_failed_request(story, annotations) -> None:
+    """The rolling updates that Seldon Core tests, and those that it skips as broken (#3857)."""
+
+    def of(*predictors: dict[str, Any]) -> dict[str, Any]:
+        return sdep(*predictors, annotations=annotations)
+
+    two = {"container": {"resources": {"requests": {"cpu": "20m"}}}}
+    with story(of(predictor(component()))) as edited:
+        edited.keeps(of(predictor(component())), "an older version of the API", version="v1alpha2")
+        edited.keeps(of(predictor(component())), "another", version="v1alpha3")
+        edited.apply(of(predictor(component(values=SECOND, tag="2"))), "image", answers=SECOND)
+        edited.apply(of(predictor(component(values=SECOND, tag="2", **two))), "resources")
+        edited.apply(of(predictor(component("other", FIRST))), "image and container's name", answers=FIRST)
+        edited.apply(of(predictor(component("other", FIRST), component("last", SECOND))), "a chain", answers=SECOND)
+        edited.apply(of(predictor(component())), "one node again", answers=FIRST)
+        both = predictor(component(), name="p1", traffic=60), predictor(component(), name="p2", traffic=40)
+        edited.apply(of(*both), "one predictor to two")
+        edited.apply(of(predictor(component(values=SECOND))), "two to one", answers=SECOND)
+        edited.kube.until("what was replaced is gone", lambda: not any("p1" in name for name in edited.deployments()))
+        edited.more("after the old ones went")
+
+
+def test_replicas_are_edited_without_a_failed_request(story) -> None:
+    with story(sdep(predictor(component()))) as edited:
+        edited.keeps(sdep(predictor(component(), replicas=3)), "more replicas")
+        edited.apply(sdep(predictor(component(values=SECOND, tag="2"), replicas=3)), "image of three", answers=SECOND)
+        edited.apply(sdep(predictor(component(values=SECOND, tag="2"), replicas=1)), "fewer replicas", answers=SECOND)
+        edited.apply(sdep(predictor(component(tag="3"), replicas=2)), "image and replicas", answers=FIRST)
+
+
+def test_what_keda_scales_is_left_to_it_without_a_failed_request(story, api) -> None:
+    """The test plays KEDA's autoscaler, which writes a Deployment's scale."""
+    scales, name = kubernetes.client.AppsV1Api(api), "model-default-0-model"
+    with story(sdep(predictor({**component(), **KEDA}, replicas=2))) as edited:
+
+        def told() -> bool:
+            found = edited.kube.status("model", **SELDON).get("deploymentStatus", {}).get(name, {})
+            return (found.get("replicas"), found.get("availableReplicas")) == (number, number)
+
+        for number in (3, 1, 2):
+            scale = {"spec": {"replicas": number}}
+            scales.patch_namespaced_deployment_scale(name, edited.kube.namespace, scale)
+            edited.kube.until(f"{number} pods are told", told)
+            edited.more(f"{number} pods")
+            assert edited.caller.failures == [], f"{number} pods"
+        step = "image of what KEDA has scaled"
+        edited.apply(sdep(predictor({**component(values=SECOND, tag="2"), **KEDA}, replicas=1)), step, answers=SECOND)
+        assert told()
+
+
+@pytest.mark.parametrize("annotations", [{}, APART], ids=["engine in the pod", "engine apart"])
+def test_a_chain_grows_and_shrinks_without_a_failed_request(story, annotations) -> None:
+    """A node in a pod of its own is behind a proxy that takes connections before the node does."""
+    first, second, third = component("a", FIRST), component("b", SECOND), component("c", FIRST)
+    steps = ((first, second), (first, second, third), (second, third), (third, second, first), (second,))
+    with story(sdep(predictor(first), annotations=annotations)) as edited:
+        for chain in steps:
+            name, last = (chain[-1]["spec"]["containers"][0][key] for key in ("name", "command"))
+            step = f"{len(chain)} nodes, the last is {name}"
+            edited.apply(sdep(predictor(*chain), annotations=annotations), step, answers=last[-1])
+
+
 def test_predictors_come_and_go_and_the_running_one_is_not_restarted(story) -> None:
     main, canary = component(), component(values=SECOND, tag="2")
     explainer = {
@@ -234,7 +300,6 @@ def test_predictors_come_and_go_and_the_running_one_is_not_restarted(story) -> N
         },
     }  # fmt: skip
     scaled = {"hpaSpec": {"minReplicas": 1, "maxReplicas": 3}}
-    events = {"kedaSpec": {"maxReplicaCount": 3, "triggers": [{"type": "cpu", "metadata": {"value": "50"}}]}}
     with story(sdep(predictor(main))) as edited:
         both = predictor(main, traffic=80), predictor(canary, name="canary", traffic=20)
         edited.keeps(sdep(*both), "canary added")
@@ -246,7 +311,7 @@ def test_predictors_come_and_go_and_the_running_one_is_not_restarted(story) -> N
         edited.keeps(sdep(predictor(main), shadow), "shadow added", answers=FIRST)
         edited.keeps(sdep(predictor(main, explainer=explainer)), "explainer added", answers=FIRST)
         edited.keeps(sdep(predictor({**main, **scaled}, explainer=explainer)), "autoscaler added", answers=FIRST)
-        edited.keeps(sdep(predictor({**main, **events})), "KEDA added, explainer gone", answers=FIRST)
+        edited.keeps(sdep(predictor({**main, **KEDA})), "KEDA added, explainer gone", answers=FIRST)
         renamed = predictor(main, name="p1", traffic=60), predictor(canary, name="p2", traffic=40)
         edited.apply(sdep(*renamed), "one predictor to two others (#3857)")
         edited.apply(sdep({**renamed[1], "traffic": 100}), "two to one", answers=SECOND)
@@ -279,9 +344,7 @@ def test_a_change_of_protocol_ends_one_and_begins_the_other_without_a_gap(story,
 def test_selectors_and_ports_change_without_a_failed_request(story) -> None:
     fixed = {"metadata": {"name": "fixed"}}
     with story(sdep(predictor(component()))) as edited:
-        edited.apply(
-            sdep(predictor(component()), annotations={"seldon.io/engine-separate-pod": "true"}), "engine apart"
-        )
+        edited.apply(sdep(predictor(component()), annotations=APART), "engine apart")
         edited.apply(sdep(predictor(component(values=SECOND))), "engine back, other answers", answers=SECOND)
         edited.apply(sdep(predictor(component(), annotations={"seldon.io/svc-name": "mine"})), "service name")
         edited.apply(sdep(predictor(component("a", **fixed))), "a fixed name", answers=FIRST)
