@@ -1,19 +1,12 @@
 """`seldon-rollouts adopt` against a real API server: what it would write, what it refuses, and how it waits."""
 
-import asyncio
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import yaml
 
-from controller import clock
 from controller.kube import resources
-from controller.kube.client import Client
-from controller.kube.connection import connector
-from localcluster.testserver import running_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
@@ -21,23 +14,9 @@ GRAPH = {"name": "c", "implementation": "SKLEARN_SERVER", "modelUri": "gs://m/1"
 SPEC = {"predictors": [{"name": "default", "replicas": 2, "graph": GRAPH}]}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster():
-    async with running_server(crds=[ROOT / "crds", ROOT / "localcluster/istio_crds"]) as server:
-        kubeconfig = str(server.kubeconfig_path)
-        async with Client(connector(kubeconfig, None, now=clock.now)) as client:
-            yield kubeconfig, client
-
-
 @pytest.fixture
-def adopt(cluster):
-    async def call(*arguments):
-        command = [sys.executable, "-m", "seldon_rollouts", "adopt", *arguments, "--kubeconfig", cluster[0]]
-        return await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-        )
-
-    return call
+def adopt(typed):
+    return partial(typed, "adopt")
 
 
 async def deployment(client, name, **meta):

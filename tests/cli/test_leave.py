@@ -1,21 +1,14 @@
 """`seldon-rollouts leave` against a real API server: what it would make, what it refuses, and how it waits."""
 
-import asyncio
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import yaml
 
-from controller import clock
 from controller.api.meta import FINALIZER, LEFT_ANNOTATION
 from controller.kube import resources
-from controller.kube.client import Client
-from controller.kube.connection import connector
-from localcluster.testserver import running_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
@@ -25,23 +18,9 @@ STABLE = {"hash": "abc", "number": 3, "role": "stable"}
 CANARY = {"hash": "def", "number": 4, "role": "canary"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster():
-    async with running_server(crds=[ROOT / "crds", ROOT / "localcluster/istio_crds"]) as server:
-        kubeconfig = str(server.kubeconfig_path)
-        async with Client(connector(kubeconfig, None, now=clock.now)) as client:
-            yield kubeconfig, client
-
-
 @pytest.fixture
-def leave(cluster):
-    async def call(*arguments):
-        command = [sys.executable, "-m", "seldon_rollouts", "leave", *arguments, "--kubeconfig", cluster[0]]
-        return await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-        )
-
-    return call
+def leave(typed):
+    return partial(typed, "leave")
 
 
 async def rollout(client, name, **status):

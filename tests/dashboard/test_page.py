@@ -1,6 +1,8 @@
 """The page in a real browser: what it shows, that it follows, who may act, and that everybody can read it."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from controller.kube import resources
 
 from .conftest import CHROMIUM, EDITOR, QUIET, VIEWER
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "production.md"
+LINKS = re.findall(r"https://rollouts\.example\.com([^\s\"]+)", GUIDE.read_text("utf-8"))
+"""Of a rollout's page: in Argo CD's annotation, and in Backstage's list of links."""
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.browser,
@@ -162,6 +167,16 @@ async def test_below_a_path_it_is_live_and_keeps_its_cookie_to_itself(below: Any
     assert [each["path"] for each in await context.cookies()] == ["/team/rollouts"]
     assert [url for url in asked if not url.startswith((f"{below.url}/", "data:"))] == []
     await context.close()
+
+
+async def test_the_links_that_the_guide_has_one_write_lead_to_the_rollout_below_a_path_too(
+    below: Any, browser: Browser
+) -> None:
+    assert set(LINKS) == {"/#/ml/iris"}
+    page = await browser.new_page()
+    await page.goto(below.url + LINKS[0].replace("/ml/", "/default/"))
+    await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Progressing")
+    await page.close()
 
 
 async def test_all_is_done_by_keyboard(running: Any, watched: Watched) -> None:

@@ -1,6 +1,6 @@
 // Charts as plain SVG: a line for each series, an axis with few words, and a text for those who cannot see it.
 const NS = "http://www.w3.org/2000/svg";
-const WIDTH = 520, HEIGHT = 170, LEFT = 52, RIGHT = 8, TOP = 10, BOTTOM = 22;
+const WIDTH = 520, HEIGHT = 170, LEFT = 52, RIGHT = 8, TOP = 20, BOTTOM = 22;
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS(NS, name);
@@ -34,7 +34,7 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
   svg.append(node("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, clock(last)));
   for (const limit of limits) {
     svg.append(node("line", { class: limit.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(limit.value), y2: y(limit.value) }));
-    svg.append(node("text", { x: WIDTH - RIGHT, y: y(limit.value) - 4, "text-anchor": "end" }, limit.label));
+    svg.append(node("text", { x: LEFT + 4, y: y(limit.value) - 4 }, limit.label));
   }
   for (const line of lines) {
     const path = line.points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
