@@ -1,5 +1,6 @@
 """Advice: what may be done about an answer of the API server, in one sentence."""
 
+from controller.kube.connection import CredentialsError
 from controller.kube.errors import ApiError, ForbiddenError, NotFoundError, UnauthorizedError, UnavailableError
 
 _NO_KIND = "could not find the requested resource"
@@ -9,6 +10,8 @@ _NO_KIND = "could not find the requested resource"
 def advice(error: Exception) -> str:
     """Return what to do; empty where the error says it itself, or nobody knows."""
     match error:
+        case CredentialsError() if "is not a file" in str(error):
+            return 'without a cluster: seldon-rollouts local up --detach; then eval "$(seldon-rollouts local env)"'
         case UnavailableError(status=0):
             return "is the cluster up, and is it the right one? (--kubeconfig, --context)"
         case UnavailableError():

