@@ -154,10 +154,17 @@ def _controllers(facts: Facts) -> Iterator[Check]:
         yield _lease(each, other=bool(alive) and not each.alive)
     for one in facts.controllers:
         yield from _deployment(one)
-    if not facts.leases and not facts.controllers:
+    if facts.leases is None and not facts.controllers:
+        yield Check(
+            about="controller",
+            state="warning",
+            found="Leases may not be seen, nor a Deployment of it: whether one runs is not known",
+            remedy="ask somebody who may list Leases and Deployments of all namespaces",
+        )
+    elif not facts.leases and not facts.controllers:
         looked = "no Deployment has the label app.kubernetes.io/name=seldon-rollouts-controller"
-        lease = "Leases may not be seen" if facts.leases is None else "there is no Lease of one"
-        yield Check(about="controller", state="missing", found=f"{lease}, and {looked}", remedy=INSTALL)
+        found = f"there is no Lease of one, and {looked}"
+        yield Check(about="controller", state="missing", found=found, remedy=INSTALL)
 
 
 def _lease(lease: Lease, *, other: bool) -> Check:

@@ -45,7 +45,7 @@ def test_a_whole_installation_lacks_nothing() -> None:
         ({"served": {}}, "missing", "is not served"),
         ({"gateways": ()}, "warning", "there is none"),
         ({"controllers": (), "leases": ()}, "missing", "there is no Lease of one, and no Deployment"),
-        ({"controllers": (), "leases": None}, "missing", "Leases may not be seen, and no Deployment"),
+        ({"controllers": (), "leases": None}, "warning", "Leases may not be seen, nor a Deployment"),
         ({"leases": (STALE,)}, "missing", "its last holder is pod-1, renewed 40m ago"),
         ({"leases": (FREE,)}, "missing", "Lease seldon-system/lease: nobody holds it"),
         ({"leases": (LEASE, STALE)}, "warning", "its last holder is pod-1"),
