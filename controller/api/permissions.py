@@ -173,6 +173,13 @@ PERMISSIONS: tuple[Permission, ...] = (
     ),
     Permission(
         part="rollout",
+        group="networking.istio.io",
+        resources=("destinationrules",),
+        verbs=READ,
+        why="what takes failing pods out and so hides a canary's faults is told; none is written",
+    ),
+    Permission(
+        part="rollout",
         group=ROLLOUTS_GROUP,
         resources=("analysistemplates", "clusteranalysistemplates"),
         verbs=READ,

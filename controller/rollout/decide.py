@@ -13,6 +13,7 @@ from controller.rollout import (
     adoption,
     answers,
     effects,
+    ejection,
     findings,
     group,
     instants,
@@ -187,7 +188,8 @@ def _decision(
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
             status = _moved(status, ground, routes, now)
-    status = findings.hidden(findings.warned(status, now), own_route.hides(obs), now)
+    hiding = {findings.ROUTE: own_route.hides(obs), findings.RULE: ejection.hides(obs, status)}
+    status = findings.hidden(findings.warned(status, now), hiding, now)
     children: list[Action] = [*_keep(obs, status), *_deploy(obs, status, ground)]
     # Traffic before pods: what refuses a child must not hold traffic on a bad revision.
     first = obs.route is not None and (obs.route.ours or obs.routing.virtual_service is not None)

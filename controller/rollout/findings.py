@@ -1,5 +1,6 @@
 """Findings that roll nothing back: those that ask a person, those that are only said, and what the split was."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from controller.api.rollout import AnalysisStatus, MetricStatus, RolloutStatus, WeightChange
@@ -7,7 +8,7 @@ from controller.rollout.stages import changed, record
 from controller.rollout.traffic import Split
 
 CHANGES_LIMIT = 40
-ROUTE = "spec.routing"
+ROUTE, RULE = "spec.routing", "destinationRule"
 """In place of a metric's name, in what was told: no metric is called so."""
 
 
@@ -32,13 +33,16 @@ def warned(status: RolloutStatus, now: datetime) -> RolloutStatus:
     return _told(status, metrics) if metrics else status
 
 
-def hidden(status: RolloutStatus, said: str, now: datetime) -> RolloutStatus:
-    """Say once for each comparison that the route hides faults."""
-    compared = status.canary_revision is not None and status.stable_revision is not None
-    if not said or not compared or ROUTE in status.analysis.told:
+def hidden(status: RolloutStatus, said: Mapping[str, str], now: datetime) -> RolloutStatus:
+    """Say once for each comparison what hides faults: the route, a DestinationRule."""
+    if status.canary_revision is None or status.stable_revision is None:
         return status
-    status = record(status, now, "RouteHidesFaults", said)
-    return changed(status, analysis=status.analysis.model_copy(update={"told": (*status.analysis.told, ROUTE)}))
+    for what, text in said.items():
+        if text and what not in status.analysis.told:
+            told = (*status.analysis.told, what)
+            status = record(status, now, "RouteHidesFaults", text)
+            status = changed(status, analysis=status.analysis.model_copy(update={"told": told}))
+    return status
 
 
 def warning(status: RolloutStatus) -> str:

@@ -208,6 +208,8 @@ class Observed:
     templates: Templates = field(default_factory=dict)
     live: Mapping[str, Any] = field(default_factory=dict)
     """The rollout itself, for arguments that are a field of it."""
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """DestinationRules that may be in effect for the revisions; none is read where none has outlier detection."""
     left: tuple[Route, ...] = ()
     """VirtualServices that were written before, and are not the one that is in force."""
 

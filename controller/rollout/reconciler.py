@@ -19,7 +19,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ForbiddenError, InvalidError, NotFoundError
 from controller.kube.watches import Watch
 from controller.queue import Key
-from controller.rollout import freshness, gate, judging, seen
+from controller.rollout import ejection, freshness, gate, judging, seen
 from controller.rollout.act import act
 from controller.rollout.actions import Announcement, HoldRollout
 from controller.rollout.counted import Counted
@@ -77,6 +77,7 @@ class RolloutController:
         """Where rollouts stand and what the judge knows of them, as metrics."""
         self._webhooks = Webhooks(clock.now)
         self._written_by = Uses()
+        self._ejecting = ejection.Ejecting()
         self._written = Written()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
@@ -86,6 +87,7 @@ class RolloutController:
             Watch(resources.CONTROLLER_REVISION, key_of_owned, labels="rollouts.seldon.io/rollout"),
             Watch(resources.DEPLOYMENT, self._deployment_keys, indexed=("seldon-deployment-id",)),
             Watch(resources.VIRTUAL_SERVICE, self._route_keys, optional=True),
+            Watch(resources.DESTINATION_RULE, self._rule_keys, optional=True),
             Watch(resources.ANALYSIS_RUN, key_of_owned, optional=True),
             Watch(resources.ANALYSIS_TEMPLATE, self._template_keys, optional=True),
             Watch(resources.CLUSTER_ANALYSIS_TEMPLATE, self._template_keys, optional=True),
@@ -98,6 +100,17 @@ class RolloutController:
     def _route_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A VirtualService also concerns the rollouts that write into it."""
         return [*_named_keys(obj), *self._written_by.users(_key(obj)[0])]
+
+    def _rule_keys(self, obj: dict[str, Any]) -> list[Key]:
+        """A DestinationRule that takes failing pods out may concern whatever is compared now."""
+        return sorted(self._tracked) if self._ejecting.note(obj) else []
+
+    def _rules(self, obs: Observed) -> tuple[dict[str, Any], ...]:
+        """Return the DestinationRules that may be in effect for a rollout, where any takes failing pods out."""
+        where = ejection.namespaces(obs)
+        if obs.status.canary_revision is None or not self._ejecting.any(where):
+            return ()
+        return tuple(rule for each in where for rule in self._cluster.list(resources.DESTINATION_RULE, each))
 
     def _deployment_keys(self, obj: dict[str, Any]) -> list[Key]:
         """A Deployment concerns the rollout whose child it belongs to."""
@@ -169,7 +182,8 @@ class RolloutController:
         own = obs.routing.virtual_service
         self._written_by.note(key, [(key[0], own.name)] if own is not None else ())
         self._named.note(key, (("" if each.cluster_scope else key[0], each.template_name) for each in obs.templates))
-        obs = self._written.told(key, replace(obs, answer=self._answer(key, obs), prometheus=self._monitor is not None))
+        obs = replace(obs, answer=self._answer(key, obs), rules=self._rules(obs))
+        obs = self._written.told(key, replace(obs, prometheus=self._monitor is not None))
         now = clock.now()
         decision = decide(obs, now=now)
         try:

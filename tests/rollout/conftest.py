@@ -75,6 +75,8 @@ class World:
     members: dict[str, Member] = field(default_factory=dict)
     """The others of its group, as they are seen from here."""
     name: str = "iris"
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    """DestinationRules."""
 
     def template(self) -> dict[str, Any]:
         return template(self.image)
@@ -99,7 +101,7 @@ class World:
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=self._route(spec), in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
-            members=self.members, left=tuple(self._left(spec)),
+            members=self.members, left=tuple(self._left(spec)), rules=tuple(self.rules),
             runs={name: gather.run(live) for name, live in self.runs.items()}, templates=self._templates(spec),
             live={"metadata": {"name": self.name, "namespace": "ml", "labels": self.labels}, "spec": self.raw_spec()},
         )  # fmt: skip

@@ -1,0 +1,52 @@
+"""Outlier detection that somebody asks the mesh for: the real controller reads it, wakes for it, and tells it once."""
+
+import logging
+
+import pytest
+from simulated.story import Happening, Story
+from simulated.world import World
+
+from controller.kube.resources import DESTINATION_RULE, NAMESPACE
+
+PACED = {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}
+RULE = {
+    "metadata": {"name": "strict", "namespace": "edge"},
+    "spec": {"host": "*.local", "trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": 2}}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def told(world: World) -> list[str]:
+    return [each["message"] for each in world.status()["history"] if each["type"] == "RouteHidesFaults"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before the canary", "while the canary waits for a person"])
+def test_a_rule_in_the_gateways_namespace_is_told_once(late) -> None:
+    world = World(Story(1, ()))
+    world.api.create(NAMESPACE, {"metadata": {"name": "edge"}}, actor="kubectl")
+    with world.on_simulated_time():
+        world.start_controller()
+        world.people.create("good-0", strategy=PACED, routing={"gateways": ["edge/front"]})
+        world.timeline.run_until(40)
+        if not late:
+            world.api.create(DESTINATION_RULE, RULE, actor="kubectl")
+        world.happen(Happening(0.0, "edit", ("good-1",)))
+        world.timeline.run_until(100)
+        assert world.status()["phase"] == "Paused"
+        if late:
+            assert told(world) == []
+            world.api.create(DESTINATION_RULE, RULE, actor="kubectl")
+            world.timeline.run_until(101)
+        (said,) = told(world)
+        assert said.startswith("DestinationRule edge/strict, spec.trafficPolicy.outlierDetection, takes pods of iris-")
+        world.api.merge(
+            DESTINATION_RULE, "strict", {"metadata": {"labels": {"a": "b"}}}, actor="kubectl", namespace="edge"
+        )
+        world.timeline.run_until(130)
+        assert told(world) == [said]
