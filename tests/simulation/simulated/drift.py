@@ -118,13 +118,20 @@ class Drift:
 
     def _patch(self, resource: Resource, name: str, patch: Object) -> None:
         before = self._world.api.revision
-        self._world.troubled["*"] = self._world.timeline.now
+        self._trouble(resource, name)
         self._world.api.merge(resource, name, patch, actor=SOMEBODY)
         if self._world.api.revision != before:
             self._world.vigil.wounded(resource, name)
 
     def _delete(self, resource: Resource, name: str = "") -> None:
         name = name or self._first(resource)
-        self._world.troubled["*"] = self._world.timeline.now
+        self._trouble(resource, name)
         self._world.api.delete(resource, name, actor=SOMEBODY)
         self._world.vigil.wounded(resource, name)
+
+    def _trouble(self, resource: Resource, name: str) -> None:
+        """Note from which SeldonDeployment something is taken; a route takes nothing from any."""
+        live = self._world.api.find(resource, name) or {"metadata": {}}
+        of = (live["metadata"].get("labels") or {}).get("seldon-deployment-id", "")
+        if child := name if resource is SELDON_DEPLOYMENT else of:
+            self._world.troubled[child] = self._world.timeline.now

@@ -8,6 +8,8 @@ from simulated.timeline import Timeline
 ACTOR = "mesh"
 MAIN = ("rest", "predict")
 """The route of REST requests: in a rollout's VirtualService, and in a person's."""
+OPERATORS = ("controller", "upstream", ACTOR)
+"""Who writes routes, beside people."""
 ROUTES, RULES = "virtualservices.networking.istio.io", "destinationrules.networking.istio.io"
 
 
@@ -25,13 +27,17 @@ class Mesh:
         self.rules: dict[str, Object] = {}
         """By host."""
         self.changed_at: dict[str, float] = {}
+        self._foreign: set[tuple[str, int]] = set()
+        """Generations, by the uid of the route, that lead where somebody wanted who is no controller."""
         api.watchers.append(self._happened)
 
-    def _happened(self, _: str, event: Event) -> None:
+    def _happened(self, actor: str, event: Event) -> None:
         if event.collection not in (ROUTES, RULES):
             return
         obj = event.entry.object
         before = event.previous
+        if event.collection == ROUTES and event.type != "DELETED" and not actor.startswith(OPERATORS):
+            self._written_by_somebody(obj, before)
         if (
             event.type == "MODIFIED"
             and before is not None
@@ -44,6 +50,11 @@ class Mesh:
             self._rule(obj, gone)  # proxies get clusters before the routes that name them
         else:
             self._timeline.after(delay, lambda: self._take(event.key[1], obj, gone))
+
+    def _written_by_somebody(self, obj: Object, before: Object | None) -> None:
+        """A route goes astray with a write that changes where it leads, and stays so until a controller's."""
+        if before is None or _leads(before) != _leads(obj) or _version(before) in self._foreign:
+            self._foreign.add(_version(obj))
 
     def _rule(self, obj: Object, gone: bool) -> None:
         host = obj["spec"]["host"]
@@ -103,10 +114,30 @@ class Mesh:
                 copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
         return weights, copies
 
+    def up_to_date(self, name: str) -> bool:
+        """Say whether the route in effect is the newest."""
+        route, live = self.effective.get(name), self._api.find(VIRTUAL_SERVICE, name)
+        return route is not None and live is not None and _version(route) == _version(live)
+
+    def astray(self, name: str) -> bool:
+        """Say whether the route in effect leads where somebody wanted who is no controller."""
+        route = self.effective.get(name)
+        return route is not None and _version(route) in self._foreign
+
     def names(self, name: str, host: str) -> bool:
         """Say whether the route in effect sends or copies anything to a host."""
         weights, copies = self.shares(name)
         return bool(weights.get(host)) or bool(copies.get(host))
+
+
+def _version(route: Object) -> tuple[str, int]:
+    return route["metadata"]["uid"], route["metadata"]["generation"]
+
+
+def _leads(route: Object) -> list[Object]:
+    """Which requests go where, but for those to pages of a person's own."""
+    http = [each for each in route["spec"]["http"] if not str(each.get("name") or "").startswith("page-")]
+    return [{key: each.get(key) for key in ("name", "match", "route", "mirrors")} for each in http]
 
 
 def _rest(route: Object) -> list[Object]:

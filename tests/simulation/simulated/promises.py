@@ -19,10 +19,6 @@ MOVING = frozenset({"Progressing", "Paused", "Promoting"})
 AT_REST = frozenset({"Healthy", "Degraded", "Paused", "Shadowed"})
 SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRule"})
 """Kinds without which a revision cannot answer."""
-RECENTLY = 300.0
-"""Seconds in which a pod that the world took away excuses a lost request: back-off may be as long."""
-
-
 LATELY = 900.0
 """Seconds in which a stable that the world took pods from may be worse than a bad canary."""
 
@@ -126,7 +122,7 @@ class Promises:
         host = f"{canary}-default.{self._world.key[0]}.svc.cluster.local"
         stable = (status.get("stableRevision") or {}).get("name", "")
         strategy = rollout["spec"]["strategy"].get("canary") or {"dynamicStableScale": True}
-        if strategy.get("dynamicStableScale") or self._world.excused(stable, LATELY):
+        if strategy.get("dynamicStableScale") or self._world.robbed(stable, LATELY):
             return  # what stable cannot carry stays with the canary
         before, after = _weights(live).get(host, 0), _weights(route).get(host, 0)
         wanted = (status.get("weights") or {}).get("canary", 0)
@@ -153,8 +149,13 @@ class Promises:
             self.broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
 
     def _in_doubt(self) -> bool:
-        """A mesh that says nothing is believed to be quick; a clock that jumps makes that belief wrong."""
-        return self._world.mesh.silent and (self._world.jumped or self._world.mesh.refuses)
+        """A mesh that says nothing is believed to be quick; that is wrong of a route that it has not taken yet.
+
+        With right clocks it is quick, unless it refuses. What it has taken is no matter of belief.
+        """
+        mesh, door = self._world.mesh, self._world.door()
+        slow = mesh.silent and (self._world.jumped or mesh.refuses)
+        return slow and not mesh.up_to_date(door)
 
     # on each new state
 
@@ -188,7 +189,7 @@ class Promises:
         if old and new and old.get("hash") != new.get("hash") and not forced:
             qualities = self._world.qualities
             was, is_ = qualities.of_child(old["name"]), qualities.of_child(new["name"])
-            if is_.fails > was.fails + 0.05 and not self._world.excused(old["name"], LATELY):
+            if is_.fails > was.fails + 0.05 and not self._world.robbed(old["name"], LATELY):
                 self.broken("a bad revision is never stable", f"{new['name']} fails {is_.fails} of its requests")
 
     def _forward(self, before: Object, status: Object) -> None:
@@ -214,7 +215,7 @@ class Promises:
                 self.broken("a rejected revision gets no request", f"{child} has weight in {status['phase']}")
 
     def _served(self, child: str, count: int, lost: int) -> None:
-        if lost and not self._world.excused(child, RECENTLY):
+        if lost and not self._world.excused(child):
             self.broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
 
 

@@ -83,7 +83,6 @@ class Shop:
         if what == "gone":
             self._close()
         elif what == "again":
-            self._world.troubled["*"] = self._world.timeline.now  # until the split is back it leads to nobody
             self._patch({"spec": {"http": manifest(self._world.rollout)["spec"]["http"]}})
         elif what == "label":
             self._patch({"metadata": {"labels": {"edited": str(self._numbers)}}})
@@ -106,14 +105,12 @@ class Shop:
 
     def _close(self) -> None:
         self._gone = True
-        self._world.troubled["*"] = self._world.timeline.now
         self._world.api.delete(VIRTUAL_SERVICE, NAME, actor=PERSON)
         self._world.timeline.after(BACK, self.open)
 
     def open(self) -> None:
         """Apply the VirtualService, where there is none."""
         self._gone = False
-        self._world.troubled["*"] = self._world.timeline.now
         with suppress(ApiError):
             if self._world.api.find(VIRTUAL_SERVICE, NAME) is None:
                 self._world.api.create(VIRTUAL_SERVICE, manifest(self._world.rollout), actor=PERSON)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controller.kube.resources import VIRTUAL_SERVICE
-from localcluster.apiserver.history import Event
 from simulated.api import NAMESPACE_NAME, Object
-from simulated.promises import RECENTLY
 from simulated.shop import NAME, PATH, SESSION
 
 if TYPE_CHECKING:
@@ -55,13 +53,6 @@ class Stayers:
         self._world = world
         self._chance = world.timeline.chance("stayers")
         self._users = [Stayer() for _ in range(MANY)]
-        self._foreign: set[tuple[str, int]] = set()
-        """Generations of routes that somebody else wrote: nobody stays there."""
-        world.api.watchers.append(self._happened)
-
-    def _happened(self, actor: str, event: Event) -> None:
-        if event.collection == VIRTUAL_SERVICE.name and not actor.startswith(("controller", "mesh")):
-            self._foreign.add((event.key[1], event.entry.object["metadata"]["generation"]))
 
     def ask(self, door: str) -> None:
         """Some of them send a request through a VirtualService."""
@@ -84,8 +75,7 @@ class Stayers:
         names = [(status.get(role) or {}).get("name") for role in ("stableRevision", "canaryRevision")]
         known = status.get("observedGeneration") == (world.live() or {"metadata": {}})["metadata"].get("generation")
         taken = live is not None and live["metadata"]["generation"] == route["metadata"]["generation"]
-        foreign = (door, route["metadata"]["generation"]) in self._foreign
-        if not (known and taken) or foreign or None in names or any(world.excused(each, RECENTLY) for each in names):
+        if not (known and taken) or None in names or any(world.excused(each) for each in names):
             return ""
         return f"{names[1]}-default.{NAMESPACE_NAME}.svc.cluster.local"
 

@@ -76,6 +76,8 @@ class Users:
         """Requests that no pod answered."""
         self.served: Callable[[str, int, int], None] = lambda _child, _count, _lost: None
         """Told of each revision's requests, and of those that found nobody."""
+        self.reached: Callable[[str], None] = lambda _child: None
+        """Told of each revision that answered."""
         self.door = rollout
         """The VirtualService that they come in by."""
         self.others: list[str] = []
@@ -138,6 +140,8 @@ class Users:
         ready = self._workloads.ready(service["spec"]["selector"]) if service else 0
         reachable = ready > 0 and host in self._mesh.rules
         lost = 0 if reachable else count
+        if reachable:
+            self.reached(child)
         if live:
             self.lost += lost
             self.served(child, count, lost)

@@ -34,6 +34,10 @@ from simulated.workloads import Workloads
 
 QUIET = frozenset({"drift", "verb", "answer", "ambush"})
 """Happenings that trouble no controller: what is healed is healed all the same."""
+RECENTLY = 300.0
+"""Seconds in which what the world took away excuses a lost request: back-off may be as long."""
+SHORTLY = 30.0
+"""Seconds in which it does although requests are answered: pods that go still answer for a while."""
 
 
 class World:
@@ -68,12 +72,14 @@ class World:
         self.faults = Faults(self.timeline.chance("faults"), self.reached)
         self.promises = Promises(self)
         self.vigil = Vigil(self)
-        self.users.after = self._asked
+        self.users.after, self.users.reached = self._asked, self.reach
         self.jumped = False
         self.noisy_until = 0.0
         """Until when something troubles the controllers."""
         self.troubled: dict[str, float] = {}
         """When the world last took something from a SeldonDeployment."""
+        self.answered: dict[str, float] = {}
+        """When a SeldonDeployment last answered."""
         self.processes: list[Process] = []
         self._names = 0
         self.people = People(self)
@@ -147,14 +153,27 @@ class World:
         """Its status."""
         return (self.live() or {}).get("status") or {}
 
+    def reach(self, child: str) -> None:
+        """Note that a SeldonDeployment answers."""
+        self.answered[child] = self.timeline.now
+
     def trouble(self, deployment: str) -> None:
         """Note that the world takes something from whom a Deployment belongs to."""
         live = self.api.find(DEPLOYMENT, deployment) or {"metadata": {}}
         self.troubled[(live["metadata"].get("labels") or {}).get("seldon-deployment-id", "")] = self.timeline.now
 
-    def excused(self, child: str, seconds: float) -> bool:
-        """Say whether pods of a SeldonDeployment were taken away lately, so that requests may find nobody."""
-        recent = self.timeline.now - max(self.troubled.get(child, -1e9), self.troubled.get("*", -1e9))
+    def excused(self, child: str) -> bool:
+        """Say whether requests to a SeldonDeployment may find nobody.
+
+        The route in effect is somebody else's, or something was taken from the SeldonDeployment lately and it has not
+        answered since.
+        """
+        since, back = self.troubled.get(child, -1e9), self.answered.get(child, -1e9)
+        return self.mesh.astray(self.users.door) or self.robbed(child, RECENTLY if back < since + SHORTLY else SHORTLY)
+
+    def robbed(self, child: str, seconds: float) -> bool:
+        """Say whether something was taken from a SeldonDeployment lately, or its pods cannot be."""
+        recent = self.timeline.now - self.troubled.get(child, -1e9)
         broken = any(pod.broken for state in self.workloads.sets.values() for pod in state.pods.values()
                      if pod.labels.get("seldon-deployment-id") == child)  # fmt: skip
         return recent < seconds or broken or self.workloads.quota
