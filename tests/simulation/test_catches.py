@@ -11,7 +11,7 @@ from simulated.shrink import broken
 from simulated.story import Happening, Story
 
 from controller import clock
-from controller.deployment import plan
+from controller.deployment import draft
 from controller.rollout import decide, effects, ground, outlook, own_route, peers, reconciler, specials, traffic
 from controller.rollout import status as words
 from controller.rollout.course import Course
@@ -96,7 +96,7 @@ def _no_deadline(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_healing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "differs", lambda _desired, _live: False)
+    patch.setattr(draft, "differs", lambda _desired, _live: False)
 
 
 def _hasty(patch: pytest.MonkeyPatch) -> None:
