@@ -4,7 +4,7 @@ import asyncio
 import copy
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,7 +140,15 @@ class Story:
         self.kube, self.caller = kube, caller
         self.told: list[str] = []
 
-    def apply(self, spec: dict[str, Any], step: str, *, answers: str = "", version: str = "v1") -> None:
+    def apply(
+        self,
+        spec: dict[str, Any],
+        step: str,
+        *,
+        answers: str = "",
+        version: str = "v1",
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         """Apply, wait until it is available, and ask on; nothing may have failed.
 
         With `answers`, wait also until only those come: what was replaced answers, too, while it drains.
@@ -150,6 +158,7 @@ class Story:
             "metadata": {"name": "model"}, "spec": copy.deepcopy(spec),
         }  # fmt: skip
         replace(self.kube, body, version)
+        meanwhile()
         self.kube.until(f"{step}: available", self.available)
         self.more(step)
         assert self.caller.failures == [], f"{step}: {len(self.caller.failures)} of {self.caller.sent} failed"
@@ -247,6 +256,22 @@ def test_workloads_are_edited_without_a_failed_request(story, annotations) -> No
         edited.apply(of(*both), "one predictor to two")
         edited.apply(of(predictor(component(values=SECOND))), "two to one", answers=SECOND)
         edited.kube.until("what was replaced is gone", lambda: not any("p1" in name for name in edited.deployments()))
+        edited.more("after the old ones went")
+
+
+def test_a_controller_that_is_replaced_in_the_middle_of_edits_fails_no_request(story, world) -> None:
+    if world.faults is None or "controller" not in world.faults.names():
+        pytest.skip("the controller is not ours to kill")
+
+    def kill() -> None:
+        world.faults.kill("controller")
+
+    second, other = component(values=SECOND, tag="2"), component("other", FIRST)
+    with story(sdep(predictor(component()))) as edited:
+        edited.apply(sdep(predictor(second)), "image", answers=SECOND, meanwhile=kill)
+        edited.apply(sdep(predictor(second, other)), "a chain", answers=FIRST, meanwhile=kill)
+        edited.apply(sdep(predictor(second, name="p1")), "another predictor", answers=SECOND, meanwhile=kill)
+        edited.kube.until("what was replaced is gone", lambda: edited.deployments() == {"model-p1-0-model"})
         edited.more("after the old ones went")
 
 
