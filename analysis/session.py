@@ -162,19 +162,7 @@ def _step(session: Session, tick: Tick) -> Steps[Session]:
     if session.at is not None and tick.at <= session.at:
         raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
     source, errors = _errors(session.source, tick)
-    judged = tick.at - tick.seconds >= session.judged_from
-    steps = sum([session.judged_from < at < tick.at for at in session.restarts])
-    view = View(
-        at=tick.at,
-        seconds=tick.seconds,
-        judged=judged,
-        steps=steps,
-        copies=steps + max(0, tick.at - tick.seconds - session.judged_from) // COPY_EVERY,
-        errors=errors,
-        stable=tick.stable,
-        canary=tick.canary,
-        share=_share(session.shifts, tick),
-    )
+    view = _view(session, tick, errors)
     judge = session.judge
     if judge is not None:
         judge = yield from choice.step(judge, view)
@@ -196,9 +184,24 @@ def _step(session: Session, tick: Tick) -> Steps[Session]:
         source,
         (_absent(session.absent[0], tick.stable), _absent(session.absent[1], tick.canary)),
         (*session.recent[1 - _WINDOW :], served),
-        session.judged_ticks + judged,
+        session.judged_ticks + view.judged,
         Pace(_PACE * pace.stable + stable, _PACE * pace.canary + canary, _PACE * pace.seconds + tick.seconds),
         (tick.at if stable else last[0], tick.at if canary else last[1]),
+    )
+
+
+def _view(session: Session, tick: Tick, errors: Pair) -> View:
+    steps = sum([session.judged_from < at < tick.at for at in session.restarts])
+    return View(
+        at=tick.at,
+        seconds=tick.seconds,
+        judged=tick.at - tick.seconds >= session.judged_from,
+        steps=steps,
+        copies=steps + max(0, tick.at - tick.seconds - session.judged_from) // COPY_EVERY,
+        errors=errors,
+        stable=tick.stable,
+        canary=tick.canary,
+        share=_share(session.shifts, tick),
     )
 
 

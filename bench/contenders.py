@@ -13,6 +13,7 @@ from typing import Protocol
 
 from analysis import session
 from analysis.judges import mann_whitney
+from analysis.judges.sequential import DOUBT, Sequential
 from analysis.samples import Count, Latencies, Pair, Tick
 from analysis.session import Session
 from analysis.spec import Arm, Comparison, Plan
@@ -67,6 +68,18 @@ class Together:
             self.sessions[number] = after
             found[number] = _SAID.get(session.verdicts(after)[0], "")
         return found
+
+    def promising(self, number: int, needed: float) -> bool:
+        """Whether every metric of a run has so much evidence that the canary is good enough, and none has doubt."""
+        judged = self.sessions[number].judge
+        samples = self.sessions[number].plan.min_samples
+        return isinstance(judged, Sequential) and all(
+            one.parts
+            and one.promote_evidence >= needed
+            and one.evidence < DOUBT
+            and one.requests.canary_requests >= samples
+            for one in judged.metrics
+        )
 
     def step_changed(self, number: int, at: int) -> None:
         """Tell that the weight changes now in a run."""

@@ -13,6 +13,7 @@ import time
 import timeit
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from analysis import session
@@ -171,11 +172,11 @@ def _spread(values: list[float]) -> list[float]:
     return [mean - half, mean + half]
 
 
-def whole(scenario: Scenario, runs: int, *, alone: bool = False) -> dict:
+def whole(scenario: Scenario, runs: int, *, alone: bool = False, between: float | None = None) -> dict:
     """Whole rollouts: what becomes of the canary; with our judge `alone`, or with the peers' too."""
     judges = {}
     for name in ("ours", *(() if alone else progressive.PEERS)):
-        outcomes = progressive.outcomes(name, scenario, runs)
+        outcomes = progressive.outcomes(name, scenario, runs, between)
         ended = {end: [one for one in outcomes if one.end == end] for end in ("promoted", "rolled back", "paused")}
         judges[name] = {
             **{f"{end.replace(' ', '_')}_percent": 100 * len(found) / runs for end, found in ended.items()},
@@ -263,13 +264,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="only scenarios whose name contains this")
     parser.add_argument("--alone", action="store_true", help="our judge alone; what peers say does not hang on it")
     parser.add_argument("--kind", choices=("fixed", "progressive", "all"), default="all")
+    parser.add_argument(
+        "--between", type=float, help="whole rollouts: the evidence that all steps but the last ask for"
+    )
     parser.add_argument("--out", type=Path, help="write judges.json and the plots into this folder")
     options = parser.parse_args(argv)
     results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
     cost = results["cost_of_a_tick"]
     print(f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms")
     print(f"(on a machine where `for i in range(1000): i * i` takes {cost['yardstick_us']:.0f} us)\n")
-    for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, whole)):
+    stepwise = partial(whole, between=options.between)
+    for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, stepwise)):
         for scenario in scenarios:
             if options.only in scenario.name and options.kind in (kind, "all"):
                 results[kind].append(play(scenario, options.runs, alone=options.alone))

@@ -21,8 +21,11 @@ class Outcome:
     canary_requests: int
 
 
-def ours(scenario: Scenario, runs: int) -> list[Outcome]:
-    """5, 10, 25, 50 %: a step ends on a good verdict after 60 s at the soonest; without one in 20 min it pauses."""
+def ours(scenario: Scenario, runs: int, between: float | None = None) -> list[Outcome]:
+    """5, 10, 25, 50 %: a step ends on a good verdict after 60 s at the soonest; without one in 20 min it pauses.
+
+    With `between` all steps but the last end on so much evidence that the canary is good enough: what is not built.
+    """
     worlds = [World(scenario, seed) for seed in range(runs)]
     judge = c.Together([world.before() for world in worlds])
     steps, started, found = [0] * runs, [0] * runs, dict[int, Outcome]()
@@ -31,9 +34,12 @@ def ours(scenario: Scenario, runs: int) -> list[Outcome]:
         for run, verdict in judge.see(ticks).items():
             world = worlds[run]
             waited = world.now - started[run]
+            good = verdict == "good"
+            if between is not None and steps[run] < len(WEIGHTS) - 1:
+                good = judge.promising(run, between)
             if verdict == "bad":
                 found[run] = _outcome("rolled back", world)
-            elif verdict == "good" and waited >= 60:
+            elif good and waited >= 60:
                 steps[run], started[run] = steps[run] + 1, world.now
                 if steps[run] == len(WEIGHTS):
                     found[run] = _outcome("promoted", world)
@@ -86,6 +92,6 @@ PEERS: dict[str, Callable[[Scenario, int], Outcome]] = {
 }
 
 
-def outcomes(name: str, scenario: Scenario, runs: int) -> list[Outcome]:
+def outcomes(name: str, scenario: Scenario, runs: int, between: float | None = None) -> list[Outcome]:
     """What becomes of the canary under a judge, in each run."""
-    return ours(scenario, runs) if name == "ours" else [PEERS[name](scenario, seed) for seed in range(runs)]
+    return ours(scenario, runs, between) if name == "ours" else [PEERS[name](scenario, seed) for seed in range(runs)]

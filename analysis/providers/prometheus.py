@@ -209,10 +209,6 @@ def _checked(response: requests.Response, *_: Any, **__: Any) -> requests.Respon
     return response
 
 
-def _pair(sample: _Sample) -> tuple[int, float]:
-    return round(sample.at), float(sample.value)
-
-
 def _reason(error: Exception) -> str:
     text = str(error) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."
