@@ -70,15 +70,7 @@ def render_explainer_deployment(
     container = _container(subject, predictor, explainer, configuration)
     pod: dict[str, Any] = {"containers": [container]}
     if explainer.model_uri:
-        pod = add_model(
-            pod,
-            container["name"],
-            explainer.model_uri,
-            configuration=configuration,
-            env_secret=explainer.env_secret_ref_name,
-            image=explainer.storage_initializer_image,
-            account=explainer.service_account_name,
-        )
+        pod = add_model(pod, container["name"], explainer, configuration)
     if explainer.service_account_name:
         pod["serviceAccountName"] = explainer.service_account_name
     parts = Parts(

@@ -149,15 +149,7 @@ def add_server(
         }
         pod = {**pod, "containers": with_defaults(pod["containers"], [server])}
     if downloads(subject, unit):
-        pod = add_model(
-            pod,
-            holder,
-            unit.model_uri,
-            configuration=configuration,
-            env_secret=unit.env_secret_ref_name,
-            image=unit.storage_initializer_image,
-            account=unit.service_account_name,
-        )
+        pod = add_model(pod, holder, unit, configuration)
     if unit.service_account_name and is_prepackaged(unit):
         pod = {**pod, "serviceAccountName": unit.service_account_name}
     return pod
