@@ -14,6 +14,14 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Inherit:
+    """Make ours what Seldon Core's operator wrote of an object, so that it goes when it is no longer wanted."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """Write since when an object only drains; None takes the mark off."""
 
@@ -32,4 +40,4 @@ class Delete:
     uid: str
 
 
-Action = Apply | Mark | Delete
+Action = Apply | Inherit | Mark | Delete

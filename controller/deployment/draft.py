@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.deployment.actions import Action, Apply, Delete, Mark
-from controller.deployment.drift import differs
+from controller.deployment.actions import Action, Apply, Delete, Inherit, Mark
+from controller.deployment.drift import HASH_ANNOTATION, differs
 from controller.deployment.observed import Identity, Object, Observed, identity, is_ending, retired_at
 from controller.deployment.render import Desired
 
@@ -50,8 +50,14 @@ class Draft:
             return False
         stands = (kind, name) in self.standing if wanted is desired else not differs(wanted, live)
         if not stands:
-            self.actions.append(Apply(_careful(wanted, live), creates=False))
+            self.change(live, _careful(wanted, live))
         return stands
+
+    def change(self, live: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """Ask for an object that stands to be so; one that we never applied is another operator's until then."""
+        if HASH_ANNOTATION not in (live["metadata"].get("annotations") or {}):
+            self.actions.append(Inherit(*identity(live)))
+        self.actions.append(Apply(wanted, creates=False))
 
 
 def standing(desired: Desired, observed: Observed) -> frozenset[Identity]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.deployment import ports
-from controller.deployment.actions import Action, Apply
+from controller.deployment.actions import Action
 from controller.deployment.draft import Draft, standing
 from controller.deployment.drift import differs, signed
 from controller.deployment.observed import (
@@ -207,7 +207,7 @@ def _loosen(draft: Draft, predictor: PredictorObjects) -> None:
         return
     loose = _without_labels(rule)
     if _subset_labels(live) != _subset_labels(rule) and differs(loose, live):
-        draft.actions.append(Apply(loose, creates=False))
+        draft.change(live, loose)
 
 
 def _subset_labels(rule: Mapping[str, Any]) -> dict[str, str]:

@@ -131,8 +131,10 @@ class Store:
         self._tombstones.setdefault(key, {})[uid] = _Tombstone(self._sequence, version, last)
 
     def dropped(self, obj: Object) -> None:
-        """Forget an object that a write of ours moved out of what we watch."""
-        self.deleted(key_of(obj), _uid(obj))
+        """Forget an object that a write of ours moved out of what we watch; one that was never in it may yet come."""
+        current = self._objects.get(key_of(obj))
+        if current is not None and _uid(current) == _uid(obj):
+            self.deleted(key_of(obj), _uid(obj))
 
     # news from the server
 

@@ -226,7 +226,7 @@ def _added(new: Any, shape: Shape) -> FieldSet:
             elif isinstance(value, list) and below.form == "list":
                 element = below.element()
                 for item in value:
-                    inner = _added(item, element) if isinstance(item, dict) else {}
+                    inner = _added(item, element) if isinstance(item, dict) and not element.atomic else {}
                     node[item_key(item, below)] = {DOT: {}, **inner} if inner else {}
         out["f:" + name] = {DOT: {}, **node} if node and name not in embedded else node
     return out
@@ -277,13 +277,13 @@ def _compare_lists(old: list[Any], new: list[Any], shape: Shape) -> tuple[FieldS
         was = before.get(key)
         if was is item or (was == item and was is not None):
             continue
-        if isinstance(item, dict):
+        if isinstance(item, dict) and not element.atomic:
             below = compare(was or {}, item, element)
             _record(key, (was, item), below, True, (changed, removed))
-        elif key not in before:
+        else:
             changed[key] = {}
     for key, was in before.items():
         if key not in after:
-            below = compare(was, {}, element) if isinstance(was, dict) else ({}, {})
+            below = compare(was, {}, element) if isinstance(was, dict) and not element.atomic else ({}, {})
             _record(key, (was, None), below, True, (changed, removed))
     return changed, removed

@@ -61,6 +61,20 @@ def decode(entries: list[JsonObject] | None) -> Claims:
     return claims
 
 
+def given(new: Any, old: list[JsonObject] | None) -> list[JsonObject]:
+    """The entries that count in an update: those that the writer gives, unless they are no entries.
+
+    None, or an empty one, is the documented way to give up all ownership.
+    """
+    if new in ([], [{}]):
+        return []
+    sound = isinstance(new, list) and all(
+        isinstance(each, dict) and each.get("operation") in ("Apply", "Update") and each.get("fieldsType") == "FieldsV1"
+        for each in new
+    )
+    return new if sound else old or []
+
+
 def encode(claims: Claims) -> list[JsonObject]:
     """Entries as they stand in an object: applies first, then by time and name."""
     entries: list[JsonObject] = []

@@ -258,7 +258,7 @@ class Store:
         old = entry.object
         key = _key(kind, old)
         self._preparation.check_identity(kind, new, old, patched=patched or claims is not None)
-        forget = new["metadata"].get("managedFields") == [{}]  # the documented way to give up all ownership
+        known = managed.given(new["metadata"].get("managedFields"), old["metadata"].get("managedFields"))
         stored = self._preparation.isolated(kind, kind.to_stored(new), old, how.subresource)
         draft = Draft(self._storing(kind), stored, old)
         self._admit(draft, how)
@@ -266,7 +266,6 @@ class Store:
         self._preparation.count_generation(kind, stored, old)
         if claims is None:
             writer = self._writer(kind, how, "Update")
-            known = [] if forget else old["metadata"].get("managedFields")
             entries = managed.updated(known, old, stored, shape=draft.kind.shape, writer=writer)
         else:
             entries = managed.encode(claims)

@@ -258,10 +258,37 @@ async def test_apply_with_dry_run_changes_nothing(api):
     assert (await api.get(api.core("configmaps", "a"))).code == 404
 
 
-async def test_all_ownership_can_be_given_up(api):
+async def test_ownership_is_handed_over_by_writing_whose_it_is(api):
+    path = api.core("configmaps", "a")
+    await api.post(api.core("configmaps"), config({"k": "v", "l": "w"}), fieldManager="one")
+    [entry] = (await api.get(path))["metadata"]["managedFields"]
+    handed = await api.patch(path, {"metadata": {"managedFields": [entry | {"manager": "two", "operation": "Apply"}]}})
+    assert set(owners(handed)) == {("two", "Apply")}
+    assert (await api.apply(path, config({"k": "v"}), "two"))["data"] == {"k": "v"}
+
+
+async def test_an_owner_is_owned_as_a_whole(api):
+    owner = await api.post(api.core("configmaps"), config({}, name="owner"))
+    meta = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    await api.post(api.core("configmaps"), config({}, ownerReferences=[meta]), fieldManager="one")
+    seen = owners(await api.get(api.core("configmaps", "a")))["one", "Update"]["f:metadata"]["f:ownerReferences"]
+    assert [fields for key, fields in seen.items() if key != "."] == [{}]
+
+
+@pytest.mark.parametrize("nonsense", [None, [{"manager": "two", "operation": "Take", "fieldsType": "FieldsV1"}]])
+async def test_what_is_no_ownership_leaves_it_where_it_is(api, nonsense):
     path = api.core("configmaps", "a")
     await api.apply(path, config({"k": "v"}), "one")
-    answer = await api.patch(path, {"metadata": {"managedFields": [{}]}})
+    answer = await api.patch(path, {"metadata": {"managedFields": nonsense}})
+    assert answer.code in (200, 400, 422)
+    assert set(owners(await api.get(path))) == {("one", "Apply")}
+
+
+@pytest.mark.parametrize("nobody", [[], [{}]])
+async def test_all_ownership_can_be_given_up(api, nobody):
+    path = api.core("configmaps", "a")
+    await api.apply(path, config({"k": "v"}), "one")
+    answer = await api.patch(path, {"metadata": {"managedFields": nobody}})
     assert answer.code == 200
     assert not [e for e in answer["metadata"].get("managedFields", []) if e["manager"] == "one"]
 

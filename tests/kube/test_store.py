@@ -104,6 +104,17 @@ def test_an_answer_that_comes_after_the_watch_told_of_a_deletion_brings_nothing_
     assert store.get(("ml", "iris")) is not None
 
 
+def test_what_we_wrote_outside_of_the_selection_is_seen_once_it_is_in_it() -> None:
+    store = Store()
+    store.dropped(an_object("iris", 3))
+    store.written(an_object("iris", 4))
+    assert store.get(("ml", "iris")) == an_object("iris", 4)
+    store.dropped(an_object("iris", 5))
+    assert store.get(("ml", "iris")) is None
+    store.event("DELETED", an_object("iris", 5))
+    assert told(store.event("ADDED", an_object("iris", 6))) == ("ADDED", "6", None)
+
+
 def test_a_list_tells_what_the_watch_missed() -> None:
     store = Store()
     for name in ("gone", "same", "changed"):
