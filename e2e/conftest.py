@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import threading
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -250,6 +251,7 @@ class Crowd:
     """Users in a thread of their own, for tests that wait for the cluster meanwhile."""
 
     def __init__(self, url: str, trained: models.Trained, rate: float) -> None:
+        self._url, self._row = url, list(trained.rows[0])
         self.users = Users(url, trained.rows, trained.labels, rate=rate)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -258,8 +260,18 @@ class Crowd:
         self._loop.run_until_complete(self.users.run())
 
     def __enter__(self) -> Users:
+        about = "the gateway knows the way"  # Istio does not say when it has a first route
+        wait_for_condition(Condition(about, self._is_known), timeout=30, interval=0.1)
         self._thread.start()
         return self.users
+
+    def _is_known(self) -> bool:
+        try:
+            body = json.dumps({"data": {"ndarray": [self._row]}}).encode()
+            urllib.request.urlopen(self._url, data=body, timeout=10).close()
+        except urllib.error.HTTPError as error:
+            return error.code != 404
+        return True
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self.users.stop)
