@@ -11,7 +11,7 @@ from controller.errors import ControllerError
 from controller.kube.cluster import Cluster
 from controller.kube.errors import NotFoundError
 from controller.kube.inheritance import inherited
-from controller.kube.resources import Resource, owned_by
+from controller.kube.resources import owned_by
 from controller.kube.store import Object
 
 SELDON_CORE = "manager"
@@ -34,9 +34,8 @@ async def act(cluster: Cluster, subject: Subject, actions: Sequence[Action]) -> 
             case Apply():
                 await _apply(cluster, subject, action)
             case Inherit():
-                resource = WRITTEN[action.kind]
-                live = await cluster.client.get(resource, subject.namespace, action.name)
-                await _inherit(cluster, resource, live)
+                live = await cluster.client.get(WRITTEN[action.kind], subject.namespace, action.name)
+                await _inherit(cluster, live)
             case Mark():
                 patch = {"metadata": {"annotations": {RETIRED_ANNOTATION: action.retired_at}}}
                 resource, version = WRITTEN[action.kind], action.resource_version
@@ -56,14 +55,15 @@ async def _apply(cluster: Cluster, subject: Subject, action: Apply) -> None:
         if live is not None and owned_by(live) != subject.uid and "deletionTimestamp" not in live["metadata"]:
             raise ObstacleError(stranger(live))
         if live is not None:
-            await _inherit(cluster, resource, live)
+            await _inherit(cluster, live)
     await cluster.apply(resource, dict(action.object))
 
 
-async def _inherit(cluster: Cluster, resource: Resource, live: Object) -> None:
+async def _inherit(cluster: Cluster, live: Object) -> None:
     """Take the claims of Seldon Core's operator on an object that is this SeldonDeployment's."""
     meta = live["metadata"]
     entries = inherited(meta.get("managedFields") or (), of=SELDON_CORE)
     if entries is not None:
         patch, version = {"metadata": {"managedFields": entries}}, meta["resourceVersion"]
+        resource = WRITTEN[live["kind"]]
         await cluster.merge_patch(resource, meta["namespace"], meta["name"], patch, resource_version=version)

@@ -203,7 +203,12 @@ async def test_a_real_prometheus_takes_them(orchestrate, wire, prometheus, node,
                     answer = await judge.get("/api/v1/query?query=" + urllib.parse.quote(query))
                     if found := json.loads(answer.body)["data"]["result"]:
                         return float(found[0]["value"][1])
-                except (OSError, asyncio.IncompleteReadError, KeyError):
+                except (
+                    OSError,
+                    asyncio.IncompleteReadError,
+                    KeyError,
+                    ValueError,
+                ):  # it says 503 in words while it starts
                     pass
                 await asyncio.sleep(0.1)
 
