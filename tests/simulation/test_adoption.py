@@ -1,7 +1,5 @@
 """Adopting a live SeldonDeployment and leaving again, with real controllers that crash: no request is lost."""
 
-import logging
-
 import pytest
 from simulated.api import NAMESPACE_NAME
 from simulated.story import Happening, Story
@@ -9,13 +7,6 @@ from simulated.world import World
 
 from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL, FINALIZER
 from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL_SERVICE, owned_by
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

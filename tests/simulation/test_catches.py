@@ -1,6 +1,5 @@
 """The promises bite: a controller that is broken on purpose breaks one of them within a short story."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,13 +19,6 @@ from controller.rollout.outlook import Outlook
 from controller.rollout.phases import Event
 
 Break = Callable[[pytest.MonkeyPatch], None]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def _no_drain(patch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """Outlier detection that somebody asks the mesh for: the real controller reads it, wakes for it, and tells it once."""
 
-import logging
-
 import pytest
 from simulated.story import Happening, Story
 from simulated.world import World
@@ -13,13 +11,6 @@ RULE = {
     "metadata": {"name": "strict", "namespace": "edge"},
     "spec": {"host": "*.local", "trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": 2}}},
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def told(world: World) -> list[str]:

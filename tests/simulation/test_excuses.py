@@ -1,20 +1,11 @@
 """What excuses a lost request in the simulation, and for how long: no more than the world did to whom it was sent."""
 
-import logging
-
 import pytest
 from simulated.promises import BrokenPromiseError
 from simulated.story import Happening, Story
 from simulated.world import World
 
 PACED = {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

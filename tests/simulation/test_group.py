@@ -1,7 +1,6 @@
 """A group of rollouts with real controllers that crash: all are promoted, or none is."""
 
 import json
-import logging
 
 import pytest
 from simulated.api import NAMESPACE_NAME
@@ -18,13 +17,6 @@ LABELS = {"release": "winter"}
 STEPS = {"canary": {"steps": [{"setWeight": 20}, {"analysis": {}}]}}
 UNSEEN = {"canary": {"steps": [{"setWeight": 50}]}}
 """Of the second rollout: nobody sends requests to it, so that a person is the judge."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def group(wave: str) -> dict:

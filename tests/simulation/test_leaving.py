@@ -1,7 +1,5 @@
 """Leaving a rollout: a plain SeldonDeployment takes its place, whatever crashes, and no request is lost."""
 
-import logging
-
 import pytest
 from simulated.api import NAMESPACE_NAME
 from simulated.story import Happening, Story
@@ -9,13 +7,6 @@ from simulated.world import World
 
 from controller.api.meta import LEFT_ANNOTATION, ROLE_LABEL, ROLLOUT_LABEL
 from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL_SERVICE, owned_by
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Random stories of a rollout with templates: controllers that crash, writes that fail; people who delete."""
 
-import logging
 import random
 from collections.abc import Callable
 
@@ -22,13 +21,6 @@ STRATEGIES = (
 TROUBLE = frozenset({"edit", "storm", "slow", "crash", "prometheus", "second", "cut", "replay", "deaf"})
 NOTICED = 30.0
 """Seconds after which a controller knows what became of a run, crashes and failed writes between included."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class Runs:

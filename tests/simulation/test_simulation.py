@@ -1,6 +1,5 @@
 """The promises hold in random stories, which reach what can go wrong, and in all that once broke one."""
 
-import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -48,13 +47,6 @@ MOVES_MADE = 0.55
 """The share of all moves by the world that must have been made."""
 VERBS_HEARD = 0.6
 """The share of all phases and verbs that must have met."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

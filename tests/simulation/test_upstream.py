@@ -1,6 +1,5 @@
 """Beside an unmodified Seldon Core v1 operator `--controllers=rollout` keeps its promises, with its webhook or not."""
 
-import logging
 from dataclasses import replace
 
 import pytest
@@ -12,13 +11,6 @@ from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, VIRTUAL_SER
 
 WEBHOOK, PLAIN = 1, 2
 """Seeds: with an odd one the webhook of old writes its defaults into the stored specs."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def told(seed: int, *happenings: tuple, strategy: int = 4, silent: bool = True) -> Story:
