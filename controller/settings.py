@@ -14,11 +14,24 @@ from controller.errors import ControllerError
 
 ENV_PREFIX = "SELDON_ROLLOUTS_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PORT_NAME = re.compile(r"[a-z]([-a-z0-9]{0,13}[a-z0-9])?")
 _OLD_ENV = {
     "namespaces": "WATCH_NAMESPACE",
     "operator_namespace": "POD_NAMESPACE",
     "istio_gateway": "ISTIO_GATEWAY",
-    "orchestrator_image": "EXECUTOR_CONTAINER_IMAGE_AND_VERSION",
+    "orchestrator_image": "RELATED_IMAGE_EXECUTOR EXECUTOR_CONTAINER_IMAGE_AND_VERSION",
+    "initializer_image": "RELATED_IMAGE_STORAGE_INITIALIZER",
+    "explainer_image": "RELATED_IMAGE_EXPLAINER",
+    "sklearn_server_image": "RELATED_IMAGE_SKLEARNSERVER",
+    "xgboost_server_image": "RELATED_IMAGE_XGBOOSTSERVER",
+    "mlflow_server_image": "RELATED_IMAGE_MLFLOWSERVER",
+    "tensorflow_image": "RELATED_IMAGE_TENSORFLOW",
+    "tensorflow_proxy_image": "RELATED_IMAGE_TFPROXY",
+    "executor_http_port": "EXECUTOR_SERVER_PORT",
+    "executor_grpc_port": "EXECUTOR_SERVER_GRPC_PORT",
+    "executor_metrics_port_name": "EXECUTOR_SERVER_METRICS_PORT_NAME",
+    "node_metrics_port_name": "PREDICTIVE_UNIT_METRICS_PORT_NAME",
+    "metrics_path": "EXECUTOR_PROMETHEUS_PATH",
     "executor_user": "EXECUTOR_CONTAINER_USER",
     "default_user": "DEFAULT_USER_ID",
     "executor_pull_policy": "EXECUTOR_CONTAINER_IMAGE_PULL_POLICY",
@@ -32,12 +45,14 @@ _OLD_ENV = {
     "full_health_checks": "EXECUTOR_FULL_HEALTH_CHECKS",
     "initializer_env_secret": "PREDICTIVE_UNIT_DEFAULT_ENV_SECRET_REF_NAME",
     "request_logger_endpoint": "EXECUTOR_REQUEST_LOGGER_DEFAULT_ENDPOINT",
+    "request_logger_queue_size": "EXECUTOR_REQUEST_LOGGER_WORK_QUEUE_SIZE",
+    "request_logger_write_timeout_ms": "EXECUTOR_REQUEST_LOGGER_WRITE_TIMEOUT_MS",
     "istio": "ISTIO_ENABLED",
     "istio_tls_mode": "ISTIO_TLS_MODE",
     "deployment_name_as_prefix": "DEPLOYMENT_NAME_AS_PREFIX",
     "controller_id": "CONTROLLER_ID",
 }
-"""Names that Seldon Core v1's operator reads, so that its manifests go on to work."""
+"""Names that Seldon Core v1's operator reads, so that its manifests go on to work; of two the first one wins."""
 
 
 class SettingsError(ControllerError):
@@ -63,10 +78,18 @@ def _name(value: str) -> str:
     return value
 
 
+def _port_name(value: str) -> str:
+    if not _PORT_NAME.fullmatch(value) or value in ("http", "grpc"):
+        raise ValueError("expected a port's name of at most 15 characters, other than http and grpc, such as metrics")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Namespaces = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 Port = Annotated[int, Field(ge=1, le=65000)]
+PortName = Annotated[str, AfterValidator(_port_name)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Part = Literal["operator", "rollout", "analysis"]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
 
@@ -107,8 +130,20 @@ class Settings(BaseModel):
     """the namespace that the controller lives in"""
     orchestrator_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-orchestrator:{_version()}"
     """image of the service orchestrator"""
-    initializer_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-storage-initializer:{_version()}"
-    """image that downloads models"""
+    initializer_image: str = ""
+    """image that downloads models, whatever the config map seldon-config says; its own when absent"""
+    explainer_image: str = ""
+    """image of explainers of the seldon and tensorflow protocols, likewise"""
+    sklearn_server_image: str = ""
+    """image of SKLEARN_SERVER with the seldon protocol, likewise"""
+    xgboost_server_image: str = ""
+    """image of XGBOOST_SERVER with the seldon protocol, likewise"""
+    mlflow_server_image: str = ""
+    """image of MLFLOW_SERVER with the seldon protocol, likewise"""
+    tensorflow_image: str = ""
+    """image of TensorFlow Serving, likewise"""
+    tensorflow_proxy_image: str = ""
+    """image of TENSORFLOW_SERVER with the seldon protocol, which asks TensorFlow Serving, likewise"""
     executor_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
     """user id of the orchestrator's container"""
     default_user: Annotated[int, Field(ge=0, le=2**31 - 1)] = 8888
@@ -123,6 +158,16 @@ class Settings(BaseModel):
     """memory that is set aside for it"""
     executor_memory_limit: Quantity = "512Mi"
     """memory that it may use"""
+    executor_http_port: Port = 8000
+    """port at which orchestrators serve HTTP and their metrics"""
+    executor_grpc_port: Port = 5001
+    """port at which orchestrators serve gRPC"""
+    executor_metrics_port_name: PortName = "metrics"
+    """name of the orchestrator's HTTP port, by which it is scraped"""
+    node_metrics_port_name: PortName = "metrics"
+    """name of the port at which a graph's containers are scraped"""
+    metrics_path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$")] = "/prometheus"
+    """path of the metrics of orchestrators and of a graph's containers"""
     first_http_port: Port = 9000
     """HTTP port of the first container of a graph; the next ones count up"""
     first_grpc_port: Port = 9500
@@ -135,6 +180,10 @@ class Settings(BaseModel):
     """Secret whose keys become the environment of downloads that name none, such as RCLONE_CONFIG_*"""
     request_logger_endpoint: str = "http://default-broker"
     """where payloads are logged that name no sink"""
+    request_logger_queue_size: Count = 10000
+    """payloads that wait to be logged, where no annotation says otherwise"""
+    request_logger_write_timeout_ms: Count = 2000
+    """milliseconds for one payload, where no annotation says otherwise"""
     istio: bool = True
     """write objects of Istio where their kinds are served"""
     istio_tls_mode: Literal["", "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] = ""
@@ -178,6 +227,17 @@ class Settings(BaseModel):
                 raise ValueError(f"{name}: {text!r} has no valid port; expected at most 65535")
         return self
 
+    @model_validator(mode="after")
+    def _apart(self) -> "Settings":
+        first = {"first_http_port": self.first_http_port, "first_grpc_port": self.first_grpc_port}
+        own = {"executor_http_port": self.executor_http_port, "executor_grpc_port": self.executor_grpc_port}
+        taken: dict[int, str] = {}
+        for name, port in {**first, **own}.items():
+            if port in taken:
+                raise ValueError(f"{name}: {port} is {taken[port]} already; expected ports that differ")
+            taken[port] = name
+        return self
+
     @property
     def namespace(self) -> str | None:
         """The one namespace that is watched; None when it is several or all."""
@@ -199,7 +259,11 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-_FLAGS = {"istio_gateway": ("--gateway", "--istio-gateway"), "namespaces": ("--watch-namespaces", "--namespace")}
+_FLAGS = {
+    "istio_gateway": ("--gateway", "--istio-gateway"),
+    "namespaces": ("--watch-namespaces", "--namespace"),
+    "leader_elect": ("--leader-elect", "--enable-leader-election"),
+}
 
 
 def _flags(name: str) -> tuple[str, ...]:
@@ -236,8 +300,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name in Settings.model_fields:
         flags = (flag.removeprefix("--").replace("-", "_") for flag in _flags(name))
-        variables = [ENV_PREFIX + flag.upper() for flag in (*flags, name)]
-        value = next((environment[one] for one in (*variables, _OLD_ENV.get(name, "")) if environment.get(one)), "")
+        variables = [ENV_PREFIX + flag.upper() for flag in (*flags, name)] + _OLD_ENV.get(name, "").split()
+        value = next((environment[one] for one in variables if environment.get(one)), "")
         if value:
             found[name] = value
     return found

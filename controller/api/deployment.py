@@ -323,7 +323,7 @@ class SeldonDeploymentStatus(StatusModel):
     conditions: tuple[Condition, ...] = ()
     """DeploymentsReady, ServicesReady, HpasReady, PdbsReady, KedaReady, istioVirtualServicesReady; Ready is all."""
     annotations: dict[str, str] = Field(default_factory=dict)
-    """Unused; kept for Seldon Core v1."""
+    """What others note here stays; the operator has nothing to say here."""
 
 
 class SeldonDeployment(SpecModel):

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from controller.deployment.configuration import CONFIG_MAP, ConfigMapError, Configuration, with_config_map
+from controller.deployment.images import Images, with_images
 from controller.kube.client import Client
 from controller.kube.errors import ForbiddenError, NotFoundError
 from controller.kube.resources import CONFIG_MAP as CONFIG_MAPS
@@ -31,18 +32,33 @@ class Catalogue:
                 "limits": {"cpu": settings.executor_cpu_limit, "memory": settings.executor_memory_limit},
             },
             pod_user=settings.default_user,
+            engine_http_port=settings.executor_http_port,
+            engine_grpc_port=settings.executor_grpc_port,
+            engine_metrics_port=settings.executor_metrics_port_name,
+            node_metrics_port=settings.node_metrics_port_name,
+            metrics_path=settings.metrics_path,
             first_http_port=settings.first_http_port,
             first_grpc_port=settings.first_grpc_port,
-            initializer_image=settings.initializer_image,
             initializer_env_secret=settings.initializer_env_secret,
             request_logger_endpoint=settings.request_logger_endpoint,
+            request_logger_queue=settings.request_logger_queue_size,
+            request_logger_timeout_ms=settings.request_logger_write_timeout_ms,
             istio=settings.istio,
             istio_gateway=settings.istio_gateway,
             istio_tls_mode=settings.istio_tls_mode,
             deployment_name_as_prefix=settings.deployment_name_as_prefix,
             drain=drain,
         )
-        self._known = self._base
+        self._images = Images(
+            initializer=settings.initializer_image,
+            explainer=settings.explainer_image,
+            sklearn=settings.sklearn_server_image,
+            xgboost=settings.xgboost_server_image,
+            mlflow=settings.mlflow_server_image,
+            tensorflow=settings.tensorflow_image,
+            tensorflow_proxy=settings.tensorflow_proxy_image,
+        )
+        self._known = with_images(self._base, self._images)
         self._read_at: datetime | None = None
 
     async def configuration(self, now: datetime) -> Configuration:
@@ -58,6 +74,6 @@ class Catalogue:
         except (NotFoundError, ForbiddenError):
             data = None
         try:
-            self._known = with_config_map(self._base, data)
+            self._known = with_images(with_config_map(self._base, data), self._images)
         except ConfigMapError as error:
             log.error("config map is not valid, kept what was known namespace=%s error=%s", self._namespace, error)

@@ -73,6 +73,14 @@ class Configuration:
     full_health_checks: bool = False
     pod_user: int | None = 8888
     """runAsUser of pods that set none."""
+    engine_http_port: int = 8000
+    """Where orchestrators serve HTTP, and their metrics."""
+    engine_grpc_port: int = 5001
+    engine_metrics_port: str = "metrics"
+    """The name of the orchestrator's HTTP port."""
+    node_metrics_port: str = "metrics"
+    """The name of the port at which a node's container is scraped."""
+    metrics_path: str = "/prometheus"
     first_http_port: int = 9000
     first_grpc_port: int = 9500
     initializer_image: str = f"seldonio/rollouts-storage-initializer:{VERSION}"
@@ -81,6 +89,8 @@ class Configuration:
     explainer_image: str = "seldonio/alibiexplainer:1.17.1"
     explainer_image_v2: str = f"seldonio/mlserver:{MLSERVER}-alibi-explain"
     request_logger_endpoint: str = "http://default-broker"
+    request_logger_queue: int = 10000
+    request_logger_timeout_ms: int = 2000
     istio: bool = True
     istio_gateway: str = "istio-system/seldon-gateway"
     istio_tls_mode: str = ""

@@ -36,6 +36,7 @@ class _Ports:
     http: _Counter
     grpc: _Counter
     metrics: _Counter
+    metrics_name: str
 
 
 def complete(subject: Subject, configuration: Configuration) -> Subject:
@@ -43,8 +44,12 @@ def complete(subject: Subject, configuration: Configuration) -> Subject:
 
     Needs a spec that passed `validation.check`.
     """
-    first = configuration.first_http_port, configuration.first_grpc_port, FIRST_METRICS
-    ports = _Ports(*(_Counter(each) for each in first))
+    ports = _Ports(
+        http=_Counter(configuration.first_http_port),
+        grpc=_Counter(configuration.first_grpc_port),
+        metrics=_Counter(FIRST_METRICS),
+        metrics_name=configuration.node_metrics_port,
+    )
     predictors = tuple(_predictor(subject, predictor, ports, configuration) for predictor in subject.spec.predictors)
     return replace(subject, spec=subject.spec.model_copy(update={"predictors": predictors}))
 
@@ -87,7 +92,8 @@ def _numbered(component: ComponentSpec, ports: _Ports, graph: PredictiveUnit) ->
     done = []
     for container in containers(component):
         name = container["name"]
-        numbers = {"http": ports.http(name), "grpc": ports.grpc(name), "metrics": ports.metrics(name)}
+        numbers = {"http": ports.http(name), "grpc": ports.grpc(name)}
+        numbers[ports.metrics_name] = ports.metrics(name)
         unit = units.get(name)
         if unit is not None:
             endpoint = unit.endpoint or Endpoint()

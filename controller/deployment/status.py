@@ -23,7 +23,6 @@ from controller.deployment.plan import SCALED_OBJECT, Plan
 from controller.deployment.render import Desired
 from controller.deployment.render.authorizationpolicies import allowed
 from controller.deployment.render.peerauthentications import mode
-from controller.deployment.render.services import serving_ports
 from controller.deployment.subject import Subject, protocol_of
 from controller.deployment.troubles import trouble
 
@@ -56,8 +55,9 @@ def summarize(
         traffic=_traffic(desired, observed),
         deployment_status=workloads,
         service_status=_services(subject, desired),
-        address=Address(url=address(subject)),
+        address=Address(url=address(subject, desired)),
         conditions=_moved(conditions, previous.conditions, now),
+        annotations=previous.annotations,
     )
 
 
@@ -80,12 +80,13 @@ def rejected(
     )
 
 
-def address(subject: Subject) -> str:
+def address(subject: Subject, desired: Desired) -> str:
     """Return the prediction URL of the first predictor inside the cluster."""
+    ports = {each["name"]: each["port"] for each in desired.predictors[0].service["spec"]["ports"]}
     predictor = subject.spec.predictors[0]
     host = service_host(service_of(subject.name, predictor), subject.namespace)
     path = _PATHS[protocol_of(subject.spec)].format(predictor.graph.name)
-    return f"http://{host}:{serving_ports(predictor)[0]}{path}"
+    return f"http://{host}:{ports['http']}{path}"
 
 
 def _state(
@@ -264,7 +265,8 @@ def as_json(status: SeldonDeploymentStatus) -> dict[str, Any]:
     """Return a status as it is written: counts always, empty parts not."""
     full = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     always = {"state", "replicas", "observedGeneration"}
-    return {name: _pruned(value) for name, value in full.items() if name in always or value not in ("", {}, [])}
+    kept = {name: value for name, value in full.items() if name in always or value not in ("", {}, [])}
+    return {name: value if name == "annotations" else _pruned(value) for name, value in kept.items()}
 
 
 def _pruned(value: Any) -> Any:

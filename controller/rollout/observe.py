@@ -199,9 +199,12 @@ def _defaults(rollout: dict[str, Any], defaults: RoutingDefaults) -> RoutingDefa
     found: dict[str, str] = {}
     for place in places:
         found |= (place.get("annotations") or {}) if isinstance(place, dict) else {}
-    hosts = tuple(host.strip() for host in str(found.get("seldon.io/istio-host") or "").split(",") if host.strip())
-    gateway = found.get("seldon.io/istio-gateway")
-    return replace(defaults, hosts=hosts or defaults.hosts, gateways=(gateway,) if gateway else defaults.gateways)
+    hosts, gateways = (_listed(found.get(f"seldon.io/istio-{kind}")) for kind in ("host", "gateway"))
+    return replace(defaults, hosts=hosts or defaults.hosts, gateways=gateways or defaults.gateways)
+
+
+def _listed(text: Any) -> tuple[str, ...]:
+    return tuple(each.strip() for each in str(text or "").split(",") if each.strip())
 
 
 def _target(template: Mapping[str, Any], known: Mapping[str, Revision]) -> Revision:

@@ -8,7 +8,7 @@ from typing import Any
 from controller.api.analysis import AnalysisTemplateSpec, MetricPhase, TemplateRef
 from controller.api.rollout import AnalysisStatus, Intent, RolloutSpec, RolloutStatus
 from controller.api.routing import Routing
-from controller.rollout.revisions import Revision
+from controller.rollout.revisions import Ports, Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +151,11 @@ Templates = Mapping[TemplateRef, AnalysisTemplateSpec | str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingDefaults:
-    """Where routes are attached when the rollout does not say."""
+    """Where routes are attached when the rollout does not say, and the ports that they lead to."""
 
     hosts: tuple[str, ...] = ("*",)
     gateways: tuple[str, ...] = ("istio-system/seldon-gateway",)
+    ports: Ports = field(default_factory=Ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

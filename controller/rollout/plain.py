@@ -229,7 +229,7 @@ def _targets(obs: Observed, spec: Mapping[str, Any], *, grpc: bool) -> dict[str,
         port = part.grpc_port if grpc else part.http_port
         return {"host": part.host, "subset": part.subset, "port": {"number": port}}
 
-    parts = revisions.destinations_of(obs.name, obs.namespace, spec)
+    parts = revisions.destinations_of(obs.name, obs.namespace, spec, obs.defaults.ports)
     live = [{"destination": target(part), "weight": part.share} for part in parts if not part.shadow]
     copies = [{"destination": target(part), "percentage": {"value": part.share}} for part in parts if part.shadow]
     return {"route": live, **({"mirrors": copies} if copies else {})}

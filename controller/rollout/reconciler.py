@@ -33,6 +33,7 @@ from controller.rollout.observed import Answer, Observed, RoutingDefaults
 from controller.rollout.parsed import Readings
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
+from controller.rollout.revisions import Ports
 from controller.rollout.uses import Uses
 from controller.rollout.webhooks import Webhooks
 from controller.rollout.written import Written
@@ -63,7 +64,13 @@ class RolloutController:
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
         self._tick, self._settle = settings.tick, settings.settle
-        self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,))
+        ports = Ports(
+            engine_http=settings.executor_http_port,
+            engine_grpc=settings.executor_grpc_port,
+            node_http=settings.first_http_port,
+            node_grpc=settings.first_grpc_port,
+        )
+        self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,), ports=ports)
         self._metrics = cluster.client.metrics
         self._monitor = self._judge(settings) if settings.prometheus_url else None
         for pair in USUAL:

@@ -7,10 +7,18 @@ from typing import Any
 from controller.api import names
 from controller.api.meta import RESTARTED_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
 from controller.errors import InvalidSpecError
+from controller.rollout.bare import node_ports
 from controller.rollout.scaling import predictors
 
-ENGINE_HTTP_PORT, ENGINE_GRPC_PORT = 8000, 5001
-NODE_HTTP_PORT, NODE_GRPC_PORT = 9000, 9500
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where predictors are served, as the operator is set: by orchestrators, and where the ports of nodes begin."""
+
+    engine_http: int = 8000
+    engine_grpc: int = 5001
+    node_http: int = 9000
+    node_grpc: int = 9500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,33 +98,43 @@ def check_template(template: Mapping[str, Any]) -> None:
         )
 
 
-def destinations(rollout: str, namespace: str, revision: Revision) -> tuple[Destination, ...]:
+def destinations(rollout: str, namespace: str, revision: Revision, ports: Ports) -> tuple[Destination, ...]:
     """Return where a revision's requests go: its live predictors by their traffic, and its shadows."""
-    return destinations_of(names.revision_name(rollout, revision.hash), namespace, revision.template.get("spec") or {})
+    name = names.revision_name(rollout, revision.hash)
+    return destinations_of(name, namespace, revision.template.get("spec") or {}, ports)
 
 
-def destinations_of(deployment: str, namespace: str, spec: Mapping[str, Any]) -> tuple[Destination, ...]:
+def destinations_of(deployment: str, namespace: str, spec: Mapping[str, Any], ports: Ports) -> tuple[Destination, ...]:
     """Return where the requests of a SeldonDeployment of this name go."""
     parts = predictors(spec)
+    served = [_served(spec, part, ports) for part in parts]
     live = [predictor for predictor in parts if not predictor.get("shadow")]
     weights = [int(predictor.get("traffic") or 0) for predictor in live]
     if sum(weights) == 0:
         weights = [1] * len(live)
     shares = dict(zip((predictor["name"] for predictor in live), apportion(100, weights), strict=True))
-    return tuple(_destination(deployment, namespace, p, shares) for p in parts)
+    return tuple(_destination(deployment, namespace, part, shares, at) for part, at in zip(parts, served, strict=True))
 
 
-def _destination(child: str, namespace: str, predictor: Mapping[str, Any], shares: Mapping[str, int]) -> Destination:
+def _served(spec: Mapping[str, Any], predictor: Mapping[str, Any], ports: Ports) -> tuple[int, int]:
+    notes = predictor.get("annotations") or {}
+    if str(notes.get(names.NO_ENGINE_ANNOTATION, "")).lower() == "true":
+        return node_ports(spec, predictor, ports.node_http, ports.node_grpc)
+    return ports.engine_http, ports.engine_grpc
+
+
+def _destination(
+    child: str, namespace: str, predictor: Mapping[str, Any], shares: Mapping[str, int], served: tuple[int, int]
+) -> Destination:
     annotations = predictor.get("annotations") or {}
-    bare = annotations.get(names.NO_ENGINE_ANNOTATION) == "true"
     service = names.predictor_service(child, predictor["name"], annotations)
     shadow = bool(predictor.get("shadow"))
     return Destination(
         service=service,
         host=names.service_host(service, namespace),
         subset=predictor["name"],
-        http_port=NODE_HTTP_PORT if bare else ENGINE_HTTP_PORT,
-        grpc_port=NODE_GRPC_PORT if bare else ENGINE_GRPC_PORT,
+        http_port=served[0],
+        grpc_port=served[1],
         share=int(predictor.get("traffic") or 100) if shadow else shares[predictor["name"]],
         shadow=shadow,
     )

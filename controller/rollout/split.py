@@ -49,7 +49,7 @@ class Split:
 
 def routed(obs: Observed, revision: Revision) -> tuple[Destination, ...]:
     """Return the destinations of one of this rollout's revisions."""
-    return destinations(obs.name, obs.namespace, revision)
+    return destinations(obs.name, obs.namespace, revision, obs.defaults.ports)
 
 
 def weighted(obs: Observed, shares: Sequence[tuple[str | None, float]]) -> list[Weighted]:

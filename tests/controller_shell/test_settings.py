@@ -61,6 +61,38 @@ def test_the_variables_of_seldon_cores_operator_still_count() -> None:
     assert parse_settings([], environment | {"SELDON_ROLLOUTS_EXECUTOR_USER": "7"}).executor_user == 7
 
 
+def test_of_two_variables_of_seldon_cores_operator_the_first_one_wins() -> None:
+    images = {"EXECUTOR_CONTAINER_IMAGE_AND_VERSION": "mine:1", "RELATED_IMAGE_EXECUTOR": "certified:1"}
+    assert parse_settings([], images).orchestrator_image == "certified:1"
+    assert parse_settings([], images | {"RELATED_IMAGE_EXECUTOR": ""}).orchestrator_image == "mine:1"
+    assert parse_settings(["--orchestrator-image", "own:1"], images).orchestrator_image == "own:1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "value"),
+    [
+        ("RELATED_IMAGE_STORAGE_INITIALIZER", "initializer_image", "init:1"),
+        ("RELATED_IMAGE_EXPLAINER", "explainer_image", "alibi:1"),
+        ("RELATED_IMAGE_SKLEARNSERVER", "sklearn_server_image", "sk:1"),
+        ("RELATED_IMAGE_XGBOOSTSERVER", "xgboost_server_image", "xg:1"),
+        ("RELATED_IMAGE_MLFLOWSERVER", "mlflow_server_image", "ml:1"),
+        ("RELATED_IMAGE_TENSORFLOW", "tensorflow_image", "tf:1"),
+        ("RELATED_IMAGE_TFPROXY", "tensorflow_proxy_image", "proxy:1"),
+        ("EXECUTOR_SERVER_PORT", "executor_http_port", 8100),
+        ("EXECUTOR_SERVER_GRPC_PORT", "executor_grpc_port", 5101),
+        ("EXECUTOR_SERVER_METRICS_PORT_NAME", "executor_metrics_port_name", "http-metrics"),
+        ("EXECUTOR_PROMETHEUS_PATH", "metrics_path", "/metrics"),
+        ("EXECUTOR_REQUEST_LOGGER_WORK_QUEUE_SIZE", "request_logger_queue_size", 5),
+        ("EXECUTOR_REQUEST_LOGGER_WRITE_TIMEOUT_MS", "request_logger_write_timeout_ms", 7),
+        ("PREDICTIVE_UNIT_METRICS_PORT_NAME", "node_metrics_port_name", "prom"),
+    ],
+)
+def test_each_variable_of_seldon_cores_operator_sets_one_thing(variable: str, name: str, value: object) -> None:
+    changed = parse_settings([], {variable: str(value)}).model_dump()
+    usual = parse_settings([], {}).model_dump()
+    assert {key: each for key, each in changed.items() if each != usual[key]} == {name: value}
+
+
 @pytest.mark.parametrize("name", ["NAMESPACE", "WATCH_NAMESPACES", "NAMESPACES"])
 def test_a_flag_may_be_a_variable_by_any_of_its_names(name: str) -> None:
     assert parse_settings([], {f"SELDON_ROLLOUTS_{name}": "ml"}).namespaces == ("ml",)
@@ -76,6 +108,10 @@ def test_a_flag_may_be_a_variable_by_any_of_its_names(name: str) -> None:
         (["--controllers", ""], r"--controllers"),
         (["--watch-namespaces", "Bad_Name"], r"--watch-namespaces 'Bad_Name'.*lower-case"),
         (["--listen", "8080"], r"--listen '8080'"),
+        (["--executor-metrics-port-name", "http"], r"--executor-metrics-port-name 'http'.*other than http and grpc"),
+        (["--node-metrics-port-name", "x" * 16], r"--node-metrics-port-name.*at most 15 characters"),
+        (["--metrics-path", "metrics"], r"--metrics-path 'metrics'"),
+        (["--executor-http-port", "9000"], r"executor_http_port: 9000 is first_http_port already"),
         (["--listen", "127.0.0.1:99999"], r"no valid port"),
         (["--prometheus-url", "prometheus:9090"], r"--prometheus-url"),
         (["--log-level", "loud"], r"--log-level 'loud'.*'debug'"),

@@ -37,7 +37,7 @@ def test_an_explainer_of_the_seldon_protocol_gets_upstreams_arguments(subject_fo
     config = {"b": "gs://e/x.csv", "a": "1"}
     raw = _explained(make_model, {"type": "AnchorImages", "modelUri": "gs://e", "config": config})
     assert _container(raw, subject_for)["args"] == [
-        "--model_name=iris",
+        "--model_name=classifier",
         "--predictor_host=iris-default.ml:8000",
         "--protocol=seldon.http",
         "--http_port=9000",

@@ -165,6 +165,15 @@ def test_fixed_times_move_only_when_a_condition_changes(world: Any, subject_for:
     assert moved["Ready"] == moved["DeploymentsReady"] > moved["HpasReady"]
 
 
+def test_what_others_note_in_the_status_stays(world: Any, subject_for: Read, make_model: Make) -> None:
+    subject = subject_for(make_model())
+    previous = world.converge(subject).model_copy(update={"annotations": {"team.example.com/seen": "", "b": "1"}})
+    after = as_json(world.status(subject, previous))
+    assert after["annotations"] == {"team.example.com/seen": "", "b": "1"}
+    refused = rejected(("no",), generation=2, previous=previous, now=world.now)
+    assert as_json(refused)["annotations"] == after["annotations"]
+
+
 def test_a_rejected_spec_keeps_what_is_known_of_what_runs(world: Any, subject_for: Read, make_model: Make) -> None:
     before = world.converge(subject_for(make_model()))
     now = world.now + timedelta(seconds=5)

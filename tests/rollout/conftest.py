@@ -204,7 +204,7 @@ class World:
         route = self.answering()
         if route is None or digest not in self.observed_revisions():
             return 0
-        parts = revisions.destinations(self.name, "ml", self.observed_revisions()[digest])
+        parts = revisions.destinations(self.name, "ml", self.observed_revisions()[digest], revisions.Ports())
         return traffic.live_weight(route, [part.host for part in parts])
 
     def observed_revisions(self) -> dict[str, Revision]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from controller.deployment.configuration import Configuration
 from controller.deployment.render import labels
 from controller.deployment.render.openings import ALLOW_ANNOTATION, SECURITY, STRICT, Object, openings
 from controller.deployment.render.peerauthentications import mode
@@ -18,7 +19,7 @@ def allowed(subject: Subject) -> list[str]:
 
 
 def render_authorization_policy(
-    subject: Subject, deployments: Iterable[Object], callers: Iterable[Object]
+    subject: Subject, deployments: Iterable[Object], callers: Iterable[Object], configuration: Configuration
 ) -> dict[str, Any] | None:
     """Return the AuthorizationPolicy; None when neither callers are named nor mutual TLS is demanded.
 
@@ -26,6 +27,7 @@ def render_authorization_policy(
         subject: whose pods they are.
         deployments: all of its Deployments.
         callers: those of them whose pods ask others of its pods.
+        configuration: names the ports with metrics.
     """
     names = allowed(subject)
     if not names and mode(subject) != STRICT:
@@ -33,7 +35,7 @@ def render_authorization_policy(
     rules: list[dict[str, Any]] = [{"from": [{"source": each} for each in _sources(subject, names, callers)]}]
     operations = [
         {"operation": {"ports": [str(port)], "methods": ["GET"], "paths": list(paths)}}
-        for port, paths in openings(deployments).items()
+        for port, paths in openings(deployments, configuration).items()
     ]
     if operations:
         rules.append({"to": operations})

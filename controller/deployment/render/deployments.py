@@ -69,6 +69,7 @@ def render_component(
         metadata=component.metadata,
         kinds=labels.of_kinds(units),
         holds_engine=holds_engine,
+        metrics_path=configuration.metrics_path,
         replicas=None if scaled else replicas_of(subject, predictor, component.replicas),
     )
     return deployment(subject, predictor, parts)
@@ -85,6 +86,7 @@ def render_engine(subject: Subject, predictor: PredictorSpec, configuration: Con
         selector={labels.ID: subject.name, labels.APP: service_of(subject.name, predictor)},
         pod=finished(_secured(pod, predictor, holds_root=True), configuration),
         holds_engine=True,
+        metrics_path=configuration.metrics_path,
         replicas=replicas_of(subject, predictor, own.replicas if own else None),
     )
     return deployment(subject, predictor, parts)
@@ -115,7 +117,9 @@ def _pod(
     for container in containers(component):
         unit = by_name.get(container["name"])
         if unit is not None:
-            container = serve(subject, unit, node_container(subject, predictor, unit, container), given=container)
+            container = serve(
+                subject, unit, node_container(subject, predictor, unit, container, configuration), given=container
+            )
         done.append(container)
     pod: dict[str, Any] = {**component.spec, "containers": done}
     for unit in units:

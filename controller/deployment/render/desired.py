@@ -105,18 +105,18 @@ def render(subject: Subject, configuration: Configuration) -> Desired:
             found for each in subject.spec.predictors if (found := _explainer(subject, each, configuration))
         ),
     )
-    return replace(desired, policies=_policies(subject, desired)) if configuration.istio else desired
+    return replace(desired, policies=_policies(subject, desired, configuration)) if configuration.istio else desired
 
 
-def _policies(subject: Subject, desired: Desired) -> tuple[Object, ...]:
+def _policies(subject: Subject, desired: Desired, configuration: Configuration) -> tuple[Object, ...]:
     """What anybody may do is said before it is demanded that everybody be of the mesh."""
     together = (
         [each for part in desired.parts() for one in part.predictors if one.name == name for each in one.deployments]
         for name in (each.name for each in desired.predictors)
     )
     callers = [each for group in together if len(group) > 1 for each in group]
-    policy = render_authorization_policy(subject, desired.deployments, callers)
-    return _signed((policy, render_peer_authentication(subject, desired.deployments)))
+    policy = render_authorization_policy(subject, desired.deployments, callers, configuration)
+    return _signed((policy, render_peer_authentication(subject, desired.deployments, configuration)))
 
 
 def _explainer(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> Desired | None:
@@ -155,7 +155,7 @@ def _predictor(subject: Subject, predictor: PredictorSpec, configuration: Config
             autoscalers.append(scaler)
         budgets.append(render_budget(subject, component, name, deployment["spec"]["selector"]["matchLabels"]))
     services = render_containers(subject, predictor)
-    service = render_predictor(subject, predictor)
+    service = render_predictor(subject, predictor, configuration)
     return PredictorObjects(
         name=predictor.name,
         shadow=predictor.shadow,

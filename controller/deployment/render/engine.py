@@ -12,18 +12,17 @@ from controller.deployment.render.environment import merged, variables
 from controller.deployment.render.nodes import (
     CERTIFICATE_VOLUME,
     CERTIFICATES,
-    METRICS_PATH,
     PODINFO_FOLDER,
     podinfo_mount,
 )
 from controller.deployment.subject import Subject
 
-HTTP_PORT = 8000
-GRPC_PORT = 5001
 LINGER_SECONDS = 5
 """Long enough for the mesh to take a pod out; shorter than the nodes linger, so that requests can end."""
 _PREFIX = "seldon.io/engine-"
 _NOT_A_SETTING = "seldon.io/engine-separate-pod"
+_LOGGER_QUEUE = "seldon.io/executor-logger-queue-size"
+_LOGGER_TIMEOUT = "seldon.io/executor-logger-write-timeout-ms"
 
 
 def engine_predictor(predictor: PredictorSpec) -> str:
@@ -59,9 +58,9 @@ def _container(container: dict[str, Any]) -> dict[str, Any]:
 def engine_container(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
     """Return the orchestrator's container.
 
-    Its HTTP port has one name, `metrics`, by which it is scraped: server-side apply allows a port number once.
+    Its HTTP port has one name, by which it is scraped (`metrics`): server-side apply allows a port number once.
     """
-    own = predictor.svc_orch_spec
+    own, http = predictor.svc_orch_spec, configuration.engine_http_port
     secure = predictor.ssl is not None and bool(predictor.ssl.cert_secret_name)
     scheme = "HTTPS" if secure else "HTTP"
     mounts = [podinfo_mount()]
@@ -77,10 +76,10 @@ def engine_container(subject: Subject, predictor: PredictorSpec, configuration: 
         "args": _arguments(subject, predictor, configuration),
         "env": _environment(subject, predictor, configuration, secure=secure),
         "ports": [
-            {"name": "metrics", "containerPort": HTTP_PORT, "protocol": "TCP"},
-            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+            {"name": configuration.engine_metrics_port, "containerPort": http, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": configuration.engine_grpc_port, "protocol": "TCP"},
         ],
-        **probes.served_probes("/ready", "/live", HTTP_PORT, scheme),
+        **probes.served_probes("/ready", "/live", http, scheme),
         "lifecycle": probes.linger(LINGER_SECONDS),
         "resources": dict((own and own.resources) or configuration.orchestrator_resources),
         "securityContext": security,
@@ -93,14 +92,14 @@ def _arguments(subject: Subject, predictor: PredictorSpec, configuration: Config
         "--sdep": subject.name,
         "--namespace": subject.namespace,
         "--predictor": predictor.name,
-        "--http_port": str(HTTP_PORT),
-        "--grpc_port": str(GRPC_PORT),
+        "--http_port": str(configuration.engine_http_port),
+        "--grpc_port": str(configuration.engine_grpc_port),
         "--protocol": subject.spec.protocol or "seldon",
         "--transport": subject.spec.transport or "rest",
-        "--prometheus_path": METRICS_PATH,
+        "--prometheus_path": configuration.metrics_path,
         "--server_type": subject.spec.server_type or "rpc",
-        "--log_work_buffer_size": subject.annotation("seldon.io/executor-logger-queue-size", "10000"),
-        "--log_write_timeout_ms": subject.annotation("seldon.io/executor-logger-write-timeout-ms", "2000"),
+        "--log_work_buffer_size": subject.annotation(_LOGGER_QUEUE, str(configuration.request_logger_queue)),
+        "--log_write_timeout_ms": subject.annotation(_LOGGER_TIMEOUT, str(configuration.request_logger_timeout_ms)),
     }
     flag = f"--full_health_checks={str(configuration.full_health_checks).lower()}"
     return [*(text for pair in pairs.items() for text in pair), flag]

@@ -79,7 +79,6 @@ def render_explainer_deployment(
         pod=finished(pod, configuration),
         kinds=_EXPLAINER,
         holds_engine=False,
-        scraped=False,
         replicas=_replicas(subject, predictor, explainer),
     )
     return deployment(subject, predictor, parts)
@@ -110,9 +109,9 @@ def _container(
             {"name": "http", "containerPort": port, "protocol": "TCP"},
         ]
     if v2:
-        done["env"] = with_defaults(done.get("env") or (), _environment(subject, predictor, explainer, done["name"]))
+        done["env"] = with_defaults(done.get("env") or (), _environment(subject, predictor, explainer, configuration))
     else:
-        done.setdefault("args", _arguments(subject, predictor, explainer))
+        done.setdefault("args", _arguments(subject, predictor, explainer, configuration))
     return done
 
 
@@ -120,12 +119,14 @@ def _wants_grpc(subject: Subject, explainer: Explainer) -> bool:
     return subject.spec.transport == "grpc" or (explainer.endpoint is not None and explainer.endpoint.type == "GRPC")
 
 
-def _predictor_host(subject: Subject, predictor: PredictorSpec, *, grpc: bool) -> str:
-    http_port, grpc_port = serving_ports(predictor)
+def _predictor_host(subject: Subject, predictor: PredictorSpec, configuration: Configuration, *, grpc: bool) -> str:
+    http_port, grpc_port = serving_ports(predictor, configuration)
     return f"{service_of(subject.name, predictor)}.{subject.namespace}:{grpc_port if grpc else http_port}"
 
 
-def _arguments(subject: Subject, predictor: PredictorSpec, explainer: Explainer) -> list[str]:
+def _arguments(
+    subject: Subject, predictor: PredictorSpec, explainer: Explainer, configuration: Configuration
+) -> list[str]:
     """The command line of the alibi server of Seldon Core v1; a remote file of the configuration is a local one."""
     grpc = _wants_grpc(subject, explainer)
     kind = explainer.type
@@ -134,8 +135,8 @@ def _arguments(subject: Subject, predictor: PredictorSpec, explainer: Explainer)
         for key, value in sorted(explainer.config.items())
     ]
     return [
-        f"--model_name={subject.name}",
-        f"--predictor_host={_predictor_host(subject, predictor, grpc=grpc)}",
+        f"--model_name={predictor.graph.name}",
+        f"--predictor_host={_predictor_host(subject, predictor, configuration, grpc=grpc)}",
         f"--protocol={protocol_of(subject.spec)}.{'grpc' if grpc else 'http'}",
         f"--http_port={explainer_port(explainer)}",
         *([f"--storage_uri={MODELS}"] if explainer.model_uri else []),
@@ -145,10 +146,12 @@ def _arguments(subject: Subject, predictor: PredictorSpec, explainer: Explainer)
     ]
 
 
-def _environment(subject: Subject, predictor: PredictorSpec, explainer: Explainer, model: str) -> list[dict[str, Any]]:
+def _environment(
+    subject: Subject, predictor: PredictorSpec, explainer: Explainer, configuration: Configuration
+) -> list[dict[str, Any]]:
     """The settings of MLServer's alibi runtime."""
     scheme = "https" if predictor.ssl and predictor.ssl.cert_secret_name else "http"
-    host = _predictor_host(subject, predictor, grpc=False)
+    host = _predictor_host(subject, predictor, configuration, grpc=False)
     extra: dict[str, Any] = {
         "explainer_type": ALIBI_TYPES.get(explainer.type, explainer.type),
         "infer_uri": f"{scheme}://{host}/v2/models/{predictor.graph.name}/infer",
@@ -158,7 +161,7 @@ def _environment(subject: Subject, predictor: PredictorSpec, explainer: Explaine
     values = {
         "MLSERVER_HTTP_PORT": str(explainer_port(explainer)),
         "MLSERVER_MODEL_IMPLEMENTATION": ALIBI_RUNTIME,
-        "MLSERVER_MODEL_NAME": model,
+        "MLSERVER_MODEL_NAME": container_name(subject, predictor, explainer),
         "MLSERVER_MODEL_URI": MODELS,
         "MLSERVER_MODEL_EXTRA": json.dumps(extra, separators=(",", ":"), sort_keys=True),
     }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.api.deployment import Endpoint, Parameter, PredictiveUnit, PredictorSpec
+from controller.deployment.configuration import Configuration
 from controller.deployment.defaults import port_of
 from controller.deployment.render import probes
 from controller.deployment.render.environment import merged, variables, with_defaults
@@ -14,7 +15,6 @@ from controller.deployment.subject import Subject
 PODINFO = "seldon-podinfo"
 PODINFO_FOLDER = "/etc/podinfo"
 LEGACY_PODINFO = "podinfo"
-METRICS_PATH = "/prometheus"
 CERTIFICATES = "/cert/"
 CERTIFICATE_VOLUME = "seldon-cert-volume"
 LINGER_SECONDS = 10
@@ -32,7 +32,11 @@ def parameters_json(parameters: tuple[Parameter, ...]) -> str:
 
 
 def node_container(
-    subject: Subject, predictor: PredictorSpec, unit: PredictiveUnit, container: Mapping[str, Any]
+    subject: Subject,
+    predictor: PredictorSpec,
+    unit: PredictiveUnit,
+    container: Mapping[str, Any],
+    configuration: Configuration,
 ) -> dict[str, Any]:
     """Return a node's container, complete. What the user set wins, but for the variables that say who it is."""
     endpoint = unit.endpoint or Endpoint()
@@ -44,7 +48,8 @@ def node_container(
     done["lifecycle"] = lifecycle
     settings = with_defaults(container.get("env") or (), _settings(unit, endpoint))
     identity = variables(_identity(subject, predictor, unit, container))
-    done["env"] = merged(settings, identity, _metrics(port_of(container, "metrics")))
+    scraped = _metrics(port_of(container, configuration.node_metrics_port), configuration.metrics_path)
+    done["env"] = merged(settings, identity, scraped)
     kept = [each for each in container.get("volumeMounts") or () if each.get("name") != LEGACY_PODINFO]
     done["volumeMounts"] = merged(kept, [podinfo_mount()], key="mountPath")
     return done
@@ -80,13 +85,13 @@ def _identity(
     }
 
 
-def _metrics(port: int) -> list[dict[str, Any]]:
+def _metrics(port: int, path: str) -> list[dict[str, Any]]:
     if not port:
         return []
     values = {
         "PREDICTIVE_UNIT_METRICS_SERVICE_PORT": str(port),
-        "PREDICTIVE_UNIT_METRICS_ENDPOINT": METRICS_PATH,
+        "PREDICTIVE_UNIT_METRICS_ENDPOINT": path,
         "MLSERVER_METRICS_PORT": str(port),
-        "MLSERVER_METRICS_ENDPOINT": METRICS_PATH,
+        "MLSERVER_METRICS_ENDPOINT": path,
     }
     return variables(values)

@@ -25,10 +25,10 @@ def render_route(subject: Subject, configuration: Configuration) -> dict[str, An
     rest = {
         "match": [{"uri": {"prefix": prediction_prefix(subject.namespace, subject.name)}}],
         "rewrite": {"uri": "/"},
-        **_destinations(subject, 0),
+        **_destinations(subject, configuration, 0),
     }
     headers = {"seldon": {"exact": subject.name}, "namespace": {"exact": subject.namespace}}
-    grpc = {"match": [{"uri": {"regex": GRPC_METHODS}, "headers": headers}], **_destinations(subject, 1)}
+    grpc = {"match": [{"uri": {"regex": GRPC_METHODS}, "headers": headers}], **_destinations(subject, configuration, 1)}
     return {
         "apiVersion": NETWORKING,
         "kind": "VirtualService",
@@ -55,26 +55,29 @@ def _listed(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def _destinations(subject: Subject, kind: int) -> dict[str, Any]:
+def _destinations(subject: Subject, configuration: Configuration, kind: int) -> dict[str, Any]:
     """Return the destinations of one route; `kind` is 0 for HTTP and 1 for gRPC."""
     live = [each for each in subject.spec.predictors if not each.shadow]
     shadows = [each for each in subject.spec.predictors if each.shadow]
     done: dict[str, Any] = {
         "route": [
             {
-                "destination": _destination(subject, predictor, kind),
+                "destination": _destination(subject, predictor, configuration, kind),
                 "weight": 100 if len(live) == 1 else predictor.traffic or 0,
             }
             for predictor in live
         ]
     }
     if len(shadows) == 1:
-        done["mirror"] = _destination(subject, shadows[0], kind)
+        done["mirror"] = _destination(subject, shadows[0], configuration, kind)
         if shadows[0].traffic:
             done["mirrorPercentage"] = {"value": shadows[0].traffic}
     elif shadows:
         done["mirrors"] = [
-            {"destination": _destination(subject, each, kind), "percentage": {"value": each.traffic or 100}}
+            {
+                "destination": _destination(subject, each, configuration, kind),
+                "percentage": {"value": each.traffic or 100},
+            }
             for each in shadows
         ]
     attempts = int(subject.annotation("seldon.io/istio-retries", "0"))
@@ -84,6 +87,6 @@ def _destinations(subject: Subject, kind: int) -> dict[str, Any]:
     return done
 
 
-def _destination(subject: Subject, predictor: PredictorSpec, kind: int) -> dict[str, Any]:
+def _destination(subject: Subject, predictor: PredictorSpec, configuration: Configuration, kind: int) -> dict[str, Any]:
     host = service_host(service_of(subject.name, predictor), subject.namespace)
-    return {"host": host, "subset": predictor.name, "port": {"number": serving_ports(predictor)[kind]}}
+    return {"host": host, "subset": predictor.name, "port": {"number": serving_ports(predictor, configuration)[kind]}}

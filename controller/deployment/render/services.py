@@ -3,19 +3,19 @@
 from typing import Any
 
 from controller.api.deployment import Endpoint, PredictorSpec
+from controller.deployment.configuration import Configuration
 from controller.deployment.names import container_service, service_of
 from controller.deployment.render import labels
-from controller.deployment.render.engine import GRPC_PORT, HTTP_PORT
 from controller.deployment.render.servers import without_engine
 from controller.deployment.subject import Subject, nodes
 
 HEADLESS_ANNOTATION = "seldon.io/headless-svc"
 
 
-def serving_ports(predictor: PredictorSpec) -> tuple[int, int]:
+def serving_ports(predictor: PredictorSpec, configuration: Configuration) -> tuple[int, int]:
     """Return the predictor Service's HTTP and gRPC ports: the orchestrator's, or without one those of the model."""
     if not without_engine(predictor):
-        return HTTP_PORT, GRPC_PORT
+        return configuration.engine_http_port, configuration.engine_grpc_port
     endpoint = predictor.graph.endpoint or Endpoint()
     return endpoint.http_port, endpoint.grpc_port
 
@@ -34,11 +34,11 @@ def render_containers(subject: Subject, predictor: PredictorSpec) -> list[dict[s
     return done
 
 
-def render_predictor(subject: Subject, predictor: PredictorSpec) -> dict[str, Any]:
+def render_predictor(subject: Subject, predictor: PredictorSpec, configuration: Configuration) -> dict[str, Any]:
     """Return the Service by which a predictor is reached."""
     name = service_of(subject.name, predictor)
     selector = {labels.APP: name}
-    service = with_ports(subject, name, selector, selector, _ports(*serving_ports(predictor)))
+    service = with_ports(subject, name, selector, selector, _ports(*serving_ports(predictor, configuration)))
     if predictor.annotations:
         service["metadata"]["annotations"] = dict(predictor.annotations)
     return headless(subject, service)

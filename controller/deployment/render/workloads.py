@@ -8,7 +8,7 @@ from controller.api.deployment import PredictorSpec
 from controller.deployment.configuration import Configuration
 from controller.deployment.render import labels
 from controller.deployment.render.environment import merged
-from controller.deployment.render.nodes import METRICS_PATH, PODINFO
+from controller.deployment.render.nodes import PODINFO
 from controller.deployment.subject import Subject
 
 MAX_SURGE_ANNOTATION = "rollouts.seldon.io/max-surge"
@@ -41,7 +41,8 @@ class Parts:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     holds_engine: bool
-    scraped: bool = True
+    metrics_path: str = ""
+    """Where its pods are scraped; empty when they are not."""
     replicas: int | None
 
 
@@ -58,7 +59,7 @@ def deployment(subject: Subject, predictor: PredictorSpec, parts: Parts) -> dict
         "app": parts.name,
     }
     notes = {**subject.spec.annotations, **predictor.annotations, **(parts.metadata.get("annotations") or {})}
-    scraped = {"prometheus.io/path": METRICS_PATH, "prometheus.io/scrape": "true"} if parts.scraped else {}
+    scraped = {"prometheus.io/path": parts.metrics_path, "prometheus.io/scrape": "true"} if parts.metrics_path else {}
     template = labels.metadata(subject, parts.name, shared, {**scraped, **notes})
     spec: dict[str, Any] = {
         "selector": {"matchLabels": dict(parts.selector)},
