@@ -122,6 +122,7 @@ class Application:
             native_histograms=settings.native_histograms,
             routing=routing,
             request_timeout=settings.request_timeout,
+            max_body=settings.max_body,
             cors=cors,
             tell=Teller(),
             # A reply that another node or we must read may not come compressed.

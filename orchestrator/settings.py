@@ -4,7 +4,8 @@ import argparse
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,28 @@ def boolean(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r} is no boolean; expected true or false")
 
 
+def whole(least: int, most: int = sys.maxsize) -> Callable[[str], int]:
+    """What reads a whole number of `least` to `most`."""
+
+    def read(text: str) -> int:
+        if re.fullmatch(r"-?[0-9]{1,19}", text) and least <= int(text) <= most:
+            return int(text)
+        limit = "or more" if most == sys.maxsize else f"to {most}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number, {least} {limit}")
+
+    return read
+
+
+def path(text: str) -> str:
+    """A path of a page."""
+    if text.startswith("/"):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a path that begins with /")
+
+
+_PORT = whole(0, 65535)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m orchestrator", allow_abbrev=False, description="Serves the inference graph of one predictor."
@@ -110,12 +133,12 @@ def _parser() -> argparse.ArgumentParser:
     flag("sdep", required=True, help="name of the SeldonDeployment")
     flag("namespace", required=True, help="its namespace")
     flag("predictor", required=True, help="name of the predictor to serve")
-    flag("http_port", type=int, default=8080, help="REST port (0 picks one)")
-    flag("grpc_port", type=int, default=5000, help="gRPC port (0 picks one)")
+    flag("http_port", type=_PORT, default=8080, help="REST port (0 picks one)")
+    flag("grpc_port", type=_PORT, default=5000, help="gRPC port (0 picks one)")
     flag("protocol", default="seldon", help="seldon, v2, kfserving or tensorflow")
     flag("file", type=Path, help="YAML or JSON of a SeldonDeployment, instead of ENGINE_PREDICTOR")
     flag("hostname", default="", help="name of this host")
-    flag("prometheus_path", default="/metrics", help="path of the metrics page")
+    flag("prometheus_path", type=path, default="/metrics", help="path of the metrics page")
     switch(
         "native_histograms",
         default=None,
@@ -128,13 +151,13 @@ def _parser() -> argparse.ArgumentParser:
     flag("request_timeout", type=duration, default=300.0, help="longest time of a whole request (0: no limit)")
     flag(
         "node_retries",
-        type=int,
+        type=whole(0),
         default=0,
         help="further tries of a call without an answer; never of feedback",
     )
     flag(
         "breaker_failures",
-        type=int,
+        type=whole(0),
         default=0,
         help="calls in a row without an answer; then the node is left alone (0: off)",
     )
@@ -152,11 +175,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     flag(
         "max_requests",
-        type=int,
+        type=whole(1),
         default=1024,
         help="requests at a time of each worker; further ones get 503 with Retry-After",
     )
-    flag("max_body", type=int, default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
+    flag("max_body", type=whole(1), default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
     flag("logger_workers", type=int, default=10, help="posts of logged payloads at a time")
     flag("log_work_buffer_size", type=int, default=10000, help="logged payloads that wait; further ones are dropped")
     flag("log_write_timeout_ms", type=int, default=2000, help="longest time for one post of a logged payload")
@@ -204,8 +227,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         node_timeout=timeout(annotations, REST_TIMEOUT),
         grpc_node_timeout=timeout(annotations, GRPC_TIMEOUT),
         request_timeout=flags.request_timeout or float("inf"),
-        node_retries=max(0, flags.node_retries),
-        breaker_failures=max(0, flags.breaker_failures),
+        node_retries=flags.node_retries,
+        breaker_failures=flags.breaker_failures,
         breaker_time=flags.breaker_time,
         workers=_workers(flags.workers, environment),
         max_requests=flags.max_requests,

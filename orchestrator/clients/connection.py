@@ -235,6 +235,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """An answer's first byte."""
         self._payload = Payload(b"", b"")
+        self._payload.longest = self._limit
         self._head_done = self._framed = False
         self._body = []
         self._size = self._length = 0

@@ -45,7 +45,7 @@ class OpenInference:
 
     def path(self, verb: str, node: str) -> str:
         """One path for all that takes tensors; aggregate and route have their own."""
-        model = f"/v2/models/{quote(node)}"
+        model = f"/v2/models/{quote(node, safe='')}"
         paths = {"status": f"{model}/ready", "metadata": model, "ready": "/v2/health/ready"}
         if verb in {"aggregate", "route", "send-feedback"}:
             return f"/{verb}"

@@ -10,6 +10,8 @@ from orchestrator.flow import Flow
 JSON = b"application/json"
 PROTOBUF = b"application/x-protobuf"
 OCTETS = b"application/octet-stream"
+_LONGEST = 256 * 1024 * 1024
+_MEMBERS = 64  # of a gzip file: what is behind one is copied for the next
 
 
 SPLIT = b"inference-header-content-length"
@@ -45,10 +47,10 @@ class Payload:
     """A body with what is needed to hand it on: its type and how it is compressed (`Content-Encoding`).
 
     A long body that nobody looks at has a `flow` instead of bytes. `split` is how many of the bytes are JSON when
-    tensors' bytes are behind that, else 0.
+    tensors' bytes are behind that, else 0. `longest` is how many bytes it may have when it is decompressed.
     """
 
-    __slots__ = ("body", "content_type", "encoding", "flow", "split")
+    __slots__ = ("body", "content_type", "encoding", "flow", "longest", "split")
 
     form: ClassVar[Form] = Form.JSON
 
@@ -57,22 +59,23 @@ class Payload:
         self.content_type = content_type
         self.encoding = encoding
         self.flow: Flow | None = None
+        self.longest = _LONGEST
         self.split = split
 
-    def plain(self, limit: int = 256 * 1024 * 1024) -> bytes:
+    def plain(self) -> bytes:
         """The body without its compression.
 
         Raises:
-            BadPayloadError: the compression is unknown or broken, or the body is longer than `limit` bytes without it.
+            BadPayloadError: the compression is unknown or broken, or the body is longer than `longest` without it.
         """
         encoding = self.encoding.strip().lower()
         if encoding in {b"", b"identity"}:
             return self.body
         if encoding in {b"gzip", b"x-gzip"}:
-            return _inflate(self.body, 16 + zlib.MAX_WBITS, limit)
+            return _inflate(self.body, 16 + zlib.MAX_WBITS, self.longest, _MEMBERS)
         if encoding == b"deflate":
             raw = len(self.body) < 2 or (self.body[0] * 256 + self.body[1]) % 31 != 0
-            return _inflate(self.body, -zlib.MAX_WBITS if raw else zlib.MAX_WBITS, limit)
+            return _inflate(self.body, -zlib.MAX_WBITS if raw else zlib.MAX_WBITS, self.longest)
         raise BadPayloadError(
             f"Content-Encoding {encoding.decode('latin-1')!r} is not known; use gzip, deflate or none"
         )
@@ -90,14 +93,20 @@ class Protobuf(Payload):
         self.kind = kind
 
 
-def _inflate(body: bytes, window: int, limit: int) -> bytes:
-    inflater = zlib.decompressobj(window)
-    try:
-        plain = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadPayloadError(f"the compressed body is broken: {error}") from error
-    if len(plain) > limit:
-        raise BadPayloadError(f"the body is longer than {limit} bytes when decompressed")
-    if not inflater.eof:
-        raise BadPayloadError("the compressed body ends too early")
-    return plain
+def _inflate(body: bytes, window: int, limit: int, members: int = 1) -> bytes:
+    parts: list[bytes] = []
+    for _ in range(members):
+        inflater = zlib.decompressobj(window)
+        try:
+            parts.append(inflater.decompress(body, limit + 1))
+        except zlib.error as error:
+            raise BadPayloadError(f"the compressed body is broken: {error}") from error
+        limit -= len(parts[-1])
+        if limit < 0:
+            raise BadPayloadError("the body is longer than it may be when decompressed")
+        if not inflater.eof:
+            raise BadPayloadError("the compressed body ends too early")
+        body = inflater.unused_data
+        if not body:
+            return b"".join(parts)
+    raise BadPayloadError(f"the compressed body has {len(body)} bytes behind its end")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,7 +45,12 @@ def read(body: bytes) -> Any:
 
 
 def write(value: Any) -> bytes:
-    """JSON, with NaN as Python models write it. Raises TypeError for what is no JSON."""
+    """JSON, with NaN as Python models write it.
+
+    Raises:
+        TypeError: it is no JSON.
+        BadPayloadError: it is nested too deep.
+    """
     try:
         text = orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -52,7 +58,10 @@ def write(value: Any) -> bytes:
     else:
         if b"null" not in text:  # orjson writes NaN as null
             return text
-    return json.dumps(value, separators=(",", ":")).encode()
+    try:
+        return json.dumps(value, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise BadPayloadError(f"the message is nested too deep: {error}") from None
 
 
 def failure(status: int, info: str, reason: str = "") -> bytes:
@@ -159,7 +168,13 @@ def routing_of_feedback(body: bytes) -> dict[str, int]:
         found = found.get(key)
         if not isinstance(found, dict):
             return {}
-    return {str(name): int(taken) for name, taken in found.items() if isinstance(taken, int | float)}
+    return {str(name): _whole(name, taken) for name, taken in found.items() if isinstance(taken, int | float)}
+
+
+def _whole(name: str, taken: float) -> int:
+    if isinstance(taken, int) or (isfinite(taken) and int(taken) == taken):
+        return int(taken)
+    raise BadPayloadError(f"response.meta.routing[{name!r}]: {taken!r} is not valid; expected a whole number")
 
 
 def reward_of_feedback(body: bytes) -> float:
@@ -178,7 +193,7 @@ def reward_of_feedback(body: bytes) -> float:
 
 
 def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
-    """The message with the way it took in `meta.routing`. What is no JSON object is left alone."""
+    """The message with the way it took in `meta.routing`. What is no JSON object, or nested too deep, is left alone."""
     try:
         message = read(body)
     except BadPayloadError:
@@ -191,7 +206,10 @@ def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
         message["meta"] = meta
     known = meta.get("routing")
     meta["routing"] = {**known, **routing} if isinstance(known, dict) else dict(routing)
-    return write(message)
+    try:
+        return write(message)
+    except BadPayloadError:
+        return body
 
 
 def joined(payloads: Sequence[Payload]) -> Payload:

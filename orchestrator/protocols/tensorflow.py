@@ -39,7 +39,7 @@ class TensorFlow:
 
     def path(self, verb: str, node: str) -> str:
         """`:predict` for all that takes instances; aggregate and route have their own."""
-        model = f"/v1/models/{quote(node)}"
+        model = f"/v1/models/{quote(node, safe='')}"
         paths = {"status": model, "ready": model, "metadata": f"{model}/metadata"}
         if verb in {"aggregate", "route"}:
             return f"{model}:{verb}"

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from orchestrator.countdown import Countdown
-from orchestrator.servers.message import Request, Response, head
+from orchestrator.servers.message import BODILESS, Request, Response, head
 from orchestrator.servers.pouring import poured
 from orchestrator.servers.reading import Owner, Reading, refusal
 
@@ -149,7 +149,7 @@ class Connection(Reading):
             return
         keep_alive = self._keeps(request, response)
         start = head(response, keep_alive=keep_alive, said=request.asks_keep_alive)
-        body = response.body if request.method != b"HEAD" else b""
+        body = b"" if request.method == b"HEAD" or response.status in BODILESS else response.body
         if len(body) < _JOIN_BELOW:
             transport.write(start + body)
         else:

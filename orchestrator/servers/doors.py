@@ -52,6 +52,7 @@ class House:
     prometheus_path: str
     routing: bool
     request_timeout: float
+    max_body: int
     cors: bytes
     tell: Callable[[OrchestratorError, bytes], None]
     native_histograms: bool = False
@@ -192,10 +193,10 @@ class Doors:
         code = CLIENT_LEFT
         puid = request.header(b"seldon-puid") or self._house.identity()
         payload = Payload(request.body, request.header(b"content-type") or JSON, request.header(b"content-encoding"))
-        payload.flow = request.flow
+        payload.flow, payload.longest = request.flow, self._house.max_body
         headers = request.headers
-        if self._house.drop:
-            headers = [item for item in headers if item[0] not in self._house.drop]
+        if self._house.drop or request.hop:
+            headers = [item for item in headers if item[0] not in self._house.drop and item[0] not in request.hop]
         context = Context(handed_on(headers, puid), begun + self._house.request_timeout)
         flows = False
         try:
@@ -212,6 +213,9 @@ class Doors:
             code = error.status
             self._house.tell(error, puid)
             response = self._failure(request, code, str(error), error.reason, puid)
+        except Exception:
+            code = 500  # the server answers it
+            raise
         finally:
             if not flows:
                 self._load.in_flight -= 1

@@ -10,6 +10,7 @@ _REASONS: Mapping[int, bytes] = MappingProxyType(
     {
         200: b"OK",
         204: b"No Content",
+        304: b"Not Modified",
         400: b"Bad Request",
         404: b"Not Found",
         405: b"Method Not Allowed",
@@ -35,7 +36,7 @@ class Request:
     repeat.
     """
 
-    __slots__ = ("_index", "asks_keep_alive", "body", "flow", "headers", "keep_alive", "method", "path", "query")
+    __slots__ = ("_index", "asks_keep_alive", "body", "flow", "headers", "hop", "keep_alive", "method", "path", "query")
 
     def __init__(self) -> None:
         self.method = b""
@@ -45,6 +46,7 @@ class Request:
         self._index: dict[bytes, bytes] | None = None
         self.body = b""
         self.flow: Flow | None = None
+        self.hop: tuple[bytes, ...] = ()  # headers that are for this connection alone, as it says itself
         self.keep_alive = True
         self.asks_keep_alive = False  # an HTTP/1.0 client that asks for it must be told
 
@@ -91,9 +93,12 @@ class Response:
         self.sent: Callable[[BaseException | None], None] | None = None
 
 
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers end with their head, whatever it says (RFC 9112, 6.3)."""
 _heads: dict[tuple[int, bytes], bytes] = {}
 _CONNECTION = {True: b"Connection: keep-alive\r\n\r\n", False: b"Connection: close\r\n\r\n"}
 _HEADS_KEPT = 1024  # content types come from models: a model that invents them must not fill our memory
+_HEAD_KEPT = 512  # bytes
 
 
 def head(response: Response, *, keep_alive: bool, said: bool = False) -> bytes:
@@ -110,11 +115,13 @@ def head(response: Response, *, keep_alive: bool, said: bool = False) -> bytes:
         )
         if response.content_type:
             start += b"Content-Type: %b\r\n" % response.content_type
-        if len(_heads) < _HEADS_KEPT:
+        if len(_heads) < _HEADS_KEPT and len(start) < _HEAD_KEPT:
             _heads[key] = start
     end = b"\r\n" if keep_alive and not said else _CONNECTION[keep_alive]
     if response.flow is not None:
         return b"%b%b%b%b" % (start, framing(response), response.headers, end)
+    if response.status in BODILESS:
+        return b"%b%b%b" % (start, response.headers, end)
     return b"%bContent-Length: %d\r\n%b%b" % (start, len(response.body), response.headers, end)
 
 

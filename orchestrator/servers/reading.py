@@ -18,6 +18,7 @@ Handler = Callable[[Request], Response | Coroutine[Any, Any, Response]]
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NOTABLE = frozenset({b"content-length", b"connection", b"expect"})
+_OPTIONS = frozenset({b"close", b"keep-alive"})  # of a connection; all else there are headers' names
 
 
 class Owner(Protocol):
@@ -37,6 +38,13 @@ def refusal(status: int, info: str) -> Response:
     """An answer to what is no request: the connection ends with it."""
     body = orjson.dumps({"status": {"code": status, "info": info, "status": "FAILURE"}})
     return Response(status, body, close=True)
+
+
+def _origin(target: bytes) -> bytes:
+    """The path in a target that names the server too, as clients of proxies write it (RFC 9112, 3.2.2)."""
+    _, scheme, rest = target.partition(b"://")
+    _, slash, path = rest.partition(b"/")
+    return slash + path or b"/" if scheme else target
 
 
 class Reading(asyncio.Protocol):
@@ -139,7 +147,10 @@ class Reading(asyncio.Protocol):
             if self._length > self._owner.limits.body_bytes:
                 self._refuse_body()
         elif name == b"connection":
-            self._request.asks_keep_alive = value.lower() == b"keep-alive"
+            value = value.lower()
+            self._request.asks_keep_alive = value == b"keep-alive"
+            if b"," in value or value not in _OPTIONS:
+                self._request.hop += tuple([name.strip() for name in value.split(b",")])
         elif value.lower() == b"100-continue" and not self._refused and not self._working and self._transport:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -155,6 +166,8 @@ class Reading(asyncio.Protocol):
             self._refuse_head()
         request.method = self._parser.get_method()
         request.keep_alive = self._parser.should_keep_alive()
+        if not request.path.startswith(b"/"):
+            request.path = _origin(request.path)
         if b"?" in request.path:
             request.path, _, request.query = request.path.partition(b"?")
         if self._length > self._owner.limits.flow_above:

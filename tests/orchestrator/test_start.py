@@ -105,6 +105,28 @@ def test_what_is_no_duration_is_refused(text):
         duration(text)
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--http_port", "65536"),
+        ("--grpc_port", "-1"),
+        ("--max_requests", "0"),
+        ("--max_body", "-1"),
+        ("--max_body", "1_000"),
+        ("--node_retries", "9" * 5000),
+        ("--breaker_failures", "1.5"),
+        ("--prometheus_path", "metrics"),
+    ],
+)
+def test_what_a_flag_cannot_be_is_said_with_its_name(flag, value, capsys):
+    with pytest.raises(SystemExit) as ended:
+        read([*NEEDED, flag, value], ENVIRONMENT)
+
+    assert ended.value.code == 2
+    assert f"argument {flag}" in (said := capsys.readouterr().err)
+    assert "is not valid; expected a" in said
+
+
 def test_what_is_no_boolean_is_refused():
     with pytest.raises(argparse.ArgumentTypeError, match="boolean"):
         boolean("maybe")
