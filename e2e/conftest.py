@@ -260,7 +260,7 @@ class Crowd:
         self._loop.run_until_complete(self.users.run())
 
     def __enter__(self) -> Users:
-        about = "the gateway knows the way"  # Istio does not say when it has a first route
+        about = "the gateway knows the way"  # by default Istio does not say when it has a route
         wait_for_condition(Condition(about, self._is_known), timeout=30, interval=0.1)
         self._thread.start()
         return self.users

@@ -32,6 +32,24 @@ def story(world, kube) -> Iterator[Any]:
     return lambda spec: under_traffic(kube, Caller(f"{world.gateway_url}/seldon/{kube.namespace}/model"), spec)
 
 
+def test_who_asks_as_soon_as_it_is_available_is_answered(world, kube) -> None:
+    """As after `kubectl wait`: where the mesh says when it has a first route, nobody gets a 404 from then on."""
+    if world.faults is None:
+        pytest.skip("the mesh of a real cluster may not say when it has a route")
+    graph = {"name": "model", "type": "MODEL", "implementation": "SIMPLE_MODEL"}
+    for number in range(8):
+        body = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment"}
+        spec = sdep({"name": "default", "graph": graph})
+        kube.write({**body, "metadata": {"name": f"model-{number}"}, "spec": spec}, **SELDON)
+    watched, answers = set(range(8)), {}
+    while watched:
+        for number in sorted(watched):
+            if kube.status(f"model-{number}", **SELDON).get("state") == "Available":
+                answers[number] = Caller(f"{world.gateway_url}/seldon/{kube.namespace}/model-{number}").is_answered()
+                watched.remove(number)
+    assert set(answers.values()) == {True}
+
+
 @pytest.mark.parametrize("annotations", [{}, APART], ids=["engine in the pod", "engine apart"])
 def test_workloads_are_edited_without_a_failed_request(story, annotations) -> None:
     """The rolling updates that Seldon Core tests, and those that it skips as broken (#3857)."""

@@ -264,7 +264,7 @@ def under_traffic(kube, caller: Caller, spec: dict[str, Any]) -> Iterator[Story]
     kube.write({**body, "spec": spec}, **SELDON)
     made = Story(kube, caller)
     kube.until("it serves", made.available)
-    kube.until("the mesh has heard of its first route", caller.is_answered)  # Istio does not say when it has
+    kube.until("the mesh has heard of its first route", caller.is_answered)  # by default Istio does not say when
     thread = threading.Thread(target=caller.run, daemon=True)
     thread.start()
     try:

@@ -1,6 +1,7 @@
 """Read what stands for one SeldonDeployment out of the caches."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from controller.deployment.observed import Identity, Observed, identity
@@ -45,8 +46,18 @@ OPTIONAL = frozenset({*MESH, *SECURITY, SCALED_OBJECT})
 """Kinds that a cluster may lack."""
 
 
-def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: bool) -> Observed:
-    """Return a snapshot of what belongs to a SeldonDeployment, and of what stands under the names that it wants."""
+def observe(
+    cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: bool, patience: timedelta = timedelta(0)
+) -> Observed:
+    """Return a snapshot of what belongs to a SeldonDeployment, and of what stands under the names that it wants.
+
+    Args:
+        cluster: the caches.
+        subject: the SeldonDeployment.
+        desired: what is rendered for it.
+        use_mesh: whether Istio's kinds are written where they are served.
+        patience: how long the mesh's answer for a first route is waited for.
+    """
     mesh = use_mesh and all(cluster.available(each) for each in MESH)
     objects: dict[Identity, Mapping[str, Any]] = {}
     for wanted in desired.objects():
@@ -68,6 +79,7 @@ def observe(cluster: Cluster, subject: Subject, desired: Desired, *, use_mesh: b
         reached=reached(slices),
         pods=tuple(cluster.selected(POD, subject.namespace, belongs)),
         mesh=mesh,
+        patience=patience,
         keda=cluster.available(SCALED_OBJECT),
         security=use_mesh and all(cluster.available(each) for each in SECURITY),
     )

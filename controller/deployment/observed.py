@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from controller.deployment.render.labels import APP
@@ -25,6 +26,7 @@ class Observed:
         reached: name and number of the ports at which each Service leads to them.
         pods: the SeldonDeployment's pods.
         mesh: whether the kinds of Istio are served.
+        patience: how long the mesh's answer for a first route is waited for.
         keda: whether KEDA's ScaledObject is served.
         security: whether Istio's kinds of security are served.
     """
@@ -35,6 +37,7 @@ class Observed:
     reached: Mapping[str, frozenset[tuple[str, int]]] = field(default_factory=dict)
     pods: tuple[Object, ...] = ()
     mesh: bool = True
+    patience: timedelta = timedelta(0)
     keda: bool = False
     security: bool = False
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.deployment import ports
+from controller.deployment.acceptance import Objection, objection
 from controller.deployment.actions import Action
 from controller.deployment.draft import Draft, standing
 from controller.deployment.drift import differs, signed
@@ -66,7 +67,7 @@ class Plan:
 def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelta) -> Plan:
     """Return what to write now, so that the cluster comes to what is desired without a request that fails."""
     draft = Draft(observed, standing(desired, observed))
-    parts = [_part(each, draft) for each in desired.parts()]
+    parts = [_part(each, draft, now) for each in desired.parts()]
     for policy in desired.policies if observed.security else ():
         draft.want(policy)
     for part in parts:
@@ -99,16 +100,19 @@ def make(desired: Desired, observed: Observed, *, now: datetime, drain: timedelt
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What has a route of its own, that route as it stands, and which of its predictors are ready."""
+    """What has a route of its own, that route as it stands, what the mesh has against it, and who is ready."""
 
     desired: Desired
     route: Object | None
+    objection: Objection | None
     ready: Mapping[str, bool]
 
 
-def _part(desired: Desired, draft: Draft) -> _Part:
+def _part(desired: Desired, draft: Draft, now: datetime) -> _Part:
     ready = {each.name: _is_ready(draft, each) for each in desired.predictors}
-    return _Part(desired, _live_route(desired, draft.observed), ready)
+    route = _live_route(desired, draft.observed)
+    against = objection(route, patience=draft.observed.patience, now=now) if route else None
+    return _Part(desired, route, against, ready)
 
 
 def _is_ready(draft: Draft, predictor: PredictorObjects) -> bool:
@@ -123,8 +127,10 @@ def _poll(draft: Draft, parts: list[_Part]) -> timedelta | None:
     """Return how soon to look again for what no watch tells, or tells late."""
     if draft.obstacles:
         return OBSTACLES_POLL
+    due = [part.objection.rest for part in parts if part.objection and part.objection.rest]
     waiting = (each for part in parts for each in part.desired.predictors if not part.ready[each.name])
-    return ENDPOINTS_POLL if any(_is_rolled_out(draft.observed, each) for each in waiting) else None
+    due += [ENDPOINTS_POLL] if any(_is_rolled_out(draft.observed, each) for each in waiting) else []
+    return min(due, default=None)
 
 
 def _live_route(desired: Desired, observed: Observed) -> Object | None:
@@ -141,7 +147,6 @@ def _lacks(desired: Desired, observed: Observed) -> bool:
 
 def _services(draft: Draft, part: _Part) -> None:
     observed = draft.observed
-    waits_for_mesh = part.route is not None and bool(mesh_objection(part.route))
     for predictor in part.desired.predictors:
         done, old = part.ready[predictor.name], _old_pods(observed, predictor)
         asked = not done or _leads_to(predictor.service, old)
@@ -152,7 +157,7 @@ def _services(draft: Draft, part: _Part) -> None:
             else:
                 draft.want(service, ports.steady(service, live))
         used, live = ports.in_use(part.route, predictor.host), observed.live(predictor.service)
-        fronts, hold = _fronts(observed, predictor), waits_for_mesh or not done
+        fronts, hold = _fronts(observed, predictor), part.objection is not None or not done
         draft.want(predictor.service, ports.widened(predictor.service, live, used, fronts=fronts, hold=hold))
 
 
@@ -236,12 +241,12 @@ def _routes(draft: Draft, part: _Part) -> bool:
     for name, done in part.ready.items():
         if not done:
             draft.waits.append(f"the pods of {what} {name} are not all ready")
-    return not draft.observed.mesh or _route(draft, part.desired, part.ready)
+    return not draft.observed.mesh or _route(draft, part)
 
 
-def _route(draft: Draft, desired: Desired, ready: Mapping[str, bool]) -> bool:
+def _route(draft: Draft, part: _Part) -> bool:
     """Ask for DestinationRules, then for the VirtualService; return whether all of them are in effect."""
-    in_effect = True
+    desired, ready, in_effect = part.desired, part.ready, True
     weighted = {host for host, _ in ports.weights(desired.route)}
     standing: set[str] = set()
     for predictor in desired.predictors:
@@ -260,14 +265,12 @@ def _route(draft: Draft, desired: Desired, ready: Mapping[str, bool]) -> bool:
     if desired.route is None:
         return in_effect
     missing = [each.name for each in desired.predictors if each.destination and each.name not in standing]
-    return _virtual_service(draft, desired, desired.route, ready, missing) and in_effect
+    return _virtual_service(draft, part, desired.route, missing) and in_effect
 
 
-def _virtual_service(
-    draft: Draft, desired: Desired, route: Mapping[str, Any], ready: Mapping[str, bool], missing: list[str]
-) -> bool:
-    live = draft.observed.live(route)
-    before, after = ports.weights(live), ports.weights(route)
+def _virtual_service(draft: Draft, part: _Part, route: Mapping[str, Any], missing: list[str]) -> bool:
+    desired, ready = part.desired, part.ready
+    before, after = ports.weights(part.route), ports.weights(route)
     for predictor in desired.predictors:
         addresses = {address for address in after if address[0] == predictor.host}
         if addresses and not ready[predictor.name] and not _may_go_on(draft.observed, predictor, addresses, before):
@@ -276,23 +279,10 @@ def _virtual_service(
         what = "the explainer of predictor" if desired.explains else "predictor"
         draft.waits.append(f"no route yet to {what} {', '.join(sorted(set(missing)))}")
         return False
-    if not draft.want(route) or live is None:
+    if not draft.want(route):
         return False
-    objection = mesh_objection(live)
-    draft.waits += [objection] if objection else []
-    return not objection
-
-
-def mesh_objection(route: Object) -> str:
-    """Return why the mesh does not have this generation of a route; a mesh that writes no status is believed."""
-    status = route.get("status") or {}
-    generation = status.get("observedGeneration")
-    if generation is not None and int(generation) < int(route["metadata"].get("generation") or 0):
-        return "the mesh has not taken over the VirtualService yet"
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "Reconciled" and condition.get("status") == "False":
-            return f"the mesh refused the VirtualService: {condition.get('message') or condition.get('reason')}"
-    return ""
+    draft.waits += [part.objection.words] if part.objection else []
+    return part.objection is None
 
 
 def _may_go_on(

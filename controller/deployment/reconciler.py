@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from controller import clock
 from controller.api.deployment import SeldonDeploymentStatus
-from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL
+from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL, ROLLOUT_LABEL
+from controller.deployment.acceptance import PATIENCE, SILENCE, answer
 from controller.deployment.accounts import Accounts
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
@@ -27,7 +28,7 @@ from controller.deployment.succession import succeed
 from controller.deployment.tenancy import FRESH_FOR, Tenancy
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, ForbiddenError, InvalidError
-from controller.kube.resources import ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT
+from controller.kube.resources import ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT, VIRTUAL_SERVICE
 from controller.kube.watches import Watch
 from controller.queue import Key
 from controller.settings import Settings
@@ -63,12 +64,17 @@ class DeploymentController:
         cluster: cached reads and writes.
         settings: what the controller was told at its start.
         drain: how long what has been replaced is kept.
+        silence: how long a first route is waited for, while the mesh has not been seen to say that it has one.
     """
 
     name = "operator"
 
-    def __init__(self, cluster: Cluster, settings: Settings, *, drain: timedelta = DRAIN) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, *, drain: timedelta = DRAIN, silence: timedelta = SILENCE
+    ) -> None:
         self._cluster = cluster
+        self._silence = silence
+        self._mesh_answers = False
         self._catalogue = Catalogue(cluster.client, settings, drain)
         self._accounts = Accounts(cluster.client)
         self._blueprints = Blueprints()
@@ -138,9 +144,18 @@ class DeploymentController:
     def _look(
         self, subject: Subject, rendered: Desired, configuration: Configuration, now: datetime
     ) -> tuple[Desired, Observed, Plan]:
-        observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio)
+        patience = self._patience(subject)
+        observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio, patience=patience)
+        routes = (each for (kind, _), each in observed.objects.items() if kind == VIRTUAL_SERVICE.kind)
+        self._mesh_answers |= any(map(answer, routes))
         desired = succeed(rendered, observed)
         return desired, observed, make(desired, observed, now=now, drain=configuration.drain)
+
+    def _patience(self, subject: Subject) -> timedelta:
+        """A revision is reached by the route of its rollout, which waits for the mesh itself: its own is a preview."""
+        if ROLLOUT_LABEL in subject.labels:
+            return timedelta(0)
+        return PATIENCE if self._mesh_answers else self._silence
 
     async def _reject(self, raw: dict[str, Any], problems: Iterable[object], now: datetime) -> None:
         previous = _previous(raw)

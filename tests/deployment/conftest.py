@@ -67,6 +67,8 @@ class World:
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     now: datetime = START
     mesh: bool = True
+    patience: timedelta = timedelta(0)
+    """How long the mesh's word is waited for."""
     keda: bool = True
     security: bool = True
     quick: bool = True
@@ -92,6 +94,7 @@ class World:
             reached={name: self.reached(name) for name in endpoints} if self.quick else {},
             pods=tuple(self.pods.values()),
             mesh=self.mesh,
+            patience=self.patience,
             keda=self.keda,
             security=self.security,
         )

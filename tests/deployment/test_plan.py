@@ -1,10 +1,12 @@
 """The order of writes: make before break, whatever changes and wherever the controller dies."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from controller.api.meta import format_instant
 from controller.deployment.actions import Apply, Delete, Mark
 from controller.deployment.observed import RETIRED_ANNOTATION, identity
 from controller.deployment.subject import Subject
@@ -268,13 +270,58 @@ def test_nothing_is_retired_before_the_mesh_has_the_new_route(world: Any, subjec
         world.step(after)
         world.settle()
     route = world.objects["VirtualService", "iris"]
-    route["status"] = {"observedGeneration": route["metadata"]["generation"] - 1}
+    said = {"conditions": [{"type": "Reconciled", "status": "True"}]}
+    route["status"] = {**said, "observedGeneration": route["metadata"]["generation"] - 1}
     _, _, plan = world.plan(after)
     assert plan.actions == ()
     assert plan.waits == ("the mesh has not taken over the VirtualService yet",)
-    route["status"] = {"observedGeneration": route["metadata"]["generation"]}
+    route["status"] = {**said, "observedGeneration": route["metadata"]["generation"]}
     _, _, plan = world.plan(after)
     assert {type(each) for each in plan.actions} == {Mark}
+
+
+SAID = {"type": "Reconciled", "status": "True"}
+HEARD = "the mesh has not said yet that it has the VirtualService"
+MESHES = {
+    "silent": (0, None, HEARD, 2),
+    "silent for long enough": (2, None, "", None),
+    "of a server whose clock is ahead": (-60, None, "", None),
+    "answers": (0, {"observedGeneration": 1, "conditions": [SAID]}, "", None),
+    "answers without a number": (0, {"conditions": [SAID]}, "", None),
+    "answered for what was before": (
+        60, {"observedGeneration": 0, "conditions": [SAID]}, "the mesh has not taken over the VirtualService yet", None,
+    ),
+    "has told some of its proxies": (
+        60, {"conditions": [{**SAID, "observedGeneration": "1", "status": "False", "message": "1/2 proxies"}]},
+        "the mesh does not have the VirtualService: 1/2 proxies", None,
+    ),
+    "says other things, as analysis does": (
+        2, {"observedGeneration": 0, "conditions": [{**SAID, "type": "PassedAnalysis"}]}, "", None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("age", "status", "words", "rest"), MESHES.values(), ids=MESHES.keys())
+def test_a_first_route_counts_when_the_mesh_says_that_it_has_it_or_says_nothing_for_long(
+    world: Any,
+    subject_for: Read,
+    make_model: Make,
+    age: int,
+    status: dict[str, Any] | None,
+    words: str,
+    rest: int | None,
+) -> None:
+    subject = subject_for(make_model())
+    world.converge(subject)
+    route = world.objects["VirtualService", "iris"]
+    route["metadata"]["creationTimestamp"] = format_instant(world.now - timedelta(seconds=age))
+    route["status"] = status
+    world.patience = timedelta(seconds=2)
+    _, _, plan = world.plan(subject)
+    assert "; ".join(plan.waits) == words
+    assert plan.settled is (not words)
+    assert plan.requeue_after == (timedelta(seconds=rest) if rest else None)
+    assert world.status(subject).state == ("Creating" if words else "Available")
 
 
 DRIFTS = {

@@ -140,6 +140,8 @@ class Lab:
     operator: MortalClient | None = None
     watched: tuple[str, ...] | None = None
     """The namespaces that the operator is told to look after; its own when None."""
+    silence: timedelta = timedelta(0)
+    """How long it waits for a mesh of which nothing has been heard. There is none here, unless a test plays it."""
 
     def _connect(self) -> Any:
         return connector(str(self.server.kubeconfig_path), None, now=clock.now)
@@ -153,7 +155,9 @@ class Lab:
         stop, metrics = asyncio.Event(), Metrics()
         async with MortalClient(self._connect(), metrics=metrics) as client:
             cluster = Cluster(client, namespaces=(self.namespace,))
-            controller = DeploymentController(cluster, self.settings(), drain=timedelta(seconds=0.3))
+            controller = DeploymentController(
+                cluster, self.settings(), drain=timedelta(seconds=0.3), silence=self.silence
+            )
             task = asyncio.create_task(Manager(cluster, [controller], health=Health(metrics)).run(stop))
             self.operator = client
             try:
@@ -167,7 +171,9 @@ class Lab:
         async with MortalClient(self._connect()) as client:
             client.lives = writes
             cluster = Cluster(client, namespaces=(self.namespace,))
-            controller = DeploymentController(cluster, self.settings(), drain=timedelta(seconds=0.05))
+            controller = DeploymentController(
+                cluster, self.settings(), drain=timedelta(seconds=0.05), silence=self.silence
+            )
             for watch in controller.watches:
                 cluster.watch(watch.resource, labels=watch.labels, optional=watch.optional, on_change=lambda _: None)
             async with cluster:
