@@ -126,6 +126,8 @@ class Settings(BaseModel):
     """YAML file that says what is told to whom (docs/notifications.md); nobody is told without it"""
     istio_gateway: Annotated[str, Field(pattern=r"^([a-z0-9-]+/)?[a-z0-9.-]+$")] = "istio-system/seldon-gateway"
     """the Istio Gateway that VirtualServices join, as namespace/name"""
+    istio_root_namespace: Name = "istio-system"
+    """Istio's root namespace (rootNamespace in its mesh configuration): DestinationRules there hold for all of it"""
     operator_namespace: Name = "seldon-system"
     """the namespace that the controller lives in"""
     orchestrator_image: Annotated[str, Field(min_length=1)] = f"seldonio/rollouts-orchestrator:{_version()}"

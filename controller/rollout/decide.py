@@ -165,7 +165,7 @@ def _adopt_orphans(obs: Observed, status: RolloutStatus, now: datetime) -> Rollo
                 continue
             number = obs.revisions[digest].number if digest in obs.revisions else 0
             orphan = RevisionStatus(hash=digest, number=number, name=obs.children[digest].name, role="retired")
-            status = effects.retire(status, orphan, now)
+            status = stages.retire(status, orphan, now)
     return status
 
 

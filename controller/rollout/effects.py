@@ -1,22 +1,22 @@
-"""Effects: what each event does to a rollout's status. Pure; `now` is the instant of the decision."""
+"""Effects: what each event does to a rollout's status, as a table. Pure; `now` is the instant of the decision."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from controller.api import names
-from controller.api.arms import RevisionStatus
 from controller.api.group import GroupStatus
-from controller.api.rollout import AnalysisStatus, Approved, Intent, Passed, Reason, Rejected, RolloutStatus
+from controller.api.rollout import Approved, Intent, Passed, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import adoption, findings, gate, group, pins, runs
-from controller.rollout.course import Report, kind
+from controller.rollout import adoption, beginnings, findings, gate, group, rejection, runs
+from controller.rollout.course import kind
+from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
-from controller.rollout.stages import changed, course_of, enter, no_traffic, record, shadow_report, unrouted
+from controller.rollout.stages import changed, course_of, enter, no_traffic, record, retire, running, unrouted
 
-REJECTED_LIMIT = 10
+Effect = Callable[[Happening, RolloutStatus], RolloutStatus]
 
 
-def apply_event(  # noqa: C901 - one arm for each event: a table in the form of a match
+def apply_event(
     event: Event, obs: Observed, status: RolloutStatus, *, now: datetime, reason: str = "", intent: Intent | None = None
 ) -> RolloutStatus:
     """Return the status after an event that has an effect in the status's phase.
@@ -27,97 +27,19 @@ def apply_event(  # noqa: C901 - one arm for each event: a table in the form of 
     phase = TRANSITIONS[Phase(status.phase)][event]
     if not isinstance(phase, Phase):
         raise ValueError(f"{event} has no effect while {status.phase}")
-    by = (intent.by or "a person") if intent else ""
-    match event:
-        case Event.SPEC_INVALID:
-            return changed(status, phase=phase.value, interrupted=status.phase)
-        case Event.SPEC_VALID:
-            return changed(status, phase=status.interrupted or _phase_again(status), interrupted=None)
-        case Event.NEW_REVISION:
-            return _begin(obs, status, phase, now, "RevisionCreated")
-        case Event.RETRY:
-            return _retry(obs, status, phase, now, by)
-        case Event.ROLLBACK:
-            pinned = pins.pin(obs, status, intent, now=now)
-            return _begin(obs, pinned, phase, now, "RollbackBegun", text=f"is gone back to by {by}{_said(intent)}")
-        case Event.RESTART:
-            return _restart(_to(status, phase), now, f"{by}{_said(intent)}")
-        case Event.PASS:
-            return _pass(_to(status, phase), now, by, intent)
-        case Event.FAIL:
-            return _reject(obs, status, phase, now, by=by, reason=_failed(status, now, f"{by}{_said(intent)}"))
-        case Event.FIRST_SERVING:
-            return _crown(status, phase, now, adoption.first_serving(obs))
-        case Event.CANARY_SERVES_ALL:
-            return _crown(status, phase, now, "")
-        case Event.STEP_DONE | Event.SKIP:
-            return _next_step(obs, status, phase, now, by=by)
-        case Event.PROMOTE:
-            return _promote(obs, status, phase, now, by)
-        case Event.STEPS_DONE | Event.PROMOTE_FULL:
-            return _switch(status, phase, now, by)
-        case Event.PERSON_NEEDED:
-            return _pause(_asked(obs, status, reason), phase, now, "", reason or "a person is needed")
-        case Event.TIME_EXTENDED:
-            return record(changed(status, step_extended=True), now, "Extended", reason)
-        case Event.PAUSE:
-            return _pause(status, phase, now, by, f"paused by {by}{_said(intent)}")
-        case Event.RESUME:
-            return _resume(obs, status, phase, now, by)
-        case Event.VERDICT_BAD:
-            return _reject_judged(obs, status, phase, now)
-        case Event.GROUP_ROLLED_BACK:
-            return _reject(obs, status, phase, now, by="group", reason=group.why_rolled_back(obs, status))
-        case Event.DEADLINE:
-            return _reject(obs, status, phase, now, by="deadline", reason=_no_progress(reason))
-        case Event.ABORT:
-            return _reject(obs, status, phase, now, by=by, reason=_aborted(f"{by}{_said(intent)}"))
-        case Event.STABLE_AGAIN | Event.REJECTED_AGAIN:
-            return _leave(obs, status, phase, now, event)
-        case Event.STABLE_SERVES_ALL:
-            return _stand_down(status, phase, now)
-        case Event.SHADOW_DONE:
-            return _stand_down(unrouted(status), phase, now)
-        case Event.PAUSE_OVER:
-            return _next_step(obs, status, phase, now, by="time", why=reason)
-        case Event.PAUSE_EXPIRED:
-            return _reject(obs, status, phase, now, by="time", reason=Reason(metric="pause", message=reason))
-        case Event.APPROVE:
-            return _approve(obs, status, now, intent)
-        case Event.STRATEGY_CHANGED:
-            return _change_strategy(obs, status, phase, now)
+    return EFFECTS[event](Happening(event=event, obs=obs, phase=phase, now=now, reason=reason, intent=intent), status)
 
 
-def _aborted(by: str) -> Reason:
-    return Reason(metric="abort", message=f"aborted by {by}")
+def _to(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return changed(status, phase=at.phase.value)
 
 
-def _asked(obs: Observed, status: RolloutStatus, reason: str) -> RolloutStatus:
-    return runs.asked(obs, findings.asked(status, reason), reason)
+def _invalid(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return changed(status, phase=at.phase.value, interrupted=status.phase)
 
 
-def _reject_judged(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
-    """Roll back by what the judge says, or else by the AnalysisRun that failed."""
-    found = runs.failed(obs, status) if status.analysis.verdict != "Bad" else None
-    by, reason = ("judge", _worst(status, now)) if found is None else ("analysis", found)
-    return _reject(obs, status, phase, now, by=by, reason=reason)
-
-
-def _no_progress(reason: str) -> Reason:
-    return Reason(metric="progressDeadline", message=f"no progress within the deadline: {reason}")
-
-
-def _pause(status: RolloutStatus, phase: Phase, now: datetime, by: str, text: str) -> RolloutStatus:
-    paused = changed(status, phase=phase.value, paused_at=now, paused_by=by, pause_reason=text)
-    return record(paused, now, "Paused", text)
-
-
-def _to(status: RolloutStatus, phase: Phase) -> RolloutStatus:
-    return changed(status, phase=phase.value)
-
-
-def _said(intent: Intent | None) -> str:
-    return f": {intent.reason}" if intent and intent.reason else ""
+def _valid(_: Happening, status: RolloutStatus) -> RolloutStatus:
+    return changed(status, phase=status.interrupted or _phase_again(status), interrupted=None)
 
 
 def _phase_again(status: RolloutStatus) -> Phase:
@@ -129,166 +51,99 @@ def _phase_again(status: RolloutStatus) -> Phase:
     return Phase.PAUSED if status.paused_at is not None else Phase.PROGRESSING
 
 
-def retire(status: RolloutStatus, revision: RevisionStatus | None, now: datetime) -> RolloutStatus:
-    """Put a revision among those whose pods go once they have had no traffic for the scale-down delay."""
-    if revision is None:
-        return status
-    others = tuple(retired for retired in status.retired_revisions if retired.hash != revision.hash)
-    gone = revision.model_copy(update={"role": "retired", "retired_at": now})
-    return changed(status, retired_revisions=(*others, gone))
+def _pause(at: Happening, status: RolloutStatus, text: str) -> RolloutStatus:
+    paused = changed(status, phase=at.phase.value, paused_at=at.now, paused_by=at.by, pause_reason=text)
+    return record(paused, at.now, "Paused", text)
 
 
-def _retry(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
-    """Try the template's revision again, also where another was pinned in its place."""
-    status, stable = changed(status, pinned=None), status.stable_revision
-    if stable is not None and obs.target is not None and obs.target.hash == stable.hash:
-        return record(status, now, "Retried", f"the template's revision {stable.number} is stable already")
-    return _begin(obs, status, phase, now, "Retried", text=f"is retried by {by}")
+def _paused(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _pause(at, status, f"paused by {at.said}")
 
 
-def _restart(status: RolloutStatus, now: datetime, by: str) -> RolloutStatus:
+def _asked(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    asked = runs.asked(at.obs, findings.asked(status, at.reason), at.reason)
+    return _pause(at, asked, at.reason or "a person is needed")
+
+
+def _extended(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return record(changed(status, step_extended=True), at.now, "Extended", at.reason)
+
+
+def _restart(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Replace the pods of stable, and of the canary while there is one."""
+    status = _to(at, status)
     stable, canary = (
-        each.model_copy(update={"restarted_at": now}) if each is not None else None
+        each.model_copy(update={"restarted_at": at.now}) if each is not None else None
         for each in (status.stable_revision, status.canary_revision)
     )
     numbers = " and ".join(str(each.number) for each in (stable, canary) if each is not None)
-    status = changed(status, stable_revision=stable, canary_revision=canary, step_progress_at=now)
-    return record(status, now, "Restarted", f"the pods of revision {numbers} are replaced, as asked by {by}")
+    status = changed(status, stable_revision=stable, canary_revision=canary, step_progress_at=at.now)
+    return record(status, at.now, "Restarted", f"the pods of revision {numbers} are replaced, as asked by {at.said}")
 
 
-def _pass(status: RolloutStatus, now: datetime, by: str, intent: Intent | None) -> RolloutStatus:
+def _pass(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """The analysis of this stage counts as good; what the judge says later is heard as before."""
-    status = changed(_running(status), passed=Passed(by=by, reason=intent.reason if intent else "", at=now))
-    return record(status, now, "Passed", f"the analysis was passed by {by}{_said(intent)}")
+    passed = Passed(by=at.by, reason=at.intent.reason if at.intent else "", at=at.now)
+    status = changed(running(_to(at, status)), passed=passed)
+    return record(status, at.now, "Passed", f"the analysis was passed by {at.said}")
 
 
-def _begin(
-    obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, kind: str, *, text: str = "begins"
-) -> RolloutStatus:
-    """Start a revision at the first step."""
-    target = pins.goal(obs, status)
-    if target is None:
-        raise ValueError("a revision cannot begin without a valid template")
-    if status.canary_revision is not None and status.canary_revision.hash != target.hash:
-        status = retire(status, status.canary_revision, now)
-    name = names.revision_name(obs.name, target.hash)
-    path = names.prediction_prefix(obs.namespace, name)
-    fresh = RevisionStatus(hash=target.hash, number=target.number, name=name, role="canary", path=path)
-    skips = _skips(obs, status, target.hash)
-    status = changed(
-        _running(status),
-        phase=phase.value,
-        canary_revision=fresh,
-        retired_revisions=tuple(r for r in status.retired_revisions if r.hash != target.hash),
-        rejected=tuple(r for r in status.rejected if r.hash != target.hash),
-        weights=no_traffic(status.weights),
-        header_routes=(),
-        scale=None,
-        analysis=AnalysisStatus(),
-        attempt=_next_attempt(obs, status),
-        group=group.fresh(status),
-        approvals=(),
-        skip_reason=skips,
-        strategy=obs.spec.strategy.kind if obs.spec else None,
-    )
-    status = record(status, now, kind, f"revision {target.number} {text}", target.number)
-    if status.stable_revision is None:
-        return status
-    return enter(obs, status, len(course_of(obs).stages) if skips else 0, now)
-
-
-def _next_attempt(obs: Observed, status: RolloutStatus) -> int:
-    """Count on; where the status was lost, from the AnalysisRuns that are there."""
-    return 1 + (status.attempt or max((run.attempt for run in obs.runs.values()), default=0))
-
-
-def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
-    """Say why a revision needs neither stages nor judge: it was stable not long ago, and was not rejected since."""
-    number = obs.revisions[digest].number if digest in obs.revisions else 0
-    failed = any(rejected.hash == digest for rejected in status.rejected)
-    served = any(entry.type == "Promoted" and entry.revision == number for entry in status.history)
-    asked = status.pinned is not None and status.pinned.hash == digest
-    if failed or not served or obs.spec is None or (course_of(obs).stands_down and not asked):
-        return ""
-    child = obs.children.get(digest)
-    left = any(retired.hash == digest for retired in status.retired_revisions)
-    if course_of(obs).fast_return and left and child is not None and child.available:
-        return "it was stable before, and still stands"
-    window = obs.spec.rollback_window
-    if window is not None and pins.within_window(obs, status, number):
-        return f"it was stable before, within the rollback window of {window.revisions}"
-    return ""
-
-
-def _change_strategy(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
-    """Start the running revision again, by the first stage of the other strategy."""
-    chosen = obs.spec.strategy.kind if obs.spec else None
-    text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
-    status = record(unrouted(_running(status)), now, "StrategyChanged", text)
-    status = changed(status, phase=phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
-    status = changed(status, attempt=_next_attempt(obs, status), group=group.fresh(status))
-    return enter(obs, status, 0, now)
-
-
-def _running(status: RolloutStatus) -> RolloutStatus:
-    status = changed(status, paused_at=None, paused_by="", pause_reason="")
-    return changed(status, forced_by="", skip_reason="", canary_ready_at=None)
-
-
-def _approve(obs: Observed, status: RolloutStatus, now: datetime, intent: Intent | None) -> RolloutStatus:
-    name = gate.to_approve(obs, status, intent.gate if intent else "")
-    by = (intent.by if intent else "") or "a person"
-    opened = Approved(name=name, by=by, at=now)
+def _approve(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    name = gate.to_approve(at.obs, status, at.intent.gate if at.intent else "")
+    opened = Approved(name=name, by=at.by or "a person", at=at.now)
     status = changed(status, approvals=(*(a for a in status.approvals if a.name != name), opened))
-    return record(status, now, "Approved", f"{name} approved by {by}{_said(intent)}")
+    return record(status, at.now, "Approved", f"{name} approved by {at.said or 'a person'}")
 
 
-def _next_step(
-    obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str = "", why: str = ""
-) -> RolloutStatus:
+def _next_step(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _step_left(at, status, by=at.by)
+
+
+def _pause_over(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _step_left(at, status, by="time", why=at.reason)
+
+
+def _step_left(at: Happening, status: RolloutStatus, *, by: str, why: str = "") -> RolloutStatus:
     index = status.current_step_index
-    stages = course_of(obs).stages
+    stages = course_of(at.obs).stages
     name = kind(stages[index]) if index < len(stages) else "the end"
     verb = f"skipped by {by}" if by else "done"
     verb += f": {why}" if why else ""
-    status = record(
-        changed(_running(status), phase=phase.value), now, "StepCompleted", f"step {index + 1} ({name}) {verb}"
-    )
-    return enter(obs, group.left(obs, status, by), index + 1, now)
+    status = record(_to(at, running(status)), at.now, "StepCompleted", f"step {index + 1} ({name}) {verb}")
+    return enter(at.obs, group.left(at.obs, status, by), index + 1, at.now)
 
 
-def _promote(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
+def _promote(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Go on: past the present step, and at the end without the judge's consent."""
     if status.current_step_index >= status.step_count:
-        return changed(_running(status), phase=phase.value, forced_by=by)
-    return _next_step(obs, status, phase, now, by=by)
+        return changed(running(status), phase=at.phase.value, forced_by=at.by)
+    return _next_step(at, status)
 
 
-def _switch(status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
+def _switch(at: Happening, status: RolloutStatus) -> RolloutStatus:
     weights = no_traffic(status.weights).model_copy(update={"stable": 0, "canary": 100})
-    forced, skips = by or status.forced_by, status.skip_reason
+    forced, skips = at.by or status.forced_by, status.skip_reason
     status = changed(
-        _running(status),
-        phase=phase.value,
+        running(status),
+        phase=at.phase.value,
         forced_by=forced,
         skip_reason=skips,
         weights=weights,
         header_routes=(),
         scale=None,
-        step_started_at=now,
-        step_progress_at=now,
+        step_started_at=at.now,
+        step_progress_at=at.now,
     )
-    return record(status, now, "Promoting", f"all traffic goes to the new revision: {_because(status)}")
+    return record(status, at.now, "Promoting", f"all traffic goes to the new revision: {_because(status)}")
 
 
-def _resume(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, by: str) -> RolloutStatus:
+def _resume(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Leave a pause. Where a step itself waited for a person it is done; else its clock goes on where it stopped."""
-    paused_at = status.paused_at or now
-    person_step = not status.paused_by and _indefinite(obs, status)
-    status = record(changed(_running(status), phase=phase.value), now, "Resumed", f"resumed by {by}")
+    now, paused_at = at.now, status.paused_at or at.now
+    person_step = not status.paused_by and _indefinite(at.obs, status)
+    status = record(_to(at, running(status)), now, "Resumed", f"resumed by {at.by}")
     if person_step:
-        return enter(obs, status, status.current_step_index + 1, now)
+        return enter(at.obs, status, status.current_step_index + 1, now)
     started = status.step_started_at or now
     again = started + (now - paused_at) if status.last_intent else now
     return changed(status, step_started_at=min(max(again, started), now), step_progress_at=now)
@@ -302,20 +157,27 @@ def _indefinite(obs: Observed, status: RolloutStatus) -> bool:
     return isinstance(stage, Step) and stage.pause is not None and stage.pause.duration is None
 
 
-def _crown(status: RolloutStatus, phase: Phase, now: datetime, message: str) -> RolloutStatus:
+def _first_serving(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _crown(at, status, adoption.first_serving(at.obs))
+
+
+def _serves_all(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _crown(at, status, "")
+
+
+def _crown(at: Happening, status: RolloutStatus, message: str) -> RolloutStatus:
     """Make the canary stable, and retire what was stable."""
     canary, previous = status.canary_revision, status.stable_revision
     if canary is None:
         raise ValueError("there is no canary to make stable")
     said = message or f"revision {canary.number} serves all traffic: {_because(status)}"
-    status = retire(record(status, now, "Promoted", said, canary.number), previous, now)
+    status = retire(record(status, at.now, "Promoted", said, canary.number), previous, at.now)
     weights = no_traffic(status.weights).model_copy(update={"verified": True})
     stable = canary.model_copy(update={"role": "stable", "path": ""})
     if status.group is not None:
-        status = changed(status, group=GroupStatus(promoted_at=now))
-    return changed(
-        unrouted(_running(status)), phase=phase.value, stable_revision=stable, canary_revision=None, weights=weights
-    )
+        status = changed(status, group=GroupStatus(promoted_at=at.now))
+    status = _to(at, unrouted(running(status)))
+    return changed(status, stable_revision=stable, canary_revision=None, weights=weights)
 
 
 def _because(status: RolloutStatus) -> str:
@@ -328,70 +190,48 @@ def _because(status: RolloutStatus) -> str:
     return status.skip_reason or status.analysis.message or "no fault was found"
 
 
-def _reject(
-    obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, *, by: str, reason: Reason
-) -> RolloutStatus:
-    canary = status.canary_revision
-    if canary is None:
-        return _to(status, Phase.HEALTHY)
-    wave = obs.spec.group.wave if obs.spec is not None and obs.spec.group is not None else None
-    said = {"by": by, "message": reason.message, "reason": reason, "wave": wave}
-    entry = Rejected(hash=canary.hash, number=canary.number, at=now, **said)
-    rejected = (*(r for r in status.rejected if r.hash != canary.hash), entry)[-REJECTED_LIMIT:]
-    status = changed(_shadow_failed(obs, status, now), rejected=rejected)
-    if status.stable_revision is not None and obs.target is not None and obs.target.hash == status.stable_revision.hash:
-        # What was gone back to is rejected, and the template is what serves: nothing is left to be held.
-        status = changed(status, pinned=None)
-    status = changed(unrouted(_running(status)), phase=phase.value, step_progress_at=now)
-    return record(status, now, "RolledBack", f"revision {canary.number}: {reason.message}", canary.number)
+def _shadow_done(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    return _stand_down(at, unrouted(status))
 
 
-def _shadow_failed(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
-    """A shadow that is rolled back has its report, too."""
-    stages = course_of(obs).stages
-    ahead = any(isinstance(stage, Report) for stage in stages[status.current_step_index :])
-    return changed(status, shadow=shadow_report(status, now)) if ahead else status
+def _stand_down(at: Happening, status: RolloutStatus) -> RolloutStatus:
+    status = retire(status, status.canary_revision, at.now)
+    return changed(status, phase=at.phase.value, canary_revision=None, scale=None)
 
 
-def _leave(obs: Observed, status: RolloutStatus, phase: Phase, now: datetime, event: Event) -> RolloutStatus:
-    """The template went elsewhere: no fault of the canary's."""
-    canary = status.canary_revision
-    if canary is None or phase is not Phase.ROLLING_BACK:
-        return _to(status, phase)
-    status = changed(unrouted(_running(status)), phase=phase.value, step_progress_at=now)
-    if event is Event.STABLE_AGAIN:
-        why = "the template is stable's again"
-    else:
-        target = pins.goal(obs, status)
-        why = f"revision {target.number if target else 0} was rejected before"
-    return record(status, now, "Superseded", f"revision {canary.number} is left: {why}", canary.number)
-
-
-def _stand_down(status: RolloutStatus, phase: Phase, now: datetime) -> RolloutStatus:
-    status = retire(status, status.canary_revision, now)
-    return changed(status, phase=phase.value, canary_revision=None, scale=None)
-
-
-def _failed(status: RolloutStatus, now: datetime, by: str) -> Reason:
-    """Return the figures as they stood when a person failed the analysis."""
-    return _worst(status, now).model_copy(update={"message": f"the analysis was failed by {by}"})
-
-
-def _worst(status: RolloutStatus, now: datetime) -> Reason:
-    """Return the figures of the metric that speaks most against the canary."""
-    abort = [metric for metric in status.analysis.metrics if metric.action == "abort"]
-    metrics = [metric for metric in abort if metric.verdict == "Bad"] or abort
-    if not metrics:
-        return Reason(metric="analysis", message=status.analysis.message)
-    worst = max(metrics, key=lambda metric: metric.evidence)
-    started = status.analysis.started_at or now
-    return Reason(
-        metric=worst.name,
-        canary=worst.canary,
-        stable=worst.stable,
-        evidence=worst.evidence,
-        needed=worst.needed,
-        samples=worst.canary_requests,
-        window=timedelta(seconds=max(round((now - started).total_seconds()), 0)),
-        message=worst.message or status.analysis.message,
-    )
+EFFECTS: Mapping[Event, Effect] = {
+    Event.SPEC_INVALID: _invalid,
+    Event.SPEC_VALID: _valid,
+    Event.NEW_REVISION: beginnings.new_revision,
+    Event.STABLE_AGAIN: rejection.left,
+    Event.REJECTED_AGAIN: rejection.left,
+    Event.FIRST_SERVING: _first_serving,
+    Event.STEP_DONE: _next_step,
+    Event.STEPS_DONE: _switch,
+    Event.SHADOW_DONE: _shadow_done,
+    Event.PAUSE_OVER: _pause_over,
+    Event.PAUSE_EXPIRED: rejection.because("time", "pause", lambda at: at.reason),
+    Event.STRATEGY_CHANGED: beginnings.change_strategy,
+    Event.PERSON_NEEDED: _asked,
+    Event.TIME_EXTENDED: _extended,
+    Event.VERDICT_BAD: rejection.bad,
+    Event.DEADLINE: rejection.because(
+        "deadline", "progressDeadline", lambda at: f"no progress within the deadline: {at.reason}"
+    ),
+    Event.GROUP_ROLLED_BACK: rejection.group_rolled_back,
+    Event.CANARY_SERVES_ALL: _serves_all,
+    Event.STABLE_SERVES_ALL: _stand_down,
+    Event.PROMOTE: _promote,
+    Event.PROMOTE_FULL: _switch,
+    Event.SKIP: _next_step,
+    Event.PAUSE: _paused,
+    Event.RESUME: _resume,
+    Event.ABORT: rejection.because("", "abort", lambda at: f"aborted by {at.said}"),
+    Event.RETRY: beginnings.retry,
+    Event.APPROVE: _approve,
+    Event.ROLLBACK: beginnings.rollback,
+    Event.RESTART: _restart,
+    Event.PASS: _pass,
+    Event.FAIL: rejection.failed,
+}
+"""By event, in the order of the events: a missing one fails a test."""

@@ -14,8 +14,6 @@ from controller.rollout.observed import Observed
 from controller.rollout.revisions import Destination
 from controller.rollout.split import routed
 
-ROOT = "istio-system"
-"""Istio's root namespace, unless its mesh configuration names another."""
 _DOMAIN = "svc.cluster.local"
 Rule = Mapping[str, Any]
 Found = tuple[Rule, str, Mapping[str, Any]]
@@ -60,7 +58,7 @@ def _parts(policy: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def namespaces(obs: Observed) -> tuple[str, ...]:
     """Return where rules may stand that are in effect for the revisions' hosts."""
-    return tuple(dict.fromkeys((*_clients(obs), obs.namespace, ROOT)))
+    return tuple(dict.fromkeys((*_clients(obs), obs.namespace, obs.defaults.root_namespace)))
 
 
 def _clients(obs: Observed) -> tuple[str, ...]:
@@ -78,7 +76,7 @@ def hides(obs: Observed, status: RolloutStatus) -> str:
         return ""
     for part in routed(obs, revision):
         for client in _clients(obs):
-            rules = in_effect(obs.rules, part.host, obs.namespace, client)
+            rules = in_effect(obs.rules, part.host, obs.namespace, client, root=obs.defaults.root_namespace)
             found = detection(rules, part)
             if found is not None and (counted := _counted(found[2])):
                 return _told(found, part, counted)
@@ -103,7 +101,7 @@ def _counted(detection: Mapping[str, Any]) -> str:
     return "answers with 5xx" if errors else "answers with 502, 503 or 504" if gateway else ""
 
 
-def in_effect(rules: Iterable[Rule], host: str, own: str, client: str) -> tuple[Rule, ...]:
+def in_effect(rules: Iterable[Rule], host: str, own: str, client: str, *, root: str) -> tuple[Rule, ...]:
     """Return the rules that a client's proxy follows for a host, the oldest first.
 
     Args:
@@ -111,9 +109,10 @@ def in_effect(rules: Iterable[Rule], host: str, own: str, client: str) -> tuple[
         host: the full name.
         own: the namespace of the host.
         client: the namespace of the proxy.
+        root: Istio's root namespace, whose rules hold for the whole mesh.
     """
     known = list(rules)
-    for namespace in dict.fromkeys((*((client,) if client != ROOT else ()), own, ROOT)):
+    for namespace in dict.fromkeys((*((client,) if client != root else ()), own, root)):
         there = [each for each in known if each["metadata"]["namespace"] == namespace and _seen(each, client)]
         matching = [each for each in there if _matches(_host(each), host)]
         if matching:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from controller.api import names
-from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLE_LABEL, ROLLOUT_LABEL
+from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import AnalysisStatus, RolloutSpec
 from controller.api.routing import OwnVirtualService
 from controller.errors import InvalidSpecError
 from controller.kube import resources
 from controller.kube.cluster import Cluster
-from controller.rollout import adoption, gather, intents, revisions, scaling, seen
+from controller.rollout import adoption, children, gather, intents, revisions, seen
 from controller.rollout.observed import Adoptee, Child, Member, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.parsed import Readings
 from controller.rollout.revisions import Revision
@@ -32,51 +31,32 @@ def observe(
     """Read from the caches everything that a decision about this rollout depends on."""
     meta = rollout["metadata"]
     namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
-    spec, invalid = readings.spec(rollout)
     status = readings.status(rollout)
-    stored = _stored(cluster, uid)
-    objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
-    begun = status.stable_revision is not None or any(_role(child) == "stable" for child in objects)
-    adopts = (rollout.get("spec") or {}).get("adopt") is True and not begun
-    adoptee = _adoptee(cluster.get(resources.SELDON_DEPLOYMENT, namespace, name), uid, adopts=adopts)
-    objects += _kept(cluster, namespace, name) if adopts else []
-    known = {**_from_children(objects), **stored}
-    template = (rollout.get("spec") or {}).get("template") or {}
-    if adoptee is not None and not begun and spec is not None:
-        template = adoption.template(adoptee.live, like=template)
-        spec, invalid = (None, problem) if (problem := _unfit(template)) else (spec, invalid)
-    target = _target(template, known) if spec is not None else None
-    defaults = _defaults(rollout, defaults)
-    route = _route(cluster, namespace, name, uid)
-    if target is not None:
-        known = {**known, target.hash: target}
+    known = _known(cluster, rollout, readings)
+    spec, defaults = known.spec, _defaults(rollout, defaults)
     last = status.routing.virtual_service if status.routing is not None else None
     own = spec.routing.virtual_service if spec is not None else last
-    usual = route if own is None else None
-    plain = _plain(cluster, rollout, spec) if adoptee is None else None
-    return Observed(
+    plain = _plain(cluster, rollout, spec) if known.adoptee is None else None
+    obs = Observed(
         namespace=namespace,
         name=name,
         uid=uid,
         generation=meta.get("generation", 0),
         resource_version=meta["resourceVersion"],
         spec=spec,
-        invalid=invalid,
-        target=target,
+        invalid=known.invalid,
+        target=known.target,
         status=status,
         intent=intents.parse_intent((meta.get("annotations") or {}).get(INTENT_ANNOTATION)),
-        revisions=known,
-        stored=frozenset(stored),
-        children={child.hash: child for child in (_child(cluster, obj) for obj in objects)},
-        route=route if own is None else _route(cluster, namespace, own.name, uid),
+        revisions=known.revisions,
+        stored=known.stored,
+        children={each.hash: each for each in (children.child(cluster, obj) for obj in known.objects)},
+        route=_route(cluster, namespace, name if own is None else own.name, uid),
         mesh=cluster.available(resources.VIRTUAL_SERVICE),
         analysis=analysis,
         traffic=traffic,
-        in_the_way=""
-        if plain is not None
-        else _in_the_way(cluster, meta, adoptee, usual, adopts=adopts, spec=spec, defaults=defaults),
         defaults=defaults,
-        adoptee=adoptee,
+        adoptee=known.adoptee,
         plain=plain,
         peers=_peers(cluster, namespace, dependencies(rollout), readings),
         members=_members(cluster, namespace, name, group_labels(rollout), readings),
@@ -86,6 +66,54 @@ def observe(
         templates=gather.templates(cluster, namespace, spec, readings.template),
         live=rollout,
         left=tuple(_left(cluster, namespace, name, uid, now=own, before=last)),
+    )
+    usual = obs.route if own is None else None
+    return obs if plain is not None else replace(obs, in_the_way=_in_the_way(cluster, obs, usual, adopts=known.adopts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A rollout's spec, and what is known of its revisions."""
+
+    spec: RolloutSpec | None
+    invalid: str
+    target: Revision | None
+    revisions: Mapping[str, Revision]
+    stored: frozenset[str]
+    objects: list[dict[str, Any]]
+    """The SeldonDeployments of the revisions."""
+    adoptee: Adoptee | None
+    adopts: bool
+    """Nothing is stable yet, and what is there may be taken over."""
+
+
+def _known(cluster: Cluster, rollout: dict[str, Any], readings: Readings) -> _Known:
+    """Read the revisions; while a SeldonDeployment is taken over, the template is what that says."""
+    meta, asked = rollout["metadata"], rollout.get("spec") or {}
+    namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
+    spec, invalid = readings.spec(rollout)
+    stored = _stored(cluster, uid)
+    objects = [child for child in cluster.owned(resources.SELDON_DEPLOYMENT, uid) if not _leaving(child)]
+    stable = readings.status(rollout).stable_revision
+    begun = stable is not None or any(children.role(child) == "stable" for child in objects)
+    adopts = asked.get("adopt") is True and not begun
+    adoptee = _adoptee(cluster.get(resources.SELDON_DEPLOYMENT, namespace, name), uid, adopts=adopts)
+    objects += _kept(cluster, namespace, name) if adopts else []
+    found = {**_from_children(objects), **stored}
+    template = asked.get("template") or {}
+    if adoptee is not None and not begun and spec is not None:
+        template = adoption.template(adoptee.live, like=template)
+        spec, invalid = (None, problem) if (problem := _unfit(template)) else (spec, invalid)
+    target = _target(template, found) if spec is not None else None
+    return _Known(
+        spec=spec,
+        invalid=invalid,
+        target=target,
+        revisions=found if target is None else {**found, target.hash: target},
+        stored=frozenset(stored),
+        objects=objects,
+        adoptee=adoptee,
+        adopts=adopts,
     )
 
 
@@ -153,10 +181,6 @@ def _members(
     return {live["metadata"]["name"]: readings.member(live) for live in others}
 
 
-def _role(child: dict[str, Any]) -> str:
-    return str((child["metadata"].get("labels") or {}).get(ROLE_LABEL, ""))
-
-
 def _adoptee(live: dict[str, Any] | None, uid: str, *, adopts: bool) -> Adoptee | None:
     """What is taken over: it may be, or it was begun with. One that comes back later is in the way."""
     if live is None or _leaving(live) or resources.owned_by(live) is not None:
@@ -173,7 +197,7 @@ def _plain(cluster: Cluster, rollout: Mapping[str, Any], spec: RolloutSpec | Non
     live = cluster.get(resources.SELDON_DEPLOYMENT, meta["namespace"], meta["name"])
     if live is None or _leaving(live) or resources.owned_by(live) is not None:
         return None
-    return _child(cluster, live)
+    return children.child(cluster, live)
 
 
 def _kept(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
@@ -215,62 +239,6 @@ def _target(template: Mapping[str, Any], known: Mapping[str, Revision]) -> Revis
     return Revision(hash=digest, number=newest + 1, template=template)
 
 
-def _child(cluster: Cluster, obj: dict[str, Any]) -> Child:
-    meta, status = obj["metadata"], obj.get("status") or {}
-    labels = meta.get("labels") or {}
-    pods = _pods(cluster, meta["namespace"], meta["name"])
-    seen = status.get("observedGeneration", meta.get("generation"))
-    current = seen == meta.get("generation")
-    # Upstream's operator never says which spec a status is about: then the pods of the present one must be there.
-    unsure = bool(status.get("state")) and "observedGeneration" not in status
-    wanted = max(pods.wanted, scaling.least_pods(obj.get("spec") or {})) if unsure else pods.wanted
-    available = current and status.get("state") == "Available" and pods.ready >= wanted
-    return Child(
-        hash=labels.get(REVISION_LABEL, ""),
-        name=meta["name"],
-        live=obj,
-        replicas=wanted,
-        ready_replicas=pods.ready,
-        capacity=pods.capacity,
-        refused=pods.refused,
-        available=available,
-        message="" if available else str(status.get("description") or ""),
-        role=labels.get(ROLE_LABEL, ""),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pods:
-    """Pods over all Deployments of a child; none is ready while one Deployment has none ready."""
-
-    wanted: int
-    ready: int
-    capacity: int
-    refused: str
-
-
-def _pods(cluster: Cluster, namespace: str, child: str) -> _Pods:
-    found = cluster.selected(resources.DEPLOYMENT, namespace, {"seldon-deployment-id": child})
-    wanted = [int((obj.get("spec") or {}).get("replicas", 1)) for obj in found]
-    ready = [int((obj.get("status") or {}).get("readyReplicas", 0)) for obj in found]
-    starved = any(want > 0 and have == 0 for want, have in zip(wanted, ready, strict=True))
-    shares = [100 * min(have, want) // want for want, have in zip(wanted, ready, strict=True) if want > 0]
-    return _Pods(
-        wanted=sum(wanted),
-        ready=0 if starved else sum(min(pair) for pair in zip(wanted, ready, strict=True)),
-        capacity=min(shares, default=100),
-        refused=next(filter(None, map(_refused, found)), ""),
-    )
-
-
-def _refused(deployment: Mapping[str, Any]) -> str:
-    """Return why a Deployment's ReplicaSet creates no more pods."""
-    for condition in (deployment.get("status") or {}).get("conditions") or []:
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return str(condition.get("message") or condition.get("reason") or "pods cannot be created")[:500]
-    return ""
-
-
 def _route(cluster: Cluster, namespace: str, name: str, uid: str) -> Route | None:
     obj = cluster.get(resources.VIRTUAL_SERVICE, namespace, name)
     if obj is None:
@@ -310,21 +278,11 @@ def _left(
             yield left
 
 
-def _in_the_way(
-    cluster: Cluster,
-    meta: Mapping[str, Any],
-    adoptee: Adoptee | None,
-    route: Route | None,
-    *,
-    adopts: bool,
-    spec: RolloutSpec | None,
-    defaults: RoutingDefaults,
-) -> str:
+def _in_the_way(cluster: Cluster, obs: Observed, route: Route | None, *, adopts: bool) -> str:
     """Say what stands under a name of ours and is not taken over, and how to go on."""
-    namespace, name, uid = meta["namespace"], meta["name"], meta["uid"]
-    live = cluster.get(resources.SELDON_DEPLOYMENT, namespace, name)
-    about = f"SeldonDeployment {namespace}/{name}"
-    if live is not None and adoptee is None and resources.owned_by(live) != uid and not _leaving(live):
+    live = cluster.get(resources.SELDON_DEPLOYMENT, obs.namespace, obs.name)
+    about = f"SeldonDeployment {obs.namespace}/{obs.name}"
+    if live is not None and obs.adoptee is None and resources.owned_by(live) != obs.uid and not _leaving(live):
         return (
             f"{about} is not this rollout's and is not taken over: delete it, or give the rollout another name; "
             "before a first revision serves, `adopt: true` in the spec takes it over"
@@ -332,18 +290,18 @@ def _in_the_way(
     if route is None or route.ours or _leaving(dict(route.live)):
         return ""
     owner = resources.owned_by(dict(route.live))
-    of_adoptee = adoptee is not None and owner == adoptee.live["metadata"]["uid"]
+    of_adoptee = obs.adoptee is not None and owner == obs.adoptee.live["metadata"]["uid"]
     labels = route.live["metadata"].get("labels") or {}
-    left = owner is None and labels.get(ROLLOUT_LABEL) == name
+    left = owner is None and labels.get(ROLLOUT_LABEL) == obs.name
     if not of_adoptee and not (adopts and left):
         return (
-            f"VirtualService {namespace}/{name} is not this rollout's and is not taken over: "
+            f"VirtualService {obs.namespace}/{obs.name} is not this rollout's and is not taken over: "
             "delete it, or give the rollout another name"
         )
-    routing = spec.routing if spec is not None else None
-    hosts = (routing.hosts if routing else ()) or defaults.hosts
-    gateways = (routing.gateways if routing else ()) or defaults.gateways
-    return adoption.objection(route.live, hosts, gateways, about if of_adoptee else f"VirtualService {name}")
+    routing = obs.spec.routing if obs.spec is not None else None
+    hosts = (routing.hosts if routing else ()) or obs.defaults.hosts
+    gateways = (routing.gateways if routing else ()) or obs.defaults.gateways
+    return adoption.objection(route.live, hosts, gateways, about if of_adoptee else f"VirtualService {obs.name}")
 
 
 def key_of_owned(obj: dict[str, Any]) -> list[tuple[str, str]]:
@@ -351,8 +309,3 @@ def key_of_owned(obj: dict[str, Any]) -> list[tuple[str, str]]:
     meta = obj["metadata"]
     name = (meta.get("labels") or {}).get(ROLLOUT_LABEL)
     return [(meta["namespace"], name)] if name else []
-
-
-def predictor_prefix(rollout: str, digest: str) -> str:
-    """Return the child's name, which starts the names of all its objects."""
-    return names.revision_name(rollout, digest)

@@ -151,11 +151,13 @@ Templates = Mapping[TemplateRef, AnalysisTemplateSpec | str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingDefaults:
-    """Where routes are attached when the rollout does not say, and the ports that they lead to."""
+    """Where routes are attached when the rollout does not say, their ports, and how the mesh is configured."""
 
     hosts: tuple[str, ...] = ("*",)
     gateways: tuple[str, ...] = ("istio-system/seldon-gateway",)
     ports: Ports = field(default_factory=Ports)
+    root_namespace: str = "istio-system"
+    """Istio's: DestinationRules there hold for the whole mesh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

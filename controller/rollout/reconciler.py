@@ -70,7 +70,9 @@ class RolloutController:
             node_http=settings.first_http_port,
             node_grpc=settings.first_grpc_port,
         )
-        self._defaults = RoutingDefaults(gateways=(settings.istio_gateway,), ports=ports)
+        self._defaults = RoutingDefaults(
+            gateways=(settings.istio_gateway,), ports=ports, root_namespace=settings.istio_root_namespace
+        )
         self._metrics = cluster.client.metrics
         self._monitor = self._judge(settings) if settings.prometheus_url else None
         for pair in USUAL:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from controller.api.arms import Weights
+from controller.api.arms import RevisionStatus, Weights
 from controller.api.percent import rest
 from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport
 from controller.api.strategy import HeaderRoute, Step
@@ -122,3 +122,18 @@ def no_traffic(weights: Weights) -> Weights:
 def unrouted(status: RolloutStatus) -> RolloutStatus:
     """No request for the canary, of whatever kind."""
     return changed(status, weights=no_traffic(status.weights), header_routes=(), passed=None)
+
+
+def running(status: RolloutStatus) -> RolloutStatus:
+    """Nothing is paused, forced or skipped any more."""
+    status = changed(status, paused_at=None, paused_by="", pause_reason="")
+    return changed(status, forced_by="", skip_reason="", canary_ready_at=None)
+
+
+def retire(status: RolloutStatus, revision: RevisionStatus | None, now: datetime) -> RolloutStatus:
+    """Put a revision among those whose pods go once they have had no traffic for the scale-down delay."""
+    if revision is None:
+        return status
+    others = tuple(retired for retired in status.retired_revisions if retired.hash != revision.hash)
+    gone = revision.model_copy(update={"role": "retired", "retired_at": now})
+    return changed(status, retired_revisions=(*others, gone))

@@ -67,7 +67,7 @@ CASES = [
 @pytest.mark.parametrize(("rules", "client", "found"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_the_rule_in_effect_is_istios_choice(rules, client, found) -> None:
     for order in (rules, rules[::-1]):
-        seen = ejection.detection(ejection.in_effect(order, HOST, "ml", client), PART)
+        seen = ejection.detection(ejection.in_effect(order, HOST, "ml", client, root="istio-system"), PART)
         assert (f"{seen[0]['metadata']['name']} {seen[1]}" if seen else "") == found
 
 
@@ -108,3 +108,12 @@ def test_gateways_say_who_sends_requests(make_world) -> None:
     assert ejection.namespaces(obs) == ("istio-system", "ml")
     route = replace(obs.route, live={"metadata": {}, "spec": {"gateways": ["edge/front", "inner", "mesh"]}})
     assert ejection.namespaces(replace(obs, route=route)) == ("edge", "ml", "istio-system")
+
+
+def test_the_meshs_root_namespace_is_the_configurations(make_world) -> None:
+    obs = make_world().serving().observe()
+    elsewhere = replace(obs, defaults=replace(obs.defaults, root_namespace="mesh"))
+    assert ejection.namespaces(elsewhere) == ("istio-system", "ml", "mesh")
+    rules = [rule("*.local", EJECTS, namespace="mesh")]
+    assert list(ejection.in_effect(rules, HOST, "ml", "edge", root="mesh")) == rules
+    assert ejection.in_effect(rules, HOST, "ml", "edge", root="istio-system") == ()

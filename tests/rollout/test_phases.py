@@ -2,6 +2,7 @@
 
 import pytest
 
+from controller.rollout.effects import EFFECTS
 from controller.rollout.phases import INTENTS, TRANSITIONS, Event, Phase, legal, refusal
 
 
@@ -9,6 +10,10 @@ from controller.rollout.phases import INTENTS, TRANSITIONS, Event, Phase, legal,
 @pytest.mark.parametrize("event", list(Event))
 def test_every_phase_and_event_has_a_cell(phase: Phase, event: Event) -> None:
     assert event in TRANSITIONS[phase]
+
+
+def test_every_event_has_an_effect() -> None:
+    assert list(EFFECTS) == list(Event)
 
 
 @pytest.mark.parametrize("phase", list(Phase))

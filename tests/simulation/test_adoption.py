@@ -2,7 +2,7 @@
 
 import pytest
 from simulated.api import NAMESPACE_NAME
-from simulated.story import Happening, Story
+from simulated.story import Happening
 from simulated.world import World
 
 from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL, FINALIZER
@@ -10,25 +10,18 @@ from controller.kube.resources import DEPLOYMENT, SELDON_DEPLOYMENT, SELDON_ROLL
 
 
 @pytest.fixture
-def make():
-    """A world with a SeldonDeployment that serves, on simulated time."""
-    worlds = []
+def make(begin):
+    """Begins a world with a SeldonDeployment that serves."""
 
-    def made(seed: int = 1, *, silent: bool = False, serving: bool = True) -> World:
-        world = World(Story(seed, (), silent=silent))
-        entered = world.on_simulated_time()
-        entered.__enter__()
-        worlds.append(entered)
-        world.start_controller()
+    def made(seed: int = 1, *, serving: bool = True, **story: bool) -> World:
+        world = begin(seed, **story)
         if serving:
             world.happen(Happening(0.0, "deployment", ("good-0", 3)))
             world.timeline.run_until(40)
             assert world.users.ledger.live[-1], "the SeldonDeployment serves"
         return world
 
-    yield made
-    for entered in worlds:
-        entered.__exit__(None, None, None)
+    return made
 
 
 def served_by(world: World) -> set[str]:

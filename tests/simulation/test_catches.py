@@ -11,12 +11,24 @@ from simulated.story import Happening, Story
 
 from controller import clock
 from controller.deployment import draft
-from controller.rollout import decide, effects, ground, outlook, own_route, peers, reconciler, specials, traffic
+from controller.rollout import (
+    decide,
+    effects,
+    ground,
+    outlook,
+    own_route,
+    peers,
+    reconciler,
+    rejection,
+    specials,
+    traffic,
+)
 from controller.rollout import status as words
 from controller.rollout.course import Course
 from controller.rollout.observed import Child
 from controller.rollout.outlook import Outlook
 from controller.rollout.phases import Event
+from controller.rollout.stages import changed
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -49,8 +61,9 @@ def _all_pods_ready(patch: pytest.MonkeyPatch) -> None:
 
 
 def _still_routed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(effects, "unrouted", lambda status: status)
-    patch.setattr(effects, "_stand_down", lambda status, phase, _now: effects.changed(status, phase=phase.value))
+    for module in (effects, rejection):
+        patch.setattr(module, "unrouted", lambda status: status)
+    patch.setitem(effects.EFFECTS, Event.STABLE_SERVES_ALL, lambda at, status: changed(status, phase=at.phase.value))
 
 
 def _bad_is_ignored(patch: pytest.MonkeyPatch) -> None:

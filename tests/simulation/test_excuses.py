@@ -2,24 +2,22 @@
 
 import pytest
 from simulated.promises import BrokenPromiseError
-from simulated.story import Happening, Story
+from simulated.story import Happening
 from simulated.world import World
 
 PACED = {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}
 
 
 @pytest.fixture
-def world():
+def world(begin) -> World:
     """A canary waits for a person at 20 percent."""
-    made = World(Story(1, ()))
-    with made.on_simulated_time():
-        made.start_controller()
-        made.people.create("good-0", strategy=PACED)
-        made.timeline.run_until(40)
-        made.happen(Happening(0.0, "edit", ("good-1",)))
-        made.timeline.run_until(100)
-        assert made.status()["phase"] == "Paused"
-        yield made
+    made = begin()
+    made.people.create("good-0", strategy=PACED)
+    made.timeline.run_until(40)
+    made.happen(Happening(0.0, "edit", ("good-1",)))
+    made.timeline.run_until(100)
+    assert made.status()["phase"] == "Paused"
+    return made
 
 
 def names(world: World) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 from simulated.api import NAMESPACE_NAME
-from simulated.story import Happening, Story
+from simulated.story import Happening
 from simulated.world import World
 
 from controller.api.meta import LEFT_ANNOTATION, ROLE_LABEL, ROLLOUT_LABEL
@@ -10,24 +10,17 @@ from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT, VIRTUAL
 
 
 @pytest.fixture
-def make():
-    """A world with a rollout that serves, on simulated time."""
-    worlds = []
+def make(begin):
+    """Begins a world with a rollout that serves."""
 
     def made(seed: int = 1, *, silent: bool = False, upstream: bool = False, **spec: object) -> World:
-        world = World(Story(seed, (), silent=silent, upstream=upstream))
-        entered = world.on_simulated_time()
-        entered.__enter__()
-        worlds.append(entered)
-        world.start_controller()
+        world = begin(seed, silent=silent, upstream=upstream)
         world.people.create("good-0", **spec)
         world.timeline.run_until(60)
         assert world.status()["phase"] == "Healthy"
         return world
 
-    yield made
-    for entered in worlds:
-        entered.__exit__(None, None, None)
+    return made
 
 
 def left(world: World) -> None:
