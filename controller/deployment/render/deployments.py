@@ -117,13 +117,12 @@ def _pod(
     for container in containers(component):
         unit = by_name.get(container["name"])
         if unit is not None:
-            container = serve(
-                subject, unit, node_container(subject, predictor, unit, container, configuration), given=container
-            )
+            own = node_container(subject, predictor, unit, container, configuration)
+            container = serve(subject, unit, own, given=container, units=units)
         done.append(container)
     pod: dict[str, Any] = {**component.spec, "containers": done}
     for unit in units:
-        pod = add_server(subject, unit, pod, configuration)
+        pod = add_server(subject, unit, pod, configuration, units)
     return pod
 
 

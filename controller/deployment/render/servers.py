@@ -1,10 +1,11 @@
 """Prepackaged servers: what a node's container gets for its implementation and protocol (reference, section 2.10)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from controller.api.deployment import Endpoint, Parameter, PredictiveUnit, PredictorSpec
-from controller.api.names import NO_ENGINE_ANNOTATION
+from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION
 from controller.deployment.configuration import Configuration
 from controller.deployment.render import probes
 from controller.deployment.render.environment import merged, variables, with_defaults
@@ -21,7 +22,7 @@ MLSERVER_RUNTIMES = {
 }
 TFSERVING = "tfserving"
 TFSERVING_GRPC = 2000
-TFSERVING_REST = 2001
+"""Of the first one in a pod; its REST port is the next number, and further ones follow."""
 NO_INITIALIZER_ANNOTATION = "seldon.io/no-storage-initializer"
 TRITON = "TRITON_SERVER"
 TENSORFLOW = "TENSORFLOW_SERVER"
@@ -29,15 +30,47 @@ TENSORFLOW = "TENSORFLOW_SERVER"
 Container = dict[str, Any]
 
 
-def serve(subject: Subject, unit: PredictiveUnit, container: Container, given: Mapping[str, Any]) -> Container:
-    """Return a prepackaged node's container with the settings of its server; `given` is what the user wrote of it."""
+@dataclass(frozen=True, slots=True)
+class _TensorFlow:
+    """TensorFlow Serving beside a node that speaks the seldon protocol: upstream has one for all nodes of a pod."""
+
+    container: str
+    grpc: int
+
+    @property
+    def rest(self) -> int:
+        return self.grpc + 1
+
+
+def _beside(unit: PredictiveUnit, units: Sequence[PredictiveUnit]) -> _TensorFlow:
+    """Return a node's own TensorFlow Serving, among those of its pod."""
+    place = [each.name for each in units if each.implementation == TENSORFLOW].index(unit.name)
+    return _TensorFlow(f"{TFSERVING}-{unit.name}"[:MAX_NAME] if place else TFSERVING, TFSERVING_GRPC + 2 * place)
+
+
+def serve(
+    subject: Subject,
+    unit: PredictiveUnit,
+    container: Container,
+    given: Mapping[str, Any],
+    units: Sequence[PredictiveUnit],
+) -> Container:
+    """Return a prepackaged node's container with the settings of its server.
+
+    Args:
+        subject: the SeldonDeployment.
+        unit: the node.
+        container: as any node has it.
+        given: what the user wrote of it.
+        units: the nodes of its pod.
+    """
     protocol, implementation = protocol_of(subject.spec), unit.implementation
     if not is_prepackaged(unit):
         return container
     if implementation == TENSORFLOW and protocol == "tensorflow":
         return _tensorflow(unit, container)
     if implementation == TENSORFLOW and protocol == "seldon":
-        return _tensorflow_proxy(unit, container)
+        return _tensorflow_proxy(unit, container, _beside(unit, units))
     if implementation == TRITON:
         return {**_triton(subject, unit, container), **_health(unit, given)}
     if protocol == "v2":
@@ -111,12 +144,12 @@ def _tensorflow_args(grpc: int, rest: int, model: str) -> list[str]:
     ]
 
 
-def _tensorflow_proxy(unit: PredictiveUnit, container: Container) -> Container:
+def _tensorflow_proxy(unit: PredictiveUnit, container: Container, server: _TensorFlow) -> Container:
     """The node speaks the seldon protocol and asks TensorFlow Serving beside it."""
     given = {each.name: each for each in unit.parameters}
     defaults = {
-        "rest_endpoint": f"http://0.0.0.0:{TFSERVING_REST}",
-        "grpc_endpoint": f"0.0.0.0:{TFSERVING_GRPC}",
+        "rest_endpoint": f"http://0.0.0.0:{server.rest}",
+        "grpc_endpoint": f"0.0.0.0:{server.grpc}",
         "model_name": unit.name,
     }
     added = [Parameter(name=name, value=value, type="STRING") for name, value in defaults.items() if name not in given]
@@ -131,21 +164,23 @@ def downloads(subject: Subject, unit: PredictiveUnit) -> bool:
 
 
 def add_server(
-    subject: Subject, unit: PredictiveUnit, pod: dict[str, Any], configuration: Configuration
+    subject: Subject,
+    unit: PredictiveUnit,
+    pod: dict[str, Any],
+    configuration: Configuration,
+    units: Sequence[PredictiveUnit],
 ) -> dict[str, Any]:
     """Return the pod spec with what a node's server needs beside its container: model, helper, service account."""
     holder = unit.name
     if unit.implementation == TENSORFLOW and protocol_of(subject.spec) == "seldon":
-        holder = TFSERVING
+        own = _beside(unit, units)
+        holder = own.container
         server = {
-            "name": TFSERVING,
+            "name": holder,
             "image": configuration.server_image(TENSORFLOW, "tensorflow") or "tensorflow/serving:2.1.0",
             "imagePullPolicy": "IfNotPresent",
-            "args": _tensorflow_args(TFSERVING_GRPC, TFSERVING_REST, unit.name),
-            "ports": [
-                {"containerPort": TFSERVING_GRPC, "protocol": "TCP"},
-                {"containerPort": TFSERVING_REST, "protocol": "TCP"},
-            ],
+            "args": _tensorflow_args(own.grpc, own.rest, unit.name),
+            "ports": [{"containerPort": port, "protocol": "TCP"} for port in (own.grpc, own.rest)],
         }
         pod = {**pod, "containers": with_defaults(pod["containers"], [server])}
     if downloads(subject, unit):
