@@ -7,18 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Create an object or make it as desired, by server-side apply."""
+    """Create an object or make it as desired, by server-side apply.
+
+    Args:
+        object: as it should be.
+        creates: nothing is known to stand under its name.
+        first: we never applied it. What stands there all the same is looked at before: it may be somebody else's, or
+            Seldon Core's operator wrote it for this SeldonDeployment, and what it wrote becomes ours.
+    """
 
     object: Mapping[str, Any]
     creates: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Inherit:
-    """Make ours what Seldon Core's operator wrote of an object, so that it goes when it is no longer wanted."""
-
-    kind: str
-    name: str
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +40,4 @@ class Delete:
     uid: str
 
 
-Action = Apply | Inherit | Mark | Delete
+Action = Apply | Mark | Delete

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.deployment.actions import Action, Apply, Delete, Inherit, Mark
+from controller.deployment.actions import Action, Apply, Delete, Mark
 from controller.deployment.drift import HASH_ANNOTATION, differs
 from controller.deployment.observed import Identity, Object, Observed, identity, is_ending, retired_at
 from controller.deployment.render import Desired
@@ -34,7 +34,7 @@ class Draft:
         live = self.observed.live(wanted)
         kind, name = identity(wanted)
         if live is None:
-            self.actions.append(Apply(wanted, creates=True))
+            self.actions.append(Apply(wanted, creates=True, first=True))
             return False
         if not self.observed.owns(live):
             (self.waits if _is_left_over(live, wanted) else self.obstacles).append(stranger(live))
@@ -46,7 +46,7 @@ class Draft:
             self.actions.append(Mark(kind, name, live["metadata"]["resourceVersion"], None))
         if _must_be_recreated(wanted, live):
             self.actions.append(Delete(kind, name, live["metadata"]["uid"]))
-            self.actions.append(Apply(wanted, creates=True))
+            self.actions.append(Apply(wanted, creates=True, first=True))
             return False
         stands = (kind, name) in self.standing if wanted is desired else not differs(wanted, live)
         if not stands:
@@ -54,10 +54,9 @@ class Draft:
         return stands
 
     def change(self, live: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """Ask for an object that stands to be so; one that we never applied is another operator's until then."""
-        if HASH_ANNOTATION not in (live["metadata"].get("annotations") or {}):
-            self.actions.append(Inherit(*identity(live)))
-        self.actions.append(Apply(wanted, creates=False))
+        """Ask for an object that stands to be so."""
+        first = HASH_ANNOTATION not in (live["metadata"].get("annotations") or {})
+        self.actions.append(Apply(wanted, creates=False, first=first))
 
 
 def standing(desired: Desired, observed: Observed) -> frozenset[Identity]:

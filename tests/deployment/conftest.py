@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from controller.api.deployment import SeldonDeploymentStatus
-from controller.deployment.actions import Action, Apply, Delete, Inherit, Mark
+from controller.deployment.actions import Action, Apply, Delete, Mark
 from controller.deployment.configuration import Configuration
 from controller.deployment.defaults import complete
 from controller.deployment.observed import RETIRED_ANNOTATION, Observed
@@ -168,8 +168,6 @@ class World:
         match action:
             case Apply():
                 self._apply(copy.deepcopy(dict(action.object)))
-            case Inherit():
-                self.writes.append(f"inherit {action.kind} {action.name}")
             case Mark():
                 metadata = self.objects[action.kind, action.name]["metadata"]
                 assert metadata["resourceVersion"] == action.resource_version
