@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from controller.deployment.drift import signed
+from controller.deployment.names import ENGINE
 from controller.deployment.observed import Object
 
 Address = tuple[str, int]
@@ -71,7 +72,8 @@ def steady(service: Mapping[str, Any], live: Object | None) -> Mapping[str, Any]
 def bridged(service: Mapping[str, Any], live: Object | None, behind: Sequence[Object]) -> Mapping[str, Any]:
     """Return a node's Service while orchestrators of before and of now ask it, each at the port that it knows.
 
-    Both ports lead to old and to new pods by their name, where each pod has one port of that name.
+    Both ports lead to old and to new pods by their name, where each pod has one node with a port of that name. A name
+    is looked up from the first container to the last, and an orchestrator beside a node is the last.
 
     Args:
         service: as it should be in the end.
@@ -79,7 +81,7 @@ def bridged(service: Mapping[str, Any], live: Object | None, behind: Sequence[Ob
         behind: the Deployments that it selects, as they should be and as they are.
     """
     kept = _kept(service, live, frozenset(), (), hold=True)
-    shared = {name for name in SERVED if all(list(_named(each).values()).count(name) == 1 for each in behind)}
+    shared = {name for name in SERVED if all(_of_nodes(each).count(name) == 1 for each in behind)}
     shared &= {_origin(each) for each in kept}
     old, new = (
         [{**each, "targetPort": _origin(each)} if _origin(each) in shared else each for each in ports]
@@ -204,3 +206,9 @@ def _named(deployment: Object) -> dict[int, str]:
     containers = deployment["spec"]["template"]["spec"].get("containers") or ()
     ports = [port for container in containers for port in container.get("ports") or ()]
     return {port["containerPort"]: port.get("name") or "" for port in ports}
+
+
+def _of_nodes(deployment: Object) -> list[str]:
+    """Return the names of the ports of a Deployment's pods, without those of an orchestrator."""
+    containers = deployment["spec"]["template"]["spec"].get("containers") or ()
+    return [port.get("name") or "" for each in containers if each["name"] != ENGINE for port in each.get("ports") or ()]

@@ -161,7 +161,9 @@ class World:
         pods, targets = self._behind(service), self._targets(service, port)
         assert pods, f"no node behind {service}"
         assert targets, f"{service} has no port {port} that leads anywhere"
-        assert all(targets <= _listens(pod) for pod in pods), f"connection refused at the node {service}:{port}"
+        for pod in pods:
+            found = {_resolved(pod, each) for each in targets}
+            assert found <= _ports_of_node(pod, service), f"the node {service}:{port} is not at {found}"
 
     def write(self, action: Action) -> None:
         self.version += 1
@@ -283,6 +285,24 @@ def _listens(pod: dict[str, Any]) -> set[int | str]:
     return {port["containerPort"] for port in ports} | {port["name"] for port in ports}
 
 
+def _resolved(pod: dict[str, Any], target: int | str) -> int:
+    """Where a Service's target leads in a pod: a name is that of the first container which has it."""
+    ports = (port for container in pod["spec"]["containers"] for port in container["ports"])
+    return (
+        target if isinstance(target, int) else next(each["containerPort"] for each in ports if each["name"] == target)
+    )
+
+
+def _ports_of_node(pod: dict[str, Any], service: str) -> set[int]:
+    """The ports of the container that a node's Service is named after."""
+    return {
+        port["containerPort"]
+        for container in pod["spec"]["containers"]
+        if service.endswith(f"-{container['name']}")
+        for port in container["ports"]
+    }
+
+
 def _is_ready(pod: dict[str, Any]) -> bool:
     return bool(pod["status"]["conditions"][0]["status"] == "True")
 
@@ -299,7 +319,8 @@ def _asks(pod: dict[str, Any]) -> set[tuple[str, int]]:
         nodes += node.get("children") or ()
         endpoint = node.get("endpoint") or {}
         if endpoint.get("service_host") not in (None, "", "localhost"):
-            found.add((endpoint["service_host"].split(".")[0], endpoint["service_port"]))
+            name = endpoint["service_host"].split(".")[0]
+            found |= {(name, endpoint["httpPort"]), (name, endpoint["grpcPort"])}
     return found
 
 
