@@ -51,6 +51,18 @@ class Measurer:
         answers = await asyncio.gather(*[self._provider.instant(query, at) for query in queries])
         return await asyncio.to_thread(self._sort, answers, comparisons, int(at.timestamp()))
 
+    async def counted(self, comparisons: Sequence[Comparison], at: datetime) -> tuple[float | None, dict[Key, Reading]]:
+        """What gateways count of all comparisons, and when the oldest of it was scraped, in seconds since 1970.
+
+        Raises ProviderError when any part is missing. When it was scraped is asked first: a scrape between the two
+        questions makes the counters newer than is said, and never older.
+        """
+        parts = [_at_gateways(part) for part in self._chunks(comparisons)]
+        oldest = [await self._provider.instant(f"min(timestamp({_GATEWAY}{{{part}}}))", at) for part in parts]
+        answers = [await self._provider.instant(self._gateway(part), at) for part in parts]
+        scraped = min((value for answer in oldest for value in answer.values), default=None)
+        return scraped, await asyncio.to_thread(self._sort, answers, comparisons, int(at.timestamp()))
+
     async def replay(
         self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int
     ) -> dict[Key, tuple[Reading, ...]]:
@@ -109,7 +121,6 @@ class Measurer:
         arms = [arm for one in comparisons for arm in (one.stable, one.canary)]
         names = self._labels
         deployments = _any(arm.deployment for arm in arms)
-        services = _any(service for arm in arms for service in arm.services)
         spaces = _any(arm.namespace for arm in arms)
         where = f'deployment_name=~"{deployments}",{names.namespace}=~"{spaces}",service!~"{_NO_PREDICTION}"'
         source = f"{names.namespace},{names.pod},instance,deployment_name"
@@ -118,17 +129,18 @@ class Measurer:
         codes = f"sum by ({source},code) (max by ({each}) ({SERVED}_count{{{where}}}))"
         success = f'{where},code=~"{_SUCCESS}"'
         buckets = f"sum by ({source},le) (max by ({each},le) ({SERVED}_bucket{{{success}}}))"
-        hosts = "destination_service_namespace,destination_service_name"
-        outcome = "response_code,response_flags,grpc_response_status"
-        at_gateway = (
-            f'reporter="source",destination_service_name=~"{services}",destination_service_namespace=~"{spaces}"'
-        )
-        counted = f"max without ({_COPIES}) ({_GATEWAY}{{{at_gateway}}})"
-        gateway = f"sum by ({names.pod},instance,{hosts},{outcome}) ({counted})"
-        queries = [codes, buckets, gateway] if services else [codes, buckets]
+        queries = [codes, buckets]
+        if any(arm.services for arm in arms):
+            queries.append(self._gateway(_at_gateways(comparisons)))
         if signals := self._signals(comparisons, source):
             queries.append(signals)
         return tuple(queries)
+
+    def _gateway(self, at_gateways: str) -> str:
+        hosts = "destination_service_namespace,destination_service_name"
+        outcome = "response_code,response_flags,grpc_response_status"
+        counted = f"max without ({_COPIES}) ({_GATEWAY}{{{at_gateways}}})"
+        return f"sum by ({self._labels.pod},instance,{hosts},{outcome}) ({counted})"
 
     def _signals(self, comparisons: Sequence[Comparison], source: str) -> str:
         """What the typed checks of some comparisons count beside requests."""
@@ -217,6 +229,14 @@ class _Table:
     def _by_source(self, kind: str, arm: Arm) -> dict[str, dict[Any, float]]:
         groups, sources = self._groups, self._directory.sources.get((kind, arm.namespace, arm.deployment), {})
         return {source: groups[number] for source, number in sources.items() if number in groups}
+
+
+def _at_gateways(comparisons: Iterable[Comparison]) -> str:
+    """What tells the gateways' series of some comparisons from all others."""
+    arms = [arm for one in comparisons for arm in (one.stable, one.canary)]
+    services = _any(service for arm in arms for service in arm.services)
+    spaces = _any(arm.namespace for arm in arms)
+    return f'reporter="source",destination_service_name=~"{services}",destination_service_namespace=~"{spaces}"'
 
 
 def _signal_names(comparison: Comparison) -> tuple[str, ...]:

@@ -114,7 +114,9 @@ class PrometheusProvider:
 
     async def instant(self, query: str, at: datetime) -> Instant:
         """The series that `query` gives at one instant."""
-        params = {"time": str(int(at.timestamp())), **_WHOLE_ANSWERS, **_FRESH}
+        whole = at.microsecond == 0
+        time = str(int(at.timestamp())) if whole else f"{at.timestamp():.3f}"
+        params = {"time": time, **_WHOLE_ANSWERS, **_FRESH}
         found = await self._read(lambda: self._connect.custom_query(query, params=params))
         return Instant([bytes(one.metric) for one in found], [float(one.value.value) for one in found])
 

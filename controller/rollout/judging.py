@@ -140,11 +140,25 @@ def _evidence(value: float) -> float:
     return float(f"{min(max(value, 1e-12), 1e12):.4g}")
 
 
-def window(seen: Traffic | None) -> TrafficWindow | None:
-    """Return the last window of counted requests."""
-    if seen is None:
+def window(counted: Traffic | None, seen: Traffic | None, tracked: Comparison | None) -> TrafficWindow | None:
+    """Return the last window of counted requests: the judge's, where it begins after the last change of weights.
+
+    Args:
+        counted: the judge's window.
+        seen: what was seen of the last change between two ticks.
+        tracked: the comparison that both are about.
+    """
+    changed = max((tracked.started_at, *tracked.restarts)) if tracked is not None else None
+    late = changed is not None and (counted is None or counted.since < changed)
+    found = seen if seen is not None and late else counted
+    if found is None:
         return None
-    return TrafficWindow(since=seen.since, until=seen.at, stable=seen.stable_requests, canary=seen.canary_requests)
+    return TrafficWindow(since=found.since, until=found.at, stable=found.stable_requests, canary=found.canary_requests)
+
+
+def awaits_share(status: RolloutStatus) -> bool:
+    """Say whether a rollout waits to see its weight at the gateway, and for nothing else."""
+    return status.blocked_on is not None and status.blocked_on.kind == "weight"
 
 
 def until_next(now: datetime, *, step: timedelta, settle: timedelta) -> timedelta:

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
+from analysis.sightings import Sightings
 from analysis.spec import Comparison
 from analysis.verdict import Judgement
 from controller import clock
@@ -29,7 +30,7 @@ from controller.rollout.evidence import Evidence
 from controller.rollout.gauges import Gauges
 from controller.rollout.neighbours import Neighbours
 from controller.rollout.observe import dependencies, group_labels, key_of_owned, observe
-from controller.rollout.observed import Answer, Observed, RoutingDefaults
+from controller.rollout.observed import Answer, Observed, RoutingDefaults, TrafficWindow
 from controller.rollout.parsed import Readings
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
@@ -40,6 +41,9 @@ from controller.rollout.written import Written
 from controller.settings import Settings
 
 log = logging.getLogger("seldon_rollouts.rollout")
+
+LOOKS = 8
+"""Times in a tick that the gateway is looked at while a rollout waits to see its weight there."""
 
 
 def _refuses(error: ApiError) -> bool:
@@ -74,7 +78,9 @@ class RolloutController:
             gateways=(settings.istio_gateway,), ports=ports, root_namespace=settings.istio_root_namespace
         )
         self._metrics = cluster.client.metrics
-        self._monitor = self._judge(settings) if settings.prometheus_url else None
+        measurer = self._measurer(settings) if settings.prometheus_url else None
+        self._monitor = Monitor(measurer, step=settings.tick, settle=settings.settle) if measurer else None
+        self._sightings = Sightings(measurer) if measurer else None
         for pair in USUAL:
             self._metrics.rollout_seconds.labels(*pair)
         self._tracked: dict[Key, Comparison] = {}
@@ -133,9 +139,8 @@ class RolloutController:
         """A template concerns the rollouts that name it, or that name one that does."""
         return self._named.users((obj["metadata"].get("namespace") or "", obj["metadata"]["name"]))
 
-    def _judge(self, settings: Settings) -> Monitor:
-        asked = Counted(provider(settings), self._metrics.prometheus_seconds)
-        return Monitor(Measurer(asked), step=settings.tick, settle=settings.settle)
+    def _measurer(self, settings: Settings) -> Measurer:
+        return Measurer(Counted(provider(settings), self._metrics.prometheus_seconds))
 
     def _led(self) -> list[dict[str, Any]]:
         """Return all rollouts while this process leads: whoever leads tells of them, and nobody beside."""
@@ -156,12 +161,31 @@ class RolloutController:
         if self._monitor is None:
             log.warning("no Prometheus: rollouts cannot be judged and wait for a person; give --prometheus-url")
             return
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._ticks(self._monitor))
+            if self._sightings is not None:
+                both.create_task(self._looks(self._sightings))
+
+    async def _ticks(self, monitor: Monitor) -> None:
         while True:
             await asyncio.sleep(judging.until_next(clock.now(), step=self._tick, settle=self._settle).total_seconds())
             with self._metrics.tick_seconds.time():
-                changed = await self._monitor.tick(clock.now())
+                changed = await monitor.tick(clock.now())
             for key in sorted(changed):
                 self._requeue(key)
+
+    async def _looks(self, sightings: Sightings) -> None:
+        """While a rollout waits to see its weight, look at the gateway's counters more often than the judge does."""
+        while True:
+            await sightings.wanted()
+            for key in sorted(await sightings.look(clock.now())):
+                self._requeue(key)
+            await asyncio.sleep(self._tick.total_seconds() / LOOKS)
+
+    def _traffic(self, key: Key) -> TrafficWindow | None:
+        counted = self._monitor.traffic(key) if self._monitor else None
+        seen = self._sightings.traffic(key) if self._sightings else None
+        return judging.window(counted, seen, self._tracked.get(key))
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Make one rollout's objects what they should be; return when to look again.
@@ -184,7 +208,7 @@ class RolloutController:
             self._cluster,
             rollout,
             analysis=judging.opinion(self._monitor.judgement(key), self._tracked.get(key)) if self._monitor else None,
-            traffic=judging.window(self._monitor.traffic(key)) if self._monitor else None,
+            traffic=self._traffic(key),
             defaults=self._defaults,
             readings=self._readings,
         )
@@ -220,6 +244,7 @@ class RolloutController:
         if obs.deleting is not None:
             return
         self._track(key, judging.comparison(obs, status))
+        self._expect(key, status)
         for said in announcements:
             log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)
             await self._cluster.event(rollout, type=said.type, reason=said.reason, message=said.message)
@@ -242,12 +267,24 @@ class RolloutController:
                 resource_version=meta["resourceVersion"],
             )
 
+    def _expect(self, key: Key, status: RolloutStatus) -> None:
+        """Have the gateway looked at while a rollout waits to see its weight there."""
+        compared = self._tracked.get(key)
+        if self._sightings is None or compared is None:
+            return
+        if judging.awaits_share(status):
+            self._sightings.expect(compared, at=clock.now())
+        else:
+            self._sightings.enough(compared)
+
     def _track(self, key: Key, wanted: Comparison | None) -> None:
         if self._monitor is None or self._tracked.get(key) == wanted:
             return
         if wanted is None:
             self._monitor.untrack(key)
             self._tracked.pop(key, None)
+            if self._sightings is not None:
+                self._sightings.forget(key)
         else:
             self._monitor.track(wanted)
             self._tracked[key] = wanted
