@@ -67,9 +67,9 @@ class PredictionDrift:
 
 @dataclass(frozen=True, slots=True)
 class ShadowAgreement:
-    """Answers to copied requests that differ from stable's, against how much two stable pods differ among themselves.
+    """Answers to copied requests that differ from stable's, against how much its answers differ among themselves.
 
-    With `max` they are held against this share alone, and no control pairs are needed.
+    With `max` they are held against this share alone.
     """
 
     max: float | None = None

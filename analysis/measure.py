@@ -17,7 +17,7 @@ from analysis.signals.families import FAMILIES, NEEDED
 from analysis.spec import Arm, Comparison, Key
 
 _GATEWAY = "istio_requests_total"
-_NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live).*"
+_NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live|comparison).*"
 _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
 """What tells two scrapes of the same target apart."""
 _SPARE = 1000

@@ -11,6 +11,7 @@ from random import Random, SystemRandom
 from time import perf_counter
 
 from orchestrator.bandits import bandits
+from orchestrator.clients.comparer import AT_A_TIME, LONGEST_ANSWER, Comparer, Sample
 from orchestrator.clients.greeting import greet, greet_over_grpc
 from orchestrator.clients.guard import Breaker, Guarded
 from orchestrator.clients.hosts import Hosts
@@ -84,6 +85,7 @@ class Application:
         self._calls = Calls(settings, self._codec, self.metrics, self.tracing)
         self.bandits = bandits(self.graph, chance)
         self.payload_log = self._payload_log(chance)
+        self.comparer = self._comparer(chance)
         house = self._house(chance)
         self.load = house.load
         self.doors = Doors(house)
@@ -127,10 +129,21 @@ class Application:
             tell=Teller(),
             # A reply that another node or we must read may not come compressed.
             drop=frozenset() if len(graph.nodes) == 1 and wanted is None else frozenset({b"accept-encoding"}),
+            comparer=self.comparer,
             tracing=self.tracing,
             total=None if self._end is None else self._total,
             predictions=None if wanted is None else Predictions(self.metrics.identity, wanted, chance.random),
         )
+
+    def _comparer(self, chance: Random) -> Comparer | None:
+        settings, wanted = self._settings, self._settings.compared
+        if wanted is None:
+            return None
+        tls = Trust(settings.node_authorities).context() if wanted.tls else None
+        address = (wanted.host, wanted.port)
+        pool = Pool("compared with", address, self._calls.hosts, size=AT_A_TIME, limit=LONGEST_ANSWER, tls=tls)
+        sample = Sample(wanted.share, wanted.per_second / settings.workers, chance.random)
+        return Comparer(wanted, self.metrics.identity, self._codec, pool, sample)
 
     def _payload_log(self, chance: Random) -> PayloadLog:
         settings = self._settings
@@ -202,6 +215,7 @@ class Application:
         await asyncio.sleep(settings.shutdown_delay)
         within = settings.graceful_timeout
         clean = all(await asyncio.gather(self.server.close(within), self.rpc.close(within)))
+        await self._leave_comparisons()
         await self.payload_log.close(settings.log_timeout)
         if self.tracing is not None:
             await self.tracing.close()
@@ -210,9 +224,14 @@ class Application:
             await self._worker.close()
         return clean
 
+    async def _leave_comparisons(self) -> None:
+        if self.comparer is not None:
+            await self.comparer.close()
+
     async def abort(self) -> None:
         """End at once, whatever is under way."""
         await asyncio.gather(self.server.close(0.0), self.rpc.close(0.0))
+        await self._leave_comparisons()
         await self.payload_log.close(0.0)
         if self.tracing is not None:
             await self.tracing.close()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from orchestrator.errors import SettingsError
 
@@ -13,6 +14,11 @@ GRPC_MAX_MESSAGE = "seldon.io/grpc-max-message-size"
 PREDICTION_METRICS = "seldon.io/prediction-metrics"
 PREDICTION_SAMPLE = "seldon.io/prediction-metrics-sample"
 PREDICTION_BOUNDS = "seldon.io/prediction-metrics-bounds"
+COMPARE_WITH = "seldon.io/compare-with"
+COMPARE_TOLERANCE = "seldon.io/compare-tolerance"
+COMPARE_PER_SECOND = "seldon.io/compare-per-second"
+COMPARE_SHARE = "seldon.io/compare-share"
+MOST_PER_SECOND = 1000
 KINDS = ("class", "score", "outlier")
 SCORE_BOUNDS = tuple(round(step / 20, 2) for step in range(1, 21))
 
@@ -24,6 +30,21 @@ class PredictionMetrics:
     kinds: frozenset[str]
     share: float = 1.0
     bounds: tuple[float, ...] = SCORE_BOUNDS
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """With whom the answers to copies are compared, how near numbers have to be, and how many copies are asked about.
+
+    `per_second` is of the whole pod; `share` (0 to 1) is what is drawn before.
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    tolerance: float = 0.01
+    per_second: float = 1.0
+    share: float = 1.0
 
 
 def parse(text: str) -> dict[str, str]:
@@ -107,6 +128,40 @@ def prediction_metrics(annotations: Mapping[str, str]) -> PredictionMetrics | No
                 f"annotation {PREDICTION_BOUNDS}: {written!r} is not valid; expected rising numbers, such as 0.1,0.5"
             )
     return PredictionMetrics(kinds, share, bounds)
+
+
+def compared(annotations: Mapping[str, str]) -> Compared | None:
+    """With whom answers to copies are compared, or None with nobody.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the annotation.
+    """
+    url = annotations.get(COMPARE_WITH)
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port, tls = parts.hostname, parts.port or 0, parts.scheme == "https"
+    except ValueError:
+        host, port, tls = None, 0, False
+    if not host or not port or url not in {f"http://{host}:{port}", f"https://{host}:{port}"}:
+        raise SettingsError(f"annotation {COMPARE_WITH}: {url!r} is not valid; expected such as http://iris.ml:8000")
+    return Compared(
+        host,
+        port,
+        tls,
+        tolerance=_within(annotations, COMPARE_TOLERANCE, "0.01", least=0.0, most=1.0),
+        per_second=_within(annotations, COMPARE_PER_SECOND, "1", least=0.001, most=MOST_PER_SECOND),
+        share=_within(annotations, COMPARE_SHARE, "1", least=1e-6, most=1.0),
+    )
+
+
+def _within(annotations: Mapping[str, str], name: str, unset: str, *, least: float, most: float) -> float:
+    written = annotations.get(name, unset)
+    value = _number(written)
+    if not least <= value <= most:
+        raise SettingsError(f"annotation {name}: {written!r} is not valid; expected {least:g} to {most:g}")
+    return value
 
 
 def _number(text: str) -> float:

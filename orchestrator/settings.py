@@ -16,7 +16,9 @@ from orchestrator.errors import SettingsError
 from orchestrator.podinfo import (
     GRPC_TIMEOUT,
     REST_TIMEOUT,
+    Compared,
     PredictionMetrics,
+    compared,
     grpc_max_message,
     load,
     prediction_metrics,
@@ -71,6 +73,7 @@ class Settings:
     origins: str
     allowed_headers: str
     prediction_metrics: PredictionMetrics | None
+    compared: Compared | None
     hostname: str
     log_endpoint: str  # of payloads whose node does not say where they go
     log_workers: int
@@ -241,6 +244,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         origins=environment.get("CORS_ALLOWED_ORIGINS") or "*",
         allowed_headers=environment.get("CORS_ALLOWED_HEADERS") or "",
         prediction_metrics=prediction_metrics(annotations),
+        compared=compared(annotations),
         hostname=flags.hostname or environment.get("POD_NAME") or "localhost",
         log_endpoint=environment.get("REQUEST_LOGGER_DEFAULT_ENDPOINT") or "",
         log_workers=max(1, flags.logger_workers),

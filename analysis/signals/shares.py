@@ -1,8 +1,8 @@
 """outlierRate and shadowAgreement: shares of two arms, judged by the half-plane bets of failed requests.
 
 outlierRate asks both ways, since inputs are dealt at random: more outliers on the canary than on stable, and fewer.
-shadowAgreement takes for the canary the pairs (stable, copy to the canary) and for stable the pairs (stable, copy to
-stable): what two stable pods disagree on is noise, and no fault of the canary's.
+shadowAgreement takes for the canary the pairs (canary's answer to a copy, stable's) and for stable the pairs of two
+answers of its own: what stable disagrees on with itself is noise, and no fault of the canary's.
 """
 
 from dataclasses import dataclass, replace
@@ -76,7 +76,7 @@ def restart(shares: Shares, number: int) -> Shares:
 
 
 def counted(metric: OutlierRate | ShadowAgreement, canary: ArmTick, stable: ArmTick) -> Pair:
-    """What one tick counted of a check. Pairs are counted by the comparer, under the canary's name."""
+    """What one tick counted of a check. Pairs are counted by who asks, the canary's orchestrators."""
     if isinstance(metric, OutlierRate):
         return Pair(
             canary.counted("row"),
@@ -84,7 +84,7 @@ def counted(metric: OutlierRate | ShadowAgreement, canary: ArmTick, stable: ArmT
             stable.counted("row"),
             min(stable.counted("row"), stable.counted("outlier")),
         )
-    return Pair(*_pairs(canary, "candidate"), *_pairs(canary, "control"))
+    return Pair(*_pairs(canary, "canary"), *_pairs(canary, "stable"))
 
 
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
@@ -142,7 +142,7 @@ def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
     agreement = isinstance(metric, ShadowAgreement)
     subject = "answers that differ from stable's" if agreement else "rows marked as outliers"
     if verdict is Verdict.NO_DATA:
-        who = "the comparer pairs none" if agreement else "the canary's orchestrators count none"
+        who = "no copy was compared" if agreement else "the canary's orchestrators count none"
         return f"{subject}: {who}"
     text = f"{subject}: {_against(pair, metric)}, {pair.canary_requests:,} {'pairs' if agreement else 'rows'}"
     if verdict is Verdict.BAD:
@@ -157,8 +157,8 @@ def _against(pair: Pair, metric: OutlierRate | ShadowAgreement) -> str:
     canary = sentences.share(pair.canary_bad / pair.canary_requests)
     if isinstance(metric, ShadowAgreement) and metric.max is not None:
         return f"{canary} against at most {sentences.share(metric.max)}"
-    other = "between two stable pods" if isinstance(metric, ShadowAgreement) else "on stable"
+    other = "between two of its own" if isinstance(metric, ShadowAgreement) else "on stable"
     if not pair.stable_requests:
-        missing = "no control pairs" if isinstance(metric, ShadowAgreement) else "no rows on stable"
+        missing = "none of stable's own" if isinstance(metric, ShadowAgreement) else "no rows on stable"
         return f"{canary}, and {missing} to compare with"
     return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} {other}"

@@ -55,6 +55,9 @@ class Rest(Protocol):
     def outcome(self, reply: Payload) -> Outcome:
         """The classes, scores and outliers in the graph's answer, for the prediction metrics."""
 
+    def content(self, reply: Payload) -> Any:
+        """What the graph says in its answer, without what is about the answer."""
+
 
 class Grpc(Protocol):
     """A protocol over gRPC, and the way between its messages and JSON. What cannot be read is a BadPayloadError."""
@@ -191,3 +194,7 @@ class Codec:
     def outcome(self, reply: Payload) -> Outcome:
         """The classes, scores and outliers in the graph's answer."""
         return self.rest.outcome(self.answer(reply, Form.JSON))
+
+    def content(self, reply: Payload) -> Any:
+        """What the graph says in its answer, without what is about the answer."""
+        return self.rest.content(self.answer(reply, Form.JSON))

@@ -113,6 +113,11 @@ class OpenInference:
         """From the outputs that have classes or scores: of each the first; outliers by name, or in the parameters."""
         return outcome_of(binary.message(reply))
 
+    def content(self, reply: Payload) -> Any:
+        """The outputs."""
+        message = binary.message(reply)
+        return message.get("outputs") if isinstance(message, dict) else message
+
 
 def outcome_of(message: Any) -> Outcome:
     """The classes, scores and outliers in a v2 reply: whole numbers and text in single columns are classes."""
@@ -128,6 +133,7 @@ def outcome_of(message: Any) -> Outcome:
         rows = outcome.of_table(outcome.shaped(output.get("data"), output.get("shape")), labels=labels)
         found.classes = found.classes or rows.classes
         found.scores = found.scores or rows.scores
+        found.numbers = found.numbers or rows.numbers
     if isinstance(message, dict) and not found.outliers:
         found.outliers = outcome.outliers_among(message.get("parameters"))
     return found

@@ -11,10 +11,14 @@ OUTLIER_KEYS = ("outlier", "is_outlier", "outlier-predictions", "outlier_predict
 
 @dataclass(slots=True)
 class Outcome:
-    """`classes` has one label for each row that names a class, `scores` one number for each row that has a score."""
+    """`classes` has one label for each row that names a class, `scores` one number for each row that has a score.
+
+    `numbers` has those of the scores that are all of their row.
+    """
 
     classes: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
     outliers: int = 0
 
 
@@ -35,6 +39,7 @@ def of_table(table: Any, names: Sequence[Any] = (), *, labels: bool = False) -> 
             found.classes.append(str(row[0]))
         elif row and _is_number(row[0]):
             found.scores.append(float(row[0]))
+            found.numbers.append(float(row[0]))
     return found
 
 

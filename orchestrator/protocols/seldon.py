@@ -351,3 +351,10 @@ class Seldon:
     def outcome(self, reply: Payload) -> Outcome:
         """From `data` (or `strData`) and the tags."""
         return outcome_of(read(reply.plain()))
+
+    def content(self, reply: Payload) -> Any:
+        """What is beside `meta` and `status`."""
+        message = read(reply.plain())
+        if not isinstance(message, dict):
+            return message
+        return {key: value for key, value in message.items() if key not in {"meta", "status"}}

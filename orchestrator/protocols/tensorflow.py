@@ -112,5 +112,10 @@ class TensorFlow:
             own = outcome.of_table([scores], names) if scores is not None else Outcome()
             found.classes += own.classes
             found.scores += own.scores
+            found.numbers += own.numbers
             found.outliers += outcome.outliers_among(row)
         return found
+
+    def content(self, reply: Payload) -> Any:
+        """All of it: the format has nothing beside the predictions."""
+        return seldon.read(reply.plain())

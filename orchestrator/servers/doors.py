@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from orchestrator.clients.context import Context, handed_on
+from orchestrator.clients.comparer import COMPARISON, Asked, Comparer, is_copy
+from orchestrator.clients.context import PUID, Context, handed_on
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
@@ -58,6 +59,7 @@ class House:
     native_histograms: bool = False
     drop: frozenset[bytes] = field(default_factory=frozenset)
     predictions: Predictions | None = None
+    comparer: Comparer | None = None
     tracing: Tracing | None = None
     total: Callable[[], Awaitable[list[Shown]]] | None = None  # what all workers counted, where this is one of several
 
@@ -100,10 +102,14 @@ class Doors:
             lambda: self._load.refused,
         )
         self._predictions = metrics.served("predictions", "post")
+        self._comparisons = metrics.served("comparisons", "post")
         self._feedback = metrics.served("feedback", "post")
         self._status = metrics.served("status", "get")
         self._metadata = metrics.served("metadata", "get")
         self._serve: Serve = self._routed if house.routing else house.engine.predict
+        self._aside = self._serve  # for comparisons, which nobody counts or traces
+        if house.comparer is not None:
+            metrics.add(house.comparer)
         if house.predictions is not None:
             metrics.add(house.predictions)
             self._serve = partial(self._watched, self._serve, house.predictions)
@@ -176,11 +182,37 @@ class Doors:
     # ------------------------------------------------------------ the graph
 
     def _predict(self, request: Request, name: str = "") -> Answer:
-        return self._measured(request, self._predictions, partial(self._named, name) if name else self._serve)
+        if request.header(COMPARISON):
+            return self._compared_with(request, name)
+        serve = partial(self._named, self._serve, name) if name else self._serve
+        comparer = self._house.comparer
+        if comparer is not None and is_copy(request.header(b"host")) and comparer.takes():
+            request.headers = [each for each in request.headers if each[0] != b"accept-encoding"]
+            serve = partial(self._compared, serve, comparer, request)
+        return self._measured(request, self._predictions, serve)
 
-    async def _named(self, name: str, payload: Payload, context: Context) -> Payload:
+    def _compared_with(self, request: Request, name: str) -> Answer:
+        """Answer a comparison: counted apart, and the first that is refused when there is much to do."""
+        if 2 * self._load.in_flight >= self._load.limit:
+            return self._busy(request, self._comparisons)
+        serve = partial(self._named, self._aside, name) if name else self._aside
+        return self._measured(request, self._comparisons, serve)
+
+    async def _compared(
+        self, serve: Serve, comparer: Comparer, request: Request, payload: Payload, context: Context
+    ) -> Payload:
+        asked = Asked(request.target, request.headers, payload, context.said(PUID).encode("latin-1"))
+        try:
+            answer = await serve(payload, context)
+        except OrchestratorError:
+            comparer.offer(asked, None)
+            raise
+        comparer.offer(asked, answer)
+        return answer
+
+    async def _named(self, serve: Serve, name: str, payload: Payload, context: Context) -> Payload:
         node, context.model = self._house.addressed(name)
-        return await self._serve(payload, context, node)
+        return await serve(payload, context, node)
 
     def _feed_back(self, request: Request) -> Answer:
         return self._measured(request, self._feedback, self._feeds)

@@ -56,6 +56,11 @@ class Request:
             self._index = dict(self.headers)
         return self._index.get(name, b"")
 
+    @property
+    def target(self) -> bytes:
+        """The path with its query."""
+        return self.path + (b"?" + self.query if self.query else b"")
+
     def head_size(self) -> int:
         """About the bytes of the request line and the headers."""
         return len(self.path) + sum([len(name) + len(value) + 4 for name, value in self.headers])

@@ -116,7 +116,7 @@ async def test_typed_checks_take_one_more_query_and_only_for_those_that_have_som
 
 async def test_signals_go_to_their_arm_source_and_kind():
     where = {"namespace": "ml", "deployment_name": "iris-2", "pod": "p", "instance": "i"}
-    pairs = where | {"__name__": "seldon_shadow_compare_total", "pair": "control", "pod": "c", "instance": "j"}
+    pairs = where | {"__name__": "seldon_shadow_compare_total", "pair": "stable", "pod": "c", "instance": "j"}
     provider = Recorded()
     provider.answers = {
         "istio": [
@@ -128,6 +128,6 @@ async def test_signals_go_to_their_arm_source_and_kind():
     found = await Measurer(provider).read([checked("iris", PredictionDrift(), ShadowAgreement())], AT)
     assert found["ml", "iris"].canary.signals == {
         "p/i": {("class", "setosa"): 3, ("score", "+Inf"): 9},
-        "c/j": {("compare", "control/disagree"): 1},
+        "c/j": {("compare", "stable/disagree"): 1},
     }
     assert not found["ml", "iris"].canary.pods

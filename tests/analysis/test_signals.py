@@ -159,10 +159,10 @@ def test_equal_outlier_rates_are_good():
 
 def test_disagreement_is_held_against_what_two_stable_pods_disagree_on():
     watched = comparison(ShadowAgreement())
-    same = {"compare__control_agree": 95, "compare__control_disagree": 5}
-    equal = arm(100, **same, compare__candidate_agree=94, compare__candidate_disagree=6)
+    same = {"compare__stable_agree": 95, "compare__stable_disagree": 5}
+    equal = arm(100, **same, compare__canary_agree=94, compare__canary_disagree=6)
     assert found(run(watched, equal, arm(100), ticks=300), "shadowAgreement").verdict is not Verdict.BAD
-    worse = arm(100, **same, compare__candidate_agree=80, compare__candidate_disagree=20)
+    worse = arm(100, **same, compare__canary_agree=80, compare__canary_disagree=20)
     agreement = found(run(watched, worse, arm(100), ticks=60), "shadowAgreement")
     assert (agreement.verdict, agreement.action) == (Verdict.BAD, "pause")
     assert "20 % against 5.0 % between two stable pods" in agreement.message
@@ -170,9 +170,9 @@ def test_disagreement_is_held_against_what_two_stable_pods_disagree_on():
 
 def test_a_bound_on_disagreement_needs_no_control_pairs():
     watched = comparison(ShadowAgreement(max=0.1, action="abort"))
-    fine = arm(100, compare__candidate_agree=96, compare__candidate_disagree=4)
+    fine = arm(100, compare__canary_agree=96, compare__canary_disagree=4)
     assert found(run(watched, fine, arm(100), ticks=60), "shadowAgreement").verdict is Verdict.GOOD
-    state = run(watched, arm(100, compare__candidate_agree=80, compare__candidate_disagree=20), arm(100), ticks=60)
+    state = run(watched, arm(100, compare__canary_agree=80, compare__canary_disagree=20), arm(100), ticks=60)
     assert session.judge(state).verdict is Verdict.BAD
     assert "20 % against at most 10 %" in session.judge(state).message
 
@@ -240,7 +240,7 @@ def test_what_makes_no_sense_is_refused_by_name(make, says):
 def test_a_session_with_signals_that_is_rebuilt_equals_the_one_that_lived_through_it():
     metrics = (TrafficSplit(), PredictionDrift(), OutlierRate(), Reward(), ShadowAgreement())
     early, both = ((0, 0.1),), ((0, 0.1), (300, 0.5))
-    canary = arm(100, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5, compare__candidate_agree=9)
+    canary = arm(100, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5, compare__canary_agree=9)
     stable = arm(900, class__a=720, class__b=180, row=900, outlier=9, feedback=80, reward=40)
     lived = run(comparison(*metrics, shifts=early), canary, stable, ticks=20)
     lived = session.with_restarts(lived, comparison(*metrics, shifts=both))

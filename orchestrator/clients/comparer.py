@@ -1,0 +1,197 @@
+"""Compares the answers to copied requests with those of another orchestrator, after they were given.
+
+A copy that falls into the sample is answered as always. Then the same request is sent twice to who is compared with,
+marked, so that it is counted apart there. The graph's answer against the first one is the pair `canary`; the two of
+stable against each other are the pair `stable`: how much one revision differs from itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import monotonic
+
+from orchestrator.clients.context import handed_on
+from orchestrator.clients.pool import Pool
+from orchestrator.errors import BadPayloadError, NodeError
+from orchestrator.podinfo import Compared
+from orchestrator.protocols.agreement import Answered, agree, answered
+from orchestrator.protocols.codec import Codec
+from orchestrator.protocols.payload import SPLIT, Payload
+from orchestrator.telemetry.families import Shown
+from orchestrator.telemetry.metrics import PREDICTOR, Identity
+
+log = logging.getLogger(__name__)
+
+COMPARISON = b"seldon-comparison"
+"""The header that marks a request as a comparison's."""
+PAIRS = ("canary", "stable")
+RESULTS = ("agree", "disagree", "error")
+_DROPPED = ("busy", "long")
+_LONGEST = 256 * 1024  # bytes of a body that is compared: reading it holds nobody up
+AT_A_TIME = 4
+"""Comparisons of one process; further ones are dropped."""
+LONGEST_ANSWER = 1024 * 1024
+"""Bytes of an answer of who is compared with."""
+_SECONDS = 30.0  # for one answer
+_OWN = frozenset({b"accept-encoding", b"traceparent", b"tracestate", b"b3", b"seldon-skip-logging", COMPARISON})
+
+
+def is_copy(host: bytes) -> bool:
+    """Whether the Host of a request says that it is a copy: Envoy appends `-shadow` to the name."""
+    return host.partition(b":")[0].endswith(b"-shadow")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A copied request, as it came in."""
+
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    payload: Payload
+    puid: bytes
+
+
+class Sample:
+    """A share of what comes, and no more than so many a second: those of one second may come at once.
+
+    Args:
+        share: what is drawn, 0 to 1.
+        per_second: how many are taken at most.
+        draw: gives numbers that are uniform in [0, 1).
+        now: the time in seconds.
+    """
+
+    def __init__(
+        self, share: float, per_second: float, draw: Callable[[], float], now: Callable[[], float] = monotonic
+    ) -> None:
+        self._share, self._rate = share, per_second
+        self._most = max(1.0, per_second)
+        self._draw, self._now = draw, now
+        self._left, self._at = self._most, now()
+
+    def takes(self) -> bool:
+        """Whether the next one belongs to the sample."""
+        if self._share < 1 and self._draw() >= self._share:
+            return False
+        now = self._now()
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Comparer:
+    """Asks who is compared with, a few requests at a time, and counts. What does not fit is dropped and counted.
+
+    Args:
+        wanted: whom, how near, how many.
+        identity: whose answers are compared.
+        codec: of the graph.
+        pool: the connections to who is compared with.
+        sample: which copies are compared.
+    """
+
+    def __init__(self, wanted: Compared, identity: Identity, codec: Codec, pool: Pool, sample: Sample) -> None:
+        values = (identity.deployment, identity.predictor, identity.version)
+        self._labels = tuple(zip(PREDICTOR, values, strict=True))
+        self._wanted, self._codec, self._pool, self._sample = wanted, codec, pool, sample
+        self._authority = f"{wanted.host}:{wanted.port}".encode()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.counts = {(pair, result): 0 for pair in PAIRS for result in RESULTS}
+        self.dropped = dict.fromkeys(_DROPPED, 0)
+
+    def takes(self) -> bool:
+        """Whether the answer to the next copy shall be offered."""
+        return self._sample.takes()
+
+    def offer(self, asked: Asked, answer: Payload | None) -> None:
+        """Compare the answer to a copy soon; None is one that failed."""
+        if answer is None:
+            self.counts["canary", "error"] += 1
+        elif self._fits(asked.payload) and self._fits(answer):
+            if len(self._tasks) >= AT_A_TIME:
+                self.dropped["busy"] += 1
+                return
+            task = asyncio.get_running_loop().create_task(self._compare(asked, answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    @property
+    def under_way(self) -> int:
+        """Comparisons that have not ended."""
+        return len(self._tasks)
+
+    def shown(self) -> Iterable[Shown]:
+        """What was compared, and what was not; all series from the start, so that nothing is missed."""
+        yield Shown(
+            "seldon_shadow_compare_total",
+            "Answers to copied requests: the canary's against stable's, and stable's against each other",
+            "counter",
+            {
+                (*self._labels, ("pair", pair), ("result", result)): float(count)
+                for (pair, result), count in self.counts.items()
+            },
+        )
+        yield Shown(
+            "seldon_shadow_compare_dropped_total",
+            "Copies of the sample that were not compared: too many under way, or a body that is too long",
+            "counter",
+            {(*self._labels, ("reason", reason)): float(count) for reason, count in self.dropped.items()},
+        )
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.close()
+
+    def _fits(self, payload: Payload) -> bool:
+        if payload.flow is None and len(payload.body) <= _LONGEST:
+            return True
+        self.dropped["long"] += 1
+        return False
+
+    async def _compare(self, asked: Asked, answer: Payload) -> None:
+        first = await self._asked(asked)
+        self._count("canary", self._read(answer), first)
+        second = await self._asked(asked) if first is not None else None
+        self._count("stable", first, second)
+
+    def _count(self, pair: str, one: Answered | None, other: Answered | None) -> None:
+        result = "error"
+        if one is not None and other is not None:
+            result = "agree" if agree(one, other, self._wanted.tolerance) else "disagree"
+        self.counts[pair, result] += 1
+
+    def _read(self, answer: Payload) -> Answered | None:
+        try:
+            return answered(self._codec, answer)
+        except (BadPayloadError, OverflowError, RecursionError) as error:
+            log.debug("an answer could not be compared: %s", error)
+            return None
+
+    async def _asked(self, asked: Asked) -> Answered | None:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                reply = await self._pool.request(self._head(asked), asked.payload.body, within=_SECONDS, again=True)
+        except (NodeError, TimeoutError) as error:
+            log.debug("no answer to compare with: %s", error)
+            return None
+        return self._read(reply.payload) if reply.status == 200 else None
+
+    def _head(self, asked: Asked) -> bytes:
+        payload = asked.payload
+        headers = [each for each in asked.headers if each[0] not in _OWN and not each[0].startswith((b"x-b3-", b"ce-"))]
+        lines = handed_on(headers, asked.puid)
+        if payload.encoding:
+            lines += b"Content-Encoding: %b\r\n" % payload.encoding
+        if payload.split:
+            lines += b"%b: %d\r\n" % (SPLIT, payload.split)
+        lines += b"%b: true\r\nSeldon-Skip-Logging: true\r\n" % COMPARISON
+        lines += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (payload.content_type, len(payload.body))
+        return b"POST %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (asked.target, self._authority, lines)
