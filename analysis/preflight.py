@@ -7,7 +7,7 @@ whether they are there under other labels.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analysis.checks import is_required
+from analysis.checks import ShadowAgreement, is_required
 from analysis.counters import ArmCounters, Counters
 from analysis.judges import ledger
 from analysis.judges.parts import ENOUGH_HISTORY, Judged, choose_edges
@@ -100,10 +100,18 @@ def _metrics(comparison: Comparison, arm: Arm, seen: ArmCounters, found: Found) 
             yield "NoHistogram", text, required
     kinds = {kind for source in seen.signals.values() for kind, _ in source}
     for metric in comparison.plan.metrics:
+        if isinstance(metric, ShadowAgreement) and arm != comparison.canary:
+            continue  # the canary's orchestrators count for both
         families = NEEDED.get(type(metric), ())
         if families and not any(FAMILIES[family][0] in kinds for family in families):
-            text = f"{metric.name}: {' and '.join(families)} of {arm.deployment} is not there: see docs/metrics.md"
+            text = f"{metric.name}: {' and '.join(families)} of {arm.deployment} is not there: {_maker(metric)}"
             yield "NoSignal", text, is_required(metric.action, metric.required)
+
+
+def _maker(metric: object) -> str:
+    if isinstance(metric, ShadowAgreement):
+        return "it is our orchestrator's (Seldon Core's executor has none), in a canary that began with this metric"
+    return "see docs/orchestrator.md, what models answer"
 
 
 def _series(arm: Arm, found: Found) -> tuple[str, str]:

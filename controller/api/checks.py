@@ -43,6 +43,22 @@ class PredictionDriftCheck(ApiModel):
     """The population stability index from which on a difference matters."""
 
 
+class ShadowAgreementCheck(ApiModel):
+    """Answers to copied requests, against stable's to the same ones; it needs a strategy that copies requests.
+
+    The new revision's orchestrators ask stable, twice for each copy of the sample, and count who agrees with whom.
+    """
+
+    max: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of answers that may differ; without it, held against how often stable's own answers differ."""
+    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """How far numbers may lie apart: as a part of the greater one, or of 1 where both are smaller."""
+    per_second: Annotated[float, Field(ge=0.001, le=1000)] = 1
+    """Copies of a pod that are compared in a second: each costs stable two requests."""
+    share: Annotated[float, Field(ge=0.000001, le=1)] = 1
+    """The share of the copies that is drawn before that."""
+
+
 class RewardCheck(ApiModel):
     """The mean reward of feedback, canary against stable."""
 
@@ -76,6 +92,7 @@ class MetricCheck(ApiModel):
     latency: LatencyCheck | None = None
     traffic: TrafficCheck | None = None
     prediction_drift: PredictionDriftCheck | None = None
+    shadow_agreement: ShadowAgreementCheck | None = None
     reward: RewardCheck | None = None
     outlier_rate: OutlierRateCheck | None = None
     action: Literal["abort", "pause", "warn"] | None = None
@@ -88,9 +105,10 @@ class MetricCheck(ApiModel):
     def _exactly_one(self) -> "MetricCheck":
         if sum(getattr(self, name) is not None for name in _CHECKS) != 1:
             raise ValueError(
-                "a metric has exactly one of errorRate, latency, traffic, predictionDrift, reward, outlierRate"
+                "a metric has exactly one of errorRate, latency, traffic, predictionDrift, shadowAgreement, reward, "
+                "outlierRate"
             )
         return self
 
 
-_CHECKS = ("error_rate", "latency", "traffic", "prediction_drift", "reward", "outlier_rate")
+_CHECKS = ("error_rate", "latency", "traffic", "prediction_drift", "shadow_agreement", "reward", "outlier_rate")

@@ -8,6 +8,17 @@ from typing import Any
 MAX_NAME = 63
 SVC_NAME_ANNOTATION = "seldon.io/svc-name"
 NO_ENGINE_ANNOTATION = "seldon.io/no-engine"
+COMPARE_WITH_ANNOTATION = "seldon.io/compare-with"
+COMPARE_TOLERANCE_ANNOTATION = "seldon.io/compare-tolerance"
+COMPARE_PER_SECOND_ANNOTATION = "seldon.io/compare-per-second"
+COMPARE_SHARE_ANNOTATION = "seldon.io/compare-share"
+COMPARE_ANNOTATIONS = (
+    COMPARE_WITH_ANNOTATION,
+    COMPARE_TOLERANCE_ANNOTATION,
+    COMPARE_PER_SECOND_ANNOTATION,
+    COMPARE_SHARE_ANNOTATION,
+)
+"""What the orchestrator reads to compare its answers to copies with those of another revision."""
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, so that no word appears
 
 

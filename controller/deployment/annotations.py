@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from controller.api.names import NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
+from controller.api.names import COMPARE_ANNOTATIONS, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
 from controller.deployment.podshape import Found
 from controller.deployment.render.authorizationpolicies import allowed
 from controller.deployment.render.openings import ALLOW_ANNOTATION, MODES, MTLS_ANNOTATION
@@ -33,6 +33,13 @@ SWITCHES = (
     HOST_ANNOTATION,
 )
 """The other annotations of Seldon Core v1 that do something here."""
+FOR_PODS = (
+    "seldon.io/prediction-metrics",
+    "seldon.io/prediction-metrics-sample",
+    "seldon.io/prediction-metrics-bounds",
+    *COMPARE_ANNOTATIONS,
+)
+"""What the orchestrator reads of its pod's annotations, beside those of Seldon Core's executor."""
 AMBASSADOR = "seldon.io/ambassador-"
 _OTHERS = ("seldon.io/engine-", AMBASSADOR)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -85,7 +92,10 @@ def unknown(found: Mapping[str, str], where: str) -> Iterator[str]:
     for key in sorted(found):
         if not key.startswith(PREFIX) or key in INTEGERS or key in SWITCHES:
             continue
-        if key.startswith(AMBASSADOR):
+        if key in FOR_PODS:
+            if where.endswith("metadata.annotations"):
+                yield f"{where}[{key}]: does nothing here; pods have spec.annotations and the predictors'"
+        elif key.startswith(AMBASSADOR):
             yield f"{where}[{key}]: Ambassador is not supported; the annotation does nothing"
         elif not key.startswith(_OTHERS):
             yield f"{where}[{key}]: unknown annotation; it does nothing"

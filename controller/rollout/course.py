@@ -87,6 +87,12 @@ class Course:
     fast_return: bool = False
     """A revision that still stands from before is switched back to without any stage."""
 
+    @property
+    def mirrors(self) -> bool:
+        """The new revision gets copies of live requests at some stage."""
+        copies = (each.set_mirror for each in self.stages if isinstance(each, Step) and each.set_mirror is not None)
+        return any(each.percentage > 0 for each in copies)
+
 
 EMPTY = Course(stages=())
 

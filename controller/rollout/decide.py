@@ -12,6 +12,7 @@ from controller.rollout import (
     actions,
     adoption,
     answers,
+    comparing,
     effects,
     ejection,
     findings,
@@ -253,6 +254,7 @@ def _deploy(obs: Observed, status: RolloutStatus, ground: Ground) -> list[Action
         if revision is None:
             continue
         spec = wanted_spec(obs, status, revision, role, settled=ground.in_effect)
+        spec = comparing.told(obs, status, revision, role, spec)
         desired = revisions.child_object(_owner(obs), revision, role=role, spec=spec)
         child = obs.children.get(digest)
         if child is None or _differs(desired, child):

@@ -78,6 +78,8 @@ def _check(metric: MetricCheck) -> judge.Metric | checks.Check:
         return checks.TrafficSplit(tolerance=metric.traffic.tolerance)
     if metric.prediction_drift is not None:
         return checks.PredictionDrift(max=metric.prediction_drift.max)
+    if metric.shadow_agreement is not None:
+        return checks.ShadowAgreement(max=metric.shadow_agreement.max)
     if metric.outlier_rate is not None:
         return checks.OutlierRate(max=metric.outlier_rate.max)
     if (asked := metric.reward) is not None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from controller.api.rollout import RolloutSpec
 from controller.errors import InvalidSpecError
-from controller.rollout import judging, revisions
+from controller.rollout import comparing, judging, revisions
 
 
 def read(rollout: Mapping[str, Any]) -> tuple[RolloutSpec | None, str]:
@@ -16,6 +16,7 @@ def read(rollout: Mapping[str, Any]) -> tuple[RolloutSpec | None, str]:
         spec = RolloutSpec.model_validate(rollout.get("spec") or {})
         revisions.check_template((rollout.get("spec") or {}).get("template") or {})
         judging.plan(spec.analysis)
+        comparing.check(spec)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(("spec", *(str(part) for part in first["loc"])))

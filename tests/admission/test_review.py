@@ -84,6 +84,17 @@ def test_an_annotation_that_nobody_knows_is_warned_of() -> None:
     ]
 
 
+def test_what_counts_answers_is_known_where_pods_get_it_and_warned_of_elsewhere() -> None:
+    notes = {"seldon.io/prediction-metrics": "class", "seldon.io/compare-with": "http://iris-1-default.ml:8000"}
+    assert "warnings" not in _asked(SDEP, _sdep(annotations=notes))
+    found = _sdep()
+    found["metadata"] = {**found["metadata"], "annotations": notes}
+    assert _asked(SDEP, found)["warnings"] == [
+        f"metadata.annotations[{key}]: does nothing here; pods have spec.annotations and the predictors'"
+        for key in sorted(notes)
+    ]
+
+
 LEARNER = {"name": "r", "implementation": "EPSILON_GREEDY", "children": [SERVER, {**SERVER, "name": "n"}]}
 LOGGER = {**SERVER, "logger": {"mode": "all"}}
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analysis import counters, preflight, session
-from analysis.checks import PredictionDrift
+from analysis.checks import PredictionDrift, ShadowAgreement
 from analysis.counters import Counters
 from analysis.forecast import CATCH_OVERHEAD, Look, information, smallest
 from analysis.measure import Measurer
@@ -123,6 +123,15 @@ def test_a_check_that_nobody_counts_is_named_and_holds_up_only_where_it_is_requi
     assert "seldon_prediction_class_total" in told.message
     counted = {"signals": [("class", "cat")]}
     assert looked(comparison(ErrorRate(), check), steady(900, **counted), steady(100, **counted)).message == ""
+
+
+def test_only_the_canary_has_to_compare_answers() -> None:
+    watched = comparison(ErrorRate(), ShadowAgreement(required=True))
+    told = looked(watched, steady(900), steady(100))
+    assert (told.ready, told.reason) == (False, "NoSignal")
+    assert "seldon_shadow_compare_total of iris-2 is not there: it is our orchestrator's" in told.message
+    assert "iris-1" not in told.message
+    assert looked(watched, steady(900), steady(100, signals=[("compare", "canary/agree")])).message == ""
 
 
 def test_a_prometheus_that_fails_says_nothing_about_the_series() -> None:

@@ -157,7 +157,7 @@ def test_equal_outlier_rates_are_good():
     assert found(state, "outlierRate").verdict is Verdict.GOOD
 
 
-def test_disagreement_is_held_against_what_two_stable_pods_disagree_on():
+def test_disagreement_is_held_against_what_stable_disagrees_on_with_itself():
     watched = comparison(ShadowAgreement())
     same = {"compare__stable_agree": 95, "compare__stable_disagree": 5}
     equal = arm(100, **same, compare__canary_agree=94, compare__canary_disagree=6)
@@ -165,10 +165,10 @@ def test_disagreement_is_held_against_what_two_stable_pods_disagree_on():
     worse = arm(100, **same, compare__canary_agree=80, compare__canary_disagree=20)
     agreement = found(run(watched, worse, arm(100), ticks=60), "shadowAgreement")
     assert (agreement.verdict, agreement.action) == (Verdict.BAD, "pause")
-    assert "20 % against 5.0 % between two stable pods" in agreement.message
+    assert "20 % against 5.0 % between two of its own" in agreement.message
 
 
-def test_a_bound_on_disagreement_needs_no_control_pairs():
+def test_a_bound_on_disagreement_needs_no_pairs_of_stables_own():
     watched = comparison(ShadowAgreement(max=0.1, action="abort"))
     fine = arm(100, compare__canary_agree=96, compare__canary_disagree=4)
     assert found(run(watched, fine, arm(100), ticks=60), "shadowAgreement").verdict is Verdict.GOOD
