@@ -18,6 +18,10 @@ _SAMPLES = "e2e/test_samples.py::test_a_sample_becomes_available_keeps_the_contr
 _REST = "deployment/onserver/test_on_an_api_server.py::test_at_rest_nothing_is_written"
 _ONSERVER = "deployment/onserver/test_on_an_api_server.py::"
 _OTHERS = "deployment/onserver/test_other_kinds.py::"
+_MOVED = (
+    "deployment/onserver/test_told_otherwise.py::"
+    "test_a_model_moves_to_the_other_ports_and_what_others_noted_in_its_status_stays"
+)
 _KEDA = "deployment/test_keda.py::"
 _CREDENTIALS = "deployment/test_credentials.py::"
 _DEFAULTS = "deployment/test_defaults.py::"
@@ -127,7 +131,7 @@ DEFINITION = {
         f"{_STATUS}test_when_all_is_in_effect_it_is_available",
     ),
     "1.7 explainerFor": (f"{_EXPLAINERS}test_the_status_says_whom_an_explainer_explains",),
-    "1.7 annotations": (f"{_STATUS}test_what_others_note_in_the_status_stays",),
+    "1.7 annotations": (f"{_STATUS}test_what_others_note_in_the_status_stays", _MOVED),
     "1.7 observedGeneration (#4269)": (f"{_ONSERVER}test_a_model_becomes_available_with_at_most_twelve_writes",),
     "1.7 address by protocol": (f"{_STATUS}test_the_address_follows_the_protocol",),
     "1.8 ports by container name, over all predictors": (
@@ -228,6 +232,7 @@ CREATED = {
     ),
     "2.10 explainers' images": (f"{_EXPLAINERS}test_the_config_map_names_the_explainers_images", _IMAGES),
     "2.11 variables of the operator": (
+        _MOVED,
         "controller_shell/test_settings.py::test_the_variables_of_seldon_cores_operator_still_count",
         _VARIABLE,
         (

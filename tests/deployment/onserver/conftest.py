@@ -140,6 +140,8 @@ class Lab:
     operator: MortalClient | None = None
     watched: tuple[str, ...] | None = None
     """The namespaces that the operator is told to look after; its own when None."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """What else the operator is told at its start."""
     silence: timedelta = timedelta(0)
     """How long it waits for a mesh of which nothing has been heard. There is none here, unless a test plays it."""
 
@@ -147,7 +149,8 @@ class Lab:
         return connector(str(self.server.kubeconfig_path), None, now=clock.now)
 
     def settings(self) -> Settings:
-        return Settings(namespaces=(self.namespace,) if self.watched is None else self.watched)
+        watched = (self.namespace,) if self.watched is None else self.watched
+        return Settings.model_validate({"namespaces": watched, **self.told})
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[MortalClient]:
