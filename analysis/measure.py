@@ -55,13 +55,16 @@ class Measurer:
         """What gateways count of all comparisons, and when the oldest of it was scraped, in seconds since 1970.
 
         Raises ProviderError when any part is missing. When it was scraped is asked first: a scrape between the two
-        questions makes the counters newer than is said, and never older.
+        questions makes the counters newer than is said, and never older. It may be called while `read` is under way.
         """
         parts = [_at_gateways(part) for part in self._chunks(comparisons)]
         oldest = [await self._provider.instant(f"min(timestamp({_GATEWAY}{{{part}}}))", at) for part in parts]
         answers = [await self._provider.instant(self._gateway(part), at) for part in parts]
         scraped = min((value for answer in oldest for value in answer.values), default=None)
-        return scraped, await asyncio.to_thread(self._sort, answers, comparisons, int(at.timestamp()))
+        table, moment = _Table(_Directory(self._labels)), int(at.timestamp())  # `read` has its own, in another thread
+        for written, values in answers:
+            table.add(written, values)
+        return scraped, {one.key: table.reading(one, moment) for one in comparisons}
 
     async def replay(
         self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int

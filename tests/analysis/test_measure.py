@@ -131,3 +131,20 @@ async def test_signals_go_to_their_arm_source_and_kind():
         "c/j": {("compare", "stable/disagree"): 1},
     }
     assert not found["ml", "iris"].canary.pods
+
+
+async def test_looks_between_ticks_leave_alone_what_the_ticks_remember_of_series():
+    hosts = {"destination_service_namespace": "ml", "response_flags": "-", "pod": "gw", "response_code": "200"}
+    provider = Recorded(
+        istio=[
+            series(7, **hosts, destination_service_name="iris-2-a"),
+            series(5, **hosts, destination_service_name="iris-1-default"),
+        ]
+    )
+    measurer = Measurer(provider)
+    await measurer.read([comparison("iris")], AT)
+    known = dict(measurer._directory._places)
+    provider.answers["istio"] = [series(9, **hosts, destination_service_name="iris-2-b")]
+    _, found = await measurer.counted([comparison("iris")], AT)
+    assert found["ml", "iris"].canary.gateways == {"gw//iris-2-b": {("200", "-", ""): 9}}
+    assert measurer._directory._places == known
