@@ -86,7 +86,7 @@ bench-operator: setup ## what the operator costs for COUNTS="1 100 1000" SeldonD
 
 bench-orchestrator: setup ## what the orchestrator costs, beside Envoy in the same run (needs wrk)
 	$(BIN)/python -m bench.orchestrator
-	$(BIN)/python bench/rpc.py
+	$(BIN)/python -m bench.rpc
 
 bench-soak: setup ## half load on the orchestrator for MINUTES=10: memory, descriptors, errors
 	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),10)

@@ -10,10 +10,11 @@ import http.client
 import json
 import re
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from bench.programs import (
     started,
     wait_open,
 )
+from bench.scaled import ENVOY_REST, Goal, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Result:
     p99: float | None = None
     errors: int = 0
     note: str = ""
+    ready: float | None = None  # seconds from the start
+    throughput: float | None = None  # MiB/s
 
 
 def measured(case: str, target: str, port: int, pid: int | None, options: Any, folder: Path) -> Result:
@@ -104,14 +108,22 @@ def _big(target: str, pid: int | None, port: int, size: int) -> Result:
         errors += answer.status != 200
     took = time.perf_counter() - begun
     connection.close()
-    note = f"{rounds * size / took:.0f} MiB/s"
+    throughput = rounds * size / took
+    note = f"{throughput:.0f} MiB/s"
     cpu = None
     if pid:
         cpu = (cpu_seconds(pid) - before) / rounds * 1e6
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
         note += f", peak {int(peak[1]) / 1024:.0f} MiB" if peak else ""
     return Result(
-        case=f"{size} MiB body", target=target, connections=1, rate=rounds / took, cpu=cpu, errors=errors, note=note
+        case=f"{size} MiB body",
+        target=target,
+        connections=1,
+        rate=rounds / took,
+        cpu=cpu,
+        errors=errors,
+        note=note,
+        throughput=throughput,
     )
 
 
@@ -139,7 +151,8 @@ def run(options: Any, folder: Path) -> list[Result]:
                 if case == "model":
                     add(paced_result("ours", port, process.pid, PATH, options.paced))
                 result = measured(case, "ours", port, process.pid, options, folder)
-                add(Result(**{**asdict(result), "note": f"{note}, {memory(process.pid):.0f} MiB after"}))
+                note += f", {memory(process.pid):.0f} MiB after"
+                add(Result(**{**asdict(result), "note": note, "ready": ready}))
         for peer in options.peer:
             name, _, url = peer.partition("=")
             port = int(url.rstrip("/").rpartition(":")[2])
@@ -187,6 +200,30 @@ def conclusions(results: Sequence[Result]) -> Iterator[str]:
         one = found[case, "ours"]
         if one.cpu and ours.cpu and calls > 1:
             yield f"{case}: {one.cpu / ours.cpu:.2f} of a single model, for {calls} calls"
+    for case, target in found:
+        if target == "ours" and case.endswith("body"):
+            one, other = found[case, "ours"], found[case, "envoy"]
+            yield (
+                f"{case}: {(one.throughput or 0) / (other.throughput or 1):.2f} of Envoy's MiB/s, "
+                f"{(one.cpu or 0) / (other.cpu or 1):.2f} of its CPU"
+            )
+    if envoy.cpu:
+        yield from table(goals(found), envoy.cpu, ENVOY_REST)
+
+
+def goals(found: Mapping[tuple[str, str], Result]) -> Iterator[Goal]:
+    """The goals that are absolute numbers, with what was measured."""
+    ours = found["model", "ours"]
+    yield Goal("single model", "requests/s", 25_000, ours.rate, rate=True)
+    yield Goal("single model", "us of CPU for each request", 35, ours.cpu or 0.0)
+    for name, wanted in (("p50", 60), ("p99", 300)):
+        through, direct = (getattr(found["paced 400/s", target], name) or 0.0 for target in ("ours", "direct"))
+        yield Goal(f"paced, added at {name}", "us", wanted, through - direct)
+    for (case, target), one in found.items():
+        if target == "ours" and one.throughput is not None:
+            yield Goal(case, "MiB/s", 500, one.throughput, rate=True)
+    readies = [one.ready for one in found.values() if one.ready is not None]
+    yield Goal("start to ready, the median", "s", 0.3, statistics.median(readies))
 
 
 def main() -> None:

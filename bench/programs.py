@@ -51,7 +51,9 @@ def started(command: Sequence[str], core: int, environment: dict[str, str] | Non
         ["taskset", "-c", str(core), *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        # As it is installed: with the byte code that is kept beside it, whatever the shell of this bench has set.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        | (environment or {}),
         start_new_session=True,
     )
     try:
@@ -132,14 +134,22 @@ def node_config(port: int) -> dict[str, Any]:
     return {"static_resources": {"listeners": [_manager("node", port, routes, [buffer])]}}
 
 
-def proxy_config(port: int, node: int) -> dict[str, Any]:
-    """An Envoy that passes on."""
+def proxy_config(port: int, node: int, *, http2: bool = False) -> dict[str, Any]:
+    """An Envoy that passes on; with `http2` to a node that speaks that, as gRPC does."""
     endpoint = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": node}}}
-    cluster = {
+    cluster: dict[str, Any] = {
         "name": "node",
         "type": "STATIC",
         "load_assignment": {"cluster_name": "node", "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
     }
+    if http2:
+        options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        cluster["typed_extension_protocol_options"] = {
+            options: {
+                "@type": f"type.googleapis.com/{options}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        }
     routes = [{"match": {"prefix": "/"}, "route": {"cluster": "node"}}]
     return {"static_resources": {"listeners": [_manager("proxy", port, routes, [])], "clusters": [cluster]}}
 

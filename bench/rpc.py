@@ -1,6 +1,6 @@
-"""What a call over gRPC costs: the orchestrator beside the barest proxy of the same library, in the same run.
+"""What a call over gRPC costs: the orchestrator beside Envoy and the barest proxy of the same library, in the same run.
 
-`python bench/rpc.py` prints a table and writes `bench/rpc.json`. What is measured runs on core 0; the node and the load
+`python -m bench.rpc` prints a table and writes `bench/rpc.json`. What is measured runs on core 0; the node and the load
 on core 1. CPU comes from the scheduler, for each call.
 """
 
@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +23,8 @@ from typing import Any
 import grpc.aio
 import uvloop
 
-from bench.programs import cpu_seconds, free_port
+from bench.programs import cpu_seconds, envoy_command, free_port, proxy_config
+from bench.scaled import ENVOY_RPC, Goal, table
 
 METHOD = "/seldon.protos.Seldon/Predict"
 # A SeldonMessage with a tensor of 1 x 4 numbers.
@@ -66,8 +68,8 @@ class Result:
 
 @contextlib.contextmanager
 def started(core: int, port: int, *words: str, **environment: str) -> Iterator[int]:
-    """A process on one core that listens on a port; its id."""
-    command = ["taskset", "-c", str(core), sys.executable, *words]
+    """A process on one core that listens on a port; its id. Words that begin with a dash are Python's."""
+    command = ["taskset", "-c", str(core), *([sys.executable] if words[0].startswith("-") else []), *words]
     process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
     try:
         end = time.monotonic() + 20
@@ -81,7 +83,11 @@ def started(core: int, port: int, *words: str, **environment: str) -> Iterator[i
         yield process.pid
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 async def load(port: int, calls: int, at_a_time: int) -> float:
@@ -134,11 +140,31 @@ def run(options: Any) -> Iterator[Result]:
         yield from measured("model", "direct", node, None, options)
         with started(0, proxy, "-c", PROXY, str(proxy), str(node)) as pid:
             yield from measured("model", "bare proxy", proxy, pid, options)
+        with tempfile.TemporaryDirectory() as folder:
+            envoy = free_port()
+            command = envoy_command(proxy_config(envoy, node, http2=True), Path(folder), "envoy")
+            with started(0, envoy, *command) as pid:
+                yield from measured("model", "Envoy", envoy, pid, options)
         for case, graph in (("model", unit("m")), ("chain of 3", unit("a", unit("b", unit("c"))))):
             port = free_port()
             words, environment = orchestrator(graph, port)
             with started(0, port, *words, **environment) as pid:
                 yield from measured(case, "ours", port, pid, options)
+
+
+def conclusions(results: list[Result]) -> Iterator[str]:
+    """What the goal is about: ratios within this run, and the goal where Envoy costs what it costs here."""
+    found = {(one.case, one.target, one.calls_at_a_time): one for one in results}
+    for at_a_time in (1, 32):
+        ours, bare, envoy = (found["model", target, at_a_time] for target in ("ours", "bare proxy", "Envoy"))
+        if ours.cpu and bare.cpu and envoy.cpu:
+            yield (
+                f"{at_a_time} at a time: {ours.cpu / bare.cpu:.2f} of the barest proxy's CPU for a call, "
+                f"{ours.cpu / envoy.cpu:.2f} of Envoy's"
+            )
+            if at_a_time > 1:
+                goal = Goal("single model over gRPC", "calls/s", 5_000, ours.rate, rate=True)
+                yield from table([goal], envoy.cpu, ENVOY_RPC)
 
 
 def main() -> None:
@@ -147,15 +173,16 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=4000, help="of each case")
     parser.add_argument("--json", type=Path, default=Path("bench/rpc.json"))
     options = parser.parse_args()
-    results = []
+    results: list[Result] = []
     print("| case | target | at a time | calls/s | CPU, us/call |\n|---|---|---|---|---|")
     for result in run(options):
-        results.append(asdict(result))
+        results.append(result)
         cpu = "" if result.cpu is None else f"{result.cpu:.0f}"
         print(
             f"| {result.case} | {result.target} | {result.calls_at_a_time} | {result.rate:,.0f} | {cpu} |", flush=True
         )
-    options.json.write_text(json.dumps(results, indent=1) + "\n")
+    print("\n".join(conclusions(results)))
+    options.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
 
 
 if __name__ == "__main__":
