@@ -59,6 +59,18 @@ def test_keyed_lists_have_each_key_once_as_server_side_apply_needs(sample: Path,
         assert all(len(set(names)) == len(names) for names in lists)
 
 
+def test_what_a_container_mounts_is_a_volume_of_its_pod(sample: Path, subject_for: Read) -> None:
+    for each in _objects(subject_for(yaml.safe_load(sample.read_text())), "Deployment"):
+        pod = each["spec"]["template"]["spec"]
+        mounts = [
+            one["name"]
+            for name in ("initContainers", "containers")
+            for container in pod.get(name, ())
+            for one in container.get("volumeMounts", ())
+        ]
+        assert set(mounts) <= {one["name"] for one in pod["volumes"]}, each["metadata"]["name"]
+
+
 def test_what_a_person_wrote_is_not_changed_by_rendering(sample: Path, subject_for: Read) -> None:
     raw = yaml.safe_load(sample.read_text())
     before = copy.deepcopy(raw)

@@ -5,6 +5,7 @@ from typing import Any
 from controller.api.deployment import ComponentSpec, PredictiveUnit, PredictorSpec
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import (
+    ENGINE,
     component_deployment,
     container_service,
     containers,
@@ -127,13 +128,16 @@ def _pod(
 
 
 def _secured(pod: dict[str, Any], predictor: PredictorSpec, holds_root: bool) -> dict[str, Any]:
-    """Mount the certificate in all containers of the root's pod."""
+    """Mount the certificate in all containers of the root's pod; the orchestrator mounts it wherever it is."""
     secret = predictor.ssl.cert_secret_name if predictor.ssl else ""
-    if not secret or not holds_root:
+    volume = {"name": CERTIFICATE_VOLUME, "secret": {"secretName": secret}}
+    if not secret:
         return pod
+    if not holds_root:
+        asked = any(each["name"] == ENGINE for each in pod["containers"])
+        return {**pod, "volumes": merged(pod.get("volumes") or (), [volume])} if asked else pod
     mount = {"name": CERTIFICATE_VOLUME, "mountPath": CERTIFICATES, "readOnly": True}
     variable = {"name": "SELDON_CERT_MOUNT_PATH", "value": CERTIFICATES}
-    volume = {"name": CERTIFICATE_VOLUME, "secret": {"secretName": secret}}
     done = [
         {
             **each,
