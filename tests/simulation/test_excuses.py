@@ -47,6 +47,17 @@ def test_what_is_taken_from_one_excuses_no_other_and_no_longer_than_it_answers_a
     assert not world.excused(first)
 
 
+def test_what_may_not_be_given_back_excuses_until_it_may(world) -> None:
+    (first, other) = sorted(names(world))
+    world.happen(Happening(0.0, "forbid", ("deployments.apps", "no", 900.0)))
+    world.happen(Happening(0.0, "drift", ("deployment",)))
+    world.timeline.run_until(world.timeline.now + 700)
+    assert (world.excused(first), world.excused(other)) == (True, False)
+    world.timeline.run_until(world.timeline.now + 600)
+    assert world.answered[first] > world.timeline.now - 10
+    assert not world.excused(first)
+
+
 def test_requests_that_find_nobody_then_break_the_promise(world) -> None:
     (stable, _) = names(world)
     with pytest.raises(BrokenPromiseError, match="no request is lost"):

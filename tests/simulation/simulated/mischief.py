@@ -67,7 +67,11 @@ class Mischief:
     def do_forbid(self, collection: str, said: str, seconds: float) -> None:
         """The server refuses all writes of a kind, but those of statuses."""
         self._world.faults.refused[collection] = said
-        self._for(seconds, lambda: self._world.faults.refused.pop(collection, None))
+        self._for(seconds, lambda: self._allow(collection))
+
+    def _allow(self, collection: str) -> None:
+        if self._world.faults.refused.pop(collection, None) is not None:
+            self._world.allowed_again()
 
     def do_podcrash(self, index: int, seconds: float) -> None:
         pods = self._world.workloads.some_pods()

@@ -166,10 +166,20 @@ class World:
         """Say whether requests to a SeldonDeployment may find nobody.
 
         The route in effect is somebody else's, or something was taken from the SeldonDeployment lately and it has not
-        answered since.
+        answered since, or may not be given back.
         """
-        since, back = self.troubled.get(child, -1e9), self.answered.get(child, -1e9)
-        return self.mesh.astray(self.users.door) or self.robbed(child, RECENTLY if back < since + SHORTLY else SHORTLY)
+        barred = DEPLOYMENT.name in self.faults.refused and self._silent(child)
+        recently = RECENTLY if self._silent(child) else SHORTLY
+        return self.mesh.astray(self.users.door) or barred or self.robbed(child, recently)
+
+    def _silent(self, child: str) -> bool:
+        """Say whether something was taken from a SeldonDeployment and it has not answered since."""
+        return self.answered.get(child, -1e9) < self.troubled.get(child, -2e9) + SHORTLY
+
+    def allowed_again(self) -> None:
+        """What was taken, and could not be given back until now, may take as long as if it were taken now."""
+        for child in filter(self._silent, list(self.troubled)):
+            self.troubled[child] = self.timeline.now
 
     def robbed(self, child: str, seconds: float) -> bool:
         """Say whether something was taken from a SeldonDeployment lately, or its pods cannot be."""
