@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -74,6 +75,8 @@ async def _watch_stdin(stopped: asyncio.Event) -> None:
 def main(argv: list[str] | None = None) -> int:
     arguments = _arguments(argv)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What is kept is kept for long, and answers are made and dropped without cycles.
+    gc.set_threshold(50_000, 20, 100)
     try:
         import uvloop
     except ImportError:

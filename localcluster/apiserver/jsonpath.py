@@ -1,6 +1,7 @@
 """The JSONPath of printer columns: `.a.b`, `['a.b']`, `[0]`, `[*]`, and `[?(@.type=="Ready")]`."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,9 @@ from localcluster.apiserver.kinds import Column
 
 JsonObject = dict[str, Any]
 Step = tuple[str, Any]
+
+_ONE = frozenset({"integer", "number", "boolean", "date"})
+"""Types of columns that show the first value alone."""
 
 _STEP = re.compile(
     r"\.(?P<field>[^.\[\]]+)"
@@ -90,24 +94,46 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def cell(column: Column, obj: JsonObject, now: datetime) -> Any:
-    """What stands in one cell; None where the object has nothing to show."""
-    if callable(column.cell):
-        return column.cell(obj)
-    found = values(obj, column.cell)
-    if not found or found[0] is None:
+def reader(column: Column, now: datetime) -> Callable[[JsonObject], Any]:
+    """What gives one column's cells, row by row; None where an object has nothing to show."""
+    path = column.cell
+    if callable(path):
+        return path
+    names, kind = _fields(path), column.type
+    if names is None:
+        return lambda obj: _all_shown(kind, values(obj, path), now)
+
+    def cell(obj: JsonObject) -> Any:
+        value: Any = obj
+        for name in names:
+            if not isinstance(value, dict) or name not in value:
+                return None
+            value = value[name]
+        return _shown(kind, value, now)
+
+    return cell
+
+
+def _fields(path: str) -> tuple[str, ...] | None:
+    """The names in a path of nothing but names, which most are and which are read ten times as fast."""
+    steps = parse(path)
+    return tuple(what for _, what in steps) if all(kind == "field" and what != "*" for kind, what in steps) else None
+
+
+def _all_shown(kind: str, found: list[Any], now: datetime) -> Any:
+    if kind in _ONE or len(found) < 2 or found[0] is None:
+        return _shown(kind, found[0], now) if found else None
+    return ",".join(_text(value) for value in found)
+
+
+def _shown(kind: str, value: Any, now: datetime) -> Any:
+    if kind in ("integer", "number"):
+        return value if isinstance(value, (int, float)) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if value is None:
         return None
-    match column.type:
-        case "integer":
-            return found[0] if isinstance(found[0], (int, float)) else None
-        case "number":
-            return found[0] if isinstance(found[0], (int, float)) else None
-        case "boolean":
-            return found[0] if isinstance(found[0], bool) else None
-        case "date":
-            return age(found[0], now)
-        case _:
-            return ",".join(_text(value) for value in found) if len(found) > 1 else _text(found[0])
+    return age(value, now) if kind == "date" else _text(value)
 
 
 def age(stamp: Any, now: datetime) -> str:

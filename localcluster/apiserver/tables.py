@@ -1,9 +1,10 @@
 """Objects as clients may ask for them: whole, as metadata alone, or as a printed table."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from localcluster.apiserver.jsonpath import cell
+from localcluster.apiserver.jsonpath import reader
 from localcluster.apiserver.kinds import Column, Kind
 from localcluster.apiserver.negotiation import Form
 
@@ -51,12 +52,13 @@ def _table(kind: Kind, objects: list[JsonObject], metadata: JsonObject, include:
     columns = (_NAME, *kind.columns) if kind.columns else _DEFAULT
     if (kind.group, kind.kind) in _UNNAMED:
         columns = kind.columns
+    cells = [reader(column, now) for column in columns]
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
         "columnDefinitions": [_definition(column, custom=kind.custom) for column in columns],
-        "rows": [_row(columns, obj, include, now) for obj in objects],
+        "rows": [_row(cells, obj, include) for obj in objects],
     }
 
 
@@ -70,8 +72,8 @@ def _definition(column: Column, *, custom: bool) -> JsonObject:
     }
 
 
-def _row(columns: tuple[Column, ...], obj: JsonObject, include: str, now: datetime) -> JsonObject:
-    row: JsonObject = {"cells": [cell(column, obj, now) for column in columns]}
+def _row(cells: list[Callable[[JsonObject], Any]], obj: JsonObject, include: str) -> JsonObject:
+    row: JsonObject = {"cells": [cell(obj) for cell in cells]}
     match include:
         case "Object":
             row["object"] = obj
