@@ -3,30 +3,28 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import aiohttp
 import orjson
 
 from controller import clock
 from controller.kube.errors import UnavailableError, error_from_status
 from controller.kube.patience import parse_retry_after
 from controller.kube.requests import Object, Request
+from controller.kube.transport import LostError, Reply
 
 Answer = TypeVar("Answer")
 
 
-def answered(
-    request: Request, response: aiohttp.ClientResponse, data: bytes, read: Callable[[bytes], Answer]
-) -> Answer:
+def answered(request: Request, reply: Reply, read: Callable[[bytes], Answer]) -> Answer:
     """Return what an answer says, as `read` reads it. Raises ApiError."""
-    if response.status >= 300:
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), clock.now())
-        text = data[:200].decode(errors="replace")
-        raise error_from_status(response.status, _parsed(data), about=request.about, retry_after=retry_after, text=text)
+    if reply.status >= 300:
+        retry_after = parse_retry_after(reply.retry_after, clock.now())
+        text, about = reply.body[:200].decode(errors="replace"), request.about
+        raise error_from_status(reply.status, _parsed(reply.body), about=about, retry_after=retry_after, text=text)
     try:
-        return read(data)
+        return read(reply.body)
     except ValueError as error:  # theirs, of orjson and msgspec, are such
         text = f"the answer is no JSON object that was asked for: {error}"
-        raise UnavailableError(response.status, "NotReadable", text, about=request.about) from None
+        raise UnavailableError(reply.status, "NotReadable", text, about=request.about) from None
 
 
 def an_object(data: bytes) -> Object:
@@ -48,8 +46,6 @@ def _parsed(data: bytes) -> Any:
         return None
 
 
-def lost(request: Request, error: Exception) -> UnavailableError:
+def lost(request: Request, error: LostError) -> UnavailableError:
     """Return what is said where no answer came, or only a part of one."""
-    broken = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
-    reason = "Timeout" if isinstance(error, TimeoutError) else "ConnectionLost" if broken else "NoAnswer"
-    return UnavailableError(0, reason, f"{type(error).__name__}: {error}", about=request.about)
+    return UnavailableError(0, error.reason, str(error), about=request.about)

@@ -11,9 +11,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import aiohttp
-from yarl import URL
-
 from controller import clock
 from controller.kube import requests, tables
 from controller.kube.answers import an_object, answered, lost
@@ -22,6 +19,7 @@ from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError
 from controller.kube.patience import ATTEMPTS, pause_before_retry
 from controller.kube.requests import Object, Propagation, Request
 from controller.kube.resources import Resource
+from controller.kube.transport import LostError, Reply, Transport
 
 if TYPE_CHECKING:
     from controller.metrics import Metrics
@@ -36,7 +34,6 @@ PAGE = 500
 ROWS = 5000
 """Rows of a table are small."""
 REQUEST_TIMEOUT = timedelta(seconds=30)
-CONNECT_TIMEOUT = timedelta(seconds=10)
 REREAD_AGAIN = timedelta(seconds=10)
 RETIREMENT = timedelta(seconds=60)
 """How long requests on old credentials may go on after new ones came."""
@@ -50,6 +47,7 @@ class Client:
         metrics: where requests are counted; without it they are counted once somebody asks for `metrics`.
         user_agent: how we call ourselves.
         chance: draws a number in [0, 1), for jitter.
+        transport: makes what carries requests; aiohttp's when absent.
     """
 
     def __init__(
@@ -59,14 +57,16 @@ class Client:
         metrics: "Metrics | None" = None,
         user_agent: str = "seldon-rollouts",
         chance: Callable[[], float] = random.random,
+        transport: Callable[[], Transport] | None = None,
     ) -> None:
         if metrics is not None:
             self.metrics = metrics
         self._connect = connect
         self._user_agent = user_agent
         self._chance = chance
+        self._new_transport = transport or _lasting
         self._connection: Connection | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._transport: Transport | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
         self._warned: dict[str, None] = {}
@@ -89,9 +89,9 @@ class Client:
         for task in self._retired:
             task.cancel()
         await asyncio.gather(*self._retired, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._transport is not None:
+            await self._transport.close()
+            self._transport = None
 
     async def connect(self) -> None:
         """Read the credentials now instead of with the first request.
@@ -234,13 +234,12 @@ class Client:
         began = time.monotonic()
         code = "0"
         try:
-            limits = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
-            async with self._open(request, limits) as response:
-                code = str(response.status)
-                data = await response.read()
-                self._warn(response)
-                return answered(request, response, data, read)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            connection, transport = await self._connected()
+            reply = await transport.exchange(connection, request, self._headers(connection, request), limit=timeout)
+            code = str(reply.status)
+            self._warn(request, reply)
+            return answered(request, reply, read)
+        except LostError as error:
             raise lost(request, error) from error
         finally:
             self._count(request, code, time.monotonic() - began)
@@ -262,56 +261,40 @@ class Client:
         Raises:
             ApiError: the server refuses, or the stream breaks or falls silent (`UnavailableError`).
         """
-        limits = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT.total_seconds(), sock_read=quiet.total_seconds()
-        )
         code = "0"
         try:
-            async with self._open(request, limits) as response:
-                code = str(response.status)
+            connection, transport = await self._connected()
+            headers = self._headers(connection, request)
+            async with transport.stream(connection, request, headers, quiet=quiet) as (head, chunks):
+                code = str(head.status)
                 self._count(request, code)
-                if response.status != 200:
-                    answered(request, response, await response.read(), an_object)
-                try:
-                    yield response.content.iter_any()
-                finally:
-                    _break_off(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if head.status != 200:
+                    body = b"".join([chunk async for chunk in chunks])
+                    answered(request, dataclasses.replace(head, body=body), an_object)
+                yield chunks
+        except LostError as error:
             if code == "0":
                 self._count(request, code)
             raise lost(request, error) from error
 
-    @asynccontextmanager
-    async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        connection, session = await self._connected()
+    def _headers(self, connection: Connection, request: Request) -> dict[str, str]:
         headers = {"Accept": request.accept, "User-Agent": self._user_agent}
         if connection.authorization.value:
             headers["Authorization"] = connection.authorization.value
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        async with session.request(
-            request.method,
-            URL(connection.url + request.target, encoded=True),
-            data=request.body,
-            headers=headers,
-            timeout=limits,
-            ssl=connection.tls if connection.tls is not None else True,
-            server_hostname=connection.server_name,
-            proxy=connection.proxy,
-            allow_redirects=False,
-        ) as response:
-            yield response
+        return headers
 
-    async def _connected(self) -> tuple[Connection, aiohttp.ClientSession]:
+    async def _connected(self) -> tuple[Connection, Transport]:
         connection = self._connection
-        if connection is None or self._session is None or _stale(connection, clock.now()):
+        if connection is None or self._transport is None or _stale(connection, clock.now()):
             async with self._connecting:
                 connection = self._connection
-                if connection is None or self._session is None or _stale(connection, clock.now()):
+                if connection is None or self._transport is None or _stale(connection, clock.now()):
                     await self._reconnect()
         assert self._connection is not None
-        assert self._session is not None
-        return self._connection, self._session
+        assert self._transport is not None
+        return self._connection, self._transport
 
     async def _renewed(self) -> bool:
         """Read the credentials again after a 401; say whether they changed."""
@@ -330,41 +313,38 @@ class Client:
             log.warning("credentials cannot be read again, the old ones go on error=%s", error)
             after = dataclasses.replace(before, reread_at=clock.now() + REREAD_AGAIN)
         self._connection = after
-        if self._session is not None and before is not None and before.material == after.material:
+        if self._transport is not None and before is not None and before.material == after.material:
             return
-        if self._session is not None:
+        if self._transport is not None:
             log.info("credentials changed server=%s", after.url)
-            task = asyncio.create_task(_retire(self._session))
+            task = asyncio.create_task(_retire(self._transport))
             self._retired.add(task)
             task.add_done_callback(self._retired.discard)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, auto_decompress=True
-        )
+        self._transport = self._new_transport()
 
-    def _warn(self, response: aiohttp.ClientResponse) -> None:
+    def _warn(self, request: Request, reply: Reply) -> None:
         """Tell once what the API server warns of: a deprecated version, an unknown field."""
-        for warning in response.headers.getall("Warning", ()):
+        for warning in reply.warnings:
             if warning in self._warned:
                 continue
             if len(self._warned) >= 1000:
                 self._warned.pop(next(iter(self._warned)))
             self._warned[warning] = None
-            log.warning("the API server warns path=%s warning=%s", response.url.path, warning)
-
-
-def _break_off(response: aiohttp.ClientResponse) -> None:
-    """End a stream that is not at its end without TLS' farewell: the server is in no hurry to answer that."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
+            log.warning("the API server warns path=%s warning=%s", request.path, warning)
 
 
 def _stale(connection: Connection, now: datetime) -> bool:
     return connection.reread_at is not None and now >= connection.reread_at
 
 
-async def _retire(session: aiohttp.ClientSession) -> None:
+async def _retire(transport: Transport) -> None:
     try:
         await asyncio.sleep(RETIREMENT.total_seconds())
     finally:
-        await session.close()
+        await transport.close()
+
+
+def _lasting() -> Transport:
+    from controller.kube.lasting import Lasting  # loads aiohttp, which a command does without
+
+    return Lasting()

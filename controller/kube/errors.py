@@ -26,7 +26,8 @@ class ApiError(ControllerError):
         self.message = message
         self.about = about
         self.retry_after = retry_after
-        super().__init__(f"{about}: {status} {reason}: {message}" if about else f"{status} {reason}: {message}")
+        said = f"{status} {reason}: {message}" if status else f"{reason}: {message}"
+        super().__init__(f"{about}: {said}" if about else said)
 
 
 class UnauthorizedError(ApiError):

@@ -8,6 +8,7 @@ import typer
 
 from controller import clock
 from controller.errors import ControllerError
+from controller.kube.brief import Brief
 from controller.kube.client import Client
 from controller.kube.connection import connector, namespace_of
 from seldon_rollouts.cli import names
@@ -44,7 +45,7 @@ def run(kubeconfig: str | None, context: str | None, work: Callable[[Client], Aw
     """Do some work with a client of the cluster that the kubeconfig names."""
 
     async def go() -> Result:
-        async with Client(connector(kubeconfig, context, now=clock.now)) as client:
+        async with Client(connector(kubeconfig, context, now=clock.now), transport=Brief) as client:
             return await work(client)
 
     return asyncio.run(go())

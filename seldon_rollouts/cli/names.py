@@ -8,6 +8,7 @@ import typer
 from controller import clock
 from controller.errors import ControllerError
 from controller.kube import resources
+from controller.kube.brief import Brief
 from controller.kube.client import Client
 from controller.kube.connection import connector, contexts_of, namespace_of
 
@@ -56,7 +57,8 @@ def _quietly(
     """Ask; nothing is completed where nobody answers in time, and nothing is said about it."""
 
     async def go() -> list[tuple[str, str]]:
-        async with asyncio.timeout(PATIENCE), Client(connector(kubeconfig, context, now=clock.now)) as client:
+        connect = connector(kubeconfig, context, now=clock.now)
+        async with asyncio.timeout(PATIENCE), Client(connect, transport=Brief) as client:
             return await ask(client)
 
     try:

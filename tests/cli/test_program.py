@@ -40,10 +40,18 @@ def test_what_is_no_command_has_all_of_them() -> None:
 
 @pytest.mark.parametrize(("command", "more"), [("list", ("pydantic",)), ("get", ()), ("promote", ())])
 def test_a_quick_command_loads_neither_the_dashboard_nor_the_local_cluster(command: str, more: tuple[str, ...]) -> None:
-    heavy = ("fastapi", "localcluster.cluster", "numpy", "prometheus_api_client", "kubernetes_asyncio", *more)
+    heavy = (
+        "fastapi",
+        "localcluster.cluster",
+        "numpy",
+        "prometheus_api_client",
+        "kubernetes_asyncio",
+        "aiohttp",
+        *more,
+    )
     code = (
         f"import sys; from seldon_rollouts.cli.app import program; program('{command}');"
-        f"print([name for name in {heavy} if name in sys.modules])"
+        f"print([name for name in {(*heavy, *more)} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,10 +10,13 @@ import pytest_asyncio
 from aiohttp import web
 
 from controller.kube import requests
+from controller.kube.brief import Brief
 from controller.kube.client import Client
 from controller.kube.connection import Connection, Secret, fixed
 from controller.kube.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError, UnavailableError
+from controller.kube.lasting import Lasting
 from controller.kube.resources import CONFIG_MAP, POD
+from controller.kube.transport import Transport
 from controller.metrics import Metrics
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,9 +57,16 @@ async def faulty(listening: Callable[..., AbstractAsyncContextManager[str]]) -> 
         yield server
 
 
+@pytest.fixture(params=[Lasting, Brief])
+def transport(request: pytest.FixtureRequest) -> type[Transport]:
+    """What a controller sends with, and what a command does."""
+    chosen: type[Transport] = request.param
+    return chosen
+
+
 @pytest_asyncio.fixture
-async def client(faulty: Faulty) -> AsyncIterator[Client]:
-    async with Client(fixed(faulty.url), metrics=Metrics(), chance=lambda: 0.0) as made:
+async def client(faulty: Faulty, transport: type[Transport]) -> AsyncIterator[Client]:
+    async with Client(fixed(faulty.url), metrics=Metrics(), chance=lambda: 0.0, transport=transport) as made:
         yield made
 
 
@@ -80,8 +90,8 @@ async def test_a_server_that_asks_for_too_much_patience_is_the_callers_business(
     assert faulty.listed == 1
 
 
-async def test_no_server_is_an_error_of_ours() -> None:
-    async with Client(fixed("http://127.0.0.1:1")) as nobody:
+async def test_no_server_is_an_error_of_ours(transport: type[Transport]) -> None:
+    async with Client(fixed("http://127.0.0.1:1"), transport=transport) as nobody:
         with pytest.raises(UnavailableError, match="list pods ml") as caught:
             await nobody.list(POD, "ml")
     assert caught.value.status == 0

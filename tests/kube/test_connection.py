@@ -1,6 +1,7 @@
 """Kubeconfigs, tokens, exec plugins and service accounts, as far as we add to what kubernetes_asyncio reads."""
 
 import json
+import ssl
 import stat
 import sys
 from collections.abc import Callable
@@ -13,8 +14,11 @@ import yaml
 from kubernetes_asyncio.config import incluster_config
 
 from controller import clock
+from controller.kube.brief import Brief
 from controller.kube.client import Client
-from controller.kube.connection import CredentialsError, connector
+from controller.kube.connection import CredentialsError, connector, fixed
+from controller.kube.errors import UnavailableError
+from controller.kube.lasting import Lasting
 from controller.kube.resources import NAMESPACE
 from localcluster.testserver import running_server
 
@@ -142,9 +146,13 @@ async def test_in_a_pod_the_service_account_is_used(tmp_path: Path, monkeypatch:
 
 
 async def test_a_kubeconfig_leads_to_a_server_over_tls() -> None:
-    async with (
-        running_server() as server,
-        Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as client,
-    ):
-        items, _ = await client.list(NAMESPACE)
-    assert items
+    async with running_server() as server:
+        for transport in (Lasting, Brief):
+            connect = connector(str(server.kubeconfig_path), None, now=clock.now)
+            async with Client(connect, transport=transport) as client:
+                items, _ = await client.list(NAMESPACE)
+            assert items
+        strange = fixed(server.url, tls=ssl.create_default_context())
+        async with Client(strange, transport=Brief) as client:
+            with pytest.raises(UnavailableError, match="its certificate is not trusted"):
+                await client.list(NAMESPACE)

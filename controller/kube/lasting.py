@@ -1,0 +1,93 @@
+"""The transport of what runs for long: aiohttp, with as many connections as are needed, streams and proxies."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+import aiohttp
+from yarl import URL
+
+from controller.kube.connection import Connection
+from controller.kube.requests import Request
+from controller.kube.transport import CONNECT_TIMEOUT, LostError, Reply
+
+
+class Lasting:
+    """Connections that are kept while they are used."""
+
+    def __init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, auto_decompress=True
+        )
+
+    async def exchange(
+        self, to: Connection, request: Request, headers: Mapping[str, str], *, limit: timedelta
+    ) -> Reply:
+        """Send a request and return the whole answer."""
+        limits = aiohttp.ClientTimeout(total=limit.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
+        with _told():
+            async with self._open(to, request, headers, limits) as response:
+                return _reply(response, await response.read())
+
+    @asynccontextmanager
+    async def stream(
+        self, to: Connection, request: Request, headers: Mapping[str, str], *, quiet: timedelta
+    ) -> AsyncIterator[tuple[Reply, AsyncIterator[bytes]]]:
+        """Send a request and give the head of its answer and its chunks."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT.total_seconds(), sock_read=quiet.total_seconds()
+        )
+        with _told():
+            async with self._open(to, request, headers, limits) as response:
+                try:
+                    yield _reply(response), response.content.iter_any()
+                finally:
+                    _break_off(response)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def _open(
+        self, to: Connection, request: Request, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._session.request(
+            request.method,
+            URL(to.url + request.target, encoded=True),
+            data=request.body,
+            headers=headers,
+            timeout=limits,
+            ssl=to.tls if to.tls is not None else True,
+            server_hostname=to.server_name,
+            proxy=to.proxy,
+            allow_redirects=False,
+        ) as response:
+            yield response
+
+
+def _reply(response: aiohttp.ClientResponse, body: bytes = b"") -> Reply:
+    return Reply(
+        status=response.status,
+        retry_after=response.headers.get("Retry-After", ""),
+        warnings=tuple(response.headers.getall("Warning", ())),
+        body=body,
+    )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the library and the system raise into our own."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        broken = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
+        reason = "Timeout" if isinstance(error, TimeoutError) else "ConnectionLost" if broken else "NoAnswer"
+        raise LostError(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """End a stream that is not at its end without TLS' farewell: the server is in no hurry to answer that."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
