@@ -1,5 +1,6 @@
 """Can rollouts be judged? What the judge's own preflight says, of a canary under way or of stable alone."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,14 +30,16 @@ async def looked_at(client: Client) -> list[dict[str, Any]]:
     except ApiError:
         return []
     rows.sort(key=lambda row: (phases.urgency(str(row.get("Phase") or "")), row["metadata"]["name"]))
-    found = []
-    for row in rows[:LOOKED]:
-        meta = row["metadata"]
-        try:
-            found.append(await client.get(resources.SELDON_ROLLOUT, meta["namespace"], meta["name"]))
-        except NotFoundError:
-            continue
-    return found
+    found = await asyncio.gather(*(_standing(client, row["metadata"]) for row in rows[:LOOKED]))
+    return [each for each in found if each is not None]
+
+
+async def _standing(client: Client, meta: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a rollout; None where it is gone by now."""
+    try:
+        return await client.get(resources.SELDON_ROLLOUT, meta["namespace"], meta["name"])
+    except NotFoundError:
+        return None
 
 
 async def judged(rollouts: Iterable[dict[str, Any]], measurer: Measurer | None, now: datetime) -> tuple[Judged, ...]:

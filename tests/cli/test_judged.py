@@ -1,5 +1,6 @@
 """Whether rollouts can be judged, as `doctor` asks: the judge's own preflight, with and without a canary."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from analysis.measure import Measurer
 from analysis.providers.provider import Instant
+from controller.kube.errors import NotFoundError
 from seldon_rollouts.checkup import Judged
-from seldon_rollouts.judged import judged
+from seldon_rollouts.judged import judged, looked_at
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 SPEC = {"template": {"spec": {"predictors": [{"name": "p", "graph": {"name": "m"}}]}}}
@@ -62,3 +64,28 @@ async def test_what_the_controller_found_is_told_as_it_stands(ready: str, told: 
 @pytest.mark.parametrize("spoilt", [rollout(), {**rollout(stableRevision=STABLE), "spec": {"template": 3}}])
 async def test_what_serves_nothing_or_cannot_be_read_is_passed_over(spoilt: dict[str, Any]) -> None:
     assert await judged([spoilt], Measurer(Empty()), NOW) == ()
+
+
+class Cluster:
+    """Answers what a client would; reads that come later are answered first."""
+
+    def __init__(self, rows: list[dict[str, Any]], *, gone: str) -> None:
+        self.rows, self.gone, self.asked = rows, gone, 0
+
+    async def table(self, *_: object) -> list[dict[str, Any]]:
+        return list(self.rows)
+
+    async def get(self, _: object, namespace: str, name: str) -> dict[str, Any]:
+        self.asked += 1
+        for _ in range(20 - self.asked):
+            await asyncio.sleep(0)
+        if name == self.gone:
+            raise NotFoundError(404, "NotFound", "gone")
+        return {"metadata": {"namespace": namespace, "name": name}}
+
+
+async def test_the_most_urgent_are_read_and_those_that_are_gone_by_then_passed_over() -> None:
+    rows = [{"Phase": "Healthy", "metadata": {"namespace": "ml", "name": f"m{number:02}"}} for number in range(30)]
+    rows.append({"Phase": "Degraded", "metadata": {"namespace": "ml", "name": "z"}})
+    found = await looked_at(Cluster(rows, gone="m01"))  # type: ignore[arg-type]  # as much of a client as is asked
+    assert [each["metadata"]["name"] for each in found] == ["z", "m00", *(f"m{number:02}" for number in range(2, 19))]
