@@ -21,7 +21,10 @@ from blocks import Command, File, agrees, steps
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("canary", "blue-green", "shadow", "analysis")
-NEEDED = {"kubectl": "the guide applies its manifests with it", "curl": "the guide asks models with it"}
+NEEDED = {
+    "kubectl": "the guide applies its manifests with it; get it from https://kubernetes.io/docs/tasks/tools/",
+    "curl": "the guide asks models with it; get it by apt-get install curl, or your system's way",
+}
 SECONDS = 240
 """For one command at most."""
 
@@ -120,7 +123,7 @@ def main() -> int:
         finally:
             shell.end()
             command = [str(ROOT / ".venv" / "bin" / "seldon-rollouts"), "local", "down"]
-            subprocess.run(command, env={**os.environ, "HOME": place}, check=False, timeout=120)
+            subprocess.run(command, env={**os.environ, "HOME": place}, check=False, timeout=120, capture_output=True)
     print(f"{len(problems)} not as the pages say" if problems else "all as the pages say")
     return 1 if problems else 0
 
