@@ -153,6 +153,19 @@ async def test_everybody_can_read_it(running: Any, watched: Watched, scheme: Any
         assert wide <= 0, f"{place or 'the list'} is {wide} pixels too wide"
 
 
+async def test_a_narrow_list_shows_the_traffic_and_the_reason_without_scrolling(running: Any, watched: Watched) -> None:
+    page = watched.page
+    await page.set_viewport_size({"width": 390, "height": 900})
+    await page.goto(f"{running.url}/")
+    row = page.get_by_role("row", name="default/iris")
+    await expect(row.get_by_role("cell")).to_have_count(7)
+    for seen in (row.locator(".bar"), row.get_by_role("cell").last):
+        box = await seen.bounding_box()
+        assert box is not None
+        assert box["width"] > 200
+        assert box["x"] + box["width"] <= 390
+
+
 async def test_below_a_path_it_is_live_and_keeps_its_cookie_to_itself(below: Any, browser: Browser) -> None:
     context = await browser.new_context()
     page = await context.new_page()

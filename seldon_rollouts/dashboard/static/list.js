@@ -40,14 +40,14 @@ function namespaces(names) {
 }
 
 function row(each) {
-  return make("tr", {},
-    make("td", {}, make("a", { href: `#/${each.namespace}/${each.name}` }, `${each.namespace}/${each.name}`)),
-    make("td", {}, phase(each)),
-    make("td", {}, each.step),
-    make("td", {}, weightBar(each.stableWeight, each.canaryWeight, each.mirror), traffic(each)),
-    make("td", { class: each.verdict }, each.verdict),
-    make("td", {}, age(each.createdAt)),
-    make("td", {}, each.message, ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, `last rollback: ${each.lastRollback}`)] : [])));
+  return make("tr", { role: "row" },
+    make("td", { role: "cell" }, make("a", { href: `#/${each.namespace}/${each.name}` }, `${each.namespace}/${each.name}`)),
+    make("td", { role: "cell" }, phase(each)),
+    make("td", { role: "cell" }, each.step),
+    make("td", { role: "cell" }, weightBar(each.stableWeight, each.canaryWeight, each.mirror), traffic(each)),
+    make("td", { role: "cell", class: each.verdict }, each.verdict),
+    make("td", { role: "cell" }, age(each.createdAt)),
+    make("td", { role: "cell" }, each.message, ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, `last rollback: ${each.lastRollback}`)] : [])));
 }
 
 export function phase(each) {
