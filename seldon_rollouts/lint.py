@@ -86,8 +86,11 @@ def _shape(document: Document) -> Iterator[Problem]:
 
 
 def _invalid(document: Document, error: ValidationError) -> Iterator[Problem]:
-    for one in error.errors():
+    found = error.errors()
+    for one in found:
         path = one["loc"]
+        if one["type"] == "too_short" and any(each["loc"][: len(path)] == path != each["loc"] for each in found):
+            continue  # there are items, and what is wrong with them is told
         said = str(one["msg"]).removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
             said = "there is no such field; check its spelling"

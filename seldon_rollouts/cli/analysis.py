@@ -94,6 +94,9 @@ def lint(file: Files) -> None:
     except ValueError as error:
         print(error)
         raise typer.Exit(1) from None
+    if not found:
+        print(f"{', '.join(str(each) for each in file)}: expected Kubernetes objects, found none")
+        raise typer.Exit(1)
     problems = lint_documents(found)
     for one in problems:
         print(f"{one.file}:{one.line}: {'warning: ' if one.warning else ''}{one.message}")

@@ -75,7 +75,7 @@ def sentence(kind: str, wanted: Place, known: Iterable[Place] | None) -> str:
         return f"{told}; there {'are' if len(here) > 1 else 'is'} {_some(here)} (`{listing} -n {namespace}`)"
     if places:
         return f"{told}, nor any other; -n may name {_some(dict.fromkeys(space for space, _ in places))}"
-    return f"{told}, and none anywhere: `{listing} -A` shows those that there are"
+    return f"{told}, and none anywhere: make one by `kubectl apply -f FILE`"
 
 
 def _some(names: Iterable[str]) -> str:

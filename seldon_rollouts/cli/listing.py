@@ -35,6 +35,9 @@ def list_rollouts(
     if output is Format.NAME:
         print("".join(f"{resources.SELDON_ROLLOUT.name}/{row['metadata']['name']}\n" for row in rows), end="")
         return
+    if not rows:
+        line("no rollouts found" if where is None else f"no rollouts found in namespace {where}; -A lists all")
+        return
     _show(rows, wide=output is Format.WIDE)
 
 
@@ -49,9 +52,6 @@ _PHASE = _HEADINGS.index("PHASE")
 
 def _show(rows: Sequence[dict[str, Any]], *, wide: bool) -> None:
     """Print lines of our own making: a table of rich costs a millisecond a row."""
-    if not rows:
-        line("no rollouts found")
-        return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
     columns = None if wide else width()

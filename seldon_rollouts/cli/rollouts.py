@@ -1,7 +1,7 @@
 """Commands that look at rollouts: where they are, what happened, why, and how revisions differ."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.live import Live
@@ -58,12 +58,25 @@ async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> N
     if not watch:
         CONSOLE.print(drawn(*shown))
         return
+    if not CONSOLE.is_terminal:
+        CONSOLE.print(drawn(*shown))
+        await _follow(client, namespace, name, shown)
     with Live(drawn(*shown), console=CONSOLE, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             before, shown = shown, await _look(client, namespace, name)
             if shown != before:
                 live.update(drawn(*shown), refresh=True)
+
+
+async def _follow(client: Client, namespace: str, name: str, shown: tuple[Part, RolloutStatus]) -> NoReturn:
+    """Print what changed, one tree after another, where no terminal draws over the last one."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        before, shown = shown, await _look(client, namespace, name)
+        if shown != before:
+            CONSOLE.print()
+            CONSOLE.print(drawn(*shown))
 
 
 async def _look(client: Client, namespace: str, name: str) -> tuple[Part, RolloutStatus]:
@@ -95,7 +108,7 @@ def status(
     name: Rollout,
     namespace: Namespace = "",
     wait: Annotated[bool, typer.Option("--wait", help="Return when nothing moves any more.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 3600,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -124,6 +137,8 @@ def history(
     context: Context = None,
 ) -> None:
     """Print what happened to a rollout, newest last."""
+    if output not in (Format.TEXT, Format.JSON, Format.YAML):
+        raise typer.BadParameter(f"-o {output} does not fit a history; expected text, json or yaml")
     rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
     if data(output, (rollout.get("status") or {}).get("history") or []):
         return
@@ -163,7 +178,9 @@ def compare(
     older = against if against is not None else next(iter(stables), 0)
     for number in (older, newer):
         if number not in numbers:
-            known = ", ".join(map(str, sorted(numbers))) or "none"
+            if not numbers:
+                raise UsageError(f"{namespace}/{name} has no revision yet: no controller has made one")
+            known = ", ".join(map(str, sorted(numbers)))
             raise UsageError(f"{namespace}/{name} has no revision {number}; the history has {known}")
     lines = diff(numbers[older]["data"]["template"], numbers[newer]["data"]["template"])
     line(f"revision {older} to revision {newer}{'' if lines else ': the same template'}")

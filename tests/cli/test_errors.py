@@ -23,6 +23,18 @@ FILES = {
     "empty.yaml": b"",
     "bytes.yaml": b"\xff\xfe\x00\x01",
     "items.yaml": b"- 1\n- 2\n",
+    "tabs.yaml": b"kind: SeldonRollout\nmetadata:\n\tname: x\n",
+    "unknown.yaml": yaml.safe_dump(
+        {
+            "apiVersion": "rollouts.seldon.io/v1alpha1",
+            "kind": "SeldonRollout",
+            "metadata": {"name": "x"},
+            "spec": {
+                "template": {"spec": {"predictors": [{"name": "p", "graph": {"name": "m"}}]}},
+                "strategy": {"canary": {"steps": [{"setWeigth": 5}]}},
+            },
+        }
+    ).encode(),
     "odd.yaml": b"kind: AnalysisTemplate\nmetadata: 3\nspec: 7\n",
     "closed": yaml.safe_dump(
         {
@@ -111,6 +123,15 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("analyze -f odd.yaml", 2, "odd.yaml:1: AnalysisTemplate has no metadata.name"),
         ("lint -f broken.yaml", 1, "broken.yaml:1: mapping values are not allowed here"),
         ("lint -f bytes.yaml", 1, "bytes.yaml: expected YAML in UTF-8"),
+        ("lint -f empty.yaml", 1, "empty.yaml: expected Kubernetes objects, found none"),
+        ("lint -f tabs.yaml", 1, "tabs.yaml:3: found character '\\t' that cannot start any token"),
+        (
+            "lint -f unknown.yaml",
+            1,
+            "no such field; check its spelling 1 objects, 1 problems",
+        ),
+        ("history x -o name", 2, "expected text, json or yaml"),
+        ("status x --timeout -1", 2, "greater than or equal to 0"),
         ("lint -f items.yaml", 1, "items.yaml:1: expected a Kubernetes object, with its kind"),
         ("lint -f odd.yaml", 1, "odd.yaml:2: a AnalysisTemplate has metadata.name"),
         ("lint", 2, "Missing option '-f'"),

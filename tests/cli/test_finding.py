@@ -22,7 +22,7 @@ NONE = "there is no SeldonRollout 'iris' in namespace ml"
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        ([], f"{NONE}, and none anywhere: `seldon-rollouts list -A` shows those that there are"),
+        ([], f"{NONE}, and none anywhere: make one by `kubectl apply -f FILE`"),
         (None, f"{NONE}; which there are may not be seen"),
         ([("ml", "iros"), ("ml", "digits")], f"{NONE}; did you mean iros?"),
         ([("ml", "iris-b"), ("ml", "iris-a")], f"{NONE}; did you mean iris-b or iris-a?"),
