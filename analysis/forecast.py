@@ -78,6 +78,8 @@ class Forecast:
     """What to expect at one weight, in seconds from when the rollout would begin there; `inf` is never."""
 
     share: float
+    step: float
+    """Until an equal canary is promising in all metrics, which raises its weight."""
     promote: float
     """Until an equal canary is found good in all metrics."""
     caught: tuple[float, ...]
@@ -131,7 +133,8 @@ def judged_edges(habits: Habits) -> tuple[float, ...]:
 
 def forecast(habits: Habits, plan: Plan, share: float) -> Forecast:
     """What to expect where the canary gets `share` (0..1) of all requests."""
-    return Forecast(share, _promote(habits, plan, share), tuple([_catch(habits, plan, share, one) for one in CHANGES]))
+    step, promote = (_found(habits, plan, share, needed) for needed in (plan.step_needed, plan.promote_needed))
+    return Forecast(share, step, promote, tuple([_catch(habits, plan, share, one) for one in CHANGES]))
 
 
 def shadow(habits: Habits, plan: Plan) -> Forecast:
@@ -140,9 +143,9 @@ def shadow(habits: Habits, plan: Plan) -> Forecast:
     return forecast(doubled, plan, 0.5)
 
 
-def start(habits: Habits, plan: Plan, allowed: float, least: float) -> float | None:
-    """The smallest proposed weight from `least` on at which an equal canary is promoted in `allowed` seconds."""
-    fits = [share for share in WEIGHTS if share >= least and _promote(habits, plan, share) <= allowed]
+def start(habits: Habits, plan: Plan, allowed: float, least: float, needed: float) -> float | None:
+    """The smallest proposed weight from `least` on at which an equal canary has the evidence in `allowed` seconds."""
+    fits = [share for share in WEIGHTS if share >= least and _found(habits, plan, share, needed) <= allowed]
     return min(fits, default=None)
 
 
@@ -151,8 +154,9 @@ def better_weights(shares: Sequence[float], first: float) -> tuple[float, ...]:
     return (first, *sorted({share for share in shares if share > first}))
 
 
-def _promote(habits: Habits, plan: Plan, share: float) -> float:
-    nats, found = log(plan.promote_needed), [SOONEST]
+def _found(habits: Habits, plan: Plan, share: float, needed: float) -> float:
+    """Seconds until so much evidence speaks for an equal canary in all metrics."""
+    nats, found = log(needed), [SOONEST]
     for metric in plan.compared:
         edges = judged_edges(habits) if isinstance(metric, Latency) else ()
         shares = [habits.errors] if isinstance(metric, ErrorRate) else [habits.slow[edge] for edge in edges]

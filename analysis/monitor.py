@@ -18,7 +18,7 @@ from analysis.measure import Measurer
 from analysis.preflight import Found
 from analysis.providers.provider import ProviderError
 from analysis.samples import Reading, Traffic
-from analysis.session import Session
+from analysis.session import Session, Standing
 from analysis.spec import Arm, Comparison, Key
 from analysis.verdict import Judgement, Verdict
 
@@ -42,7 +42,7 @@ class _Tracked:
     failure: str = ""
     judgement: Judgement | None = None
     """What is known, once somebody asked since the last reading."""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: Standing | None = None
     shown: Judgement | None = None
     """What was known when its figures were looked at last."""
     looked_at: int = 0
@@ -50,7 +50,7 @@ class _Tracked:
     @property
     def standing(self) -> tuple[object, ...]:
         """What nobody may miss when it changes: the verdicts, and that reading fails."""
-        return self.failure, *self.verdicts
+        return self.failure, self.verdicts
 
 
 class Monitor:
@@ -90,10 +90,10 @@ class Monitor:
             kept = session.with_restarts(known.session, comparison)
             if same == replace(known.comparison, restarts=(), shifts=(), mirrored=False) and kept is not None:
                 known.comparison, known.session, known.judgement = comparison, kept, None
-                known.verdicts = session.verdicts(kept)
+                known.verdicts = session.standing(kept)
                 return
         begun = session.begin(comparison)
-        self._tracked[comparison.key] = _Tracked(comparison, begun, verdicts=session.verdicts(begun))
+        self._tracked[comparison.key] = _Tracked(comparison, begun, verdicts=session.standing(begun))
 
     def untrack(self, key: Key) -> None:
         """Forget a comparison; an unknown key is ignored."""
@@ -165,7 +165,7 @@ class Monitor:
             judgement = session.judge(tracked.session)
             if tracked.failure and judgement.verdict is not Verdict.BAD:
                 message = f"metrics could not be read: {tracked.failure}"
-                judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
+                judgement = replace(judgement, verdict=Verdict.ERROR, message=message, promising=False)
             comparison, read = tracked.comparison, (tracked.session, tracked.counters)
             looked = preflight.look(comparison, *read, self._found, failure=tracked.failure)
             tracked.judgement = replace(judgement, preflight=looked)
@@ -199,7 +199,7 @@ class Monitor:
                     [(one, reading) for one, reading in zip(part, at, strict=True) if reading.at >= self._next(one)]
                 )
             for tracked in part:
-                tracked.failure, tracked.judgement, tracked.verdicts = "", None, session.verdicts(tracked.session)
+                tracked.failure, tracked.judgement, tracked.verdicts = "", None, session.standing(tracked.session)
             await asyncio.sleep(0)  # others want the loop, too
 
 

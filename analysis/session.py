@@ -142,7 +142,7 @@ def _signals(plan: Plan, judged_from: int) -> tuple[Signal, ...]:
 
 def _terms(plan: Plan, check: Check) -> Terms:
     alpha = plan.alpha / plan.aborting if check.action == "abort" else plan.alpha
-    return Terms(1 / alpha, plan.promote_needed, plan.min_samples)
+    return Terms(1 / alpha, plan.promote_needed, plan.step_needed, plan.min_samples)
 
 
 def step(session: Session, tick: Tick) -> Session:
@@ -228,10 +228,26 @@ def with_restarts(session: Session, comparison: Comparison) -> Session | None:
     return replace(session, restarts=restarts, shifts=shifts)
 
 
-def verdicts(session: Session) -> tuple[Verdict, ...]:
-    """The verdict, and those of all metrics: what `judge` says, without its sentences and figures, and much cheaper."""
+class Standing(NamedTuple):
+    """What nobody may miss when it changes."""
+
+    verdict: Verdict
+    promising: bool
+    metrics: tuple[Verdict, ...]
+
+
+def standing(session: Session) -> Standing:
+    """The verdicts: what `judge` says, without its sentences and figures, and much cheaper."""
     found = _findings(session, said=False)
-    return _opinion(session, found)[0], *[finding.verdict for finding in found]
+    verdict = _opinion(session, found)[0]
+    return Standing(verdict, _promising(verdict, found), tuple([finding.verdict for finding in found]))
+
+
+def _promising(verdict: Verdict, found: tuple[Finding, ...]) -> bool:
+    """Whether the canary may get its next weight: good, or on the way to it and promising in all that is required."""
+    if verdict is Verdict.INCONCLUSIVE:
+        return all(finding.promising for finding in found if finding.required)
+    return verdict is Verdict.GOOD
 
 
 def judge(session: Session) -> Judgement:
@@ -239,7 +255,8 @@ def judge(session: Session) -> Judgement:
     updated_at = None if session.at is None else datetime.fromtimestamp(session.at, UTC)
     found = _findings(session, said=True)
     verdict, message = _opinion(session, found)
-    return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at)
+    promising = _promising(verdict, found)
+    return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at, promising=promising)
 
 
 def traffic(session: Session, *, mirrored: bool) -> Traffic | None:

@@ -42,6 +42,11 @@ class Lines:
 RUN_LENGTH = 259_200.0
 """Ticks from one false alarm of the change detector to the next, on average: a month of ticks of ten seconds."""
 
+DOUBT = 1.5
+"""While the evidence that the canary is worse stands this high in a metric, that metric is not found good."""
+STEP_BETA = 1 / 6
+"""Unless it is said otherwise: what a step that only raises the weight may get wrong."""
+
 ERROR_LINES = Lines(rollback=Line(1.1, 0.0005), promote=Line(1.5, 0.005))
 SLOW_LINES = Lines(rollback=Line(1.1, 0.001), promote=Line(1.25, 0.01))
 
@@ -113,6 +118,11 @@ class Plan:
     """Probability that a good revision is rolled back, over the whole rollout and all metrics."""
     beta: float = 0.05
     """Probability, for each metric, that a revision beyond the promote line is found good."""
+    step_beta: float | None = None
+    """Probability, for each metric, that such a revision is found promising, which raises its weight and no more.
+
+    From `beta` (each step asks for as much as the promotion) to 1; when absent 1/6, or `beta` where that is larger.
+    """
     warmup: timedelta = timedelta(seconds=60)
     """What is measured this soon after `Comparison.started_at` is dropped."""
     min_samples: int = 100
@@ -125,6 +135,11 @@ class Plan:
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
             if not 0 < value <= 0.5:
                 raise ValueError(f"{name} must be within 0 < {name} <= 0.5, got {value}")
+        if self.step_beta is not None and not self.beta <= self.step_beta <= 1:
+            raise ValueError(
+                f"stepBeta must be within beta <= stepBeta <= 1, here {self.beta:g} to 1: a step that only raises the "
+                f"weight never asks for more than the promotion; got {self.step_beta:g}"
+            )
         if self.min_samples < 1:
             raise ValueError(f"minSamples must be at least 1, got {self.min_samples}")
         if self.warmup < timedelta(0):
@@ -166,6 +181,11 @@ class Plan:
     def promote_needed(self) -> float:
         """Evidence at which a metric is found good: 1/beta to one."""
         return 1 / self.beta
+
+    @property
+    def step_needed(self) -> float:
+        """Evidence at which a metric is promising: 1/stepBeta to one, and never more than a good one's."""
+        return min(1 / (self.step_beta or STEP_BETA), self.promote_needed)
 
     @property
     def nats(self) -> float:

@@ -38,6 +38,10 @@ class Finding:
     promote_evidence: float = 1.0
     """Evidence that the canary is good enough: how many to one."""
     promote_needed: float = 20.0
+    step_needed: float = 20.0
+    """Evidence that it is good enough for the next weight: at most `promote_needed`."""
+    promising: bool = False
+    """It is good, or has all that is good but for the evidence, and of that enough for the next weight."""
     canary_requests: int = 0
     stable_requests: int = 0
     action: Action = "abort"
@@ -71,4 +75,6 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     updated_at: datetime | None = None
     """The instant up to which metrics were read; None before the first reading."""
+    promising: bool = False
+    """Good, or enough for the next weight in every required metric: never enough for a promotion by itself."""
     preflight: Preflight | None = None

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from analysis import session
 from analysis.judges import mann_whitney
-from analysis.judges.sequential import DOUBT, Sequential
 from analysis.samples import Count, Latencies, Pair, Tick
 from analysis.session import Session
 from analysis.spec import Arm, Comparison, Plan
@@ -39,6 +38,10 @@ class Ours:
     def session(self) -> Session:
         return self._together.sessions[0]
 
+    @property
+    def promising(self) -> bool:
+        return self._together.promising[0]
+
     def see(self, tick: Tick) -> str:
         return self._together.see({0: tick})[0]
 
@@ -57,6 +60,8 @@ class Together:
         watched = Comparison(key=("bench", "bench"), stable=arm, canary=arm, plan=plan, started_at=started)
         self._watched = [watched] * len(histories)
         self.sessions = [session.begin(watched) for _ in histories]
+        self.promising = [False] * len(histories)
+        """Whether a run's canary may get its next weight, since the last tick."""
         for ticks in zip(*histories, strict=True):
             self.sessions = session.step_all(list(zip(self.sessions, ticks, strict=True)))
 
@@ -66,20 +71,10 @@ class Together:
         found = {}
         for number, after in zip(ticks, stepped, strict=True):
             self.sessions[number] = after
-            found[number] = _SAID.get(session.verdicts(after)[0], "")
+            said = session.standing(after)
+            found[number] = _SAID.get(said.verdict, "")
+            self.promising[number] = said.promising
         return found
-
-    def promising(self, number: int, needed: float) -> bool:
-        """Whether every metric of a run has so much evidence that the canary is good enough, and none has doubt."""
-        judged = self.sessions[number].judge
-        samples = self.sessions[number].plan.min_samples
-        return isinstance(judged, Sequential) and all(
-            one.parts
-            and one.promote_evidence >= needed
-            and one.evidence < DOUBT
-            and one.requests.canary_requests >= samples
-            for one in judged.metrics
-        )
 
     def step_changed(self, number: int, at: int) -> None:
         """Tell that the weight changes now in a run."""

@@ -1,4 +1,4 @@
-"""How much longer the judge takes to find an equal canary good than the bound: `python -m bench.forecast`.
+"""How much longer than the bound the judge takes to find an equal canary promising, and good: `-m bench.forecast`.
 
 The figures behind PROMOTE_OVERHEAD of analysis/forecast.py.
 """
@@ -25,23 +25,26 @@ LONGEST = 3600
 
 
 def bound(scenario: Scenario, plan: Plan) -> float:
-    """Seconds that a judge needs with ln(1/beta) nats against the promote lines: of errors, and of each judged edge."""
+    """Seconds that a judge needs for a nat against the promote lines: of errors, and of each judged edge."""
     carried = [information(ERROR_LINES.promote, scenario.canary_errors, scenario.stable_errors, scenario.weight)]
     slow = {edge: slower(scenario, edge)[0] for edge in BUCKETS[scenario.buckets]}
     habits = Habits(scenario.rps, scenario.stable_errors, slow)
     edges = judged_edges(habits) if len(plan.metrics) > 1 else ()
     carried += [information(SLOW_LINES.promote, slow[edge], slow[edge], scenario.weight) for edge in edges]
-    return math.log(plan.promote_needed) / (min(carried) * scenario.rps)
+    return 1 / (min(carried) * scenario.rps)
 
 
-def good_after(scenario: Scenario, plan: Plan, seed: int) -> int:
-    """Seconds until the canary was found good, LONGEST where it was not."""
+def found_after(scenario: Scenario, plan: Plan, seed: int) -> tuple[int, int]:
+    """Seconds until the canary was promising, and until it was found good; LONGEST where it was not."""
     world = World(scenario, seed, latencies=len(plan.metrics) > 1)
-    judge = Ours(world.history(60), plan=plan)
+    judge, promising = Ours(world.history(60), plan=plan), LONGEST
     while world.now < LONGEST:
-        if judge.see(world.tick(scenario.weight)) == "good":
-            return world.now
-    return LONGEST
+        good = judge.see(world.tick(scenario.weight)) == "good"
+        if judge.promising:
+            promising = min(promising, world.now)
+        if good:
+            return promising, world.now
+    return promising, LONGEST
 
 
 def main() -> None:
@@ -49,13 +52,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
-    print("| equal canary | metrics | bound s | median s | ratio |\n|---|---|---|---|---|")
+    print("| equal canary | metrics | asked | bound s | median s | ratio |\n|---|---|---|---|---|---|")
     for metrics in ((ErrorRate(),), (ErrorRate(), Latency())):
         plan = Plan(warmup=timedelta(0), metrics=metrics)
         for scenario in SCENARIOS:
-            median = statistics.median([good_after(scenario, plan, seed) for seed in range(runs)])
-            least = bound(scenario, plan)
-            print(f"| {scenario.name} | {len(metrics)} | {least:.0f} | {median:.0f} | {median / least:.2f} |")
+            times = zip(*[found_after(scenario, plan, seed) for seed in range(runs)], strict=True)
+            for needed, found in zip((plan.step_needed, plan.promote_needed), times, strict=True):
+                median, least = statistics.median(found), math.log(needed) * bound(scenario, plan)
+                row = f"{scenario.name} | {len(metrics)} | {needed:.3g}:1 | {least:.0f} | {median:.0f}"
+                print(f"| {row} | {median / least:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from analysis import session
 from analysis.judges import halfplane
 from analysis.samples import Tick
-from analysis.spec import ERROR_LINES, SLOW_LINES, Line
+from analysis.spec import ERROR_LINES, SLOW_LINES, Line, Plan
 from bench import contenders as c
 from bench import goals, plots, progressive
 from bench.scenarios import FIXED, PROGRESSIVE
@@ -172,11 +172,11 @@ def _spread(values: list[float]) -> list[float]:
     return [mean - half, mean + half]
 
 
-def whole(scenario: Scenario, runs: int, *, alone: bool = False, between: float | None = None) -> dict:
+def whole(scenario: Scenario, runs: int, *, alone: bool = False, plan: Plan = progressive.PLAN) -> dict:
     """Whole rollouts: what becomes of the canary; with our judge `alone`, or with the peers' too."""
     judges = {}
     for name in ("ours", *(() if alone else progressive.PEERS)):
-        outcomes = progressive.outcomes(name, scenario, runs, between)
+        outcomes = progressive.outcomes(name, scenario, runs, plan)
         ended = {end: [one for one in outcomes if one.end == end] for end in ("promoted", "rolled back", "paused")}
         judges[name] = {
             **{f"{end.replace(' ', '_')}_percent": 100 * len(found) / runs for end, found in ended.items()},
@@ -265,7 +265,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--alone", action="store_true", help="our judge alone; what peers say does not hang on it")
     parser.add_argument("--kind", choices=("fixed", "progressive", "all"), default="all")
     parser.add_argument(
-        "--between", type=float, help="whole rollouts: the evidence that all steps but the last ask for"
+        "--step-beta", type=float, help="whole rollouts: analysis.stepBeta (default 1/6); 0.05 is the same at each step"
     )
     parser.add_argument("--out", type=Path, help="write judges.json and the plots into this folder")
     options = parser.parse_args(argv)
@@ -273,7 +273,7 @@ def main(argv: list[str] | None = None) -> int:
     cost = results["cost_of_a_tick"]
     print(f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms")
     print(f"(on a machine where `for i in range(1000): i * i` takes {cost['yardstick_us']:.0f} us)\n")
-    stepwise = partial(whole, between=options.between)
+    stepwise = partial(whole, plan=Plan(step_beta=options.step_beta))
     for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, stepwise)):
         for scenario in scenarios:
             if options.only in scenario.name and options.kind in (kind, "all"):

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from analysis.spec import Plan
 from bench import contenders as c
 from bench.traces import TICK, Scenario, World
 
 WEIGHTS = (0.05, 0.10, 0.25, 0.50)
+PLAN = Plan()
 LIMIT = 3600
 """Seconds after which a rollout that is still waiting counts as paused."""
 
@@ -21,25 +23,24 @@ class Outcome:
     canary_requests: int
 
 
-def ours(scenario: Scenario, runs: int, between: float | None = None) -> list[Outcome]:
-    """5, 10, 25, 50 %: a step ends on a good verdict after 60 s at the soonest; without one in 20 min it pauses.
+def ours(scenario: Scenario, runs: int, plan: Plan = PLAN) -> list[Outcome]:
+    """5, 10, 25, 50 %: each for 60 s at the soonest, until it may have the next weight; the last until it is good.
 
-    With `between` all steps but the last end on so much evidence that the canary is good enough: what is not built.
+    Without that in 20 min it pauses.
     """
     worlds = [World(scenario, seed) for seed in range(runs)]
-    judge = c.Together([world.before() for world in worlds])
+    judge = c.Together([world.before() for world in worlds], plan=plan)
     steps, started, found = [0] * runs, [0] * runs, dict[int, Outcome]()
     while len(found) < runs:
         ticks = {run: worlds[run].tick(WEIGHTS[steps[run]]) for run in range(runs) if run not in found}
         for run, verdict in judge.see(ticks).items():
             world = worlds[run]
             waited = world.now - started[run]
-            good = verdict == "good"
-            if between is not None and steps[run] < len(WEIGHTS) - 1:
-                good = judge.promising(run, between)
+            last = steps[run] == len(WEIGHTS) - 1
+            enough = verdict == "good" if last else judge.promising[run]
             if verdict == "bad":
                 found[run] = _outcome("rolled back", world)
-            elif good and waited >= 60:
+            elif enough and waited >= 60:
                 steps[run], started[run] = steps[run] + 1, world.now
                 if steps[run] == len(WEIGHTS):
                     found[run] = _outcome("promoted", world)
@@ -92,6 +93,6 @@ PEERS: dict[str, Callable[[Scenario, int], Outcome]] = {
 }
 
 
-def outcomes(name: str, scenario: Scenario, runs: int, between: float | None = None) -> list[Outcome]:
-    """What becomes of the canary under a judge, in each run."""
-    return ours(scenario, runs, between) if name == "ours" else [PEERS[name](scenario, seed) for seed in range(runs)]
+def outcomes(name: str, scenario: Scenario, runs: int, plan: Plan = PLAN) -> list[Outcome]:
+    """What becomes of the canary under a judge, in each run; `plan` is ours."""
+    return ours(scenario, runs, plan) if name == "ours" else [PEERS[name](scenario, seed) for seed in range(runs)]

@@ -7,7 +7,7 @@ from analysis.judges import statement
 from analysis.judges.parts import Judged, Part
 from analysis.judges.statement import Statement
 from analysis.samples import Pair
-from analysis.spec import Latency, Plan
+from analysis.spec import DOUBT, Latency, Plan
 from analysis.verdict import Verdict
 
 _NO_EDGE = "latency: stable's histogram has too few requests yet, or no edge that 60 % of them stay under"
@@ -33,6 +33,16 @@ def odds(value: float) -> str:
     if value >= 9.95:
         return f"{value:,.0f}:1"
     return f"{value:.1f}:1" if value >= 0.05 else "0:1"
+
+
+def good_enough(better: float, *, good: bool, promote: float, step: float) -> str:
+    """What speaks for the canary, and what has to: for the next step and for the promotion, where they differ."""
+    needs = odds(promote).replace(".0:", ":")
+    if good:
+        return f"good enough, evidence {odds(better)} (needs {needs})"
+    if step < promote:
+        needs = f"{odds(step).replace('.0:', ':')} for the next step, {needs} to promote"
+    return f"evidence that it is good enough {odds(better)} (needs {needs})"
 
 
 def edge(seconds: float) -> str:
@@ -90,10 +100,8 @@ def finding(judged: Judged, shown: Shown | None, verdict: Verdict, *, evidence: 
     words = [f"{_subject(part)}: {_against(part, pair)}, {pair.canary_requests:,} requests"]
     if verdict is Verdict.BAD:
         words.append(f"evidence {odds(evidence)} (needs {odds(plan.needed)})")
-    elif verdict is Verdict.GOOD:
-        words.append(f"good enough, evidence {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})")
     else:
-        words.append(_missing(judged, shown, plan))
+        words.append(_enough(judged, shown, plan, good=verdict is Verdict.GOOD))
     return ", ".join(words)
 
 
@@ -126,15 +134,27 @@ def _against(part: Part, pair: Pair) -> str:
     return f"{canary} against {share(pair.stable_bad / pair.stable_requests)} on stable"
 
 
-def _missing(judged: Judged, shown: Shown, plan: Plan) -> str:
+def _enough(judged: Judged, shown: Shown, plan: Plan, *, good: bool) -> str:
     if isinstance(judged.metric, Latency) and shown.part.edge == -inf:
         return "no histogram edge is as short as slowerThan, so it cannot be found good"
+    better = judged.promote_evidence
+    sentence = good_enough(better, good=good, promote=plan.promote_needed, step=plan.step_needed)
+    if good:
+        return sentence
     short = plan.min_samples - judged.requests.canary_requests
-    nats = log(plan.promote_needed) - log(max(1e-300, judged.promote_evidence))
-    more = statement.needed_requests(shown.statement, nats) if nats > 0 else None
-    estimate = max(short, more or 0)
-    sentence = f"evidence that it is good enough {odds(judged.promote_evidence)} (needs {odds(plan.promote_needed)})"
-    return f"{sentence}, about {_rounded(estimate):,} more requests" if estimate > 0 else sentence
+    more = [_more(shown, better, line) for line in (plan.step_needed, plan.promote_needed)]
+    estimates = sorted({_rounded(estimate) for each in more if (estimate := max(short, each)) > 0})
+    if estimates:
+        return f"{sentence}, about {' and '.join([f'{each:,}' for each in estimates])} more requests"
+    if judged.evidence >= DOUBT:
+        return f"{sentence}, while {odds(judged.evidence)} speaks for a worse one (needs less than {odds(DOUBT)})"
+    return sentence
+
+
+def _more(shown: Shown, better: float, line: float) -> int:
+    """About how many requests are missing until the evidence that the canary is good enough is at a line."""
+    nats = log(line) - log(max(1e-300, better))
+    return (statement.needed_requests(shown.statement, nats) or 0) if nats > 0 else 0
 
 
 def _rounded(number: int) -> int:

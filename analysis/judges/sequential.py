@@ -14,13 +14,11 @@ from analysis.judges.parts import Judged
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import Pair
-from analysis.spec import ErrorRate, Plan
+from analysis.spec import DOUBT, ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
 ERRORS_WEIGHT = 3.0
 """The weight of failed requests in the joint evidence, where latency has 1."""
-DOUBT = 1.5
-"""While a metric's evidence that the canary is worse stands this high, the metric is not found good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +97,11 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
     plan = judge.plan
     evidence = judge.evidence if guilty else share
     promote_evidence = judged.promote_evidence
-    if guilty:
-        verdict = Verdict.BAD
-    elif promote_evidence < plan.promote_needed or judged.evidence >= DOUBT:
-        verdict = Verdict.INCONCLUSIVE
-    else:
-        verdict = Verdict.GOOD if judged.requests.canary_requests >= plan.min_samples else Verdict.INCONCLUSIVE
+    promising = not guilty and promote_evidence >= plan.step_needed and _undoubted(judged, plan)
+    good = promising and promote_evidence >= plan.promote_needed
+    verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
     if not said:
-        return Finding(metric=judged.metric.name, verdict=verdict, message="")
+        return Finding(metric=judged.metric.name, verdict=verdict, message="", promising=promising)
     shown = sentences.shown_part(judged, verdict)
     pair = sentences.shown_pair(shown, verdict) if shown else Pair()
     return Finding(
@@ -119,6 +114,13 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
         needed=plan.needed,
         promote_evidence=promote_evidence,
         promote_needed=plan.promote_needed,
+        step_needed=plan.step_needed,
+        promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
+
+
+def _undoubted(judged: Judged, plan: Plan) -> bool:
+    """Whether enough was counted since the last step change, and nothing speaks for a worse canary."""
+    return judged.evidence < DOUBT and judged.requests.canary_requests >= plan.min_samples

@@ -140,6 +140,8 @@ def finding(drift: Drift, terms: Terms, *, bad: bool) -> Finding:
         needed=terms.needed,
         promote_evidence=min(1e6, drift.metric.max / index) if index else 0.0,
         promote_needed=1.0,
+        step_needed=1.0,
+        promising=verdict is Verdict.GOOD,
         canary_requests=shown.seen,
         stable_requests=round(sum(shown.stable.values())),
     )

@@ -14,7 +14,7 @@ from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import DOUBT, Terms
+from analysis.signals.terms import Terms
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -63,6 +63,7 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
     """What the check says. `canary` and `stable` are mean rewards as they were reported."""
     pair, worse, better = rewards.total, rewards.statement.worse, rewards.statement.better
     canary, stable = _mean(rewards, pair[0], pair[1]), _mean(rewards, pair[2], pair[3])
+    promising, good = terms.good(pair.canary_requests, better=better, worse=worse)
     verdict = Verdict.INCONCLUSIVE
     if bad:
         verdict = Verdict.BAD
@@ -70,7 +71,7 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
         verdict = Verdict.ERROR
     elif canary is None:
         verdict = Verdict.NO_DATA
-    elif pair.canary_requests >= terms.min_samples and better >= terms.promote_needed and worse < DOUBT:
+    elif good:
         verdict = Verdict.GOOD
     return Finding(
         metric=rewards.metric.name,
@@ -82,6 +83,8 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
         needed=terms.needed,
         promote_evidence=better,
         promote_needed=terms.promote_needed,
+        step_needed=terms.step_needed,
+        promising=promising and verdict in (Verdict.GOOD, Verdict.INCONCLUSIVE),
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
@@ -115,5 +118,7 @@ def _sentence(rewards: Rewards, verdict: Verdict, canary: float | None, stable: 
     if verdict is Verdict.BAD:
         odds = sentences.odds(rewards.statement.worse)
         return f"{text}, evidence {odds} (needs {sentences.odds(terms.needed)})"
-    odds = f"{sentences.odds(rewards.statement.better)} (needs {sentences.odds(terms.promote_needed)})"
-    return f"{text}, {'good enough, evidence' if verdict is Verdict.GOOD else 'evidence that it is good enough'} {odds}"
+    enough = sentences.good_enough(
+        rewards.statement.better, good=verdict is Verdict.GOOD, promote=terms.promote_needed, step=terms.step_needed
+    )
+    return f"{text}, {enough}"

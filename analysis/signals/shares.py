@@ -14,7 +14,7 @@ from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import DOUBT, Terms
+from analysis.signals.terms import Terms
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -90,13 +90,14 @@ def counted(metric: OutlierRate | ShadowAgreement, canary: ArmTick, stable: ArmT
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
     """What the check says."""
     pair = shares.total
+    better = shares.promote_evidence
+    promising, good = terms.good(pair.canary_requests, better=better, worse=shares.evidence)
     verdict = Verdict.INCONCLUSIVE
-    enough = pair.canary_requests >= terms.min_samples
     if bad:
         verdict = Verdict.BAD
     elif not pair.canary_requests:
         verdict = Verdict.NO_DATA
-    elif enough and shares.promote_evidence >= terms.promote_needed and shares.evidence < DOUBT:
+    elif good:
         verdict = Verdict.GOOD
     return Finding(
         metric=shares.metric.name,
@@ -106,8 +107,10 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
         stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
         evidence=shares.evidence,
         needed=terms.needed,
-        promote_evidence=shares.promote_evidence,
+        promote_evidence=better,
         promote_needed=terms.promote_needed,
+        step_needed=terms.step_needed,
+        promising=promising and not bad,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
@@ -149,8 +152,10 @@ def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
         odds = f"evidence {sentences.odds(shares.evidence)} (needs {sentences.odds(terms.needed)})"
         hint = "" if agreement else ": both get the same inputs, so look at the routing and at what prepares inputs"
         return f"{text}, {odds}{hint}"
-    odds = f"{sentences.odds(shares.promote_evidence)} (needs {sentences.odds(terms.promote_needed)})"
-    return f"{text}, {'good enough, evidence' if verdict is Verdict.GOOD else 'evidence that it is good enough'} {odds}"
+    enough = sentences.good_enough(
+        shares.promote_evidence, good=verdict is Verdict.GOOD, promote=terms.promote_needed, step=terms.step_needed
+    )
+    return f"{text}, {enough}"
 
 
 def _against(pair: Pair, metric: OutlierRate | ShadowAgreement) -> str:

@@ -19,7 +19,8 @@ from analysis.judges.dispersion import Dispersion
 from analysis.judges.view import View
 from analysis.judges.wealth import Wealth
 from analysis.samples import Pair
-from analysis.signals.terms import DOUBT, Terms, paid
+from analysis.signals.terms import Terms, paid
+from analysis.spec import DOUBT
 from analysis.verdict import Finding, Verdict
 
 GRACE = 30
@@ -100,6 +101,8 @@ def finding(split: Split, terms: Terms, *, bad: bool) -> Finding:
         evidence=evidence,
         needed=terms.needed,
         promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
+        step_needed=1.0,
+        promising=verdict is Verdict.GOOD,
         promote_needed=1.0,
         canary_requests=split.canary,
         stable_requests=split.requests - split.canary,

@@ -5,9 +5,8 @@ from math import exp, log
 from typing import NamedTuple
 
 from analysis.judges.wealth import Wealth
+from analysis.spec import DOUBT
 
-DOUBT = 1.5
-"""While the evidence against the canary stands this high, a signal is not found good."""
 _MOST = 1e290
 
 
@@ -16,7 +15,13 @@ class Terms(NamedTuple):
 
     needed: float
     promote_needed: float
+    step_needed: float
     min_samples: int
+
+    def good(self, samples: int, *, better: float, worse: float) -> tuple[bool, bool]:
+        """Whether so much is promising, and whether it is good."""
+        promising = samples >= self.min_samples and better >= self.step_needed and worse < DOUBT
+        return promising, promising and better >= self.promote_needed
 
     @property
     def nats(self) -> float:

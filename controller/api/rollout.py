@@ -8,6 +8,7 @@ from controller.api.arms import RevisionStatus, Weights
 from controller.api.checks import ErrorRateCheck, LatencyCheck, MetricCheck
 from controller.api.group import Dependency, Group, GroupStatus
 from controller.api.meta import ApiModel, Condition, Duration, Instant, StatusModel
+from controller.api.people import Approved, Passed, Pinned
 from controller.api.percent import Seen
 from controller.api.routing import Routing
 from controller.api.seen import Curve, PreflightStatus
@@ -53,6 +54,10 @@ class Analysis(BackgroundTemplates):
     """Probability that a good revision is rolled back, over the whole rollout."""
     beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Probability, for each metric, that a revision beyond the promote line is found good."""
+    step_beta: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Probability, for each metric, that such a revision gets another weight (below 100) from a step; it is not
+    promoted by that. From `beta`, with which each step asks for as much as the promotion, to 1; when absent 1/6, or
+    `beta` where that is larger."""
     warmup: Duration = Field(default="60s", validate_default=True)
     """Measurements this soon after the canary's pods became ready are dropped."""
     min_samples: Annotated[int, Field(ge=1)] = 100
@@ -62,6 +67,15 @@ class Analysis(BackgroundTemplates):
         MetricCheck(latency=LatencyCheck()),
     )
     """What is judged: failed requests and latency when absent."""
+
+    @model_validator(mode="after")
+    def _steps_ask_for_less(self) -> "Analysis":
+        if self.step_beta is not None and self.step_beta < self.beta:
+            raise ValueError(
+                f"stepBeta is {self.step_beta:g} and beta {self.beta:g}: a step that only raises the weight never asks "
+                f"for more than the promotion, so give stepBeta {self.beta:g} to 1, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _threshold_has_limits(self) -> "Analysis":
@@ -175,34 +189,6 @@ class Intent(StatusModel):
     at: Instant | None = None
 
 
-class Approved(StatusModel):
-    """A gate that a person opened for the running revision."""
-
-    name: str
-    by: str = ""
-    at: Instant | None = None
-
-
-class Pinned(StatusModel):
-    """The revision that a person went back to: in force in the place of the template, until that changes or a retry."""
-
-    hash: str
-    number: int = 0
-    instead_of: str = ""
-    """The hash of the template that it takes the place of."""
-    by: str = ""
-    reason: str = ""
-    at: Instant | None = None
-
-
-class Passed(StatusModel):
-    """A person's word in the place of the judge's: the analysis that is waited for counts as good, once."""
-
-    by: str = ""
-    reason: str = ""
-    at: Instant | None = None
-
-
 class MetricStatus(StatusModel):
     """What one metric says of the canary."""
 
@@ -222,6 +208,8 @@ class MetricStatus(StatusModel):
     """Evidence that the canary is not worse than allowed: how many to one."""
     promote_needed: float = 20.0
     """Evidence at which the metric is Good."""
+    step_needed: float | None = None
+    """Evidence that it needs for the next weight, where that is less."""
     canary_requests: int = 0
     """The canary's requests that were judged."""
     stable_requests: int = 0
@@ -264,6 +252,8 @@ class AnalysisStatus(StatusModel):
     baking: bool = False
     """It is the bake's: a detector watches for a change, with stable's holdback as control."""
     verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] = "NoData"
+    promising: bool = False
+    """What is known is enough for the next weight, in every metric that is required; a promotion needs Good."""
     message: str = ""
     updated_at: Instant | None = None
     metrics: tuple[MetricStatus, ...] = ()

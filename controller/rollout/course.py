@@ -1,5 +1,6 @@
 """The course: every strategy as one list of stages, so that one machine goes through all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -167,6 +168,26 @@ def _blue_green(spec: BlueGreenStrategy) -> Course:
 
 def _waits(analysis: PrePromotionAnalysis | PostPromotionAnalysis) -> AnalysisStep:
     return AnalysisStep(**{name: getattr(analysis, name) for name in AnalysisStep.model_fields})
+
+
+def raises(stages: Sequence[Stage], index: int) -> bool:
+    """Say whether the canary only gets another weight (below 100), copies or header route after this stage.
+
+    The last such wait is the promotion's, and so is each of blue-green's, a shadow's and a bake's.
+    """
+    if not isinstance(stages[index], Step):
+        return False
+    for stage in stages[index + 1 :]:
+        match stage:
+            case Step(set_weight=int() | float() as weight):
+                return weight < 100
+            case Step(set_mirror=SetMirror(percentage=share)) if share:
+                return True
+            case Step(set_header_route=HeaderRoute(match=found)) if found:
+                return True
+            case _:
+                pass
+    return False
 
 
 _KINDS = {

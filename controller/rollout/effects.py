@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from controller.api.group import GroupStatus
-from controller.api.rollout import Approved, Intent, Passed, RolloutStatus
+from controller.api.people import Approved, Passed
+from controller.api.rollout import Intent, RolloutStatus
 from controller.api.strategy import Step
 from controller.rollout import adoption, beginnings, findings, gate, group, rejection, runs
 from controller.rollout.course import kind

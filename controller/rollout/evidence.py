@@ -43,7 +43,9 @@ def _families() -> dict[str, GaugeMetricFamily]:
 
     return {
         "evidence": family("evidence_log10", "Evidence of a metric, how many to one, as log10.", "metric", "side"),
-        "needed": family("evidence_threshold_log10", "Evidence at which the judge decides.", "metric", "side"),
+        "needed": family(
+            "evidence_threshold_log10", "Evidence at which the judge decides, or a step ends.", "metric", "side"
+        ),
         "samples": family("samples", "Requests, rows, pairs or feedbacks that were judged.", "metric", "arm"),
         "value": family("measured", "A metric's figure, such as a share of requests.", "metric", "arm"),
         "verdict": family("verdict", "1 for the verdict that holds now.", "verdict"),
@@ -58,6 +60,7 @@ def _add(families: dict[str, GaugeMetricFamily], key: Key, finding: Finding) -> 
     ):
         families["evidence"].add_metric([*of, side], log10(max(found, _LEAST)))
         families["needed"].add_metric([*of, side], log10(max(needed, _LEAST)))
+    families["needed"].add_metric([*of, "step"], log10(max(finding.step_needed, _LEAST)))
     for arm, value, samples in (
         ("canary", finding.canary, finding.canary_requests),
         ("stable", finding.stable, finding.stable_requests),

@@ -54,6 +54,7 @@ def plan(analysis: Analysis, *, baking: bool = False) -> judge.Plan:
         judge="change" if baking else analysis.judge,
         alpha=analysis.alpha,
         beta=analysis.beta,
+        step_beta=analysis.step_beta,
         warmup=analysis.warmup,
         min_samples=analysis.min_samples,
         metrics=_watched(metrics) if baking else tuple(metrics),
@@ -94,6 +95,7 @@ def opinion(judgement: Judgement | None, tracked: Comparison | None) -> Analysis
     return AnalysisStatus(
         started_at=tracked.started_at,
         verdict=judgement.verdict.value,
+        promising=judgement.promising,
         message=judgement.message,
         updated_at=judgement.updated_at,
         metrics=tuple(
@@ -107,6 +109,7 @@ def opinion(judgement: Judgement | None, tracked: Comparison | None) -> Analysis
                 needed=finding.needed,
                 promote_evidence=_evidence(finding.promote_evidence),
                 promote_needed=finding.promote_needed,
+                step_needed=_less(finding.step_needed, finding.promote_needed),
                 canary_requests=finding.canary_requests,
                 stable_requests=finding.stable_requests,
                 action=finding.action,
@@ -131,6 +134,10 @@ def _preflight(found: Preflight | None) -> PreflightStatus | None:
             for name, edge, stable in found.shares
         ),
     )
+
+
+def _less(step: float, promote: float) -> float | None:
+    return float(f"{step:.4g}") if step < promote else None
 
 
 def _rounded(share: float | None) -> float | None:

@@ -9,10 +9,11 @@ from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
 from controller.rollout import findings, gate, group, runs
 from controller.rollout.capacity import LACKING, waiting
-from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, Together, course
+from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, Together, course, raises
 from controller.rollout.ground import Ground, deadline, full
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
+from controller.rollout.stages import course_of
 
 # Without enough evidence by then, a person decides: a canary is never promoted silently.
 PATIENCE = timedelta(minutes=10)
@@ -147,7 +148,8 @@ def _stage(obs: Observed, status: RolloutStatus, ground: Ground, stage: Stage, n
         case Step(pause=None, analysis=None):
             return _ready(obs, status, now)
         case Step(pause=None, analysis=AnalysisStep() as step):
-            return _analysis(obs, status, ground, step, now)
+            more = raises(course_of(obs).stages, status.current_step_index)
+            return _analysis(obs, status, ground, step, now, only_raises=more)
         case Step():
             return _pause(obs, status, ground, stage, now)
 
@@ -214,7 +216,14 @@ def _gate(obs: Observed, status: RolloutStatus, ground: Ground, found: Gate, now
 
 
 def _analysis(
-    obs: Observed, status: RolloutStatus, ground: Ground, step: AnalysisStep, now: datetime, *, lenient: bool = False
+    obs: Observed,
+    status: RolloutStatus,
+    ground: Ground,
+    step: AnalysisStep,
+    now: datetime,
+    *,
+    lenient: bool = False,
+    only_raises: bool = False,
 ) -> Outlook:
     started = status.step_started_at or now
     earliest = started + (step.min_duration or timedelta())
@@ -223,7 +232,7 @@ def _analysis(
     late, due = _late(obs, status, ground, now)
     if late and ground.blocked is not None:
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
-    view = runs.standing(obs, status, step)
+    view = runs.standing(obs, status, step, raises=only_raises)
     good = (view.good or status.passed is not None) and ground.blocked is None
     if good and now >= earliest:
         return Outlook(event=Event.STEP_DONE)
@@ -237,7 +246,8 @@ def _analysis(
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
     if good:
-        return _wait("time", f"the canary is good; staying for {format_duration(earliest - started)}", earliest)
+        enough = "good" if status.analysis.verdict == "Good" else "good enough for the next step"
+        return _wait("time", f"the canary is {enough}; staying for {format_duration(earliest - started)}", earliest)
     return _wait("metric", view.message or _opinion(status), None if endless else latest)
 
 

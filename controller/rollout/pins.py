@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from controller.api.arms import RevisionStatus
-from controller.api.rollout import Intent, Pinned, RolloutStatus
+from controller.api.people import Pinned
+from controller.api.rollout import Intent, RolloutStatus
 from controller.rollout.observed import Observed
 from controller.rollout.revisions import Revision
 from controller.rollout.stages import changed, course_of, record

@@ -118,8 +118,12 @@ def asked(obs: Observed, status: RolloutStatus, reason: str) -> RolloutStatus:
     return changed(status, analysis=status.analysis.model_copy(update={"told": (*status.analysis.told, *new)}))
 
 
-def standing(obs: Observed, status: RolloutStatus, step: AnalysisStep) -> Standing:
-    """Return what the wait for an analysis has come to: for its run where it names templates, else for the judge."""
+def standing(obs: Observed, status: RolloutStatus, step: AnalysisStep, *, raises: bool = False) -> Standing:
+    """Return what the wait for an analysis has come to: for its run where it names templates, else for the judge.
+
+    Args:
+        raises: nothing but another weight comes after it, for which a promising revision is good enough.
+    """
     if step.templates:
         run = _of_step(obs, status)
         if run is None:
@@ -127,7 +131,7 @@ def standing(obs: Observed, status: RolloutStatus, step: AnalysisStep) -> Standi
             return Standing(good=False, message=f"AnalysisRun {name} is to be made", open=True)
         if run.phase != "Successful":
             return Standing(good=False, message=said(run), open=not run.ended)
-    elif status.analysis.verdict != "Good":
+    elif status.analysis.verdict != "Good" and not (raises and status.analysis.promising):
         return Standing(good=False)
     back = _background(obs, status)
     if back is not None and back.ended and back.phase != "Successful":

@@ -139,15 +139,18 @@ def advice(found: Habits, judged: Judging, stages: list[Stage]) -> list[str]:
         return []
     rate = found.requests * first.percent / 100
     allowed = first.allowed * (2 if rate < FEW else 1)
-    needed = ahead.forecast(found, judged, first.percent / 100).promote
+    only = first is stages[-1]
+    evidence = judged.promote_needed if only else judged.step_needed
+    seen = ahead.forecast(found, judged, first.percent / 100)
+    needed = seen.promote if only else seen.step
     if needed <= allowed:
         return []
     said = [f"at {first.percent:g} % an equal canary needs {_time(needed)} and has {_time(allowed)}: a person is asked"]
-    larger = ahead.start(found, judged, first.allowed, first.percent / 100)
+    larger = ahead.start(found, judged, first.allowed, first.percent / 100, evidence)
     if larger is not None:
         weights = ahead.better_weights([one.percent / 100 for one in stages], larger)
         said.append(f"better: weights: [{', '.join(f'{100 * share:g}' for share in weights)}]")
-    copied = ahead.shadow(found, judged).promote
+    copied = ahead.shadow(found, judged).promote  # a shadow's end needs all of it
     if copied < needed and (larger is None or copied < allowed):
         said.append(f"or first a shadow that gets a copy of every request: {_time(copied)}, without any user's risk")
     if larger is None and isfinite(needed):
@@ -188,6 +191,7 @@ def _show(
     line(f"slower: {', '.join(slow) or 'no histogram edge that latency could be judged at'}")
     table = Table("expected", *[f"{one.percent:g} %" for one in stages], box=None, pad_edge=False)
     table.add_row("time of the step", *["-" if one.allowed is None else _time(one.allowed) for one in stages])
+    table.add_row("give an equal canary the next weight", *[_time(weighed[one.percent].step) for one in stages])
     table.add_row("promote an equal canary", *[_time(weighed[one.percent].promote) for one in stages])
     for number, change in enumerate(CHANGES):
         table.add_row(_label(change, found), *[_time(weighed[one.percent].caught[number]) for one in stages])
@@ -237,6 +241,7 @@ def _written(
             {
                 "percent": one.percent,
                 "allowedSeconds": one.allowed,
+                "stepSeconds": _finite(weighed[one.percent].step),
                 "promoteSeconds": _finite(weighed[one.percent].promote),
                 "caught": [
                     {

@@ -30,6 +30,7 @@ class Metric(View):
     needed: float
     promote_evidence: float
     promote_needed: float
+    step_needed: float | None
     canary_requests: int
     stable_requests: int
 

@@ -108,12 +108,19 @@ def test_a_smaller_alpha_takes_longer_to_catch(before, strict):
 
 @given(before=habits, allowed=st.floats(30, 7200), least=st.floats(0.01, 0.3))
 def test_the_proposed_weight_is_enough_and_no_smaller_than_the_plans(before, allowed, least):
-    found = start(before, PLAN, allowed, least)
+    found = start(before, PLAN, allowed, least, PLAN.step_needed)
     if found is None:
-        assert forecast(before, PLAN, 0.5).promote > allowed
+        assert forecast(before, PLAN, 0.5).step > allowed
     else:
         assert found >= least
-        assert forecast(before, PLAN, found).promote <= allowed
+        assert forecast(before, PLAN, found).step <= allowed
+
+
+@given(before=habits, weight=WEIGHTS)
+def test_a_step_is_never_slower_than_a_promotion_and_as_slow_where_it_asks_for_as_much(before, weight):
+    usual, strict = (forecast(before, plan, weight) for plan in (PLAN, Plan(step_beta=PLAN.beta)))
+    assert SOONEST <= usual.step <= usual.promote
+    assert strict.step == strict.promote == usual.promote
 
 
 @given(before=habits)

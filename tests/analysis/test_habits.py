@@ -56,10 +56,11 @@ async def test_a_plan_rests_on_what_prometheus_counted(exporter, prometheus, pol
         assert found["errorShare"] == pytest.approx(0.01)
         assert found["slowShares"]["0.1"] == pytest.approx(2 / 99)
         assert [one["percent"] for one in found["weights"]] == [5, 25, 50]
-        assert all(20 <= one["promoteSeconds"] < 3600 for one in found["weights"])
+        assert all(20 <= one["stepSeconds"] <= one["promoteSeconds"] < 3600 for one in found["weights"])
         shown = (await planned("iris")).output
         assert "iris-a: " in shown
         assert "promote an equal canary" in shown
+        assert "give an equal canary the next weight" in shown
         assert "catch errors x2 (2 %)" in shown
         nothing = await planned("wine")
         assert "counted no request of deployment_name wine-a in namespace ml" in str(nothing.exception)

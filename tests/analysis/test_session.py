@@ -103,7 +103,43 @@ def test_until_then_it_is_inconclusive_and_says_how_much_is_missing():
     judgement = session.judge(run(arm(100, 1, 1), arm(1000, 10, 10), ticks=2, begun=learned()))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "more requests" in judgement.message
-    assert "(needs 20:1)" in judgement.message
+    assert "(needs 6:1 for the next step, 20:1 to promote)" in judgement.message
+
+
+def test_a_canary_is_promising_before_it_is_good_and_only_then():
+    state, seen = learned(), []
+    while not seen or seen[-1][0] is Verdict.INCONCLUSIVE:
+        state = run(arm(100, 1, 1), arm(1000, 10, 10), ticks=1, begun=state)
+        found = session.judge(state)
+        seen.append((found.verdict, found.promising))
+        least = min(finding.promote_evidence for finding in found.findings)
+        assert found.promising == (least >= 6) == session.standing(state).promising
+        assert (found.verdict is Verdict.GOOD) == (least >= 20)
+    assert (Verdict.INCONCLUSIVE, True) in seen
+    assert seen[-1] == (Verdict.GOOD, True)
+
+
+@pytest.mark.parametrize(("bad", "samples"), [(1, 10_000), (6, 1)], ids=["too few requests", "it may be worse"])
+def test_what_speaks_against_a_good_verdict_speaks_against_a_promising_canary(bad, samples):
+    plan = Plan(min_samples=samples, beta=0.5, metrics=(ErrorRate(),))
+    state = run(arm(100, 1), arm(1000, 10, 10), ticks=60, begun=learned(plan))
+    for _ in range(10):
+        state = run(arm(100, bad), arm(1000, 10, 10), ticks=1, begun=state)
+        if samples > 1 or judged(state).metrics[0].evidence >= 1.5:
+            break
+    found = session.judge(state)
+    assert found.findings[0].promote_evidence > 2
+    assert (found.verdict, found.promising) == (Verdict.INCONCLUSIVE, False)
+    assert ("more requests" if samples > 1 else "speaks for a worse one (needs less than 1.5:1)") in found.message
+
+
+def test_with_the_same_probability_for_both_a_step_asks_for_as_much_as_the_promotion():
+    state = learned(Plan(step_beta=0.05))
+    for _ in range(60):
+        state = run(arm(100, 1, 1), arm(1000, 10, 10), ticks=1, begun=state)
+        found = session.judge(state)
+        assert found.promising == (found.verdict is Verdict.GOOD)
+    assert found.promising
 
 
 def test_an_incident_common_to_both_arms_rolls_nobody_back():
@@ -298,6 +334,9 @@ def test_evidence_is_finite_and_never_negative(draws):
         assert 0 <= judge.evidence < float("inf"), number
         for metric in judge.metrics:
             assert 0 <= metric.promote_evidence < float("inf")
+        found = session.judge(state)
+        assert found.promising or found.verdict is not Verdict.GOOD
+        assert found.verdict in (Verdict.GOOD, Verdict.INCONCLUSIVE) or not found.promising
 
 
 def test_ticks_must_go_forward():

@@ -73,6 +73,8 @@ def test_what_is_older_than_the_window_is_forgotten():
     [
         (lambda: Plan(alpha=0), "alpha must be within 0 < alpha <= 0.5, got 0"),
         (lambda: Plan(beta=0.6), "beta must be within"),
+        (lambda: Plan(step_beta=0.04), "stepBeta must be within beta <= stepBeta <= 1, here 0.05 to 1"),
+        (lambda: Plan(step_beta=1.1), "never asks for more than the promotion; got 1.1"),
         (lambda: Plan(min_samples=0), "minSamples must be at least 1, got 0"),
         (lambda: Plan(warmup=timedelta(seconds=-1)), "warmup must not be negative"),
         (lambda: Plan(metrics=()), "metrics must name at least one check"),

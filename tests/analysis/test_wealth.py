@@ -57,6 +57,32 @@ def test_on_the_line_itself_looking_at_every_tick_errs_no_more_often_than_promis
     assert sum(better for _, better in wrong) <= runs * 0.098
 
 
+def test_a_canary_on_the_promote_line_gets_its_weights_no_more_often_than_promised():
+    """Whole rollouts: the weight goes up at 6:1, which depends on what was seen, and the last step asks for 20:1."""
+    runs, weights, plan = 250, (0.05, 0.25, 0.5), Plan()
+    line = Line(1.3, 0.002)
+    question = Question(Lines(rollback=line, promote=line), EXPECTED_ERRORS)
+    rows, rngs = ledger.begin(question) * runs, [random.Random(seed) for seed in range(runs)]
+    steps = [0] * runs
+    for _ in range(90):
+        pairs = [drawn(rng, weights[min(step, 2)], line) for rng, step in zip(rngs, steps, strict=True)]
+        (rows,) = ledger.answer([Ask(rows, pairs, (), (question,) * runs, judged=True, needed=NO_CAP)])
+        for number, step in enumerate(steps):
+            better = Statement(question, rows[number * SIZE : (number + 1) * SIZE]).better
+            steps[number] += step < 3 and better >= (plan.step_needed if step < 2 else plan.promote_needed)
+    second, promoted = sum(step >= 1 for step in steps), sum(step == 3 for step in steps)
+    # 1/6 and 5 % promised; 3.5 standard deviations of 250 draws are 8.2 % and 4.8 %.
+    assert promoted <= second
+    assert second <= runs * 0.249
+    assert promoted <= runs * 0.098
+
+
+def drawn(rng: random.Random, share: float, line: Line) -> Pair:
+    requests = poisson(rng, 300)
+    mine = binomial(rng, requests, share)
+    return Pair(mine, binomial(rng, mine, line.at(0.01)), requests - mine, binomial(rng, requests - mine, 0.01))
+
+
 def test_a_worse_canary_is_found_and_an_equal_one_is_found_good():
     worse = ticks(1, canary=0.05, stable=0.01, each=500, share=0.2, count=120)
     equal = ticks(2, canary=0.01, stable=0.01, each=500, share=0.2, count=120)

@@ -61,7 +61,7 @@ def test_what_cannot_be_planned_is_refused_in_words(given: dict[str, Any], said:
     ("rate", "said"),
     [
         (1000, []),
-        (30, ["at 5 % an equal canary needs", "better: weights: [", "or first a shadow"]),
+        (12, ["at 5 % an equal canary needs", "better: weights: [", "or first a shadow"]),
         (3, ["a person is asked", "or first a shadow", "or wait longer: analysis with maxDuration"]),
     ],
 )

@@ -1,5 +1,8 @@
 """The judge's evidence as metrics of the controller."""
 
+from math import log10
+
+import pytest
 from prometheus_client import CollectorRegistry
 
 from analysis.verdict import Finding, Judgement, Verdict
@@ -18,7 +21,7 @@ def test_what_is_known_of_a_running_rollout_can_be_scraped_and_goes_with_it() ->
     scraped = registry()
     finding = Finding(
         metric="errorRate", verdict=Verdict.INCONCLUSIVE, message="", canary=0.02, evidence=10.0, promote_evidence=0.0,
-        canary_requests=500,
+        step_needed=6.0, canary_requests=500,
     )  # fmt: skip
     JUDGED["ml", "iris"] = Judgement(verdict=Verdict.INCONCLUSIVE, message="", findings=(finding,))
     of = {"namespace": "ml", "rollout": "iris"}
@@ -27,6 +30,7 @@ def test_what_is_known_of_a_running_rollout_can_be_scraped_and_goes_with_it() ->
     assert value("seldon_rollouts_evidence_log10", metric | {"side": "worse"}) == 1
     assert value("seldon_rollouts_evidence_log10", metric | {"side": "promote"}) == -12
     assert value("seldon_rollouts_evidence_threshold_log10", metric | {"side": "worse"}) == 2
+    assert value("seldon_rollouts_evidence_threshold_log10", metric | {"side": "step"}) == pytest.approx(log10(6))
     assert value("seldon_rollouts_samples", metric | {"arm": "canary"}) == 500
     assert value("seldon_rollouts_measured", metric | {"arm": "canary"}) == 0.02
     assert value("seldon_rollouts_measured", metric | {"arm": "stable"}) is None

@@ -9,7 +9,7 @@ from controller.api.rollout import AnalysisStatus
 from controller.rollout.phases import INTENTS
 
 IMAGES = st.sampled_from(["m/v1", "m/v2", "m/v3"])
-VERDICTS = st.sampled_from(["Good", "Bad", "Inconclusive", "NoData", "Error"])
+VERDICTS = st.sampled_from(["Good", "Bad", "Inconclusive", "Promising", "NoData", "Error"])
 PREVIEW = {"previewReplicas": 1, "previewHeader": {}}
 UNJUDGED = {"prePromotionAnalysis": {"skip": True}}
 STRATEGIES = st.sampled_from(
@@ -73,7 +73,8 @@ def play(world, event) -> None:
         case "image":
             world.image, world.generation = value, world.generation + 1
         case "verdict":
-            world.verdict = AnalysisStatus(verdict=value, message=f"the judge says {value}")
+            promising, verdict = value == "Promising", value if value != "Promising" else "Inconclusive"
+            world.verdict = AnalysisStatus(verdict=verdict, promising=promising, message=f"the judge says {value}")
         case "ask":
             world.ask(value, revision=1 + len(world.stored) % 3 if value == "rollback" else None)
         case "ready":

@@ -147,6 +147,7 @@ function judged(metric, evidence) {
     { name: "evidence that it is good", kind: "stable", points: points("promote") },
   ];
   const limits = [{ value: metric.needed, kind: "limit", label: "rollback" }, { value: metric.promoteNeeded, kind: "goal", label: "good" }];
+  if (metric.stepNeeded) limits.push({ value: metric.stepNeeded, kind: "goal", label: "next step" });
   return make("section", {},
     make("h2", {}, `${metric.name}: `, make("span", { class: metric.verdict }, metric.verdict)),
     make("p", { class: "message" }, metric.message),

@@ -15,6 +15,8 @@ from simulated.users import EVERY, Count, Ledger
 
 NEEDED = 60
 """Canary requests since the last change that a good verdict needs."""
+ENOUGH = 30
+"""As many are enough for the next weight."""
 
 
 @dataclass(slots=True)
@@ -32,7 +34,7 @@ def share_is_bad(canary: Count, stable: Count) -> bool | None:
     share = canary.bad / canary.requests
     if share > 1.5 * base + 0.04 and canary.bad >= 8:
         return True
-    if canary.requests >= NEEDED and stable.requests >= 20 and share <= 1.5 * base + 0.03:
+    if canary.requests >= ENOUGH and stable.requests >= 20 and share <= 1.5 * base + 0.03:
         return False
     return None
 
@@ -112,7 +114,8 @@ class SimulatedMonitor:
 
 def _judgement(canary: Count, stable: Count, fresh: Count, at: datetime) -> Judgement:
     bad = share_is_bad(canary, stable)
-    if bad is None or (not bad and fresh.requests < NEEDED):
+    promising = bad is False and fresh.requests >= ENOUGH
+    if bad is None or (not bad and min(fresh.requests, canary.requests) < NEEDED):
         verdict = Verdict.INCONCLUSIVE
     else:
         verdict = Verdict.BAD if bad else Verdict.GOOD
@@ -123,7 +126,7 @@ def _judgement(canary: Count, stable: Count, fresh: Count, at: datetime) -> Judg
         metric="errorRate", verdict=verdict, message=words, canary=share, stable=base,
         evidence=1000.0 if bad else 1.0, canary_requests=canary.requests, stable_requests=stable.requests,
     )  # fmt: skip
-    return Judgement(verdict=verdict, message=words, findings=(finding,), updated_at=at)
+    return Judgement(verdict=verdict, message=words, findings=(finding,), updated_at=at, promising=promising)
 
 
 def _percent(share: float | None) -> str:
