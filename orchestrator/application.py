@@ -36,6 +36,7 @@ from orchestrator.protocols.seldon_proto import SeldonProto
 from orchestrator.protocols.tensorflow import TensorFlow
 from orchestrator.protocols.tensorflow_proto import TensorFlowProto
 from orchestrator.readiness import Probe
+from orchestrator.room import Room
 from orchestrator.servers.about import About
 from orchestrator.servers.certificates import Certificates
 from orchestrator.servers.doors import Doors, House
@@ -89,7 +90,8 @@ class Application:
         house = self._house(chance)
         self.load = house.load
         self.doors = Doors(house)
-        self.server = Server(self.doors, Limits(body_bytes=settings.max_body), self.doors.flows)
+        self.room = house.room
+        self.server = Server(self.doors, Limits(body_bytes=settings.max_body), self.doors.flows, house.room)
         self.rpc_doors = self._rpc_doors(house, chance)
         services = self._codec.grpc.services
         self.rpc = RpcServer(self.rpc_doors, self.rpc_doors.ready, services, settings.max_message)
@@ -118,6 +120,7 @@ class Application:
             metrics=self.metrics,
             about=About(settings.deployment, graph, codec, self._calls, probe),
             load=Load(settings.max_requests),
+            room=Room(settings.max_bodies),
             identity=uuids(chance),
             documents=documents(settings.namespace, settings.deployment) if seldon else Documents({}),
             prometheus_path=settings.prometheus_path,

@@ -53,6 +53,13 @@ class CutShortError(OrchestratorError):
         self.status = status
 
 
+class OverloadedError(OrchestratorError):
+    """All requests together keep as much as they may: try again in a moment."""
+
+    status = 503
+    reason = "OVERLOADED"
+
+
 class BadRouteError(OrchestratorError):
     """A router's answer names no child."""
 

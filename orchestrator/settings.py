@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from orchestrator.container import memory_limit
 from orchestrator.errors import SettingsError
 from orchestrator.podinfo import (
     GRPC_TIMEOUT,
@@ -27,6 +28,7 @@ from orchestrator.podinfo import (
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_WORKERS = 64
+_BODIES = 1024 * 1024 * 1024  # where the container has no limit of which this could be a share
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
 
@@ -65,6 +67,7 @@ class Settings:
     workers: int
     max_requests: int
     max_body: int
+    max_bodies: int  # of one worker
     max_message: int
     routing: bool | None  # None: on for graphs that route
     hosts_file: Path | None
@@ -176,13 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="processes on the same ports, for as many cores (SELDON_WORKERS, 1)",
     )
-    flag(
-        "max_requests",
-        type=whole(1),
-        default=1024,
-        help="requests at a time of each worker; further ones get 503 with Retry-After",
-    )
-    flag("max_body", type=whole(1), default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
+    _most(flag)
     flag("logger_workers", type=int, default=10, help="posts of logged payloads at a time")
     flag("log_work_buffer_size", type=int, default=10000, help="logged payloads that wait; further ones are dropped")
     flag("log_write_timeout_ms", type=int, default=2000, help="longest time for one post of a logged payload")
@@ -191,6 +188,24 @@ def _parser() -> argparse.ArgumentParser:
     for name in _WITHOUT_EFFECT:
         flag(name, nargs="?", help=argparse.SUPPRESS)
     return parser
+
+
+def _most(flag: Callable[..., None]) -> None:
+    """The flags of how much may be kept and be under way."""
+    flag(
+        "max_requests",
+        type=whole(1),
+        default=1024,
+        help="requests at a time of each worker; further ones get 503 with Retry-After",
+    )
+    flag("max_body", type=whole(1), default=256 * 1024 * 1024, help="longest body in bytes, of requests and of answers")
+    flag(
+        "max_bodies",
+        type=whole(1),
+        default=None,
+        help="bytes of long bodies that all requests of a worker keep whole together; further ones get 503 with "
+        "Retry-After (SELDON_MAX_BODIES; unset: half of the container's memory shared by the workers, or 1 GiB)",
+    )
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -210,6 +225,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     injection = environment.get("SELDON_ENABLE_ROUTING_INJECTION")
     level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in _TRUE else flags.log_level
     predictor = _from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment)
+    workers = _workers(flags.workers, environment)
     own = predictor.get("annotations")
     annotations = {**(own if isinstance(own, dict) else {}), **annotations}
     return Settings(
@@ -233,9 +249,10 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         node_retries=flags.node_retries,
         breaker_failures=flags.breaker_failures,
         breaker_time=flags.breaker_time,
-        workers=_workers(flags.workers, environment),
+        workers=workers,
         max_requests=flags.max_requests,
         max_body=flags.max_body,
+        max_bodies=_max_bodies(flags.max_bodies, environment, workers),
         max_message=grpc_max_message(annotations) or min(flags.max_body, 2**31 - 1),
         routing=None if not injection else injection.lower() not in _FALSE,
         hosts_file=Path(hosts) if hosts else None,
@@ -261,6 +278,17 @@ def _workers(flag: int | None, environment: Mapping[str, str]) -> int:
     if not (written.isascii() and written.isdigit() and 1 <= int(written) <= _MOST_WORKERS):
         raise SettingsError(f"{name}: {written!r} is not valid; expected the number of processes, 1 to {_MOST_WORKERS}")
     return int(written)
+
+
+def _max_bodies(flag: int | None, environment: Mapping[str, str], workers: int) -> int:
+    written = environment.get("SELDON_MAX_BODIES")
+    if flag is not None or not written:
+        limit = memory_limit()
+        return flag or (_BODIES if limit is None else max(1, limit // (2 * workers)))
+    try:
+        return whole(1)(written)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"SELDON_MAX_BODIES: {error} of bytes") from None
 
 
 def _native_histograms(flag: bool | None, environment: Mapping[str, str]) -> bool:

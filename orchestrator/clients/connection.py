@@ -7,9 +7,10 @@ from typing import cast
 import httptools
 
 from orchestrator.countdown import Countdown
-from orchestrator.errors import BadPayloadError, NodeReplyError, NodeTimeoutError, NodeUnreachableError
+from orchestrator.errors import BadPayloadError, NodeReplyError, NodeTimeoutError, NodeUnreachableError, OverloadedError
 from orchestrator.flow import LAST_CHUNK, Flow, chunk
 from orchestrator.protocols.payload import SPLIT, Payload, split_length
+from orchestrator.room import PIECE, UNCOUNTED, Hold
 
 _JOIN_BELOW = 64 * 1024
 _FLOW_ABOVE = 256 * 1024  # longer answers are handed on piece by piece, where that was asked for
@@ -36,9 +37,9 @@ class Connection(asyncio.Protocol):
     """`ready` is called when the connection can take the next request, `gone` when it can take no more."""
 
     __slots__ = (
-        "_body", "_countdown", "_flow", "_flows", "_framed", "_future", "_gone", "_head_done", "_left", "_length",
-        "_limit", "_loop", "_name", "_outright", "_parser", "_payload", "_ready", "_sending", "_size", "_started",
-        "_timeout", "_transport", "_unseen", "_writable", "used",
+        "_body", "_countdown", "_flow", "_flows", "_framed", "_future", "_gone", "_head_done", "_held", "_hold",
+        "_left", "_length", "_limit", "_loop", "_name", "_outright", "_parser", "_payload", "_ready", "_sending",
+        "_size", "_started", "_timeout", "_transport", "_unseen", "_writable", "used",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._size = self._unseen = 0
         self._length = 0  # of the answer's body, where its head says it
         self._started = self._head_done = self._framed = False
+        self._hold: Hold | None = None  # of the request, which a long answer is added to
+        self._held = 0  # bytes that were added
         self._flows = False  # a long answer may flow
         self._flow: Flow | None = None  # the answer that does
         self._outright = 0  # bytes of it that are still to come and need no parser
@@ -77,7 +80,9 @@ class Connection(asyncio.Protocol):
         """Whether a request can be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, head: bytes, body: bytes, timeout: float, *, flows: bool = False) -> "asyncio.Future[Reply]":
+    def send(
+        self, head: bytes, body: bytes, timeout: float, *, flows: bool = False, hold: Hold | None = None
+    ) -> "asyncio.Future[Reply]":
         """Send one request; the future has the answer within `timeout` seconds, or a NodeError.
 
         With `flows` a long answer's body may still be on its way then.
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._future = future
+        self._hold = hold
         self._started = False
         self._flows = flows
         self._timeout = timeout
@@ -96,12 +102,14 @@ class Connection(asyncio.Protocol):
             transport.writelines((head, body))
         return future
 
-    def send_flow(self, head: bytes, flow: Flow, timeout: float, *, flows: bool = False) -> "asyncio.Future[Reply]":
+    def send_flow(
+        self, head: bytes, flow: Flow, timeout: float, *, flows: bool = False, hold: Hold | None = None
+    ) -> "asyncio.Future[Reply]":
         """Send one request whose body comes in pieces. The time that its sender takes is not the node's.
 
         The future is done as `send`'s, or has what the body's sender failed with.
         """
-        future = self.send(head, b"", timeout, flows=flows)
+        future = self.send(head, b"", timeout, flows=flows, hold=hold)
         self._sending = self._loop.create_task(self._pump(flow))
         return future
 
@@ -238,7 +246,7 @@ class Connection(asyncio.Protocol):
         self._payload.longest = self._limit
         self._head_done = self._framed = False
         self._body = []
-        self._size = self._length = 0
+        self._size = self._length = self._held = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; we need few of them."""
@@ -268,6 +276,8 @@ class Connection(asyncio.Protocol):
         self._unseen = 0
         if self._length > _FLOW_ABOVE:
             self._open_flow(self._length)
+        if self._length > UNCOUNTED and self._flow is None and self._future is not None and self._hold is not None:
+            self._room(self._hold.announced(self._length))
 
     def on_chunk_header(self) -> None:
         """The parser has done with a chunk's size and extensions."""
@@ -285,6 +295,19 @@ class Connection(asyncio.Protocol):
             self._body.append(piece)
             if self._size > _FLOW_ABOVE and not self._length:
                 self._open_flow(None)
+            if self._size > UNCOUNTED:
+                self._weigh()
+
+    def _weigh(self) -> None:
+        """Count an answer that is not small, unless it flows."""
+        if self._flow is None and self._hold is not None:
+            more = self._size + PIECE * len(self._body) - self._held
+            self._held += more
+            self._room(self._hold.take(more))
+
+    def _room(self, fits: bool) -> None:
+        if not fits:
+            self._fail(OverloadedError(f"{self._name}: no room for its answer beside those of other requests"))
 
     def on_message_complete(self) -> None:
         """A whole answer; an interim one (1xx) is not it."""
@@ -368,5 +391,5 @@ class Connection(asyncio.Protocol):
         if body:
             payload.body = body[0] if len(body) == 1 else b"".join(body)
             self._body = []
-        self._payload = _NOTHING  # a connection that waits for its next request keeps no answer
+        self._payload, self._hold = _NOTHING, None  # a connection that waits for its next request keeps no answer
         return Reply(self._parser.get_status_code(), payload)

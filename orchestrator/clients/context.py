@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
+from orchestrator.room import Hold
+
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 # Not handed on: what belongs to one connection (RFC 9110, 7.6.1), and what we write ourselves.
@@ -30,10 +32,10 @@ class Context:
         metadata: the same as `headers` for a gRPC request; one of the two is enough.
 
     `model` is the model's name that the only node of a graph is called by, instead of its own. `span` is the
-    request's, if it is traced.
+    request's, if it is traced. `hold` is what the request keeps, to which its nodes' long answers are added.
     """
 
-    __slots__ = ("_headers", "_metadata", "deadline", "model", "routing", "span")
+    __slots__ = ("_headers", "_metadata", "deadline", "hold", "model", "routing", "span")
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Context:
         self.routing = routing
         self.model = ""
         self.span: Any = None
+        self.hold: Hold | None = None
 
     def saying(self, headers: Mapping[str, str], instead: Collection[str]) -> "Context":
         """The same for one call, with these headers instead of those of the lower-case names in `instead`."""
@@ -61,7 +64,7 @@ class Context:
             self.routing,
             (*metadata, *headers.items()),
         )
-        own.model, own.span = self.model, self.span
+        own.model, own.span, own.hold = self.model, self.span, self.hold
         return own
 
     def said(self, name: str) -> str:

@@ -88,6 +88,7 @@ class Call:
             NodeStatusError: the node answered with another status than 200.
             NodeError: it did not answer.
             DeadlineError: the request's time is over.
+            OverloadedError: there is no room for the answer beside those of other requests.
         """
         begun = perf_counter()
         within = seconds_left(context, self._within, begun)
@@ -106,7 +107,9 @@ class Call:
             )
         code, answer = NO_CODE, None
         try:
-            reply = await self._pool.request(head, body, within=within, again=self._again, flow=flow, flows=self._flows)
+            reply = await self._pool.request(
+                head, body, within=within, again=self._again, flow=flow, flows=self._flows, hold=context.hold
+            )
             code, answer = reply.status, reply.payload.flow
         finally:
             if answer is None:

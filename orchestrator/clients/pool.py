@@ -9,6 +9,7 @@ from orchestrator.clients.connection import Connection, Reply, StaleError
 from orchestrator.clients.hosts import Hosts
 from orchestrator.errors import NodeTimeoutError, NodeUnreachableError
 from orchestrator.flow import Flow
+from orchestrator.room import Hold
 
 _CONNECT_SECONDS = 5.0
 
@@ -45,6 +46,7 @@ class Pool:
         again: bool = False,
         flow: Flow | None = None,
         flows: bool = False,
+        hold: Hold | None = None,
     ) -> Reply:
         """Send a request and wait for its answer.
 
@@ -53,17 +55,19 @@ class Pool:
             body: what follows.
             flow: what follows, instead of `body`.
             flows: a long answer may be given when its body is still on its way.
+            hold: what the request keeps, to which a long answer is added that does not flow.
             within: seconds, from here to the answer's last byte.
             again: the request may be sent twice, should a kept connection be closed before a byte came back.
 
         Raises:
             NodeError: there was no usable answer.
+            OverloadedError: there is no room for it beside those of other requests.
         """
         connection = self._take() or await self._wait(within)
         try:
             if flow is not None:
-                return await connection.send_flow(head, flow, within, flows=flows)
-            return await connection.send(head, body, within, flows=flows)
+                return await connection.send_flow(head, flow, within, flows=flows, hold=hold)
+            return await connection.send(head, body, within, flows=flows, hold=hold)
         except StaleError:
             if not again or (flow is not None and not flow.rewind()):
                 raise
@@ -73,8 +77,8 @@ class Pool:
         connection = await self._wait(within, fresh=True)
         try:
             if flow is not None:
-                return await connection.send_flow(head, flow, within, flows=flows)
-            return await connection.send(head, body, within, flows=flows)
+                return await connection.send_flow(head, flow, within, flows=flows, hold=hold)
+            return await connection.send(head, body, within, flows=flows, hold=hold)
         except asyncio.CancelledError:
             connection.abort()
             raise

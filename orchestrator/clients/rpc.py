@@ -12,8 +12,9 @@ import grpc.aio
 from orchestrator.clients.context import Context
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import seconds_left
-from orchestrator.errors import NodeError
+from orchestrator.errors import NodeError, OverloadedError
 from orchestrator.protocols.payload import Form, Payload, Protobuf
+from orchestrator.room import UNCOUNTED
 from orchestrator.telemetry.metrics import Codes
 
 _REASONS = {"UNAVAILABLE": "NODE_UNREACHABLE", "DEADLINE_EXCEEDED": "NODE_TIMEOUT"}
@@ -122,6 +123,7 @@ class RpcCall:
         Raises:
             NodeRpcError: the node ended the call with another status than OK, or did not answer.
             DeadlineError: the request's time is over.
+            OverloadedError: there is no room for the answer beside those of other requests.
         """
         begun = perf_counter()
         within = seconds_left(context, self._within, begun)
@@ -144,4 +146,6 @@ class RpcCall:
             raise NodeError(f"{self._name}: {error}") from error
         finally:
             self._codes.observe(code, perf_counter() - begun)
+        if len(answer) > UNCOUNTED and context.hold is not None and not context.hold.take(len(answer)):
+            raise OverloadedError(f"{self._name}: no room for its answer of {len(answer)} bytes beside other requests'")
         return Protobuf(answer)

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from orchestrator.countdown import Countdown
+from orchestrator.room import Hold
 from orchestrator.servers.message import BODILESS, Request, Response, head
 from orchestrator.servers.pouring import poured
 from orchestrator.servers.reading import Owner, Reading, refusal
@@ -19,12 +20,13 @@ _WATERMARK = 256 * 1024  # bytes that we keep for a client that reads slowly bef
 class Connection(Reading):
     """Hands requests to the handler, one at a time, and answers them in their order."""
 
-    __slots__ = ("_task", "_writable")
+    __slots__ = ("_served", "_task", "_writable")
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(owner, loop)
         self._countdown = Countdown(loop, self._expired)
         self._task: asyncio.Task[None] | None = None
+        self._served: Hold | None = None  # of the request that is with the handler, or whose answer is on its way
         self._writable: asyncio.Future[None] | None = None  # what waits for the client to read
 
     # ------------------------------------------------------------ the transport's side
@@ -39,7 +41,9 @@ class Connection(Reading):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client left: stop what is done for it."""
         self._transport = None
-        self._queue.clear()
+        self._drop_queue()
+        self._let_go()
+        self._served_out()
         self._countdown.close()
         flow, self._flow = self._flow, None
         if flow is not None:
@@ -62,9 +66,11 @@ class Connection(Reading):
             self._countdown.stop()
             if not self._writable.done():
                 self._writable.set_result(None)
-        elif not self._lingering:
-            self._wait()
-            self._next()
+        else:
+            self._served_out()
+            if not self._lingering:
+                self._wait()
+                self._next()
 
     # ------------------------------------------------------------ the handler's side
 
@@ -83,6 +89,7 @@ class Connection(Reading):
 
     def _start(self, request: Request) -> None:
         self._working = True
+        self._served = request.hold
         self._countdown.stop()
         try:
             response = self._owner.handler(request)
@@ -99,10 +106,13 @@ class Connection(Reading):
             answer = await response
         except asyncio.CancelledError:
             self.abort()
+            self._served = request.hold
+            self._served_out()
             return
         except Exception:
             log.exception("the handler of %r failed", request.path)
             answer = refusal(500, "internal error")
+        self._served = request.hold
         if answer.flow is not None:
             await self._pour(request, answer)
             return
@@ -113,6 +123,7 @@ class Connection(Reading):
         """Send a body that flows. One that ends too early ends the connection, so that its client can tell."""
         transport = self._transport
         if transport is None:
+            self._served_out()
             raise asyncio.CancelledError
         old = self._parser.get_http_version() == "1.0"
         # The node may answer before it has read all of the request, which then goes on beside the answer.
@@ -121,6 +132,7 @@ class Connection(Reading):
         if await poured(transport, response, self._drained, keep_alive=keep_alive, old=old):
             self._task = None
             self._working = False
+            self._served_out()
             self._after(transport, keep_alive=self._keeps(request, response) and keep_alive)
         else:
             transport.abort()
@@ -146,6 +158,7 @@ class Connection(Reading):
         self._working = False
         transport = self._transport
         if transport is None:
+            self._served_out()
             return
         keep_alive = self._keeps(request, response)
         start = head(response, keep_alive=keep_alive, said=request.asks_keep_alive)
@@ -154,7 +167,21 @@ class Connection(Reading):
             transport.write(start + body)
         else:
             transport.writelines((start, body))
+        if not self._full:  # else its client has to read it first
+            self._served_out()
         self._after(transport, keep_alive=keep_alive)
+
+    def _served_out(self) -> None:
+        """Nothing is kept any more for the request that was served."""
+        served, self._served = self._served, None
+        if served is not None:
+            served.close()
+
+    def _drop_queue(self) -> None:
+        for item in self._queue:
+            if isinstance(item, Request) and item.hold is not None:
+                item.hold.close()
+        self._queue.clear()
 
     def _after(self, transport: asyncio.Transport, *, keep_alive: bool) -> None:
         if not keep_alive:
@@ -188,7 +215,8 @@ class Connection(Reading):
 
     def _leave(self, transport: asyncio.Transport) -> None:
         """End the connection. What it still sends is read and dropped for a while, else it may lose the answer."""
-        self._queue.clear()
+        self._drop_queue()
+        self._let_go()
         self._refused = self._lingering = True
         if not self._begun or not transport.can_write_eof():
             transport.close()

@@ -13,11 +13,12 @@ from orchestrator.clients.context import PUID, Context, handed_on
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, OverloadedError
 from orchestrator.graph.node import Graph
 from orchestrator.protocols import seldon
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import JSON, OCTETS, SPLIT, Form, Payload, split_length
+from orchestrator.room import Hold, Room
 from orchestrator.servers.about import About
 from orchestrator.servers.limits import Load
 from orchestrator.servers.message import TEXT, Request, Response
@@ -48,6 +49,7 @@ class House:
     metrics: Metrics
     about: About
     load: Load
+    room: Room
     identity: Callable[[], bytes]
     documents: Documents
     prometheus_path: str
@@ -100,6 +102,12 @@ class Doors:
             "seldon_api_executor_requests_refused_total",
             "Requests refused by --max_requests",
             lambda: self._load.refused,
+        )
+        metrics.add_gauge(
+            "seldon_api_executor_body_bytes_held", "Bytes of bodies that are kept whole", lambda: house.room.held
+        )
+        metrics.add_counter(
+            "seldon_api_executor_bodies_refused_total", "Bodies refused by --max_bodies", lambda: house.room.refused
         )
         self._predictions = metrics.served("predictions", "post")
         self._comparisons = metrics.served("comparisons", "post")
@@ -230,6 +238,7 @@ class Doors:
         if self._house.drop or request.hop:
             headers = [item for item in headers if item[0] not in self._house.drop and item[0] not in request.hop]
         context = Context(handed_on(headers, puid), begun + self._house.request_timeout)
+        context.hold = request.hold = request.hold or Hold(self._house.room)
         flows = False
         try:
             payload.split = split_length(request.header(SPLIT))
@@ -245,6 +254,8 @@ class Doors:
             code = error.status
             self._house.tell(error, puid)
             response = self._failure(request, code, str(error), error.reason, puid)
+            if isinstance(error, OverloadedError):
+                response.headers += b"Retry-After: 1\r\n"
         except Exception:
             code = 500  # the server answers it
             raise

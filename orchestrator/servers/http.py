@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import ssl
+import sys
 from collections.abc import Callable
 
+from orchestrator.room import Room
 from orchestrator.servers.connection import Connection
 from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Request
@@ -19,15 +21,21 @@ class Server:
     """Listens on one address and hands whole requests to `handler`.
 
     The handler gives a response, or a coroutine of one that is cancelled when its client leaves. It gets requests with
-    long bodies before these are whole, if `streams` says of them that it can do with that.
+    long bodies before these are whole, if `streams` says of them that it can do with that. All that are whole have
+    to fit into `room`.
     """
 
     def __init__(
-        self, handler: Handler, limits: Limits | None = None, streams: Callable[[Request], bool] = lambda _: False
+        self,
+        handler: Handler,
+        limits: Limits | None = None,
+        streams: Callable[[Request], bool] = lambda _: False,
+        room: Room | None = None,
     ) -> None:
         self.handler = handler
         self.streams = streams
         self.limits = limits or Limits()
+        self.room = room or Room(sys.maxsize)
         self.draining = False
         self.connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from orchestrator.flow import Flow
+from orchestrator.room import Hold
 
 _REASONS: Mapping[int, bytes] = MappingProxyType(
     {
@@ -36,7 +37,9 @@ class Request:
     repeat.
     """
 
-    __slots__ = ("_index", "asks_keep_alive", "body", "flow", "headers", "hop", "keep_alive", "method", "path", "query")
+    __slots__ = (
+        "_index", "asks_keep_alive", "body", "flow", "headers", "hold", "hop", "keep_alive", "method", "path", "query",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.method = b""
@@ -46,6 +49,7 @@ class Request:
         self._index: dict[bytes, bytes] | None = None
         self.body = b""
         self.flow: Flow | None = None
+        self.hold: Hold | None = None  # what is kept until it is answered, of a body that is not a small one
         self.hop: tuple[bytes, ...] = ()  # headers that are for this connection alone, as it says itself
         self.keep_alive = True
         self.asks_keep_alive = False  # an HTTP/1.0 client that asks for it must be told

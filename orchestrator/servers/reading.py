@@ -11,6 +11,7 @@ import orjson
 from orchestrator.countdown import Countdown
 from orchestrator.errors import CutShortError
 from orchestrator.flow import Flow
+from orchestrator.room import PIECE, UNCOUNTED, Hold, Room
 from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Request, Response
 
@@ -26,6 +27,7 @@ class Owner(Protocol):
 
     handler: Handler
     limits: Limits
+    room: Room
     streams: Callable[[Request], bool]  # whether the handler takes this request before its body is whole
     draining: bool
     connections: set[Any]
@@ -37,7 +39,7 @@ class Owner(Protocol):
 def refusal(status: int, info: str) -> Response:
     """An answer to what is no request: the connection ends with it."""
     body = orjson.dumps({"status": {"code": status, "info": info, "status": "FAILURE"}})
-    return Response(status, body, close=True)
+    return Response(status, body, headers=b"Retry-After: 1\r\n" if status == 503 else b"", close=True)
 
 
 def _origin(target: bytes) -> bytes:
@@ -51,9 +53,9 @@ class Reading(asyncio.Protocol):
     """Reads requests one after the other; what is sent ahead waits, bounded, until its turn."""
 
     __slots__ = (
-        "_begun", "_body", "_body_size", "_countdown", "_downgraded", "_flow", "_full", "_head_done", "_length",
-        "_lingering", "_loop", "_outright", "_owner", "_parser", "_queue", "_reading", "_refused", "_request",
-        "_transport", "_unseen", "_working",
+        "_begun", "_body", "_body_size", "_countdown", "_downgraded", "_flow", "_full", "_head_done", "_hold",
+        "_length", "_light", "_lingering", "_loop", "_outright", "_owner", "_parser", "_queue", "_reading", "_refused",
+        "_request", "_transport", "_unseen", "_working",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
@@ -66,6 +68,8 @@ class Reading(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_size = 0
         self._length = 0  # of the body, where its head says it
+        self._light = min(UNCOUNTED, owner.limits.body_bytes)  # up to this many bytes of a body nobody has to count
+        self._hold: Hold | None = None  # what is kept of a longer one
         self._flow: Flow | None = None  # the body that comes in while its request is with the handler
         self._outright = 0  # bytes of the flow that are still to come and need no parser
         self._unseen = 0  # bytes that the parser has taken since it last reported something
@@ -172,6 +176,10 @@ class Reading(asyncio.Protocol):
             request.path, _, request.query = request.path.partition(b"?")
         if self._length > self._owner.limits.flow_above:
             self._open_flow(self._length)
+        if self._length > self._light and self._flow is None and not self._refused:
+            self._hold = Hold(self._owner.room)
+            if not self._hold.announced(self._length):
+                self._refuse_for_now()
 
     def on_chunk_header(self) -> None:
         """The parser has done with a chunk's size and extensions."""
@@ -183,8 +191,7 @@ class Reading(asyncio.Protocol):
         if self._refused:
             return
         self._body_size += len(piece)
-        if self._body_size > self._owner.limits.body_bytes:
-            self._refuse_body()
+        if self._body_size > self._light and not self._weighed(len(piece)):
             return
         if self._flow is not None:
             self._flow.feed(piece)
@@ -195,6 +202,20 @@ class Reading(asyncio.Protocol):
         if not self._length and self._body_size > self._owner.limits.flow_above:
             self._open_flow(None)
 
+    def _weighed(self, size: int) -> bool:
+        """Whether a body that is not small may have a further piece."""
+        if self._body_size > self._owner.limits.body_bytes:
+            self._refuse_body()
+            return False
+        if self._flow is not None:
+            return True
+        if self._hold is None:
+            self._hold = Hold(self._owner.room)
+        if self._hold.take(self._body_size + PIECE * len(self._body) - self._hold.size):
+            return True
+        self._refuse_for_now()
+        return False
+
     def on_message_complete(self) -> None:
         """A whole request: its turn, or wait for it."""
         self._unseen = 0
@@ -204,6 +225,7 @@ class Reading(asyncio.Protocol):
         if body:
             request.body = body[0] if len(body) == 1 else b"".join(body)
             self._body, self._body_size = [], 0
+            request.hold, self._hold = self._hold, None
         self._request = Request()
         self._length = 0
         self._begun = self._head_done = self._downgraded = False
@@ -230,6 +252,7 @@ class Reading(asyncio.Protocol):
         for piece in self._body:
             flow.feed(piece)
         self._body = []
+        self._let_go()
         self._start(request)
         self._countdown.start(self._owner.limits.body_seconds)
 
@@ -270,12 +293,22 @@ class Reading(asyncio.Protocol):
     def _refuse_body(self) -> None:
         self._refuse(413, f"a body of more than {self._owner.limits.body_bytes} bytes")
 
+    def _refuse_for_now(self) -> None:
+        self._refuse(503, "too many bytes of other requests' bodies are kept here; try again in a moment")
+
+    def _let_go(self) -> None:
+        """Of the body that comes in nothing is kept any more."""
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.close()
+
     def _refuse(self, status: int, info: str) -> None:
         """Read nothing more; say why when the requests before it are answered."""
         if self._refused:
             return
         self._refused = True
         self._body.clear()
+        self._let_go()
         if self._flow is not None:
             self._flow.fail(CutShortError(status, info))  # the handler has the request, and answers it
             return

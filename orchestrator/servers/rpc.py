@@ -16,6 +16,7 @@ from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
 from orchestrator.protocols.payload import Form, Kind, Protobuf
+from orchestrator.room import UNCOUNTED, Hold
 from orchestrator.servers.doors import House
 from orchestrator.servers.statuses import told
 
@@ -82,6 +83,10 @@ class RpcDoors(grpc.GenericRpcHandler):
                 load.refused += 1
                 codes.observe("UNAVAILABLE", 0.0)
                 await rpc.abort(grpc.StatusCode.UNAVAILABLE, "too many requests at a time")
+            hold = Hold(house.room)
+            if len(body) > UNCOUNTED and not hold.take(len(body)):
+                codes.observe("UNAVAILABLE", 0.0)
+                await rpc.abort(grpc.StatusCode.UNAVAILABLE, "too many bytes of other requests' messages are kept here")
             load.in_flight += limited
             code: str = "CANCELLED"
             try:
@@ -90,6 +95,7 @@ class RpcDoors(grpc.GenericRpcHandler):
                 left: Any = rpc.time_remaining()  # None for a client without a deadline
                 deadline = begun + (most if left is None or left > most else left)
                 context = Context(None, deadline, {} if house.routing and limited else None, passed_on(metadata, puid))
+                context.hold = hold
                 await rpc.send_initial_metadata(((PUID, puid),))
                 answer = await serve(body, context)
                 code = "OK"
@@ -106,6 +112,7 @@ class RpcDoors(grpc.GenericRpcHandler):
                 await rpc.abort(grpc.StatusCode.INTERNAL, "internal error")
             finally:
                 load.in_flight -= limited
+                hold.close()
                 codes.observe(code, perf_counter() - begun)
             return answer
 

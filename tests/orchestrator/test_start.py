@@ -113,6 +113,7 @@ def test_what_is_no_duration_is_refused(text):
         ("--max_requests", "0"),
         ("--max_body", "-1"),
         ("--max_body", "1_000"),
+        ("--max_bodies", "0"),
         ("--node_retries", "9" * 5000),
         ("--breaker_failures", "1.5"),
         ("--prometheus_path", "metrics"),
@@ -125,6 +126,35 @@ def test_what_a_flag_cannot_be_is_said_with_its_name(flag, value, capsys):
     assert ended.value.code == 2
     assert f"argument {flag}" in (said := capsys.readouterr().err)
     assert "is not valid; expected a" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written", "expected"),
+    [
+        ([], "", 2 << 20),
+        (["--workers", "4"], "", 1 << 19),
+        ([], "7", 7),
+        (["--max_bodies", "9"], "7", 9),
+    ],
+)
+def test_bodies_have_half_of_the_containers_memory_unless_told_otherwise(monkeypatch, arguments, written, expected):
+    monkeypatch.setattr("orchestrator.settings.memory_limit", lambda: 4 << 20)
+    environment = {**ENVIRONMENT, "SELDON_MAX_BODIES": written}
+
+    assert read([*NEEDED, *arguments], environment).max_bodies == expected
+
+
+def test_bodies_have_a_gibibyte_where_the_container_has_no_limit(monkeypatch):
+    monkeypatch.setattr("orchestrator.settings.memory_limit", lambda: None)
+
+    assert read(NEEDED, ENVIRONMENT).max_bodies == 1 << 30
+
+
+def test_a_wrong_number_of_bytes_for_bodies_is_said_with_its_variable():
+    with pytest.raises(
+        SettingsError, match="SELDON_MAX_BODIES: '1Gi' is not valid; expected a whole number, 1 or more"
+    ):
+        read(NEEDED, {**ENVIRONMENT, "SELDON_MAX_BODIES": "1Gi"})
 
 
 def test_what_is_no_boolean_is_refused():
