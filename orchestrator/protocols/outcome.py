@@ -1,5 +1,6 @@
 """What an answer says of the model that gave it: classes, scores and outliers, row by row."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,8 @@ def of_table(table: Any, names: Sequence[Any] = (), *, labels: bool = False) -> 
     """Read the rows of nested lists.
 
     A row of two or more numbers is one of classes: the greatest names the class (by `names`, else by its position) and
-    is the score. A row of one number is a score, or with `labels` the class itself; text is always a class.
+    is the score. A row of one number is a score, or with `labels` the class itself; text is always a class. A whole
+    number that no float can hold is no number.
     """
     found = Outcome()
     for row in list(_rows(table))[:ROWS]:
@@ -35,7 +37,7 @@ def of_table(table: Any, names: Sequence[Any] = (), *, labels: bool = False) -> 
                 at = max(range(len(row)), key=row.__getitem__)
                 found.classes.append(str(names[at]) if len(names) == len(row) else str(at))
                 found.scores.append(float(row[at]))
-        elif row and (isinstance(row[0], str) or (labels and isinstance(row[0], int))):
+        elif row and (isinstance(row[0], str) or (labels and isinstance(row[0], int) and _fits(row[0]))):
             found.classes.append(str(row[0]))
         elif row and _is_number(row[0]):
             found.scores.append(float(row[0]))
@@ -67,7 +69,7 @@ def shaped(values: Any, shape: Any) -> list[Any]:
     if isinstance(values, list | tuple) and not any(isinstance(value, list) for value in values[:1]):
         try:
             step = int(width)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return list(values)
         return (
             [list(values[at : at + step]) for at in range(0, min(len(values), step * ROWS), step)] if step > 0 else []
@@ -89,4 +91,11 @@ def _rows(table: Any) -> Iterable[list[Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    if isinstance(value, int):
+        return not isinstance(value, bool) and _fits(value)
+    return isinstance(value, float) and value == value
+
+
+def _fits(value: int) -> bool:
+    """Whether a float can hold a whole number; JSON has longer ones."""
+    return -sys.float_info.max <= value <= sys.float_info.max

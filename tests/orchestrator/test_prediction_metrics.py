@@ -39,6 +39,8 @@ def outcome(codec, message):
         ({"strData": "cat", "meta": {"tags": {"outlier-predictions": [0, 1, 1]}}}, ["cat"], [], 2),
         ({"data": {"ndarray": [[[0.1, 0.9], [0.2, 0.3]]]}}, ["1", "1"], [0.9, 0.3], 0),
         ({"data": {"ndarray": [[float("nan"), 1.0], [None, 2], [], {}]}}, [], [], 0),
+        ({"data": {"ndarray": [[10**400, 1.0], [10**400], [-(10**400)], [0.5]]}}, [], [0.5], 0),
+        ({"data": {"tensor": {"shape": [1, float("inf")], "values": [0.5]}}}, [], [0.5], 0),
         ({"data": {"tensor": {"shape": [1, 0], "values": []}}}, [], [], 0),
         ({"jsonData": {"a": 1}}, [], [], 0),
         ([1, 2], [], [], 0),
@@ -56,6 +58,7 @@ def output(name, datatype, shape, data):
     ("outputs", "classes", "scores", "outliers"),
     [
         ([output("predict", "INT64", [2, 1], [1, 0])], ["1", "0"], [], 0),
+        ([output("predict", "INT64", [2, 1], [10**400, 0])], ["0"], [], 0),
         ([output("p", "FP64", [2, 2], [0.9, 0.1, 0.2, 0.8])], ["0", "1"], [0.9, 0.8], 0),
         ([output("p", "FP32", [2], [0.5, 0.7])], [], [0.5, 0.7], 0),
         ([output("p", "BYTES", [1], ["cat"]), output("is_outlier", "INT64", [1], [1])], ["cat"], [], 1),
