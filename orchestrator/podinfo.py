@@ -152,7 +152,7 @@ def compared(annotations: Mapping[str, str]) -> Compared | None:
         tls,
         tolerance=_within(annotations, COMPARE_TOLERANCE, "0.01", least=0.0, most=1.0),
         per_second=_within(annotations, COMPARE_PER_SECOND, "1", least=0.001, most=MOST_PER_SECOND),
-        share=_within(annotations, COMPARE_SHARE, "1", least=1e-6, most=1.0),
+        share=_within(annotations, COMPARE_SHARE, "1", least=1e-4, most=1.0),
     )
 
 

@@ -55,7 +55,7 @@ class ShadowAgreementCheck(ApiModel):
     """How far numbers may lie apart: as a part of the greater one, or of 1 where both are smaller."""
     per_second: Annotated[float, Field(ge=0.001, le=1000)] = 1
     """Copies of a pod that are compared in a second: each costs stable two requests."""
-    share: Annotated[float, Field(ge=0.000001, le=1)] = 1
+    share: Annotated[float, Field(ge=0.0001, le=1)] = 1
     """The share of the copies that is drawn before that."""
 
 

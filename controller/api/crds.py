@@ -131,6 +131,10 @@ EXTRAS = Extras(
         ),
         "Analysis": (
             Rule(
+                "!has(self.stepBeta) || double(self.stepBeta) >= (has(self.beta) ? double(self.beta) : 0.05)",
+                "a step that only raises the weight never asks for more than the promotion: give stepBeta beta to 1",
+            ),
+            Rule(
                 "!has(self.judge) || self.judge != 'threshold' || (has(self.metrics) && self.metrics.exists(m, "
                 "(has(m.errorRate) && has(m.errorRate.max)) || (has(m.latency) && has(m.latency.max))))",
                 "the threshold judge needs max in at least one metric",

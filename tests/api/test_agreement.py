@@ -4,7 +4,7 @@ import re
 from copy import deepcopy
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,7 +18,9 @@ MODEL_ONLY = (
 )  # fmt: skip
 STATUS_ONLY = ("exactly one of", "true, or absent", "at least one of", "cookies or a header")
 """Rules that a status does without: only we write it."""
-BOUNDED = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+WITHOUT_TRACE = [phase for phase in Phase if phase is not Phase.explain]
+"""To explain a failure every line of every example is traced, which takes longer than all the rest."""
+BOUNDED = settings(max_examples=20, deadline=None, phases=WITHOUT_TRACE, suppress_health_check=list(HealthCheck))
 PARTS = [(kind.name, part) for kind in KINDS for part in ("spec", "status") if part in kind.model.model_fields]
 
 
