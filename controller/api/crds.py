@@ -55,6 +55,16 @@ EXTRAS = Extras(
                 "bake belongs to a canary: blueGreen has postPromotionAnalysis, and a shadow needs `then` for it",
             ),
             Rule(
+                "!has(self.group) || !has(self.strategy) || !has(self.strategy.shadow) "
+                "|| has(self.strategy.shadow.then)",
+                "group: a shadow promotes nothing; give it `then`, or take group out",
+            ),
+            Rule(
+                "!has(self.analysis) || !has(self.analysis.startingStep) || !has(self.strategy) "
+                "|| has(self.strategy.canary)",
+                "analysis.startingStep counts the steps of a canary: leave it out",
+            ),
+            Rule(
                 "!has(self.adopt) || !self.adopt || !has(self.routing) || !has(self.routing.virtualService)",
                 "adopt takes over a VirtualService; take routing.virtualService out until it is done",
             ),
