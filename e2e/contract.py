@@ -264,7 +264,8 @@ def _engine(predictor: _Predictor, live: Object) -> Iterator[str]:
     flags = dict(zip(args[::2], args[1::2], strict=False))
     wanted = {
         "--sdep": predictor.sdep, "--namespace": predictor.namespace, "--predictor": predictor.name,
-        "--http_port": "8000", "--grpc_port": "5001", "--prometheus_path": "/prometheus", "--server_type": "rpc",
+        "--http_port": "8000", "--grpc_port": "5001", "--prometheus_path": "/prometheus",
+        "--server_type": predictor.raw["spec"].get("serverType") or "rpc",
         "--protocol": predictor.raw["spec"].get("protocol") or "seldon",
         "--transport": predictor.raw["spec"].get("transport") or "rest",
         "--log_work_buffer_size": "10000", "--log_write_timeout_ms": "2000",

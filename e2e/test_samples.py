@@ -27,7 +27,7 @@ FILES = {
     document["metadata"]["name"]: path
     for path in sorted(FOLDER.glob("*.yaml"))
     for document in yaml.safe_load_all(path.read_text())
-    if document["kind"] == "SeldonDeployment"
+    if document["kind"] == "SeldonDeployment" and document["spec"].get("serverType") != "kafka"  # there is no broker
 }
 NO_IMAGE = "no local command is known for image"
 ELSEWHERE = {

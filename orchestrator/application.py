@@ -6,21 +6,18 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from math import inf
+from functools import partial
 from random import Random, SystemRandom
-from time import perf_counter
+from typing import TYPE_CHECKING
 
 from orchestrator.bandits import bandits
+from orchestrator.clients.calls import Calls
 from orchestrator.clients.comparer import AT_A_TIME, LONGEST_ANSWER, Comparer, Sample
-from orchestrator.clients.greeting import greet, greet_over_grpc
-from orchestrator.clients.guard import Breaker, Guarded
-from orchestrator.clients.hosts import Hosts
-from orchestrator.clients.node import Call, NodeCall
+from orchestrator.clients.node import NodeCall
 from orchestrator.clients.payloadlog import Origin, PayloadLog
 from orchestrator.clients.payloadlog import metrics as payload_metrics
 from orchestrator.clients.pool import Pool
-from orchestrator.clients.rpc import Channel, RpcCall
-from orchestrator.clients.tracing import Traced, Tracing, configured
+from orchestrator.clients.tracing import configured
 from orchestrator.clients.trust import Trust
 from orchestrator.engine import Engine
 from orchestrator.errors import SettingsError
@@ -49,7 +46,11 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import Identity, Metrics
 from orchestrator.telemetry.predictions import Predictions
+from orchestrator.topics import Topics
 from orchestrator.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from orchestrator.servers.streaming import Streaming
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Application:
         self._settings = settings
         self._end = end
         self._worker: Worker | None = None
+        self._streaming: Streaming | None = None
         codec = _CODECS.get(settings.protocol)
         if codec is None:
             raise SettingsError(f"--protocol: {settings.protocol!r} is not served; expected {', '.join(_CODECS)}")
@@ -93,6 +95,8 @@ class Application:
         self.room = house.room
         self.server = Server(self.doors, Limits(body_bytes=settings.max_body), self.doors.flows, house.room)
         self.rpc_doors = self._rpc_doors(house, chance)
+        if settings.topics is not None:
+            self._streaming = self._streamed(settings.topics, house, chance)
         services = self._codec.grpc.services
         self.rpc = RpcServer(self.rpc_doors, self.rpc_doors.ready, services, settings.max_message)
 
@@ -104,7 +108,7 @@ class Application:
         if settings.allowed_headers:
             cors += b"Access-Control-Allow-Headers: %b\r\n" % settings.allowed_headers.encode()
         status = self._status if settings.full_health_checks else None
-        probe = Probe(called, self._calls.hosts, status, self._calls.greet)
+        probe = Probe(called, self._calls.hosts, status, self._calls.greet, self._unread)
         seldon = codec.rest.name == "seldon"
         routing = graph.routes if settings.routing is None else settings.routing
         logged = any(node.logger for node in graph.nodes.values())
@@ -171,11 +175,24 @@ class Application:
             self.metrics.add_all(payload_metrics(queue))
         return queue
 
-    def _rpc_doors(self, house: House, chance: Random) -> RpcDoors:
-        def engine(verb: str) -> Engine:
-            logs, draw = self.payload_log.of, chance.random
-            return Engine(self.graph, self._codec, self._calls, draw, self.bandits, Form.PROTO, verb, logs=logs)
+    def _engine(self, chance: Random, form: Form, verb: str = "predict") -> Engine:
+        logs, draw = self.payload_log.of, chance.random
+        return Engine(self.graph, self._codec, self._calls, draw, self.bandits, form, verb, logs=logs)
 
+    def _streamed(self, topics: Topics, house: House, chance: Random) -> "Streaming":
+        try:
+            from orchestrator.servers.streaming import Streaming
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"--server_type: 'kafka' needs {error.name}, which is not installed; install seldon-rollouts[kafka]"
+            ) from error
+        return Streaming(topics, house, {form: self._engine(chance, form) for form in Form})
+
+    def _unread(self) -> str:
+        return "" if self._streaming is None else self._streaming.failure()
+
+    def _rpc_doors(self, house: House, chance: Random) -> RpcDoors:
+        engine = partial(self._engine, chance, Form.PROTO)
         alone = len(self.graph.nodes) == 1 and self.graph.root.grpc_port and "classify" in self._codec.grpc.methods
         others = {verb: engine(verb) for verb in MODELS_ALONE} if alone else {}
         return RpcDoors(house, Engines(predict=engine("predict"), others=others))
@@ -206,6 +223,8 @@ class Application:
             port,
             self.grpc_port,
         )
+        if self._streaming is not None:
+            self._streaming.start()
         if self._worker is not None:
             self._worker.started()
         return port
@@ -215,9 +234,10 @@ class Application:
         settings = self._settings
         self.doors.draining = self.rpc_doors.draining = True
         self.server.start_draining()
+        if self._streaming is not None:
+            await self._streaming.leave_off()
         await asyncio.sleep(settings.shutdown_delay)
-        within = settings.graceful_timeout
-        clean = all(await asyncio.gather(self.server.close(within), self.rpc.close(within)))
+        clean = all(await self._close_doors(settings.graceful_timeout))
         await self._leave_comparisons()
         await self.payload_log.close(settings.log_timeout)
         if self.tracing is not None:
@@ -227,139 +247,22 @@ class Application:
             await self._worker.close()
         return clean
 
+    async def _close_doors(self, within: float) -> list[bool]:
+        doors = (self.server, self.rpc, self._streaming)
+        return await asyncio.gather(*[door.close(within) for door in doors if door is not None])
+
     async def _leave_comparisons(self) -> None:
         if self.comparer is not None:
             await self.comparer.close()
 
     async def abort(self) -> None:
         """End at once, whatever is under way."""
-        await asyncio.gather(self.server.close(0.0), self.rpc.close(0.0))
+        await self._close_doors(0.0)
         await self._leave_comparisons()
         await self.payload_log.close(0.0)
         if self.tracing is not None:
             await self.tracing.close()
         await self._calls.close()
-
-
-class Calls:
-    """Makes the calls to nodes: one pool or channel for each address, one call for each node, verb and form."""
-
-    def __init__(self, settings: Settings, codec: Codec, metrics: Metrics, tracing: Tracing | None) -> None:
-        self._tracing = tracing
-        self.hosts = Hosts(settings.bind, settings.hosts_file)
-        self._settings = settings
-        self._codec = codec
-        self._metrics = metrics
-        self._pools: dict[tuple[str, int], Pool] = {}
-        self._channels: dict[tuple[str, int], Channel] = {}
-        self._breakers: dict[tuple[str, int], Breaker] = {}
-        self._made: dict[tuple[str, str, Form, bool], NodeCall] = {}
-        name = "seldon_api_executor_node_{}"
-        pools = self._pools
-        metrics.add_gauge(
-            name.format("connections"),
-            "Connections to nodes over REST",
-            lambda: sum([pool.connections for pool in pools.values()]),
-        )
-        metrics.add_gauge(
-            name.format("calls_waiting"),
-            "Calls that wait for a connection to their node",
-            lambda: sum([pool.waiting for pool in pools.values()]),
-        )
-        self._trust = Trust(settings.node_authorities)
-
-    def passing(self, node: Node, verb: str, form: Form) -> NodeCall:
-        """The same call; a long answer to it is given when its body is still on its way."""
-        return self(node, verb, form, flows=True)
-
-    def __call__(self, node: Node, verb: str, form: Form, *, flows: bool = False) -> NodeCall:
-        """The call of a verb to a node: in that form, if the node serves it."""
-        if form is Form.PROTO and not node.grpc_port:
-            form = Form.JSON
-        elif form is Form.JSON and not node.port:
-            form = Form.PROTO
-        made = self._made.get((node.name, verb, form, flows))
-        if made is None:
-            call = self._rest(node, verb, flows=flows) if form is Form.JSON else self._grpc(node, verb)
-            made = self._guarded(call, node, verb)
-            if self._tracing is not None:
-                made = Traced(made, node, self._span(node, verb, call.form), self._tracing)
-            self._made[node.name, verb, form, flows] = made
-        return made
-
-    def _span(self, node: Node, verb: str, form: Form) -> str:
-        return self._codec.rest.path(verb, node.name) if form is Form.JSON else self._codec.grpc.methods[verb]
-
-    def _guarded(self, call: NodeCall, node: Node, verb: str) -> NodeCall:
-        settings = self._settings
-        if verb == "ready" or not (settings.node_retries or settings.breaker_failures):
-            return call
-        address = (node.host, node.port if call.form is Form.JSON else node.grpc_port)
-        breaker = self._breakers.get(address)
-        if breaker is None:
-            breaker = self._breakers[address] = Breaker(settings.breaker_failures or inf, settings.breaker_time)
-        retries = 0 if verb == "send-feedback" else settings.node_retries
-        return Guarded(call, node.name, breaker, retries, perf_counter)
-
-    async def greet(self, node: Node) -> None:
-        """The first word to a node, uncounted. Raises NodeError when nobody is there who answers."""
-        if node.port:
-            await greet(self._pool(node), f"{node.host}:{node.port}")
-        else:
-            await greet_over_grpc(self._channel(node))
-
-    def _pool(self, node: Node) -> Pool:
-        address = (node.host, node.port)
-        pool = self._pools.get(address)
-        if pool is None:
-            settings = self._settings
-            tls = self._trust.context() if node.tls else None
-            pool = Pool(node.name, address, self.hosts, size=settings.max_requests, limit=settings.max_body, tls=tls)
-            self._pools[address] = pool
-        return pool
-
-    def _rest(self, node: Node, verb: str, *, flows: bool) -> NodeCall:
-        path = self._codec.rest.path
-        method = "GET" if verb in {"status", "metadata", "ready"} else "POST"
-        return Call(
-            self._pool(node),
-            self._metrics.called(node, path(verb, node.name), method.lower()),
-            method=method,
-            path=lambda model: path(verb, model or node.name),
-            authority=f"{node.host}:{node.port}",
-            within=self._settings.node_timeout or inf,
-            again=verb != "send-feedback",
-            flows=flows,
-        )
-
-    def _channel(self, node: Node) -> Channel:
-        address = (node.host, node.grpc_port)
-        channel = self._channels.get(address)
-        if channel is None:
-            tls = self._trust.credentials() if node.tls else None
-            channel = Channel(address, self.hosts, limit=self._settings.max_message, tls=tls)
-            self._channels[address] = channel
-        return channel
-
-    def _grpc(self, node: Node, verb: str) -> NodeCall:
-        codec = self._codec.grpc
-        method = codec.methods[verb]
-        return RpcCall(
-            self._channel(node),
-            self._metrics.called(node, method, "unary"),
-            name=f"node {node.name!r} at {node.host}:{node.grpc_port}",
-            method=method,
-            named=lambda body, model: codec.named(body, model or node.name),
-            asks=codec.asked(verb, node.name) if verb in {"status", "metadata"} else b"",
-            within=self._settings.grpc_node_timeout or inf,
-        )
-
-    async def close(self) -> None:
-        """Close all connections to nodes that are idle."""
-        for pool in self._pools.values():
-            pool.close()
-        for channel in self._channels.values():
-            await channel.close()
 
 
 async def run(settings: Settings, end: socket.socket | None = None) -> int:

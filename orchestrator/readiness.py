@@ -20,16 +20,22 @@ class Probe:
 
     `status` makes the call of a node's health page. Without it a connection is enough, as upstream has it, once a
     node in another pod has answered to `greet`: until then a proxy of the mesh may be all that takes connections.
+    `besides` says what else is missing, if anything.
     """
 
     nodes: tuple[Node, ...]
     hosts: Hosts
     status: Callable[[Node], NodeCall] | None
     greet: Callable[[Node], Awaitable[None]]
+    besides: Callable[[], str] = lambda: ""
     _answered: set[str] = field(default_factory=set)
 
     async def failures(self) -> list[str]:
-        """What is wrong, node by node; nothing when all is well."""
+        """What is wrong; nothing when all is well."""
+        return [*await self.nodes_that_fail(), *filter(None, (self.besides(),))]
+
+    async def nodes_that_fail(self) -> list[str]:
+        """What is wrong, node by node."""
         found = await asyncio.gather(*[self.failure(node) for node in self.nodes])
         return [failure for failure in found if failure]
 

@@ -25,6 +25,7 @@ from orchestrator.podinfo import (
     prediction_metrics,
     timeout,
 )
+from orchestrator.topics import Topics, topics
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_WORKERS = 64
@@ -34,10 +35,18 @@ _FALSE = frozenset({"0", "f", "false"})
 
 # Flags of upstream that are taken so that its manifests work, and that have nothing to set here.
 _WITHOUT_EFFECT = (
-    "transport", "config", "log_kafka_broker",
-    "log_kafka_topic", "kafka_broker", "kafka_input_topic", "kafka_output_topic", "kafka_full_graph", "kafka_workers",
-    "kafka_auto_commit",
+    "config", "log_kafka_broker", "log_kafka_topic",
 )  # fmt: skip
+# Flags of upstream that say something with --server_type kafka; most are variables as well.
+_OF_TOPICS = {
+    "transport": "rest or grpc; with kafka: whether all messages are protobuf",
+    "kafka_broker": "host:port, several separated by commas (KAFKA_BROKER)",
+    "kafka_input_topic": "the topic to read (KAFKA_INPUT_TOPIC)",
+    "kafka_output_topic": "the topic for answers (KAFKA_OUTPUT_TOPIC)",
+    "kafka_full_graph": "only false: nodes are called over REST or gRPC (KAFKA_FULL_GRAPH)",
+    "kafka_workers": "messages at a time (KAFKA_WORKERS, 4)",
+    "kafka_auto_commit": "commit every 5 s, or with each answer (KAFKA_AUTO_COMMIT, true)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,7 @@ class Settings:
     node_authorities: Path | None  # who vouches for nodes that are called with TLS; None: whom the system trusts
     origins: str
     allowed_headers: str
+    topics: Topics | None
     prediction_metrics: PredictionMetrics | None
     compared: Compared | None
     hostname: str
@@ -150,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="native histograms beside the classic ones, for scrapers that ask for them (SELDON_NATIVE_HISTOGRAMS)",
     )
-    flag("server_type", default="rpc", help="rpc (kafka is not served)")
+    flag("server_type", default="rpc", help="rpc, or kafka: topics are served, too")
     switch("full_health_checks", help="ask nodes over HTTP for readiness, instead of connecting only")
     flag("graceful_timeout", type=duration, default=15.0, help="longest time for requests to finish after SIGTERM")
     flag("shutdown_delay", type=duration, default=0.0, help="time between SIGTERM and taking no more connections")
@@ -185,6 +195,8 @@ def _parser() -> argparse.ArgumentParser:
     flag("log_write_timeout_ms", type=int, default=2000, help="longest time for one post of a logged payload")
     flag("log_level", default="", help="DEBUG, INFO, WARN or ERROR (SELDON_LOG_LEVEL)")
     switch("debug", help="the same as --log_level DEBUG")
+    for name, text in _OF_TOPICS.items():
+        flag(name, nargs="?", help=text)
     for name in _WITHOUT_EFFECT:
         flag(name, nargs="?", help=argparse.SUPPRESS)
     return parser
@@ -216,8 +228,9 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         SystemExit: from argparse, for flags that it refuses.
     """
     flags = _parser().parse_args(arguments)
-    if flags.server_type != "rpc":
-        raise SettingsError(f"--server_type: {flags.server_type!r} is not served; expected rpc")
+    if flags.server_type not in {"rpc", "kafka"}:
+        raise SettingsError(f"--server_type: {flags.server_type!r} is not served; expected rpc or kafka")
+    group = f"{flags.predictor}.{flags.sdep}.{flags.namespace}"  # upstream's, so that its offsets count
     annotations = load(Path(environment.get("SELDON_PODINFO_PATH") or "/etc/podinfo/annotations"))
     hosts = environment.get("SELDON_HOSTS_FILE")
     certificates = environment.get("SELDON_CERT_MOUNT_PATH")
@@ -268,6 +281,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         log_queue=max(0, flags.log_work_buffer_size),
         log_timeout=max(1, flags.log_write_timeout_ms) / 1000,
         environment=dict(environment),
+        topics=topics(vars(flags), environment, group) if flags.server_type == "kafka" else None,
         log_level=level or environment.get("SELDON_LOG_LEVEL") or "INFO",
     )
 

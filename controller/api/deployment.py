@@ -251,7 +251,7 @@ class SeldonDeploymentSpec(SpecModel):
     replicas: Count | None = None
     """How many pods for each Deployment that has no number of its own. What kubectl scale sets."""
     server_type: ServerType = ""
-    """rpc, also when empty. kafka, of Seldon Core v1, is known and refused: the orchestrator serves requests."""
+    """rpc, also when empty. kafka: the orchestrator reads a topic and answers to another, too (svcOrchSpec.env)."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Switches such as seldon.io/engine-separate-pod; copied to Deployments and pods."""
     oauth_key: str = Field(default="", alias="oauth_key")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeploymentSpec
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
-from controller.deployment import annotations, explaining
+from controller.deployment import annotations, explaining, streaming
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import containers
 from controller.deployment.podshape import Found, entries_misshapen, misshapen
@@ -88,6 +88,7 @@ def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]
     if shapeless:
         return shapeless  # the other rules read pod specs
     problems = [*_identity(subject), *_traffic(subject.spec), *_service_names(subject)]
+    problems += _told(streaming.faults(subject.spec))
     for index, predictor in enumerate(subject.spec.predictors):
         path = f"spec.predictors[{index}]"
         problems += _predictor(subject, predictor, path)
@@ -120,8 +121,6 @@ def _identity(subject: Subject) -> Iterator[Problem]:
         yield Problem(
             "metadata.name", subject.name, "lower-case letters, digits and dashes: Services are named after it"
         )
-    if subject.spec.server_type == "kafka":
-        yield Problem("spec.serverType", "kafka", "rpc: the orchestrator serves requests and reads no topics")
     names = Counter(predictor.name for predictor in subject.spec.predictors)
     for index, predictor in enumerate(subject.spec.predictors):
         field = f"spec.predictors[{index}].name"

@@ -78,9 +78,17 @@ def check_template(template: Mapping[str, Any]) -> None:
     """Refuse a template that no rollout could serve.
 
     Raises:
-        InvalidSpecError: it has no predictor, a predictor has no name, or two predictors would share a Service.
+        InvalidSpecError: it has no predictor, a predictor has no name, two predictors would share a Service, or
+            its requests come from a topic.
     """
-    parts = (template.get("spec") or {}).get("predictors")
+    spec = template.get("spec") or {}
+    if isinstance(spec, dict) and spec.get("serverType") == "kafka":
+        raise InvalidSpecError(
+            "spec.template.spec.serverType",
+            "kafka",
+            "rpc: a topic's messages do not pass the mesh, which divides requests, so each revision would answer all",
+        )
+    parts = spec.get("predictors")
     if not isinstance(parts, list) or not parts:
         raise InvalidSpecError("spec.template.spec.predictors", parts, "a list of at least one predictor")
     for index, predictor in enumerate(parts):

@@ -119,6 +119,13 @@ def test_a_graph_with_side_effects_in_a_shadow_is_warned_of(graph: dict[str, Any
         (_rollout({"canary": {"steps": [{"setWeight": 300}]}}), "spec.strategy.canary.steps.0.setWeight"),
         (_rollout({"blueGreen": {}}, {"name": "m"}), "spec.template.spec.predictors[0].graph.name: 'm'"),
         (_rollout({"blueGreen": {}}, {**SERVER, "implementation": "NO_SERVER"}), "NO_SERVER"),
+        (
+            _rollout(
+                {"blueGreen": {}},
+                template={"spec": {"serverType": "kafka", "predictors": [{"name": "p", "graph": SERVER}]}},
+            ),
+            "spec.template.spec.serverType: 'kafka' is not valid; expected rpc",
+        ),
     ],
 )
 def test_a_rollout_that_cannot_be_done_is_refused(rollout: dict[str, Any], said: str) -> None:

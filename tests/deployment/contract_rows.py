@@ -56,6 +56,14 @@ DEFINITION = {
     "1.1 replicas: component, predictor, SeldonDeployment": (
         f"{_FIELDS}test_replicas_are_the_components_else_the_predictors_else_the_seldondeployments",
     ),
+    "1.1 serverType kafka": (
+        _GOLDEN,
+        _BAD,
+        _GOOD,
+        f"{_ORCHESTRATOR}test_topics.py::test_an_answer_has_the_key_and_the_headers_of_its_message",
+        f"{_ORCHESTRATOR}test_topics.py::test_what_cannot_be_predicted_is_told_and_the_next_goes_on",
+        f"{_ORCHESTRATOR}test_records.py::test_variables_say_what_is_read_and_flags_win",
+    ),
     "1.1 annotations reach Deployments and pods": (
         f"{_FIELDS}test_annotations_of_each_level_reach_the_pods_and_the_nearer_one_wins",
     ),

@@ -34,6 +34,17 @@ def _problems(raw: dict[str, Any]) -> list[str]:
     return [str(each) for each in found]
 
 
+TOPICS = {"KAFKA_BROKER": "b:1", "KAFKA_INPUT_TOPIC": "i", "KAFKA_OUTPUT_TOPIC": "o"}
+
+
+def _env(values: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _kafka(more: dict[str, Any] | None = None, **values: str) -> dict[str, Any]:
+    return _sdep(_p(svcOrchSpec={"env": _env(values)}, **(more or {})), serverType="kafka")
+
+
 AB = {"name": "ab", "implementation": "RANDOM_ABTEST", "children": [{"name": "a", **SERVER}]}
 NO_ENGINE = {"seldon.io/no-engine": "true"}
 BAD = {
@@ -43,7 +54,37 @@ BAD = {
     "transport": (_sdep(_p(), transport="ftp"), "spec.transport: 'ftp'"),
     "server type": (_sdep(_p(), serverType="mq"), "spec.serverType: 'mq'"),
     "two predictors of one name": (_sdep(_p(traffic=50), _p(traffic=50)), "spec.predictors[0].name: 'p'"),
-    "kafka": (_sdep(_p(), serverType="kafka"), "spec.serverType: 'kafka' is not valid; expected rpc"),
+    "kafka without a broker": (
+        _kafka(KAFKA_INPUT_TOPIC="i", KAFKA_OUTPUT_TOPIC="o"),
+        "spec.predictors[0].svcOrchSpec.env[KAFKA_BROKER]: None is not valid; expected a value",
+    ),
+    "kafka without anything to read": (
+        _kafka(KAFKA_BROKER="b:1", KAFKA_OUTPUT_TOPIC="o"),
+        "spec.predictors[0].svcOrchSpec.env[KAFKA_INPUT_TOPIC]: None",
+    ),
+    "kafka without a topic for answers": (
+        _kafka(KAFKA_BROKER="b:1", KAFKA_INPUT_TOPIC="i", KAFKA_OUTPUT_TOPIC=""),
+        "spec.predictors[0].svcOrchSpec.env[KAFKA_OUTPUT_TOPIC]: None",
+    ),
+    "kafka that reads its own answers": (
+        _kafka(**TOPICS | {"KAFKA_OUTPUT_TOPIC": "i"}),
+        "env[KAFKA_OUTPUT_TOPIC]: 'i' is not valid; expected another topic",
+    ),
+    "kafka between the nodes": (
+        _kafka(**TOPICS, KAFKA_FULL_GRAPH="true"),
+        "env[KAFKA_FULL_GRAPH]: 'true' is not valid; expected false",
+    ),
+    "kafka without an orchestrator": (
+        _kafka({"annotations": {"seldon.io/no-engine": "true"}}, **TOPICS),
+        "annotations[seldon.io/no-engine]: 'true' is not valid; expected an orchestrator",
+    ),
+    "two predictors that answer the same messages to one topic": (
+        _sdep(
+            *(_p(name, traffic=50, svcOrchSpec={"env": _env(TOPICS)}) for name in "pq"),
+            serverType="kafka",
+        ),
+        "spec.predictors[1].svcOrchSpec.env[KAFKA_OUTPUT_TOPIC]: 'o' is not valid; expected a topic of its own",
+    ),
     "only a shadow": (_sdep(_p(shadow=True)), "spec.predictors[0].shadow"),
     "shadow traffic": (_sdep(_p(), _p("s", shadow=True, traffic=101)), "spec.predictors[1].traffic: 101"),
     "sum of traffic": (_sdep(_p(traffic=50), _p("q", traffic=40)), "'50 + 40'"),

@@ -4,11 +4,13 @@ import argparse
 import base64
 import json
 import os
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.application import Application
 from orchestrator.clients import hosts
 from orchestrator.clients.hosts import Hosts
 from orchestrator.errors import SettingsError
@@ -17,6 +19,10 @@ from orchestrator.settings import boolean, duration, read
 
 NEEDED = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]
 PREDICTOR = base64.b64encode(json.dumps({"name": "p", "graph": {"name": "m"}}).encode()).decode()
+ENDPOINT = {"service_host": "localhost", "httpPort": 9000}
+SERVED = base64.b64encode(
+    json.dumps({"name": "p", "graph": {"name": "m", "type": "MODEL", "endpoint": ENDPOINT}}).encode()
+).decode()
 ENVIRONMENT = {"ENGINE_PREDICTOR": PREDICTOR, "SELDON_PODINFO_PATH": "/nowhere"}
 
 
@@ -56,9 +62,27 @@ def test_a_predictor_that_cannot_be_read_is_said(environment, words):
         read(NEEDED, {"SELDON_PODINFO_PATH": "/nowhere", **environment})
 
 
-def test_kafka_is_refused():
-    with pytest.raises(SettingsError, match="--server_type"):
-        read([*NEEDED, "--server_type", "kafka"], ENVIRONMENT)
+def test_another_server_type_is_refused():
+    with pytest.raises(SettingsError, match="--server_type: 'mq' is not served; expected rpc or kafka"):
+        read([*NEEDED, "--server_type", "mq"], ENVIRONMENT)
+
+
+def test_topics_are_read_with_kafka_alone():
+    said = [*NEEDED, "--kafka_broker=b:9092", "--kafka_input_topic=i", "--kafka_output_topic=o"]
+
+    found = read([*said, "--server_type", "kafka"], ENVIRONMENT).topics
+
+    assert found is not None
+    assert (found.brokers, found.source, found.target, found.group) == ("b:9092", "i", "o", "p.s.n")
+    assert read([*said, "--server_type", "rpc"], ENVIRONMENT).topics is None
+
+
+def test_a_package_that_is_missing_is_named_with_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "orchestrator.servers.streaming", None)
+    said = ["--kafka_broker=b:9092", "--kafka_input_topic=i", "--kafka_output_topic=o", "--server_type=kafka"]
+
+    with pytest.raises(SettingsError, match=r"install seldon-rollouts\[kafka\]"):
+        Application(read([*NEEDED, *said], {**ENVIRONMENT, "ENGINE_PREDICTOR": SERVED}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""Clients of a Kafka broker. Imported where topics are served alone: the package is optional, and not small."""
+
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from orchestrator.errors import SettingsError
+from orchestrator.topics import Security, Topics
+
+TOO_LONG = (MessageSizeTooLargeError, RecordListTooLargeError)
+TROUBLE = (KafkaError, OSError)
+_SESSION = 6_000
+_METADATA = 30_000  # until a topic that is made late, or a partition that is added, is seen
+_POLL = 300_000
+_HEADERS = 64 * 1024  # of a message, with its key
+_LONGEST_POLL = 86_400_000
+
+Consumer: TypeAlias = Any  # the package has no types
+Producer: TypeAlias = Any
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, leaving: Callable[[Collection[int]], Awaitable[None]]) -> None:
+        self._leaving = leaving
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._leaving({each.partition for each in revoked})
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Nothing to prepare: what is read starts at what was committed."""
+
+
+def consumer(topics: Topics, leaving: Callable[[Collection[int]], Awaitable[None]], patience: float) -> Consumer:
+    """A member of the group, not started.
+
+    Args:
+        topics: what to read, and from where.
+        leaving: is waited for with the partitions that others are about to get.
+        patience: seconds that all workers may be busy without a message being taken.
+    """
+    made = AIOKafkaConsumer(
+        **_connection(topics),
+        group_id=topics.group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=_SESSION,
+        heartbeat_interval_ms=_SESSION // 3,
+        max_poll_interval_ms=int(min(max(_POLL, 2000 * patience), _LONGEST_POLL)),
+        metadata_max_age_ms=_METADATA,
+    )
+    made.subscribe([topics.source], listener=_Listener(leaving))
+    return made
+
+
+def producer(topics: Topics, longest: int) -> Producer:
+    """What writes answers of `longest` bytes at most, not started: acknowledged by all replicas in sync."""
+    most = longest + _HEADERS
+    return AIOKafkaProducer(**_connection(topics), acks="all", max_request_size=most, metadata_max_age_ms=_METADATA)
+
+
+def _connection(topics: Topics) -> dict[str, Any]:
+    security = topics.security
+    said: dict[str, Any] = {
+        "bootstrap_servers": topics.brokers.split(","),
+        "client_id": topics.group,
+        "security_protocol": security.protocol,
+    }
+    if security.encrypted:
+        said["ssl_context"] = _context(security)
+    if security.protocol.startswith("SASL"):
+        said["sasl_mechanism"] = security.mechanism
+        said["sasl_plain_username"] = security.username
+        said["sasl_plain_password"] = security.password
+    return said
+
+
+def _context(security: Security) -> ssl.SSLContext:
+    """Whom to trust and what to show. Raises SettingsError when the certificates cannot be used."""
+    try:
+        authority = {"cafile": security.authority_file or None, "cadata": security.authority or None}
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **authority)
+        password = security.key_password or None
+        if security.certificate:
+            _show(context, security, password)
+        elif security.certificate_file:
+            context.load_cert_chain(security.certificate_file, security.key_file, password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise SettingsError(f"KAFKA_SSL_*: the certificates cannot be used: {error}") from error
+    return context
+
+
+def _show(context: ssl.SSLContext, security: Security, password: str | None) -> None:
+    """Load a certificate that is no file: OpenSSL reads files alone, so it gets one that is in no folder."""
+    with os.fdopen(os.memfd_create("certificate"), "wb") as file:
+        file.write(f"{security.certificate.strip()}\n{security.key.strip()}\n".encode())
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password=password)

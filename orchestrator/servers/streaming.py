@@ -1,0 +1,327 @@
+"""A topic as a door: messages are read, the graph answers, and the answers are written to another topic."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from itertools import chain
+from math import inf
+from time import perf_counter
+
+from orchestrator.clients import broker
+from orchestrator.clients.context import Context, handed_on
+from orchestrator.engine import Engine
+from orchestrator.errors import OrchestratorError, SettingsError
+from orchestrator.protocols.payload import Form, Payload, Protobuf
+from orchestrator.servers import records
+from orchestrator.servers.doors import House
+from orchestrator.servers.progress import Part, Progress
+from orchestrator.servers.records import Answer, Record
+from orchestrator.topics import Topics
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+"""How often a message is handed to nodes that went away: a message that ends them must not end them for ever."""
+_AWAY = frozenset({"NODE_UNREACHABLE", "CIRCUIT_OPEN"})
+_COMMIT_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 5.0
+_NAME = "seldon_api_executor_kafka_{}"
+
+
+class _BrokerError(OrchestratorError):
+    """The broker does not do what is asked of it."""
+
+    reason = "KAFKA"
+
+
+class Streaming:
+    """Reads and answers as one member of the group, from `start` to `close`.
+
+    A message counts as read when its answer, or why there is none, is acknowledged: whatever ends before, it is read
+    again. Nothing is taken while all workers are busy.
+
+    Args:
+        topics: what to read and write.
+        house: the graph, and what is counted.
+        engines: what answers, by the form of the message; their answers are whole.
+    """
+
+    def __init__(self, topics: Topics, house: House, engines: Mapping[Form, Engine]) -> None:
+        self._topics = topics
+        self._house = house
+        self._engines = engines
+        self._codes = house.metrics.served("predictions", "kafka")
+        self._progress = Progress()
+        self._free = asyncio.Semaphore(topics.workers)
+        self._working: set[asyncio.Task[None]] = set()
+        self._advanced = asyncio.Event()
+        self._consumer: broker.Consumer | None = None
+        self._producer: broker.Producer | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._ending = False
+        self._trouble = "not connected yet"
+        self.counts = {"read": 0, "answered": 0, "refused": 0, "dropped": 0}
+        for name, said in (
+            ("read", "Messages taken from the topic"),
+            ("answered", "Answers that the broker acknowledged"),
+            ("refused", "Messages whose answer says why there is none"),
+            ("dropped", "Messages of which the topic takes not even that"),
+        ):
+            count = partial(self.counts.__getitem__, name)
+            house.metrics.add_counter(_NAME.format(f"messages_{name}_total"), said, count)
+        house.metrics.add_gauge(_NAME.format("lag"), "Messages of our partitions that are not answered", self._lag)
+
+    def start(self) -> None:
+        """Begin to read, as soon as the nodes and the broker can be reached."""
+        self._reading = asyncio.create_task(self._read())
+        self._committing = asyncio.create_task(self._commit_on())
+
+    def failure(self) -> str:
+        """Why it never began to read; nothing once it did. What serves requests goes on without its broker."""
+        return f"kafka at {self._topics.brokers}: {self._trouble}" if self._trouble else ""
+
+    async def leave_off(self) -> None:
+        """Take no more messages."""
+        self._ending = True
+        await _ended(self._reading)
+
+    async def close(self, within: float) -> bool:
+        """Let the messages under way be answered, and leave. Says whether all were within `within` seconds."""
+        await self.leave_off()
+        working = set(self._working)
+        late: set[asyncio.Task[None]] = set()
+        if working:
+            _, late = await asyncio.wait(working, timeout=within)
+        for task in late:
+            await _ended(task)
+        if late:
+            log.warning("%d messages were not answered after %.3g s; others will read them again", len(late), within)
+        await _ended(self._committing)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(within, _LAST_WORDS_SECONDS) or 0.5):
+                await self._commit()
+        for client in (self._consumer, self._producer):
+            if client is not None:
+                with contextlib.suppress(TimeoutError, *broker.TROUBLE):
+                    await asyncio.wait_for(client.stop(), _LAST_WORDS_SECONDS)
+        self._consumer = self._producer = None
+        return not late
+
+    # ------------------------------------------------------------ reading
+
+    async def _read(self) -> None:
+        await self._back(inf)
+        pauses = _pauses()
+        while True:
+            try:
+                await self._connect()
+                pauses = _pauses()
+                await self._take()
+            except (SettingsError, *broker.TROUBLE) as error:
+                self._say(error)
+            await self._disconnect()
+            await asyncio.sleep(next(pauses))
+
+    async def _connect(self) -> None:
+        if self._producer is None:
+            made = broker.producer(self._topics, self._house.max_body)
+            await _started(made)
+            self._producer = made
+        consumer = broker.consumer(self._topics, self._leaving, self._house.request_timeout)
+        await _started(consumer)
+        self._consumer = consumer
+        self._trouble = ""
+        log.info("reading %r as %r, answering to %r", self._topics.source, self._topics.group, self._topics.target)
+
+    async def _disconnect(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        self._progress.forget(list(self._progress.parts))
+        if consumer is not None:
+            with contextlib.suppress(*broker.TROUBLE):
+                await consumer.stop()
+
+    async def _take(self) -> None:
+        assert self._consumer is not None
+        while True:
+            await self._free.acquire()
+            try:
+                record = await self._consumer.getone()
+            except BaseException:
+                self._free.release()
+                raise
+            self.counts["read"] += 1
+            part = self._progress.taken(record.partition, record.offset)
+            task = asyncio.create_task(self._work(record, part))
+            self._working.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        self._free.release()
+
+    async def _leaving(self, partitions: Collection[int]) -> None:
+        """Others get these partitions: what is under way is answered and committed first, if it does not take long."""
+        end = perf_counter() + _COMMIT_SECONDS
+        while self._progress.under_way(partitions) and perf_counter() < end:
+            await asyncio.wait(set(self._working), timeout=end - perf_counter(), return_when=asyncio.FIRST_COMPLETED)
+        await self._commit()
+        self._progress.forget(partitions)
+
+    # ------------------------------------------------------------ answering
+
+    async def _work(self, record: Record, part: Part) -> None:
+        self._house.load.in_flight += 1
+        try:
+            for outcome, answer in await self._answers(record):
+                if await self._written(answer):
+                    self.counts[outcome] += 1
+                    break
+            else:
+                self.counts["dropped"] += 1
+                log.error("%s/%d/%d: the topic takes no answer", record.topic, record.partition, record.offset)
+        finally:
+            self._house.load.in_flight -= 1
+        self._progress.ended(part, record.offset)
+        self._advanced.set()
+
+    async def _answers(self, record: Record) -> Iterator[tuple[str, Answer]]:
+        """The answer, and what is written instead where the topic does not take one of that length."""
+        begun, code = perf_counter(), 500
+        puid = records.puid(record) or self._house.identity()
+        try:
+            found = await self._asked(record, puid, begun + self._house.request_timeout)
+            code = 200
+        except OrchestratorError as error:
+            code = error.status
+            self._house.tell(error, puid)
+            return _refusals(record, puid, error)
+        except Exception:
+            log.exception("message %s failed", puid.decode("latin-1"))
+            return _refusals(record, puid, OrchestratorError("internal error"))
+        finally:
+            self._codes.observe(code, perf_counter() - begun)
+        too_long = records.TooLongError(f"the topic takes no answer of {len(found.body)} bytes")
+        return chain([("answered", records.answer(record, puid, found))], _refusals(record, puid, too_long))
+
+    async def _asked(self, record: Record, puid: bytes, deadline: float) -> Payload:
+        """Ask the graph, again when its nodes went away and came back."""
+        house = self._house
+        for left in reversed(range(TRIES)):
+            payload = records.payload(record, longest=house.max_body, protobuf=self._topics.protobuf)
+            context = Context(handed_on(records.headers(record), puid), deadline)
+            try:
+                if house.tracing is None:
+                    return await self._predicted(payload, context)
+                return await house.tracing.served("predictions", context, partial(self._predicted, payload, context))
+            except OrchestratorError as error:
+                if not (error.reason in _AWAY and left and await self._back(deadline)):
+                    raise
+        raise AssertionError("the last try gives or raises")
+
+    async def _predicted(self, payload: Payload, context: Context) -> Payload:
+        house, node = self._house, ""
+        if isinstance(payload, Protobuf):
+            node, context.model = house.addressed(house.codec.grpc.model("predict", payload.body))
+        if house.routing:
+            context.routing = {}
+        answer = await self._engines[payload.form].predict(payload, context, node)
+        if context.routing is not None:
+            answer = house.codec.with_routing(answer, context.routing)
+        if house.predictions is not None:
+            house.predictions.offer(partial(house.codec.outcome, answer))
+        return answer
+
+    async def _back(self, deadline: float) -> bool:
+        """Wait for all nodes to be reached; says whether they are before the time is over."""
+        while perf_counter() < deadline:
+            if not await self._house.about.probe.nodes_that_fail():
+                return True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
+
+    async def _written(self, answer: Answer) -> bool:
+        """Write until it is acknowledged; says whether the topic takes it."""
+        for pause in _pauses():
+            try:
+                assert self._producer is not None
+                headers = list(answer.headers)
+                await self._producer.send_and_wait(self._topics.target, answer.value, answer.key, headers=headers)
+            except broker.TOO_LONG:
+                return False
+            except broker.TROUBLE as error:
+                self._say(error)
+                await asyncio.sleep(pause)
+            else:
+                return True
+        raise AssertionError("pauses have no end")
+
+    # ------------------------------------------------------------ committing
+
+    async def _commit_on(self) -> None:
+        while True:
+            await self._advanced.wait()
+            self._advanced.clear()
+            if self._topics.at_intervals:
+                await asyncio.sleep(_COMMIT_SECONDS)
+            if not await self._commit():
+                self._advanced.set()
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _commit(self) -> bool:
+        """Say how far we are. False when it has to be said again."""
+        consumer, offsets = self._consumer, self._progress.to_commit()
+        if consumer is None or not offsets:
+            return True
+        ours = {each: offsets[each.partition] for each in consumer.assignment() if each.partition in offsets}
+        try:
+            if ours:
+                await consumer.commit(ours)
+        except broker.TROUBLE as error:
+            self._say(error)
+            return False
+        self._progress.committed(offsets)
+        return True
+
+    def _lag(self) -> float:
+        consumer = self._consumer
+        if consumer is None:
+            return 0.0
+        ends = {each.partition: consumer.highwater(each) for each in consumer.assignment()}
+        parts = self._progress.parts
+        return sum(max(0, (end or 0) - parts[number].answered) for number, end in ends.items() if number in parts)
+
+    def _say(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if self._trouble:
+            self._trouble = text
+        self._house.tell(_BrokerError(f"{self._topics.brokers}: {text}"), b"to kafka")
+
+
+async def _started(client: broker.Consumer | broker.Producer) -> None:
+    try:
+        await client.start()
+    except BaseException:
+        await client.stop()
+        raise
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _refusals(record: Record, puid: bytes, error: OrchestratorError) -> Iterator[tuple[str, Answer]]:
+    yield "refused", records.refusal(record, puid, error)
+    yield "refused", records.refusal(record, puid, error, bare=True)
+
+
+def _pauses(longest: float = 10.0) -> Iterator[float]:
+    pause = 0.2
+    while True:
+        yield pause
+        pause = min(longest, 2 * pause)
