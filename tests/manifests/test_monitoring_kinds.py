@@ -15,7 +15,7 @@ from controller import clock
 from controller.kube import requests
 from controller.kube.client import Client
 from controller.kube.connection import connector
-from controller.kube.errors import InvalidError
+from controller.kube.errors import ApiError
 from controller.kube.resources import NAMESPACE, Resource
 from localcluster.testserver import running_server
 from seldon_rollouts.bundle import Installation, bundle
@@ -66,15 +66,17 @@ async def test_what_is_printed_is_accepted_and_kept_as_it_is(client: Client, scr
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    ("kind", "change"),
+    ("kind", "change", "named"),
     [
-        ("PodMonitor", {"podMetricsEndpoint": []}),
-        ("PodMonitor", {"podMetricsEndpoints": [{"port": "metrics", "interval": "10 seconds"}]}),
-        ("PrometheusRule", {"groups": [{"name": "g", "rules": [{"alert": "NoExpression"}]}]}),
+        ("PodMonitor", {"podMetricsEndpoint": []}, "podMetricsEndpoint"),
+        ("PodMonitor", {"podMetricsEndpoints": [{"port": "metrics", "interval": "10 seconds"}]}, "interval"),
+        ("PrometheusRule", {"groups": [{"name": "g", "rules": [{"alert": "NoExpression"}]}]}, "expr"),
     ],
 )
-async def test_what_the_operator_would_not_know_is_refused(client: Client, kind: str, change: dict[str, Any]) -> None:
+async def test_what_the_operator_would_not_know_is_refused(
+    client: Client, kind: str, change: dict[str, Any], named: str
+) -> None:
     spoilt = deepcopy(next(each for each in monitors("PodMonitor") if each["kind"] == kind))
     spoilt["spec"] |= change
-    with pytest.raises(InvalidError):
+    with pytest.raises(ApiError, match=named):  # a field that nobody declared is a 500 of a real API server
         await applied(client, spoilt)
