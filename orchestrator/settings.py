@@ -14,6 +14,7 @@ import orjson
 
 from orchestrator.container import memory_limit
 from orchestrator.errors import SettingsError
+from orchestrator.golang import FALSE, TRUE, boolean, duration
 from orchestrator.podinfo import (
     GRPC_TIMEOUT,
     REST_TIMEOUT,
@@ -27,11 +28,8 @@ from orchestrator.podinfo import (
 )
 from orchestrator.topics import Topics, topics
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_WORKERS = 64
 _BODIES = 1024 * 1024 * 1024  # where the container has no limit of which this could be a share
-_TRUE = frozenset({"1", "t", "true"})
-_FALSE = frozenset({"0", "f", "false"})
 
 # Flags of upstream that are taken so that its manifests work, and that have nothing to set here.
 _WITHOUT_EFFECT = (
@@ -94,23 +92,6 @@ class Settings:
     log_timeout: float
     environment: Mapping[str, str]  # for tracing, whose variables are OpenTelemetry's
     log_level: str
-
-
-def duration(text: str) -> float:
-    """Seconds from a Go duration: `15s`, `1m30s`, `500ms`, `0`."""
-    parts = re.findall(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)", text)
-    if text in {"0", "0s"}:
-        return 0.0
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; expected such as 15s, 1m30s or 500ms")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def boolean(text: str) -> bool:
-    """A Go boolean."""
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise argparse.ArgumentTypeError(f"{text!r} is no boolean; expected true or false")
 
 
 def whole(least: int, most: int = sys.maxsize) -> Callable[[str], int]:
@@ -236,7 +217,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     certificates = environment.get("SELDON_CERT_MOUNT_PATH")
     authorities = environment.get("SELDON_NODE_CA_FILE")
     injection = environment.get("SELDON_ENABLE_ROUTING_INJECTION")
-    level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in _TRUE else flags.log_level
+    level = "DEBUG" if flags.debug or environment.get("SELDON_DEBUG", "").lower() in TRUE else flags.log_level
     predictor = _from_file(flags.file, flags.predictor) if flags.file else _from_environment(environment)
     workers = _workers(flags.workers, environment)
     own = predictor.get("annotations")
@@ -267,7 +248,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         max_body=flags.max_body,
         max_bodies=_max_bodies(flags.max_bodies, environment, workers),
         max_message=grpc_max_message(annotations) or min(flags.max_body, 2**31 - 1),
-        routing=None if not injection else injection.lower() not in _FALSE,
+        routing=None if not injection else injection.lower() not in FALSE,
         hosts_file=Path(hosts) if hosts else None,
         certificates=Path(certificates) if certificates else None,
         node_authorities=Path(authorities) if authorities else None,

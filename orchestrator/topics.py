@@ -1,18 +1,18 @@
 """The topics that are read and written, and how their broker is reached: upstream's flags and variables."""
 
+import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import SettingsError
+from orchestrator.golang import boolean
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKER = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_TRUE = frozenset({"1", "t", "true"})
-_FALSE = frozenset({"0", "f", "false"})
 _MOST_WORKERS = 1024
 
 
@@ -150,6 +150,7 @@ def security(environment: Mapping[str, str]) -> Security:
 
 
 def _boolean(name: str, text: str) -> bool:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise SettingsError(f"{name}: {text!r} is not valid; expected true or false")
+    try:
+        return boolean(text)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"{name}: {error}") from error

@@ -123,6 +123,9 @@ class Streaming:
                 await self._take()
             except (SettingsError, *broker.TROUBLE) as error:
                 self._say(error)
+            except Exception as error:  # nobody would read on for us
+                log.exception("reading %r failed", self._topics.source)
+                self._say(error)
             await self._disconnect()
             await asyncio.sleep(next(pauses))
 
@@ -282,6 +285,9 @@ class Streaming:
                 await consumer.commit(ours)
         except broker.TROUBLE as error:
             self._say(error)
+            return False
+        except Exception:
+            log.exception("committing to %r failed", self._topics.source)
             return False
         self._progress.committed(offsets)
         return True

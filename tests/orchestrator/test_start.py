@@ -14,8 +14,9 @@ from orchestrator.application import Application
 from orchestrator.clients import hosts
 from orchestrator.clients.hosts import Hosts
 from orchestrator.errors import SettingsError
+from orchestrator.golang import boolean, duration
 from orchestrator.podinfo import REST_TIMEOUT, parse, timeout
-from orchestrator.settings import boolean, duration, read
+from orchestrator.settings import read
 
 NEEDED = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]
 PREDICTOR = base64.b64encode(json.dumps({"name": "p", "graph": {"name": "m"}}).encode()).decode()

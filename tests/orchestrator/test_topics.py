@@ -6,6 +6,7 @@ import json
 import pytest
 from mockbroker import Wire, client_of, mock_broker
 
+from orchestrator.servers import streaming
 from orchestrator.servers.message import Response
 
 
@@ -78,6 +79,32 @@ async def test_what_cannot_be_predicted_is_told_and_the_next_goes_on(stream, top
     seen = await running.wire.metrics()
     name = "seldon_api_executor_kafka_messages_{}_total"
     assert [seen[name.format(each)] for each in ("read", "answered", "refused", "dropped")] == [4, 1, 3, 0]
+
+
+async def test_what_nobody_foresaw_is_told_and_reading_goes_on(
+    stream, topics, node, make_unit, until, monkeypatch, caplog
+):
+    made = streaming.broker.consumer
+
+    def fails_once(*said):
+        consumer = made(*said)
+        monkeypatch.undo()
+
+        async def getone():
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a header's name")
+
+        monkeypatch.setattr(consumer, "getone", getone)
+        return consumer
+
+    monkeypatch.setattr(streaming.broker, "consumer", fails_once)
+    served = await node()
+    await stream(make_unit("m", served.port))
+
+    await topics.ask(b"{}", b"k")
+    (answer,) = await until(lambda: topics.answers)
+
+    assert (answer.key, answer.value) == (b"k", b"{}")
+    assert "a header's name" in caplog.text
 
 
 async def test_a_message_whose_node_is_away_waits_for_it(stream, topics, raw_node, make_unit, until):
