@@ -165,7 +165,7 @@ class Monitor:
             judgement = session.judge(tracked.session)
             if tracked.failure and judgement.verdict is not Verdict.BAD:
                 message = f"metrics could not be read: {tracked.failure}"
-                judgement = replace(judgement, verdict=Verdict.ERROR, message=message, promising=False)
+                judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
             comparison, read = tracked.comparison, (tracked.session, tracked.counters)
             looked = preflight.look(comparison, *read, self._found, failure=tracked.failure)
             tracked.judgement = replace(judgement, preflight=looked)

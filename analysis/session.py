@@ -16,7 +16,7 @@ from analysis.signals.signal import Signal
 from analysis.signals.split import GRACE
 from analysis.signals.terms import Terms
 from analysis.spec import Comparison, Metric, Plan
-from analysis.verdict import Finding, Judgement, Verdict
+from analysis.verdict import Finding, Judgement, Verdict, is_promising
 
 HISTORY = 1800
 """Seconds before the start in which stable's habits are learned."""
@@ -142,7 +142,7 @@ def _signals(plan: Plan, judged_from: int) -> tuple[Signal, ...]:
 
 def _terms(plan: Plan, check: Check) -> Terms:
     alpha = plan.alpha / plan.aborting if check.action == "abort" else plan.alpha
-    return Terms(1 / alpha, plan.promote_needed, plan.step_needed, plan.min_samples)
+    return Terms(1 / alpha, plan.bar)
 
 
 def step(session: Session, tick: Tick) -> Session:
@@ -240,14 +240,7 @@ def standing(session: Session) -> Standing:
     """The verdicts: what `judge` says, without its sentences and figures, and much cheaper."""
     found = _findings(session, said=False)
     verdict = _opinion(session, found)[0]
-    return Standing(verdict, _promising(verdict, found), tuple([finding.verdict for finding in found]))
-
-
-def _promising(verdict: Verdict, found: tuple[Finding, ...]) -> bool:
-    """Whether the canary may get its next weight: good, or on the way to it and promising in all that is required."""
-    if verdict is Verdict.INCONCLUSIVE:
-        return all(finding.promising for finding in found if finding.required)
-    return verdict is Verdict.GOOD
+    return Standing(verdict, is_promising(verdict, found), tuple([finding.verdict for finding in found]))
 
 
 def judge(session: Session) -> Judgement:
@@ -255,8 +248,7 @@ def judge(session: Session) -> Judgement:
     updated_at = None if session.at is None else datetime.fromtimestamp(session.at, UTC)
     found = _findings(session, said=True)
     verdict, message = _opinion(session, found)
-    promising = _promising(verdict, found)
-    return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at, promising=promising)
+    return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at)
 
 
 def traffic(session: Session, *, mirrored: bool) -> Traffic | None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from analysis.checks import Action, Check, check_share, is_required
 
@@ -44,6 +44,27 @@ RUN_LENGTH = 259_200.0
 
 DOUBT = 1.5
 """While the evidence that the canary is worse stands this high in a metric, that metric is not found good."""
+
+
+class Bar(NamedTuple):
+    """What a metric has to have to be found good."""
+
+    promote_needed: float
+    step_needed: float
+    min_samples: int
+
+    def cleared(self, samples: int, *, better: float, worse: float) -> tuple[bool, bool]:
+        """Whether so much is promising, and whether it is good.
+
+        Args:
+            samples: since the last step change.
+            better: evidence that the canary is good enough, how many to one.
+            worse: evidence that it is worse.
+        """
+        promising = samples >= self.min_samples and better >= self.step_needed and worse < DOUBT
+        return promising, promising and better >= self.promote_needed
+
+
 STEP_BETA = 1 / 6
 """Unless it is said otherwise: what a step that only raises the weight may get wrong."""
 
@@ -186,6 +207,11 @@ class Plan:
     def step_needed(self) -> float:
         """Evidence at which a metric is promising: 1/stepBeta to one, and never more than a good one's."""
         return min(1 / (self.step_beta or STEP_BETA), self.promote_needed)
+
+    @property
+    def bar(self) -> Bar:
+        """What a metric has to have to be found good."""
+        return Bar(self.promote_needed, self.step_needed, self.min_samples)
 
     @property
     def nats(self) -> float:

@@ -1,5 +1,6 @@
 """What the judge answers: a closed set of verdicts, each with its reason."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -38,16 +39,21 @@ class Finding:
     promote_evidence: float = 1.0
     """Evidence that the canary is good enough: how many to one."""
     promote_needed: float = 20.0
-    step_needed: float = 20.0
-    """Evidence that it is good enough for the next weight: at most `promote_needed`."""
+    step_needed: float | None = None
+    """Evidence that it is good enough for the next weight, at most `promote_needed`; None: as much as that."""
     promising: bool = False
-    """It is good, or has all that is good but for the evidence, and of that enough for the next weight."""
+    """Found neither good nor bad, it has enough for the next weight."""
     canary_requests: int = 0
     stable_requests: int = 0
     action: Action = "abort"
     """What a bad verdict of this metric does."""
     required: bool = True
     """Whether a good verdict on the canary needs this metric's."""
+
+    @property
+    def near(self) -> bool:
+        """Good, or not yet and promising: what was not measured is neither."""
+        return self.verdict is Verdict.GOOD or (self.verdict is Verdict.INCONCLUSIVE and self.promising)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,17 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     updated_at: datetime | None = None
     """The instant up to which metrics were read; None before the first reading."""
-    promising: bool = False
-    """Good, or enough for the next weight in every required metric: never enough for a promotion by itself."""
     preflight: Preflight | None = None
+
+    @property
+    def promising(self) -> bool:
+        """Good, or enough for the next weight in every required metric: never enough for a promotion by itself."""
+        return is_promising(self.verdict, self.findings)
+
+
+def is_promising(verdict: Verdict, findings: Iterable[Finding]) -> bool:
+    """Whether the canary may get its next weight: good, or on the way to it in all that is required."""
+    if verdict is not Verdict.INCONCLUSIVE:
+        return verdict is Verdict.GOOD
+    required = [finding.near for finding in findings if finding.required]
+    return bool(required) and all(required)

@@ -77,8 +77,6 @@ def _finding(judge: Change, judged: Judged, share: float, *, guilty: bool) -> Fi
         evidence=evidence,
         needed=plan.alarm_needed,
         promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
-        step_needed=1.0,
-        promising=verdict is Verdict.GOOD,
         promote_needed=1.0,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,

@@ -204,8 +204,6 @@ def _finding(series: Series, plan: Plan) -> Finding:
         needed=0.0 if series.shift is None else _TOLERANCE * abs(series.shift.estimate),
         promote_evidence=1.0 if series.verdict is Verdict.GOOD else 0.0,
         promote_needed=1.0,
-        step_needed=1.0,
-        promising=series.verdict is Verdict.GOOD,
         canary_requests=series.requests.canary_requests,
         stable_requests=series.requests.stable_requests,
     )

@@ -7,7 +7,7 @@ from analysis.judges import statement
 from analysis.judges.parts import Judged, Part
 from analysis.judges.statement import Statement
 from analysis.samples import Pair
-from analysis.spec import DOUBT, Latency, Plan
+from analysis.spec import DOUBT, Bar, Latency, Plan
 from analysis.verdict import Verdict
 
 _NO_EDGE = "latency: stable's histogram has too few requests yet, or no edge that 60 % of them stay under"
@@ -35,13 +35,13 @@ def odds(value: float) -> str:
     return f"{value:.1f}:1" if value >= 0.05 else "0:1"
 
 
-def good_enough(better: float, *, good: bool, promote: float, step: float) -> str:
+def good_enough(better: float, *, good: bool, bar: Bar) -> str:
     """What speaks for the canary, and what has to: for the next step and for the promotion, where they differ."""
-    needs = odds(promote).replace(".0:", ":")
+    needs = odds(bar.promote_needed).replace(".0:", ":")
     if good:
         return f"good enough, evidence {odds(better)} (needs {needs})"
-    if step < promote:
-        needs = f"{odds(step).replace('.0:', ':')} for the next step, {needs} to promote"
+    if bar.step_needed < bar.promote_needed:
+        needs = f"{odds(bar.step_needed).replace('.0:', ':')} for the next step, {needs} to promote"
     return f"evidence that it is good enough {odds(better)} (needs {needs})"
 
 
@@ -138,7 +138,7 @@ def _enough(judged: Judged, shown: Shown, plan: Plan, *, good: bool) -> str:
     if isinstance(judged.metric, Latency) and shown.part.edge == -inf:
         return "no histogram edge is as short as slowerThan, so it cannot be found good"
     better = judged.promote_evidence
-    sentence = good_enough(better, good=good, promote=plan.promote_needed, step=plan.step_needed)
+    sentence = good_enough(better, good=good, bar=plan.bar)
     if good:
         return sentence
     short = plan.min_samples - judged.requests.canary_requests

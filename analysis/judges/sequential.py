@@ -14,7 +14,7 @@ from analysis.judges.parts import Judged
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import Pair
-from analysis.spec import DOUBT, ErrorRate, Plan
+from analysis.spec import ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
 ERRORS_WEIGHT = 3.0
@@ -97,8 +97,8 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
     plan = judge.plan
     evidence = judge.evidence if guilty else share
     promote_evidence = judged.promote_evidence
-    promising = not guilty and promote_evidence >= plan.step_needed and _undoubted(judged, plan)
-    good = promising and promote_evidence >= plan.promote_needed
+    samples = judged.requests.canary_requests
+    promising, good = plan.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
     verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
     if not said:
         return Finding(metric=judged.metric.name, verdict=verdict, message="", promising=promising)
@@ -119,8 +119,3 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
-
-
-def _undoubted(judged: Judged, plan: Plan) -> bool:
-    """Whether enough was counted since the last step change, and nothing speaks for a worse canary."""
-    return judged.evidence < DOUBT and judged.requests.canary_requests >= plan.min_samples

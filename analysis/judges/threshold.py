@@ -91,8 +91,6 @@ def _finding(judge: Threshold, index: int, metric: Metric) -> Finding:
         needed=1.0,
         promote_needed=1.0,
         promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
-        step_needed=1.0,
-        promising=verdict is Verdict.GOOD,
     )
 
 

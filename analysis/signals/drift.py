@@ -127,7 +127,7 @@ def finding(drift: Drift, terms: Terms, *, bad: bool) -> Finding:
         verdict = Verdict.BAD
     elif not drift.counted:
         verdict = Verdict.NO_DATA
-    elif all(family.seen >= terms.min_samples and family.index < drift.metric.max for family in drift.counted):
+    elif all(family.seen >= terms.bar.min_samples and family.index < drift.metric.max for family in drift.counted):
         verdict = Verdict.GOOD if drift.evidence < terms.needed else verdict
     index = max([family.index for family in drift.counted], default=0.0)
     return Finding(
@@ -140,8 +140,6 @@ def finding(drift: Drift, terms: Terms, *, bad: bool) -> Finding:
         needed=terms.needed,
         promote_evidence=min(1e6, drift.metric.max / index) if index else 0.0,
         promote_needed=1.0,
-        step_needed=1.0,
-        promising=verdict is Verdict.GOOD,
         canary_requests=shown.seen,
         stable_requests=round(sum(shown.stable.values())),
     )

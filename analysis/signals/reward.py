@@ -63,7 +63,7 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
     """What the check says. `canary` and `stable` are mean rewards as they were reported."""
     pair, worse, better = rewards.total, rewards.statement.worse, rewards.statement.better
     canary, stable = _mean(rewards, pair[0], pair[1]), _mean(rewards, pair[2], pair[3])
-    promising, good = terms.good(pair.canary_requests, better=better, worse=worse)
+    promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=worse)
     verdict = Verdict.INCONCLUSIVE
     if bad:
         verdict = Verdict.BAD
@@ -82,9 +82,9 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
         evidence=worse,
         needed=terms.needed,
         promote_evidence=better,
-        promote_needed=terms.promote_needed,
-        step_needed=terms.step_needed,
-        promising=promising and verdict in (Verdict.GOOD, Verdict.INCONCLUSIVE),
+        promote_needed=terms.bar.promote_needed,
+        step_needed=terms.bar.step_needed,
+        promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
@@ -118,7 +118,5 @@ def _sentence(rewards: Rewards, verdict: Verdict, canary: float | None, stable: 
     if verdict is Verdict.BAD:
         odds = sentences.odds(rewards.statement.worse)
         return f"{text}, evidence {odds} (needs {sentences.odds(terms.needed)})"
-    enough = sentences.good_enough(
-        rewards.statement.better, good=verdict is Verdict.GOOD, promote=terms.promote_needed, step=terms.step_needed
-    )
-    return f"{text}, {enough}"
+    better = rewards.statement.better
+    return f"{text}, {sentences.good_enough(better, good=verdict is Verdict.GOOD, bar=terms.bar)}"

@@ -91,7 +91,7 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
     """What the check says."""
     pair = shares.total
     better = shares.promote_evidence
-    promising, good = terms.good(pair.canary_requests, better=better, worse=shares.evidence)
+    promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=shares.evidence)
     verdict = Verdict.INCONCLUSIVE
     if bad:
         verdict = Verdict.BAD
@@ -108,9 +108,9 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
         evidence=shares.evidence,
         needed=terms.needed,
         promote_evidence=better,
-        promote_needed=terms.promote_needed,
-        step_needed=terms.step_needed,
-        promising=promising and not bad,
+        promote_needed=terms.bar.promote_needed,
+        step_needed=terms.bar.step_needed,
+        promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
     )
@@ -152,10 +152,7 @@ def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
         odds = f"evidence {sentences.odds(shares.evidence)} (needs {sentences.odds(terms.needed)})"
         hint = "" if agreement else ": both get the same inputs, so look at the routing and at what prepares inputs"
         return f"{text}, {odds}{hint}"
-    enough = sentences.good_enough(
-        shares.promote_evidence, good=verdict is Verdict.GOOD, promote=terms.promote_needed, step=terms.step_needed
-    )
-    return f"{text}, {enough}"
+    return f"{text}, {sentences.good_enough(shares.promote_evidence, good=verdict is Verdict.GOOD, bar=terms.bar)}"
 
 
 def _against(pair: Pair, metric: OutlierRate | ShadowAgreement) -> str:

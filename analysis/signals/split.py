@@ -90,7 +90,7 @@ def finding(split: Split, terms: Terms, *, bad: bool) -> Finding:
     verdict = Verdict.INCONCLUSIVE
     if bad:
         verdict = Verdict.BAD
-    elif split.share is not None and split.judged >= terms.min_samples and evidence < DOUBT:
+    elif split.share is not None and split.judged >= terms.bar.min_samples and evidence < DOUBT:
         verdict = Verdict.GOOD
     return Finding(
         metric=split.metric.name,
@@ -101,8 +101,6 @@ def finding(split: Split, terms: Terms, *, bad: bool) -> Finding:
         evidence=evidence,
         needed=terms.needed,
         promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
-        step_needed=1.0,
-        promising=verdict is Verdict.GOOD,
         promote_needed=1.0,
         canary_requests=split.canary,
         stable_requests=split.requests - split.canary,

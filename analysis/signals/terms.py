@@ -5,7 +5,7 @@ from math import exp, log
 from typing import NamedTuple
 
 from analysis.judges.wealth import Wealth
-from analysis.spec import DOUBT
+from analysis.spec import Bar
 
 _MOST = 1e290
 
@@ -14,14 +14,7 @@ class Terms(NamedTuple):
     """How much evidence a signal needs, and how many samples a good verdict."""
 
     needed: float
-    promote_needed: float
-    step_needed: float
-    min_samples: int
-
-    def good(self, samples: int, *, better: float, worse: float) -> tuple[bool, bool]:
-        """Whether so much is promising, and whether it is good."""
-        promising = samples >= self.min_samples and better >= self.step_needed and worse < DOUBT
-        return promising, promising and better >= self.promote_needed
+    bar: Bar
 
     @property
     def nats(self) -> float:

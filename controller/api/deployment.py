@@ -23,6 +23,12 @@ Object = dict[str, Any]
 
 DEFAULTS = {"protocol": "seldon", "transport": "rest", "serverType": "rpc"}
 """What stands for these fields of a spec when they are absent or empty."""
+BUILT_IN = frozenset(
+    {"SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "AVERAGE_COMBINER", "EPSILON_GREEDY", "THOMPSON_SAMPLING"}
+)
+"""Implementations that the orchestrator itself has: no container, no endpoint."""
+UNKNOWN = "UNKNOWN_IMPLEMENTATION"
+"""What stands for an implementation that is absent or empty."""
 
 
 class SpecModel(ApiModel):

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controller.api.deployment import ComponentSpec, Endpoint, PredictiveUnit, PredictorSpec
+from controller.api.deployment import UNKNOWN, ComponentSpec, Endpoint, PredictiveUnit, PredictorSpec
 from controller.api.names import service_host
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import container_service, containers
-from controller.deployment.subject import UNKNOWN, Subject, is_built_in, is_prepackaged, nodes, protocol_of
+from controller.deployment.subject import Subject, is_built_in, is_prepackaged, nodes, protocol_of
 
 FIRST_METRICS = 6000
 

@@ -4,17 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.api.deployment import PredictiveUnit, SeldonDeploymentSpec
+from controller.api.deployment import BUILT_IN, UNKNOWN, PredictiveUnit, SeldonDeploymentSpec
 from controller.api.meta import MACHINELEARNING_GROUP, ROLE_LABEL, ROLLOUT_LABEL
 
 API_VERSION = f"{MACHINELEARNING_GROUP}/v1"
 KIND = "SeldonDeployment"
-
-BUILT_IN = frozenset(
-    {"SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "AVERAGE_COMBINER", "EPSILON_GREEDY", "THOMPSON_SAMPLING"}
-)
-"""Implementations that the orchestrator itself has: no container, no endpoint."""
-UNKNOWN = "UNKNOWN_IMPLEMENTATION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,8 @@ containers of the SeldonDeployment, by name: those that are written first, then 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from controller.api.deployment import BUILT_IN, UNKNOWN
 from controller.rollout.scaling import predictors
-
-_WITHOUT_CONTAINER = frozenset(
-    {"SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "AVERAGE_COMBINER", "EPSILON_GREEDY", "THOMPSON_SAMPLING"}
-)
 
 
 def node_ports(
@@ -58,8 +55,7 @@ def _servers(unit: Any) -> Iterator[str]:
     """Walk the nodes whose servers get a container without one being written."""
     if not isinstance(unit, dict):
         return
-    implementation = unit.get("implementation") or "UNKNOWN_IMPLEMENTATION"
-    if implementation != "UNKNOWN_IMPLEMENTATION" and implementation not in _WITHOUT_CONTAINER:
+    if (unit.get("implementation") or UNKNOWN) not in {UNKNOWN, *BUILT_IN}:
         yield str(unit.get("name"))
     for child in unit.get("children") or ():
         yield from _servers(child)

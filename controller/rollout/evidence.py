@@ -60,7 +60,8 @@ def _add(families: dict[str, GaugeMetricFamily], key: Key, finding: Finding) -> 
     ):
         families["evidence"].add_metric([*of, side], log10(max(found, _LEAST)))
         families["needed"].add_metric([*of, side], log10(max(needed, _LEAST)))
-    families["needed"].add_metric([*of, "step"], log10(max(finding.step_needed, _LEAST)))
+    step = finding.promote_needed if finding.step_needed is None else finding.step_needed
+    families["needed"].add_metric([*of, "step"], log10(max(step, _LEAST)))
     for arm, value, samples in (
         ("canary", finding.canary, finding.canary_requests),
         ("stable", finding.stable, finding.stable_requests),

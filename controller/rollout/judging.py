@@ -136,8 +136,8 @@ def _preflight(found: Preflight | None) -> PreflightStatus | None:
     )
 
 
-def _less(step: float, promote: float) -> float | None:
-    return float(f"{step:.4g}") if step < promote else None
+def _less(step: float | None, promote: float) -> float | None:
+    return float(f"{step:.4g}") if step is not None and step < promote else None
 
 
 def _rounded(share: float | None) -> float | None:

@@ -125,8 +125,9 @@ def _judgement(canary: Count, stable: Count, fresh: Count, at: datetime) -> Judg
     finding = Finding(
         metric="errorRate", verdict=verdict, message=words, canary=share, stable=base,
         evidence=1000.0 if bad else 1.0, canary_requests=canary.requests, stable_requests=stable.requests,
+        promising=promising,
     )  # fmt: skip
-    return Judgement(verdict=verdict, message=words, findings=(finding,), updated_at=at, promising=promising)
+    return Judgement(verdict=verdict, message=words, findings=(finding,), updated_at=at)
 
 
 def _percent(share: float | None) -> str:
