@@ -70,6 +70,7 @@ class Connection(Reading):
             self._served_out()
             if not self._lingering:
                 self._wait()
+                self._ask_for_body()
                 self._next()
 
     # ------------------------------------------------------------ the handler's side
@@ -188,6 +189,7 @@ class Connection(Reading):
             self._leave(transport)
         elif not self._full:
             self._wait()
+            self._ask_for_body()
             if self._queue:
                 self._loop.call_soon(self._next)
 

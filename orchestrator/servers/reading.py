@@ -20,6 +20,7 @@ Handler = Callable[[Request], Response | Coroutine[Any, Any, Response]]
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NOTABLE = frozenset({b"content-length", b"connection", b"expect"})
 _OPTIONS = frozenset({b"close", b"keep-alive"})  # of a connection; all else there are headers' names
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Owner(Protocol):
@@ -53,9 +54,9 @@ class Reading(asyncio.Protocol):
     """Reads requests one after the other; what is sent ahead waits, bounded, until its turn."""
 
     __slots__ = (
-        "_begun", "_body", "_body_size", "_countdown", "_downgraded", "_flow", "_full", "_head_done", "_hold",
-        "_length", "_light", "_lingering", "_loop", "_outright", "_owner", "_parser", "_queue", "_reading", "_refused",
-        "_request", "_transport", "_unseen", "_working",
+        "_begun", "_body", "_body_size", "_countdown", "_downgraded", "_expects", "_flow", "_full", "_head_done",
+        "_hold", "_length", "_light", "_lingering", "_loop", "_outright", "_owner", "_parser", "_queue", "_reading",
+        "_refused", "_request", "_transport", "_unseen", "_working",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
@@ -75,6 +76,7 @@ class Reading(asyncio.Protocol):
         self._unseen = 0  # bytes that the parser has taken since it last reported something
         self._begun = False  # a request's first byte was seen
         self._head_done = False  # and its headers
+        self._expects = False  # the client waits to be asked for the body
         self._downgraded = False  # the head was read by an earlier parser, which left for an upgrade
         self._refused = False  # nothing more is read
         self._lingering = False  # nothing more is written
@@ -155,8 +157,8 @@ class Reading(asyncio.Protocol):
             self._request.asks_keep_alive = value == b"keep-alive"
             if b"," in value or value not in _OPTIONS:
                 self._request.hop += tuple([name.strip() for name in value.split(b",")])
-        elif value.lower() == b"100-continue" and not self._refused and not self._working and self._transport:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """All but the body is here."""
@@ -180,6 +182,20 @@ class Reading(asyncio.Protocol):
             self._hold = Hold(self._owner.room)
             if not self._hold.announced(self._length):
                 self._refuse_for_now()
+        if self._expects:
+            self._expects = self._parser.get_http_version() == "1.1"
+            if self._flow is None:
+                self._ask_for_body()
+            else:
+                self._loop.call_soon(self._ask_for_body)  # a handler that refuses at once has done so by then
+
+    def _ask_for_body(self) -> None:
+        """Tell a client that waits for this to send the body (RFC 9110, 10.1.1), once all before it is answered."""
+        if not self._expects or not self._head_done or self._refused or self._transport is None:
+            return
+        if self._flow is not None or not (self._working or self._full or self._queue):
+            self._expects = False
+            self._transport.write(_CONTINUE)
 
     def on_chunk_header(self) -> None:
         """The parser has done with a chunk's size and extensions."""
@@ -190,6 +206,7 @@ class Reading(asyncio.Protocol):
         self._unseen = 0
         if self._refused:
             return
+        self._expects = False
         self._body_size += len(piece)
         if self._body_size > self._light and not self._weighed(len(piece)):
             return
@@ -228,7 +245,7 @@ class Reading(asyncio.Protocol):
             request.hold, self._hold = self._hold, None
         self._request = Request()
         self._length = 0
-        self._begun = self._head_done = self._downgraded = False
+        self._begun = self._head_done = self._downgraded = self._expects = False
         if flow is not None:
             self._flow = None
             self._body_size = 0

@@ -201,17 +201,6 @@ async def test_an_idle_connection_is_closed_without_a_word(serve):
     assert await exchange(client, b"") == b""
 
 
-async def test_expect_100_continue_is_answered_before_the_body(serve):
-    client, _ = await serve()
-    reader, writer = await client.connect()
-
-    writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-    writer.write(b"ab")
-
-    assert (await reader.readuntil(b"|ab")).startswith(b"HTTP/1.1 200 OK")
-
-
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
 )
