@@ -1,5 +1,6 @@
 """Clients of a Kafka broker. Imported where topics are served alone: the package is optional, and not small."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Collection
@@ -14,11 +15,14 @@ from orchestrator.topics import Security, Topics
 
 TOO_LONG = (MessageSizeTooLargeError, RecordListTooLargeError)
 TROUBLE = (KafkaError, OSError)
+UNREADABLE = UnicodeDecodeError
+"""What reading raises for a message with a header whose name is not UTF-8: it says neither which one nor where."""
 _SESSION = 6_000
 _METADATA = 30_000  # until a topic that is made late, or a partition that is added, is seen
 _POLL = 300_000
 _HEADERS = 64 * 1024  # of a message, with its key
 _LONGEST_POLL = 86_400_000
+_SEARCH_SECONDS = 5.0
 
 Consumer: TypeAlias = Any  # the package has no types
 Producer: TypeAlias = Any
@@ -61,6 +65,34 @@ def producer(topics: Topics, longest: int) -> Producer:
     """What writes answers of `longest` bytes at most, not started: acknowledged by all replicas in sync."""
     most = longest + _HEADERS
     return AIOKafkaProducer(**_connection(topics), acks="all", max_request_size=most, metadata_max_age_ms=_METADATA)
+
+
+async def pass_over(consumer: Consumer) -> tuple[TopicPartition, int] | None:
+    """Go on behind the first message that cannot be read.
+
+    Messages are read in the batches in which they were written, each from its beginning: what stands behind such a one
+    in its batch cannot be read either, and is passed over by the next calls.
+
+    Args:
+        consumer: one that has just raised UNREADABLE.
+
+    Returns:
+        Where: a partition, and the offset that was passed over; None when all partitions can be read.
+    """
+    for part in sorted(consumer.assignment()):
+        offset = await consumer.position(part)
+        if (consumer.highwater(part) or 0) <= offset:
+            continue
+        try:
+            async with asyncio.timeout(_SEARCH_SECONDS):
+                record = await consumer.getone(part)
+        except TimeoutError:
+            continue
+        except UNREADABLE:
+            consumer.seek(part, offset + 1)
+            return part, offset
+        consumer.seek(part, record.offset)  # this one can be read, and is not taken yet
+    return None
 
 
 def _connection(topics: Topics) -> dict[str, Any]:

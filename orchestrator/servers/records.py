@@ -34,6 +34,13 @@ class TooLongError(OrchestratorError):
     reason = "MESSAGE_TOO_LONG"
 
 
+class UnreadableError(OrchestratorError):
+    """A message is no text where it has to be some."""
+
+    status = 400
+    reason = "UNREADABLE"
+
+
 class Record(Protocol):
     """A message as it was read."""
 
@@ -63,6 +70,18 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The place of a message of which nothing else is known."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: None = None
+    value: None = None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A message to write."""
 
@@ -84,7 +103,13 @@ def payload(record: Record, *, longest: int, protobuf: bool) -> Payload:
     Raises:
         BadPayloadError: it has no body.
         TooLongError: the body has more than `longest` bytes.
+        UnreadableError: it could not be read.
     """
+    if isinstance(record, Unreadable):
+        raise UnreadableError(
+            f"{record.topic}/{record.partition}/{record.offset}: this message, or one before it in its batch,"
+            " has a header whose name is not UTF-8"
+        )
     if record.value is None:
         raise BadPayloadError("the message has no value; expected a request of the protocol")
     if len(record.value) > longest:

@@ -148,11 +148,10 @@ class Streaming:
                 await consumer.stop()
 
     async def _take(self) -> None:
-        assert self._consumer is not None
         while True:
             await self._free.acquire()
             try:
-                record = await self._consumer.getone()
+                record = await self._next()
             except BaseException:
                 self._free.release()
                 raise
@@ -161,6 +160,18 @@ class Streaming:
             task = asyncio.create_task(self._work(record, part))
             self._working.add(task)
             task.add_done_callback(self._done)
+
+    async def _next(self) -> Record:
+        assert self._consumer is not None
+        try:
+            found: Record = await self._consumer.getone()
+        except broker.UNREADABLE:
+            passed = await broker.pass_over(self._consumer)
+            if passed is None:
+                raise
+            part, offset = passed
+            return records.Unreadable(part.topic, part.partition, offset)
+        return found
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)

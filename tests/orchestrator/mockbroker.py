@@ -7,9 +7,12 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import confluent_kafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.producer import message_accumulator
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 HOST = b"127.0.0.1"
 
@@ -94,6 +97,29 @@ class Wire:
             data = await reader.readexactly(*struct.unpack(">i", size))
             theirs, ours = (HOST + struct.pack(">i", port) for port in (self._port, self.port))
             writer.write(size + data.replace(theirs, ours))
+
+
+class NoText(str):
+    """A name whose bytes are not UTF-8, as producers in C can write it."""
+
+    def encode(self, *_: Any) -> bytes:
+        """The bytes."""
+        return b"\xff\xfe"
+
+
+async def ask_in_one_batch(broker: str, topic: str, partition: int, *messages: tuple[bytes, str]) -> None:
+    """Write messages, each with the name of its header, as one batch. Only the package's Python writes a `NoText`."""
+    producer = AIOKafkaProducer(bootstrap_servers=broker)
+    await producer.start()
+    try:
+        with mock.patch.object(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy):
+            batch = producer.create_batch()
+            for value, name in messages:
+                batch.append(key=b"k", value=value, timestamp=None, headers=[(name, b"1")])
+            batch.close()
+            await (await producer.send_batch(batch, topic, partition=partition))
+    finally:
+        await producer.stop()
 
 
 class Client:

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from mockbroker import Wire, client_of, mock_broker
+from mockbroker import NoText, Wire, ask_in_one_batch, client_of, mock_broker
 
 from orchestrator.servers import streaming
 from orchestrator.servers.message import Response
@@ -91,7 +91,7 @@ async def test_what_nobody_foresaw_is_told_and_reading_goes_on(
         monkeypatch.undo()
 
         async def getone():
-            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a header's name")
+            raise RuntimeError("nobody foresaw this")
 
         monkeypatch.setattr(consumer, "getone", getone)
         return consumer
@@ -104,7 +104,31 @@ async def test_what_nobody_foresaw_is_told_and_reading_goes_on(
     (answer,) = await until(lambda: topics.answers)
 
     assert (answer.key, answer.value) == (b"k", b"{}")
-    assert "a header's name" in caplog.text
+    assert "nobody foresaw this" in caplog.text
+
+
+async def test_a_message_with_a_header_that_is_no_text_is_told_and_the_next_goes_on(
+    stream, topics, broker, node, make_unit, until
+):
+    served = await node()
+    running = await stream(make_unit("m", served.port), kafka_workers=1)
+
+    await topics.ask(b"1", b"1", partition=1)
+    await ask_in_one_batch(broker, topics.source, 2, (b"2", "a"), (b"3", NoText("b")), (b"4", "c"))
+    await topics.ask(b"5", b"5", partition=2)
+    await topics.ask(b"6", b"6", partition=1)
+    await until(lambda: len(topics.answers) == 6)
+
+    answered = {answer.value for answer in topics.answers if "Seldon-Error" not in dict(answer.headers)}
+    refused = [dict(answer.headers) for answer in topics.answers if "Seldon-Error" in dict(answer.headers)]
+    assert answered == {b"1", b"2", b"5", b"6"}
+    assert {told["Seldon-Error"] for told in refused} == {b"UNREADABLE"}
+    places = {told["Seldon-Source"].decode() for told in refused}
+    assert places == {f"{topics.source}/2/1", f"{topics.source}/2/2"}
+    seen = await running.wire.metrics()
+    assert seen["seldon_api_executor_kafka_messages_refused_total"] == 2
+    await running.application.stop()
+    assert await topics.committed(broker, f"main.iris.{topics.source}") == [None, 2, 4, None]
 
 
 async def test_a_message_whose_node_is_away_waits_for_it(stream, topics, raw_node, make_unit, until):
