@@ -53,6 +53,21 @@ def _chain(*names: str) -> dict[str, Any]:
     return {"name": "default", "componentSpecs": [_container(name, f"{name}:1") for name in names], "graph": graph}
 
 
+def _together(*nodes: str, ports: dict[str, int]) -> dict[str, Any]:
+    """A chain of nodes that share a pod under a fixed name; each at the ports that it says."""
+    opened = {
+        name: [{"name": "http", "containerPort": number}, {"name": "grpc", "containerPort": number + 1}]
+        for name, number in ports.items()
+    }
+    containers = [{"name": name, "image": f"{name}:1", "ports": opened.get(name, [])} for name in nodes]
+    graph = _chain(*sorted(nodes))["graph"]
+    return {
+        "name": "default",
+        "componentSpecs": [{"metadata": {"name": "fixed"}, "spec": {"containers": containers}}],
+        "graph": graph,
+    }
+
+
 UPDATES = {
     "new image": (_of(_custom()), _of(_custom(image="model:2"))),
     "container renamed": (_of(_custom()), _of(_custom(name="other"))),
@@ -63,6 +78,10 @@ UPDATES = {
     "the nodes of a chain change places below replicas": (
         _of({**_chain("a", "b", "c"), "replicas": 3}),
         _of({**_chain("c", "a", "b"), "replicas": 3}),
+    ),
+    "containers of a pod apart from its orchestrator change places, and have ports of their own": (
+        _of(_together("a", "b", ports={"a": 9100, "b": 9200}), annotations={"seldon.io/engine-separate-pod": "true"}),
+        _of(_together("b", "a", ports={"a": 9100, "b": 9200}), annotations={"seldon.io/engine-separate-pod": "true"}),
     ),
     "a chain of two to one": (_of(_chain("a", "b")), _of(_chain("a"))),
     "one predictor to two (skipped upstream as broken, #3857)": (
