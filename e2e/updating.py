@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import grpc
 import grpc.aio
+import kubernetes
 import requests
 
 from orchestrator import protos
@@ -245,16 +246,26 @@ class Story:
 
 
 def replace(kube, body: dict[str, Any], version: str) -> None:
-    """Write the whole spec, as `kubectl replace` does: a merge would leave in place what an edit takes out."""
+    """Write the whole spec, as `kubectl replace` does: a merge would leave in place what an edit takes out.
+
+    Meanwhile the operator may have written the status: then it is read and written again.
+    """
     kind = {**SELDON, "version": version}
-    try:
-        body["metadata"]["resourceVersion"] = kube.read("model", **kind)["metadata"]["resourceVersion"]
-    except Exception as error:
-        if getattr(error, "status", None) != 404:
-            raise
-        kube.write(body, **kind)
-        return
-    kube.replace(body, **kind)
+
+    def written() -> bool:
+        try:
+            body["metadata"]["resourceVersion"] = kube.read("model", **kind)["metadata"]["resourceVersion"]
+            kube.replace(body, **kind)
+        except kubernetes.client.ApiException as error:
+            if error.status == 404:
+                kube.write(body, **kind)
+            elif error.status == 409:
+                return False
+            else:
+                raise
+        return True
+
+    kube.until("it is written", written, timeout=10)
 
 
 @contextmanager
