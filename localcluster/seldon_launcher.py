@@ -19,7 +19,7 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "FLOAT": float,
     "DOUBLE": float,
     "STRING": str,
-    "BOOL": lambda value: str(value).lower() == "true",
+    "BOOL": lambda value: str(value).lower() in {"y", "yes", "t", "true", "on", "1"},
 }
 
 

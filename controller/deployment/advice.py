@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec
 from controller.deployment.annotations import unknown
+from controller.deployment.parameters import LEARNERS
 from controller.deployment.subject import Subject, nodes
-
-LEARNERS = frozenset({"EPSILON_GREEDY", "THOMPSON_SAMPLING"})
 
 
 def advise(subject: Subject, *, copied: bool = False) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeploymentSpec
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
-from controller.deployment import annotations, explaining, streaming
+from controller.deployment import annotations, explaining, parameters, streaming
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import containers
 from controller.deployment.podshape import Found, entries_misshapen, misshapen
@@ -226,17 +226,11 @@ def _unit(
         yield Problem(f"{field}.type", unit.type, "methods, when the type is not known")
     if unit.logger is not None and not unit.logger.mode:
         yield Problem(f"{field}.logger.mode", "", "all, request or response")
-    if is_built_in(unit):
-        yield from _built_in(unit, field)
-    elif is_prepackaged(unit):
+    yield from _told(parameters.faults(unit, field))
+    if is_prepackaged(unit):
         yield from _server(subject, unit, field, container, configuration)
-    elif container is None:
+    elif container is None and not is_built_in(unit):
         yield Problem(f"{field}.name", unit.name, "the name of a container in componentSpecs")
-
-
-def _built_in(unit: PredictiveUnit, field: str) -> Iterator[Problem]:
-    if unit.implementation == "RANDOM_ABTEST" and len(unit.children) != 2:
-        yield Problem(f"{field}.children", len(unit.children), "two children for RANDOM_ABTEST")
 
 
 def _server(

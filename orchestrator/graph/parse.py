@@ -23,6 +23,11 @@ _BUILT_IN_KINDS: Mapping[BuiltIn, Kind] = {
     BuiltIn.EPSILON_GREEDY: Kind.ROUTER,
     BuiltIn.THOMPSON_SAMPLING: Kind.ROUTER,
 }
+_TRUTHS = {
+    **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
+    **dict.fromkeys(("n", "no", "f", "false", "off", "0"), False),
+}
+"""The words that Seldon Core's wrapper reads for BOOL."""
 
 
 def parse(predictor: Mapping[str, Any], *, first_port: int | None = None) -> Graph:
@@ -213,7 +218,7 @@ def typed(value: object, kind: str, where: str) -> Value:
         if kind in {"FLOAT", "DOUBLE"}:
             return float(text)
         if kind == "BOOL":
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            return _TRUTHS[text.lower()]
     except (ValueError, KeyError):
         raise GraphError(f"{where}.value", value, f"the text of a value of type {kind}") from None
     if kind != "STRING":

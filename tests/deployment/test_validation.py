@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.deployment.configuration import Configuration
 from controller.deployment.subject import Subject
 from controller.deployment.validation import check, parse
+from orchestrator.errors import GraphError
+from orchestrator.graph import parse as graphs
 
 SERVER = {"implementation": "SKLEARN_SERVER", "modelUri": "gs://m"}
 
@@ -46,6 +50,15 @@ def _kafka(more: dict[str, Any] | None = None, **values: str) -> dict[str, Any]:
 
 
 AB = {"name": "ab", "implementation": "RANDOM_ABTEST", "children": [{"name": "a", **SERVER}]}
+
+
+def _built(implementation: str, children: int, **parameters: tuple[str, str]) -> dict[str, Any]:
+    """A built-in with children, and its parameters by name: text and type."""
+    said = [{"name": name, "value": value, "type": kind} for name, (value, kind) in parameters.items()]
+    below = [{"name": f"c{number}", "implementation": "SIMPLE_MODEL"} for number in range(children)]
+    return {"name": "b", "implementation": implementation, "parameters": said, "children": below}
+
+
 NO_ENGINE = {"seldon.io/no-engine": "true"}
 BAD = {
     "no predictor": (_sdep(), "spec.predictors"),
@@ -138,6 +151,22 @@ BAD = {
         "componentSpecs[1].spec.containers[0].name: 'm'",
     ),
     "one child of an A/B test": (_sdep(_p(graph=AB)), "two children"),
+    "a router without anything to choose from": (
+        _sdep(_p(graph=_built("SIMPLE_ROUTER", 0))),
+        "graph.children: 0 is not valid; expected at least one child for SIMPLE_ROUTER",
+    ),
+    "a ratio that is no share": (
+        _sdep(_p(graph=_built("RANDOM_ABTEST", 2, ratioA=("1.5", "FLOAT")))),
+        "graph.parameters[0].value: '1.5' is not valid; expected a share from 0 to 1",
+    ),
+    "a seed that is no whole number": (
+        _sdep(_p(graph=_built("THOMPSON_SAMPLING", 2, seed=("0.5", "FLOAT")))),
+        "graph.parameters[0].type: 'FLOAT' is not valid; expected INT",
+    ),
+    "a parameter that has another type than it says": (
+        _sdep(_p(graph={"name": "m", **SERVER, "parameters": [{"name": "n", "value": "many", "type": "INT"}]})),
+        "graph.parameters[0].value: 'many' is not valid; expected the text of a number, as its type is INT",
+    ),
     "budget with both limits": (
         _sdep(_p(componentSpecs=[_pod("x", pdbSpec={"minAvailable": 1, "maxUnavailable": 1})])),
         "componentSpecs[0].pdbSpec",
@@ -223,6 +252,34 @@ GOOD = {
 @pytest.mark.parametrize("raw", GOOD.values(), ids=GOOD.keys())
 def test_a_good_spec_passes(raw: dict[str, Any]) -> None:
     assert _problems(raw) == []
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(
+        ["RANDOM_ABTEST", "SIMPLE_ROUTER", "AVERAGE_COMBINER", "EPSILON_GREEDY", "THOMPSON_SAMPLING", "SIMPLE_MODEL"]
+    ),
+    st.integers(0, 3),
+    st.dictionaries(
+        st.sampled_from(["ratioA", "epsilon", "seed", "other"]),
+        st.tuples(
+            st.sampled_from(
+                ["0", "1", "0.5", "-1", "2", "7", "nan", "inf", "1e-3", " 1", "yes", "FALSE", "2_0", "", "x"]
+            ),
+            st.sampled_from(["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"]),
+        ),
+        max_size=3,
+    ),
+)
+def test_what_is_taken_of_a_graph_is_what_an_orchestrator_takes(implementation, children, parameters) -> None:
+    """A graph that only its orchestrator refuses would be a pod that never starts."""
+    predictor = _p(graph=_built(implementation, children, **parameters))
+    try:
+        graphs.parse(predictor)
+        taken = True
+    except GraphError:
+        taken = False
+    assert (_problems(_sdep(predictor)) == []) is taken
 
 
 def test_every_problem_is_told_at_once() -> None:

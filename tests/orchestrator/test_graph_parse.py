@@ -150,8 +150,11 @@ def test_a_graph_that_cannot_run_is_refused_with_the_field_that_is_wrong(predict
 
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
-    [("3", "INT", 3), ("0.5", "FLOAT", 0.5), ("1e3", "DOUBLE", 1000.0), ("x", "STRING", "x"), ("false", "BOOL", False)],
-)
+    [
+        ("3", "INT", 3), ("0.5", "FLOAT", 0.5), ("1e3", "DOUBLE", 1000.0), ("x", "STRING", "x"),
+        ("false", "BOOL", False), ("Yes", "BOOL", True), ("off", "BOOL", False),
+    ],
+)  # fmt: skip
 def test_parameters_have_the_type_that_they_declare(text, kind, value):
     assert typed(text, kind, "p") == value
     assert type(typed(text, kind, "p")) is type(value)
