@@ -123,8 +123,9 @@ class DeploymentController:
         if not isinstance(blueprint, Blueprint):
             await self._reject(raw, blueprint, now)
             return None
-        subject, rendered = blueprint.subject, blueprint.rendered
-        desired, observed, plan = self._look(subject, rendered, configuration, now)
+        subject, rendered, previous = blueprint.subject, blueprint.rendered, _previous(raw)
+        patience = self._patience(subject, previous)
+        desired, observed, plan = self._look(subject, rendered, configuration, patience)
         try:
             await act(self._cluster, subject, plan.actions)
         except (ObstacleError, InvalidError, ForbiddenError) as error:
@@ -132,8 +133,7 @@ class DeploymentController:
             return OBSTACLES_POLL
         if plan.actions:
             await self._tell(raw, plan.actions)
-            desired, observed, plan = self._look(subject, rendered, configuration, now)
-        previous = _previous(raw)
+            desired, observed, plan = self._look(subject, rendered, configuration, patience)
         if previous.observed_generation != subject.generation:
             for text in blueprint.advice:  # once for each generation; where there is a webhook, it said so before
                 await self._cluster.event(raw, type="Warning", reason="Advice", message=text)
@@ -142,18 +142,21 @@ class DeploymentController:
         return AGAIN if plan.actions else plan.requeue_after
 
     def _look(
-        self, subject: Subject, rendered: Desired, configuration: Configuration, now: datetime
+        self, subject: Subject, rendered: Desired, configuration: Configuration, patience: timedelta
     ) -> tuple[Desired, Observed, Plan]:
-        patience = self._patience(subject)
+        now = clock.now()  # writes may have taken their time
         observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio, patience=patience)
         routes = (each for (kind, _), each in observed.objects.items() if kind == VIRTUAL_SERVICE.kind)
         self._mesh_answers |= any(map(answer, routes))
         desired = succeed(rendered, observed)
         return desired, observed, make(desired, observed, now=now, drain=configuration.drain)
 
-    def _patience(self, subject: Subject) -> timedelta:
-        """A revision is reached by the route of its rollout, which waits for the mesh itself: its own is a preview."""
-        if ROLLOUT_LABEL in subject.labels:
+    def _patience(self, subject: Subject, previous: SeldonDeploymentStatus) -> timedelta:
+        """Say how long a silent mesh is waited for: not by what serves already, which silence does not undo.
+
+        A revision is reached by the route of its rollout, which waits for the mesh itself: its own is a preview.
+        """
+        if ROLLOUT_LABEL in subject.labels or previous.state == "Available":
             return timedelta(0)
         return PATIENCE if self._mesh_answers else self._silence
 

@@ -54,3 +54,14 @@ async def test_a_mesh_that_has_answered_once_is_waited_for_longer_than_one_that_
         await lab.eventually(lambda: told(lab, "other", AWAITED), "the mesh to be waited for")
         await answered(lab, "other", "True")
         await lab.state("Available", "other")
+
+
+async def test_what_is_available_stays_so_when_a_mesh_that_is_silent_of_it_answers_for_others(
+    lab: Any, make_model: Callable[..., dict[str, Any]]
+) -> None:
+    async with lab.running():
+        await lab.apply(make_model())
+        await lab.state("Available")
+    lab.silence = timedelta(minutes=10)
+    await lab.one_life("iris", writes=10)
+    assert (await lab.get())["status"]["state"] == "Available"
