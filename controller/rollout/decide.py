@@ -205,7 +205,13 @@ def _decision(
     status = words.told(obs, status, ground, blocked, now=now, moved=bool(route))
     wakes = [instant for instant in (view.wake, due, later, ground.relief_at) if instant is not None]
     return Decision(
-        actions=(*todo, *removals, *goodbye, *_forget(obs, status), *runs.plan(obs, status, ground)),
+        actions=(
+            *todo,
+            *removals,
+            *goodbye,
+            *_forget(obs, status),
+            *runs.plan(obs, status, blocked=ground.blocked is not None),
+        ),
         status=status,
         before_moving=unmoved,
         announcements=_announce(status, before),

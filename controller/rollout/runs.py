@@ -6,7 +6,6 @@ attempt and role, so that none is made twice and a retry has runs of its own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from controller.api import names
 from controller.api.meta import ATTEMPT_LABEL, REVISION_LABEL, ROLLOUT_LABEL, RUN_LABEL
@@ -20,9 +19,6 @@ from controller.rollout.observed import Observed, Run
 from controller.rollout.phases import IN_PROGRESS, Phase
 from controller.rollout.revisions import owner_reference
 from controller.rollout.stages import changed, course_of
-
-if TYPE_CHECKING:
-    from controller.rollout.ground import Ground
 
 BACKGROUND = "background"
 TOLD_LIMIT = 20
@@ -187,11 +183,11 @@ def _to_come(obs: Observed, status: RolloutStatus) -> Iterator[tuple[str, FromTe
             yield _step(index), step
 
 
-def _due(obs: Observed, status: RolloutStatus, ground: "Ground", role: str) -> bool:
+def _due(obs: Observed, status: RolloutStatus, role: str, *, blocked: bool) -> bool:
     phase = Phase(status.phase)
     if role != BACKGROUND:
         here = role == _step(status.current_step_index)
-        return here and phase is Phase.PROGRESSING and ground.blocked is None
+        return here and phase is Phase.PROGRESSING and not blocked
     if phase not in (Phase.PROGRESSING, Phase.PAUSED) or obs.spec is None:
         return False
     start = obs.spec.analysis.starting_step
@@ -228,14 +224,18 @@ def _made(obs: Observed, status: RolloutStatus, role: str, analysis: FromTemplat
     }
 
 
-def plan(obs: Observed, status: RolloutStatus, ground: "Ground") -> list[Action]:
-    """Return the runs to make, to end and to drop."""
+def plan(obs: Observed, status: RolloutStatus, *, blocked: bool) -> list[Action]:
+    """Return the runs to make, to end and to drop.
+
+    Args:
+        blocked: the split that is wanted may not be routed yet, so no run of a step begins.
+    """
     todo: list[Action] = []
     if Phase(status.phase) in IN_PROGRESS and not problem(obs, status):
         todo += [
             actions.CreateRun(_made(obs, status, role, analysis))
             for role, analysis in _to_come(obs, status)
-            if _due(obs, status, ground, role)
+            if _due(obs, status, role, blocked=blocked)
         ]
     for run in sorted(obs.runs.values(), key=lambda run: run.name):
         if not run.ended and not run.stopping and not _goes_on(obs, status, run):
