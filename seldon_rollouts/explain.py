@@ -6,7 +6,7 @@ from typing import Any
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from seldon_rollouts.view.acts import acts
-from seldon_rollouts.view.base import status_of
+from seldon_rollouts.view.base import said, status_of
 from seldon_rollouts.view.chances import chances
 
 
@@ -23,16 +23,16 @@ def weight(status: RolloutStatus) -> str:
 def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
     """Say why a rollout is where it is, what comes next, and what a person may do."""
     status = status_of(rollout)
-    yield f"{status.phase}: {status.message}"
+    yield f"{status.phase}: {said(status)}".rstrip(": ")
     if status.blocked_on is not None:
         since = f" (since {status.blocked_on.since:%H:%M:%S} UTC)" if status.blocked_on.since else ""
         yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}{since}"
     if status.canary_revision is not None:
         unseen = "" if status.weights.verified else ", not yet seen at the gateway"
         yield f"The canary has {weight(status)} of requests{unseen}."
-        if said := chances(status):
-            yield said
-        yield f"The judge says {status.analysis.verdict}: {status.analysis.message}"
+        if able := chances(status):
+            yield able
+        yield f"The judge says {status.analysis.verdict}: {status.analysis.message}".rstrip(": ")
         for metric in status.analysis.metrics:
             yield f"  {metric.name}: {metric.message}"
         if ahead := _ahead(rollout, status):

@@ -1,6 +1,7 @@
 """Commands that look at rollouts: where they are, what happened, why, and how revisions differ."""
 
 import asyncio
+import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -50,14 +51,15 @@ def get(
         if not data(output, rollout):
             print(f"{resources.SELDON_ROLLOUT.name}/{name}")
         return
-    run(kubeconfig, context, lambda client: _watch(client, namespace, name, watch=watch))
-
-
-async def _watch(client: Client, namespace: str, name: str, *, watch: bool) -> None:
-    shown = await _look(client, namespace, name)
     if not watch:
-        CONSOLE.print(drawn(*shown))
+        shown = run(kubeconfig, context, lambda client: _look(client, namespace, name))
+        CONSOLE.print(drawn(*shown), soft_wrap=output is Format.WIDE)
         return
+    run(kubeconfig, context, lambda client: _watch(client, namespace, name))
+
+
+async def _watch(client: Client, namespace: str, name: str) -> None:
+    shown = await _look(client, namespace, name)
     if not CONSOLE.is_terminal:
         CONSOLE.print(drawn(*shown))
         await _follow(client, namespace, name, shown)
@@ -120,7 +122,10 @@ def status(
             rollout = await finding.rollout(client, namespace, name)
             found = RolloutStatus.model_validate(rollout.get("status") or {})
             current = found.observed_generation == rollout["metadata"]["generation"]
-            if not wait or (current and found.phase in EXIT) or clock.now().timestamp() > deadline:
+            if not wait or (current and found.phase in EXIT):
+                return found
+            if clock.now().timestamp() > deadline:
+                print(f"it still moves after {timeout:g} s (--timeout)", file=sys.stderr)
                 return found
             await asyncio.sleep(LOOK_SECONDS)
 

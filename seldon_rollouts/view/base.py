@@ -21,3 +21,10 @@ def status_of(rollout: Mapping[str, Any]) -> RolloutStatus:
         return RolloutStatus.model_validate(rollout.get("status") or {})
     except ValueError:
         return RolloutStatus(message="the status cannot be read: another version of the controller wrote it")
+
+
+def said(status: RolloutStatus) -> str:
+    """Return what a status says; of one that nobody has written yet, that."""
+    if status.message or status.observed_generation or status.history:
+        return status.message
+    return "no controller has looked at it yet; is one running? (`seldon-rollouts doctor`)"

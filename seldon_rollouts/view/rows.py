@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Literal
 
-from seldon_rollouts.view.base import View, status_of
+from seldon_rollouts.view.base import View, said, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -67,12 +67,12 @@ def row(rollout: Mapping[str, Any]) -> Row:
         phase=status.phase,
         urgency="attention" if status.phase in _ATTENTION else "moving" if status.phase in _MOVING else "rest",
         step=f"{min(status.current_step_index + 1, status.step_count)} of {status.step_count}" if moving else "",
-        stable_weight=status.weights.stable,
+        stable_weight=status.weights.stable if status.stable_revision is not None else 0,
         canary_weight=status.weights.canary,
         mirror=status.weights.mirror,
         verdict=status.analysis.verdict if moving else "",
         blocked_on=status.blocked_on.kind if status.blocked_on else "",
-        message=status.message,
+        message=said(status),
         created_at=meta.get("creationTimestamp", ""),
         last_rollback=f"revision {last.number}: {last.message}" if last else "",
     )

@@ -68,12 +68,13 @@ def _revision(
     below: tuple[Mapping[str, list[Object]], Mapping[str, list[Object]]],
 ) -> Part:
     judged = revision.role == "canary" and status.stable_revision is not None
+    verdict = ": ".join(filter(None, (status.analysis.verdict, status.analysis.message)))
     return Part(
         kind="revision",
         name=f"{revision.number} {revision.name}",
         state=f"{revision.role} {weight:g} %, {revision.ready_replicas}/{revision.replicas} pods ready",
         good=revision.replicas > 0 and revision.ready_replicas >= revision.replicas,
-        message=f"{status.analysis.verdict}: {status.analysis.message}" if judged else revision.message,
+        message=verdict if judged else revision.message,
         parts=(_child(child, *below),) if child is not None else (),
     )
 

@@ -142,6 +142,20 @@ async def test_kubectl_completes_rollouts_by_our_program(shell: Shell, tmp_path:
     assert done.stdout.splitlines() == ["iris\tProgressing", ":4"], done.stderr
 
 
+async def test_in_a_pipe_no_line_is_folded(shell: Shell) -> None:
+    sentence = "many words of a judge " * 20
+    await shell.say(**{**MOVING, "message": sentence.strip()})
+    done = await shell.run("get", "iris")
+    assert sentence.strip() in done.stdout.splitlines()[0]
+
+
+async def test_who_waited_too_long_is_told_so(shell: Shell) -> None:
+    await shell.say(**MOVING)
+    done = await shell.run("status", "iris", "--wait", "--timeout", "0")
+    assert (done.returncode, done.stdout.strip()) == (2, "Progressing: revision 2 is progressing")
+    assert "it still moves after 0 s (--timeout)" in done.stderr
+
+
 async def test_get_as_json_is_the_object_itself(shell: Shell) -> None:
     done = await shell.run("get", "iris", "-o", "json")
     assert json.loads(done.stdout)["metadata"]["name"] == "iris"

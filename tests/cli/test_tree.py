@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from seldon_rollouts.view.tree import Part, tree
 
 
@@ -40,6 +42,19 @@ def test_each_revision_has_its_seldondeployment_deployments_and_pods() -> None:
         "      Deployment iris-b-default: 0/2 ready",
         "        Pod iris-b-0: Running, 3 restarts",
     ]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "said"),
+    [({"verdict": "NoData"}, "NoData"), ({"verdict": "Good", "message": "all is well"}, "Good: all is well")],
+)
+def test_a_canary_says_what_the_judge_says(analysis: dict[str, str], said: str) -> None:
+    revisions = {
+        "stableRevision": {"hash": "a", "number": 1, "name": "iris-a"},
+        "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b", "role": "canary"},
+    }
+    canary = tree(obj("iris", {}, status={"phase": "Progressing", **revisions, "analysis": analysis})).parts[-1]
+    assert canary.message == said
 
 
 def test_what_is_not_there_is_left_out() -> None:

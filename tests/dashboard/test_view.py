@@ -107,6 +107,12 @@ def test_the_list_puts_what_needs_attention_first_and_finds_by_name() -> None:
     assert not [row for row in made if Filter(namespace="other").wants(row)]
 
 
+def test_a_rollout_that_no_controller_has_looked_at_says_so_and_serves_nothing() -> None:
+    row = rows.row(rollout())
+    assert (row.phase, row.stable_weight, row.canary_weight) == ("Pending", 0, 0)
+    assert row.message.startswith("no controller has looked at it yet")
+
+
 def test_a_status_of_another_version_is_shown_as_such() -> None:
     assert "cannot be read" in detail(rollout(phase="Imaginary")).row.message
 

@@ -1,0 +1,47 @@
+"""`explain`: why a rollout is where it is, what comes next, and what a person may do."""
+
+from typing import Any
+
+import pytest
+
+from seldon_rollouts.explain import sentences
+
+SPEC = {
+    "template": {"spec": {"predictors": [{"name": "default", "graph": {"name": "c"}}]}},
+    "strategy": {"canary": {"steps": [{"setWeight": 5}, {"analysis": {}}, {"setWeight": 25}]}},
+}
+MOVING = {
+    "phase": "Progressing", "message": "revision 2 is progressing", "observedGeneration": 1, "stepCount": 3,
+    "stableRevision": {"hash": "a", "number": 1, "name": "iris-a"},
+    "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b"}, "weights": {"stable": 95, "canary": 5},
+}  # fmt: skip
+
+
+def told(status: dict[str, Any]) -> list[str]:
+    return list(sentences({"metadata": {"namespace": "ml", "name": "iris"}, "spec": SPEC, "status": status}))
+
+
+def test_a_rollout_that_nobody_has_looked_at_says_so() -> None:
+    assert told({})[0] == "Pending: no controller has looked at it yet; is one running? (`seldon-rollouts doctor`)"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"blockedOn": {"kind": "quota", "message": "no room"}}, "It waits for quota: no room"),
+        ({}, "The canary has 5% of requests, not yet seen at the gateway."),
+        ({"analysis": {"verdict": "NoData"}}, "The judge says NoData"),
+        ({"analysis": {"verdict": "Good", "message": "as good"}}, "The judge says Good: as good"),
+        ({"currentStepIndex": 1}, "Then: weight 25 %, promotion"),
+        (
+            {"lastIntent": {"id": "1", "verb": "skip", "outcome": "refused", "message": "it is late"}},
+            "The last intent (skip) was refused: it is late",
+        ),
+    ],
+)
+def test_each_part_of_the_answer_has_its_sentence(more: dict[str, Any], said: str) -> None:
+    assert said in told({**MOVING, **more})
+
+
+def test_what_a_person_may_do_ends_it() -> None:
+    assert told(MOVING)[-1].startswith("A person may now: abort, ")
