@@ -64,6 +64,7 @@ async def main() -> None:
                 await sign_in(page, cluster.tokens["editor"])
                 await story.play(replace(scenes.SCENES[2], number=2))
                 second = asyncio.create_task(story.play(replace(scenes.SCENES[1], number=3)))
+                await page.get_by_text("revision 3 is progressing").wait_for(timeout=60_000)
                 await page.locator("[aria-current=step]", has_text="judge").wait_for(timeout=60_000)
                 await page.wait_for_function(SEEN, timeout=60_000)
                 await shoot(page, "rollout.png")

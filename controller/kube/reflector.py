@@ -146,8 +146,7 @@ class Reflector:
         if isinstance(error, ApiError):
             if error.reason == "Timeout" and self._version:
                 return "silent"
-            if not self._version:
-                self.problem = str(error)
+            self.problem = str(error)
             log.warning("watch failed resource=%s error=%s", name, error)
             return error.reason
         self._version = ""

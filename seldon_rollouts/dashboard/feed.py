@@ -27,7 +27,12 @@ class Feed:
         self._version = 0
         self._changed = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
-        cluster.watch(resources.SELDON_ROLLOUT, on_change=self._on_change)
+        self._informer = cluster.watch(resources.SELDON_ROLLOUT, on_change=self._on_change)
+
+    @property
+    def problem(self) -> str:
+        """Why what is shown may be old, or is not there yet; empty when all is well."""
+        return self._informer.problem
 
     def rows(self) -> list[Row]:
         """Return all rows, those that need attention first; not to be changed."""

@@ -1,7 +1,6 @@
 """Reading: the routes that show rollouts, as JSON and as server-sent events."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,15 +14,13 @@ from seldon_rollouts.dashboard.charts import Charts, Prometheus, Window
 from seldon_rollouts.dashboard.feed import Feed
 from seldon_rollouts.dashboard.identity import Identity
 from seldon_rollouts.dashboard.looks import Look, Looks
+from seldon_rollouts.dashboard.stream import events
 from seldon_rollouts.view.acts import Act, acts
 from seldon_rollouts.view.base import View
 from seldon_rollouts.view.detail import Detail, Point, detail
 from seldon_rollouts.view.past import Episode, episodes
 from seldon_rollouts.view.rows import Filter, Row, Urgency
 
-KEEP_ALIVE_SECONDS = 15.0
-CALM_SECONDS = 0.3
-"""Changes that come faster than this are told together."""
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such rollout, or none that you may see."}}
 
 
@@ -122,7 +119,7 @@ def _list(router: APIRouter, shown: Shown) -> None:
         """Tell, as server-sent events, that something has changed; the page then asks for what it shows."""
         await shown.viewer(request)
         return StreamingResponse(
-            _events(shown.feed), media_type="text/event-stream",
+            events(shown.feed), media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )  # fmt: skip
 
@@ -191,21 +188,3 @@ def _around(router: APIRouter, shown: Shown) -> None:
         if began is not None and began >= (ended or shown.now()):
             raise HTTPException(422, f"began {began.isoformat()} must lie before the end")
         return await shown.prometheus.charts(namespace, name, Window.last(shown.now(), began, ended))
-
-
-async def _events(feed: Feed) -> AsyncIterator[bytes]:
-    versions = feed.versions()
-    waiting: asyncio.Task[int] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(versions))
-            done, _ = await asyncio.wait({waiting}, timeout=KEEP_ALIVE_SECONDS)
-            if not done:
-                yield b": still here\n\n"
-                continue
-            version, waiting = waiting.result(), None
-            yield f"event: changed\nid: {version}\ndata: {version}\n\n".encode()
-            await asyncio.sleep(CALM_SECONDS)
-    finally:
-        if waiting is not None:
-            waiting.cancel()

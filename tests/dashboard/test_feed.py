@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from controller.kube.resources import Resource
 from controller.kube.watches import Change
 from seldon_rollouts.dashboard.feed import Feed
+from seldon_rollouts.dashboard.stream import Trouble
 
 CURVE = {
     "metrics": ["errorRate"],
@@ -36,6 +39,20 @@ class Watched:
 
 def shown(feed: Feed) -> list[tuple[str, float]]:
     return [(f"{point.at:%M:%S}", round(point.evidence["errorRate"], 2)) for point in feed.curve("ml", "iris")]
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        (["", ""], [None, None]),
+        (["refused", "", "refused"], [None, None, None]),
+        (["refused", "refused", "reset", "", ""], [None, "refused", None, "", None]),
+    ],
+    ids=["all is well", "a moment's silence", "it lasts, and ends"],
+)
+def test_that_the_api_server_is_away_is_told_once_when_it_lasts(looks: list[str], told: list[str | None]) -> None:
+    trouble = Trouble()
+    assert [trouble.seen(look) for look in looks] == told
 
 
 async def test_a_dashboard_that_starts_late_shows_what_the_status_kept_and_goes_on_from_there() -> None:

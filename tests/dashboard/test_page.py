@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from controller.kube import resources
+from controller.kube.client import Client
+from controller.kube.connection import Secret
+from localcluster.apiserver.process import running_api_server
+from localcluster.ports import free_ports
+from seldon_rollouts.dashboard.app import Options
 
-from .conftest import CHROMIUM, EDITOR, QUIET, VIEWER
+from .conftest import CHROMIUM, EDITOR, QUIET, ROLLOUT, ROOT, VIEWER, Server, serve
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "production.md"
 LINKS = re.findall(r"https://rollouts\.example\.com([^\s\"]+)", GUIDE.read_text("utf-8"))
@@ -22,6 +28,11 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install Debian's package chromium"),
 ]
+
+
+WORDS = """[...document.querySelectorAll("main svg text")].map((each) =>
+    parseFloat(getComputedStyle(each).fontSize) * each.getScreenCTM().a)"""
+"""How tall the words of the charts are, in pixels."""
 
 
 class Watched:
@@ -133,6 +144,13 @@ async def test_who_may_look_is_offered_nothing_and_who_may_act_acts_with_a_reaso
     await running.client.merge_patch(resources.SELDON_ROLLOUT, "default", "iris", {"metadata": {"annotations": None}})
 
 
+async def hindrances(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe finds that keeps somebody from using the page as it is now."""
+    found = await Axe().run(page, context=None)
+    serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 380])
 async def test_everybody_can_read_it(running: Any, watched: Watched, scheme: Any, width: int) -> None:
@@ -146,11 +164,10 @@ async def test_everybody_can_read_it(running: Any, watched: Watched, scheme: Any
     ):
         await page.goto(f"{running.url}/#/{place}")
         await expect(page.get_by_text(seen).first).to_be_visible()
-        found = await Axe().run(page, context=None)
-        serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == []
+        assert await hindrances(page) == []
         wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{place or 'the list'} is {wide} pixels too wide"
+        assert min(await page.evaluate(WORDS), default=11) >= 9, "a chart's words are too small to be read"
 
 
 async def test_a_narrow_list_shows_the_traffic_and_the_reason_without_scrolling(running: Any, watched: Watched) -> None:
@@ -164,6 +181,68 @@ async def test_a_narrow_list_shows_the_traffic_and_the_reason_without_scrolling(
         assert box is not None
         assert box["width"] > 200
         assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_read_its_dialogs_its_diffs_and_its_refusals(
+    running: Any, watched: Watched, scheme: Any
+) -> None:
+    page = watched.page
+    await page.emulate_media(color_scheme=scheme)
+    await page.goto(f"{running.url}/#/default/nothing")
+    await expect(page.get_by_text("There is no rollout default/nothing.")).to_be_visible()
+    seen = await hindrances(page)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_label("Token").fill("nobody's")
+    await page.get_by_label("Token").press("Enter")
+    await expect(page.get_by_role("dialog").get_by_role("alert")).not_to_be_empty()
+    seen += await hindrances(page)
+    await page.keyboard.press("Escape")
+    await sign_in(page, EDITOR, "ada")
+    await page.goto(f"{running.url}/#/default/iris")
+    await page.get_by_text("revision 2 canary").click()
+    await expect(page.get_by_label("difference from stable")).to_be_visible()
+    seen += await hindrances(page)
+    await page.get_by_role("button", name="Roll back to a revision").click()
+    seen += await hindrances(page)
+    await page.keyboard.press("Escape")
+    await page.goto(f"{running.url}/#/")
+    await page.get_by_label("Search").fill("nobody")
+    await expect(page.get_by_text("No rollout matches.")).to_be_visible()
+    assert seen + await hindrances(page) == []
+
+
+class Administrator(Server):
+    """A server that takes everybody for its administrator."""
+
+    def client(self, token: Secret | None = None) -> Client:
+        return super().client()
+
+
+async def test_while_the_api_server_is_away_the_page_says_so_and_then_goes_on(browser: Browser, tmp_path: Path) -> None:
+    where = {"data_dir": tmp_path / "data", "crds": [ROOT / "crds"], "port": free_ports(("api",))["api"]}
+    kubeconfig = tmp_path / "kubeconfig"
+    async with AsyncExitStack() as stack:
+        up = running_api_server(**where)
+        server = await up.__aenter__()
+        kubeconfig.write_bytes(server.kubeconfig_path.read_bytes())
+        async with Administrator(str(kubeconfig)).client() as client:
+            await client.create(resources.SELDON_ROLLOUT, ROLLOUT)
+        shown = await stack.enter_async_context(
+            asynccontextmanager(serve)(Administrator(str(kubeconfig)), Options(hosts=("127.0.0.1",)))
+        )
+        page = await browser.new_page()
+        await page.goto(f"{shown.url}/#/")
+        await expect(page.locator("#live")).to_have_text("live")
+        await up.__aexit__(None, None, None)
+        await expect(page.get_by_text("What is shown may be old")).to_contain_text("the API server does not answer")
+        await expect(page.get_by_role("link", name="default/iris")).to_be_visible()
+        seen = await hindrances(page)
+        await stack.enter_async_context(running_api_server(**where))
+        await expect(page.get_by_text("What is shown may be old")).to_be_hidden(timeout=90_000)
+        await expect(page.locator("#live")).to_have_text("live")
+        await page.close()
+    assert seen == []
 
 
 async def test_below_a_path_it_is_live_and_keeps_its_cookie_to_itself(below: Any, browser: Browser) -> None:
@@ -192,15 +271,43 @@ async def test_the_links_that_the_guide_has_one_write_lead_to_the_rollout_below_
     await page.close()
 
 
+async def tab_to(page: Page, name: str, role: Any = "button") -> None:
+    """Press Tab until something has the focus, as somebody without a mouse does."""
+    wanted = page.get_by_role(role, name=name, exact=True)
+    await expect(wanted).to_be_visible()
+    for _ in range(60):
+        if await wanted.evaluate("(each) => each === document.activeElement"):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never leads to {name}")
+
+
 async def test_all_is_done_by_keyboard(running: Any, watched: Watched) -> None:
     page = watched.page
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    await sign_in(page, EDITOR, "ada")
-    await page.goto(f"{running.url}/#/default/iris")
-    await page.get_by_role("button", name="Pause").focus()
+    await tab_to(page, "Sign in")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("dialog")).to_be_visible()
-    await page.keyboard.press("Escape")
-    await expect(page.get_by_role("dialog")).to_be_hidden()
-    await expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    await page.keyboard.type(EDITOR)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#who")).to_have_text("ada")
+    await tab_to(page, "default/iris", "link")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="default/iris")).to_be_visible()
+    offered = await page.locator(".acts button").all_text_contents()
+    assert len(offered) > 5
+    for act in offered:
+        await tab_to(page, act)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_be_hidden()
+        await expect(page.get_by_role("button", name=act, exact=True)).to_be_focused()
+    await tab_to(page, "Pause")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("by hand")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("no controller answered")
+    live = await running.client.get(resources.SELDON_ROLLOUT, "default", "iris")
+    assert "by hand" in live["metadata"]["annotations"]["rollouts.seldon.io/intent"]
+    await running.client.merge_patch(resources.SELDON_ROLLOUT, "default", "iris", {"metadata": {"annotations": None}})

@@ -24,11 +24,26 @@ function draw() {
   return drawing;
 }
 
+// Say that what is shown may be old: since when, and why; nothing where it is as it should be.
+function away(why) {
+  const shown = byId("away");
+  if (why && shown.hidden) shown.dataset.since = new Date().toLocaleTimeString();
+  shown.hidden = !why;
+  shown.textContent = why && `What is shown may be old, since ${shown.dataset.since}: ${why}`;
+}
+
 function listen() {
   const changes = new EventSource("api/v1/changes");
+  changes.onopen = () => away("");
   changes.addEventListener("changed", () => { byId("live").textContent = "live"; draw(); });
+  changes.addEventListener("trouble", ({ data }) => {
+    const said = JSON.parse(data);
+    byId("live").textContent = said ? "not live" : "live";
+    away(said && `the API server does not answer the dashboard (${said}).`);
+  });
   changes.onerror = () => {
     byId("live").textContent = "reconnecting";
+    away("the dashboard does not answer. This page goes on by itself.");
     // A browser gives up where the answer was no stream, such as a proxy's error page.
     if (changes.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   };

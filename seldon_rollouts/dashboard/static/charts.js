@@ -1,6 +1,7 @@
 // Charts as plain SVG: a line for each series, an axis with few words, and a text for those who cannot see it.
 const NS = "http://www.w3.org/2000/svg";
-const WIDTH = 520, HEIGHT = 170, LEFT = 52, RIGHT = 8, TOP = 20, BOTTOM = 22;
+const WIDTH = 360, HEIGHT = 170, LEFT = 52, RIGHT = 8, TOP = 20, BOTTOM = 22;
+const LEAST_STEP = 0.01;
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS(NS, name);
@@ -21,26 +22,35 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
   const times = all.map(([at]) => at);
   const values = [...all.map(([, value]) => scale(value)), ...limits.map((limit) => scale(limit.value)), scale(floor)];
   const [first, last] = [Math.min(...times), Math.max(...times)];
-  const low = Math.min(...values), high = Math.max(...values, low + (log ? 1 : 1e-9));
+  const marks = ticks(Math.min(...values), Math.max(...values), log ? 1 : 0);
+  const low = marks[0], high = marks.at(-1);
   const x = (at) => LEFT + ((at - first) / Math.max(last - first, 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((scale(value) - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
-  for (const part of [0, 0.5, 1]) {
-    const at = HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM);
-    const value = low + part * (high - low);
+  for (const value of marks) {
+    const at = HEIGHT - BOTTOM - ((value - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
     svg.append(node("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }));
     svg.append(node("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, format(log ? 10 ** value : value)));
   }
   svg.append(node("text", { x: LEFT, y: HEIGHT - 6 }, clock(first)));
   svg.append(node("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, clock(last)));
-  for (const limit of limits) {
+  limits.forEach((limit, index) => {  // their names in turn at the left and at the right, since two may be near
     svg.append(node("line", { class: limit.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(limit.value), y2: y(limit.value) }));
-    svg.append(node("text", { x: LEFT + 4, y: y(limit.value) - 4 }, limit.label));
-  }
+    svg.append(node("text", index % 2 ? { x: WIDTH - RIGHT - 4, y: y(limit.value) - 4, "text-anchor": "end" } : { x: LEFT + 4, y: y(limit.value) - 4 }, limit.label));
+  });
   for (const line of lines) {
     const path = line.points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
     svg.append(node("path", { class: line.kind, d: path }));
+    if (line.points.length === 1) svg.append(node("circle", { class: line.kind, cx: x(line.points[0][0]), cy: y(line.points[0][1]), r: 3 }));
   }
   return svg;
+}
+
+// Round numbers from below all values to above them, at most five; with `least`, no step is smaller.
+function ticks(low, high, least) {
+  const rough = Math.max((high - low) / 4, least || LEAST_STEP), size = 10 ** Math.floor(Math.log10(rough));
+  const step = least ? Math.ceil(rough) : size * [1, 2, 2.5, 5, 10].find((each) => each * size >= rough * 0.999);
+  const from = Math.floor(low / step + 1e-9), to = Math.max(Math.ceil(high / step - 1e-9), from + 1);
+  return Array.from({ length: to - from + 1 }, (_, index) => (from + index) * step);
 }
 
 // groups: [{name, kind, bars: [{upto, share}]}], all with the same edges; one bar a group at each edge.
@@ -59,7 +69,7 @@ export function barChart({ title, groups, edge }) {
     svg.append(node("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }));
     svg.append(node("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, `${(100 * part * most).toFixed(0)} %`));
   }
-  const every = Math.ceil(edges.length / 7);
+  const every = Math.ceil(edges.length / 5);
   edges.forEach((upto, index) => {
     const left = LEFT + index * slot + slot * 0.1;
     groups.forEach((group, place) => {

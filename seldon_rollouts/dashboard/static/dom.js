@@ -8,8 +8,11 @@ export function make(name, attributes = {}, ...children) {
   return made;
 }
 
+// Heads of columns of numbers stand above them, at the right.
 export function table(head, rows, label) {
-  const heads = head.map((text) => make("th", { scope: "col" }, text));
+  if (!rows.length) return make("p", { class: "soft" }, "Nothing yet.");
+  const numbers = [...(rows[0]?.cells || [])].map((cell) => cell.className === "number");
+  const heads = head.map((text, index) => make("th", { scope: "col", class: numbers[index] ? "number" : null }, text));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
     make("table", {}, make("thead", {}, make("tr", {}, heads)), make("tbody", {}, rows)));
 }
@@ -49,4 +52,7 @@ export const when = (instant) => new Date(instant).toLocaleString();
 export const plain = (value) => String(Math.round(value * 100) / 100);
 export const percent = (value) => `${(100 * value).toFixed(1)} %`;
 export const milliseconds = (value) => `${(1000 * value).toFixed(value < 0.01 ? 1 : 0)} ms`;
-export const odds = (value) => (value >= 1000 ? `${Math.round(value / 1000)}k:1` : value >= 1 ? `${value.toFixed(0)}:1` : `1:${(1 / value).toFixed(0)}`);
+const thousands = (value) => (value >= 1000 ? `${Math.round(value / 1000)}k` : value.toFixed(0));
+export const odds = (value) => (value >= 1 ? `${thousands(value)}:1` : `1:${thousands(1 / value)}`);
+// A number and its unit stay on one line.
+export const words = (text) => text.replace(/(\d) (%|ms\b|s\b)/g, "$1\u00a0$2");

@@ -1,6 +1,6 @@
 // The list: every rollout in one line, those that need attention first.
 import { weightBar } from "./charts.js";
-import { age, ask, byId, make, plain } from "./dom.js";
+import { age, ask, byId, make, plain, words } from "./dom.js";
 
 const ROWS = 100;
 let offset = 0;
@@ -16,6 +16,8 @@ export async function drawList() {
   const rows = page.items.map(row);
   if (!same(byId("rows").children, rows)) byId("rows").replaceChildren(...rows);
   byId("empty").hidden = page.items.length > 0;
+  byId("empty").textContent = query.get("namespace") || query.get("search") || query.has("urgency")
+    ? "No rollout matches." : "There is no rollout yet, or none that you may see. One is made by: kubectl apply -f FILE";
   byId("count").textContent = `${page.total} shown, ${page.attention} need attention`;
   byId("pages").hidden = page.total <= ROWS;
   byId("page").textContent = `${offset + 1} to ${offset + page.items.length} of ${page.total}`;
@@ -47,7 +49,7 @@ function row(each) {
     make("td", { role: "cell" }, weightBar(each.stableWeight, each.canaryWeight, each.mirror), traffic(each)),
     make("td", { role: "cell", class: each.verdict }, each.verdict),
     make("td", { role: "cell" }, age(each.createdAt)),
-    make("td", { role: "cell" }, each.message, ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, `last rollback: ${each.lastRollback}`)] : [])));
+    make("td", { role: "cell" }, words(each.message), ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, words(`last rollback: ${each.lastRollback}`))] : [])));
 }
 
 export function phase(each) {

@@ -1,7 +1,7 @@
 // One rollout: where it is, what it waits for, what the judge says, what may be done, and what happened.
 import { actButtons } from "./acts.js";
-import { barChart, lineChart } from "./charts.js";
-import { ask, byId, make, milliseconds, odds, percent, plain, show, table, when } from "./dom.js";
+import { barChart, lineChart, weightBar } from "./charts.js";
+import { ask, byId, make, milliseconds, odds, percent, plain, show, table, when, words } from "./dom.js";
 import { phase } from "./list.js";
 import { runs } from "./runs.js";
 import { revisions } from "./revisions.js";
@@ -35,7 +35,7 @@ async function presentPage(base, detail, past) {
     actButtons(detail.row, acts),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
     ...(detail.metrics.length ? [sideBySide(detail)] : []),
-    make("div", { class: "cards" }, ...detail.metrics.map((metric) => judged(metric, evidence)), weights(evidence), ...over(charts, names(detail)), spread(charts, names(detail))),
+    make("div", { class: "cards" }, ...detail.metrics.map((metric) => judged(metric, evidence)), weights(evidence), ...measured(charts, names(detail))),
     ...(around.runs.length ? [runs(detail, around.runs)] : []),
     revisions(detail, around),
     episodes(detail.row, past),
@@ -55,7 +55,7 @@ async function pastPage(base, detail, episode) {
       make("h1", {}, `${detail.row.namespace}/${detail.row.name}, revision ${episode.revision} as it was`),
       make("p", { class: "message" }, `${episode.outcome || "under way"}: ${episode.message}`),
       make("p", { class: "soft message" }, `${when(episode.began)} to ${episode.ended ? when(episode.ended) : "now"} `, make("a", { href: where }, "back to the present"))),
-    make("div", { class: "cards" }, ...over(charts, names(detail)), spread(charts, names(detail))),
+    make("div", { class: "cards" }, ...measured(charts, names(detail))),
     ...(ran.length ? [runs(detail, ran)] : []),
     revisions(detail, { revisions: of }),
     history("What happened then", [...episode.entries].reverse()),
@@ -82,9 +82,10 @@ function heading(detail) {
   const mirror = detail.row.mirror ? `, mirrored ${plain(detail.row.mirror)} %` : "";
   return make("section", {},
     make("h1", {}, `${detail.row.namespace}/${detail.row.name} `, phase(detail.row)),
-    make("p", { class: "message" }, detail.row.message),
-    ...(detail.blockedOn ? [make("p", { class: "message waits" }, `waits for ${untold(detail.blockedOn, detail.row.message)}`)] : []),
-    make("p", { class: "soft message" }, `stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`),
+    make("p", { class: "message" }, words(detail.row.message)),
+    ...(detail.blockedOn ? [make("p", { class: "message waits" }, words(`waits for ${untold(detail.blockedOn, detail.row.message)}`))] : []),
+    make("p", { class: "message split" }, weightBar(detail.row.stableWeight, detail.row.canaryWeight, detail.row.mirror),
+      make("span", { class: "soft" }, words(`stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`))),
     make("ol", { class: "steps", "aria-label": "steps" }, steps));
 }
 
@@ -100,27 +101,27 @@ function sideBySide(detail) {
   const able = detail.chances.startsWith("It can ");
   const chances = detail.chances ? [make("p", { class: able ? "soft message" : "message waits" }, detail.chances)] : [];
   return make("section", {}, make("h2", {}, "What is judged"),
-    ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Worse", "Good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
+    ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Odds that it is worse", "Odds that it is good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
 }
 
 function rollback(last) {
   return make("section", { class: "rollback" },
     make("h2", {}, `Last rollback: revision ${last.number}`),
-    make("p", { class: "message" }, last.message),
+    make("p", { class: "message" }, words(last.message)),
     make("p", { class: "soft message" }, `${when(last.at)}, by ${last.by}${last.samples ? `, after ${last.samples} canary requests in ${last.window}` : ""}`));
 }
 
-const over = (charts, known) => [
-  chart("Requests per second", charts.requests, charts.problem, known, (value) => value.toFixed(0)),
-  chart("Error rate", charts.errors, charts.problem, known, percent),
-  chart("Latency p50", charts.p50, charts.problem, known, milliseconds),
-  chart("Latency p99", charts.p99, charts.problem, known, milliseconds),
+const measured = (charts, known) => charts.problem ? [make("section", {}, make("h2", {}, "Requests, errors and latency"), make("p", { class: "soft" }, charts.problem))] : [
+  chart("Requests per second", charts.requests, known, plain),
+  chart("Error rate", charts.errors, known, percent),
+  chart("Latency p50", charts.p50, known, milliseconds),
+  chart("Latency p99", charts.p99, known, milliseconds),
+  spread(charts, known),
 ];
 
-function chart(title, series, problem, known, format) {
+function chart(title, series, known, format) {
   const lines = (series || []).map((each) => ({ name: known.name(each.deployment), kind: known.kind(each.deployment), points: each.points }));
-  return make("section", {}, make("h2", {}, title),
-    problem ? make("p", { class: "soft" }, problem) : lineChart({ title, lines, format }), legend(lines));
+  return make("section", {}, make("h2", {}, title), lineChart({ title, lines, format }), legend(lines));
 }
 
 function spread(charts, known) {
@@ -137,7 +138,7 @@ function weights(evidence) {
     { name: "observed", kind: "other", points: evidence.filter((point) => point.observed !== null).map((point) => [at(point), point.observed]) },
   ];
   return make("section", {}, make("h2", {}, "Canary weight"),
-    lineChart({ title: "Canary weight", lines, format: (value) => `${Number(value.toFixed(value < 1 ? 2 : 1))} %` }), legend(lines));
+    lineChart({ title: "Canary weight", lines, format: (value) => `${plain(value)} %` }), legend(lines));
 }
 
 function judged(metric, evidence) {
@@ -150,7 +151,7 @@ function judged(metric, evidence) {
   if (metric.stepNeeded) limits.push({ value: metric.stepNeeded, kind: "goal", label: "next step" });
   return make("section", {},
     make("h2", {}, `${metric.name}: `, make("span", { class: metric.verdict }, metric.verdict)),
-    make("p", { class: "message" }, metric.message),
+    make("p", { class: "message" }, words(metric.message)),
     lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, format: odds }), legend(lines));
 }
 

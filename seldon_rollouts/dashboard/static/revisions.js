@@ -7,6 +7,7 @@ export function revisions(detail, around) {
   const known = around.revisions.length ? around.revisions : detail.revisions.map((each) => ({ ...each, predictors: [], diff: [], pods: [] }));
   return make("section", {}, make("h2", {}, "Revisions"),
     ...(around.problem ? [make("p", { class: "soft" }, around.problem)] : []),
+    ...(known.length ? [] : [make("p", { class: "soft" }, "None yet.")]),
     ...known.map((each) => revision(each, standing.get(each.hash))));
 }
 
