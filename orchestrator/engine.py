@@ -11,6 +11,7 @@ from orchestrator.clients.node import NodeCall
 from orchestrator.clients.payloadlog import NodeLog
 from orchestrator.graph import routing
 from orchestrator.graph.node import BuiltIn, Graph, Method, Node
+from orchestrator.onward import onward
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import Form, Payload
 
@@ -65,8 +66,7 @@ class Engine:
         self._form = form
         self._logs = logs
         self._steps: dict[str, Step] = {}
-        # What lets a long answer flow from one node to the next: both REST, and a protocol in which nobody looks at it.
-        self._between = passing if codec.rest.replies_are_requests else None
+        self._between = passing  # what lets a long answer flow from one node to the next, both over REST
         self._root = self._prepared(graph.root, call, verb, passing)
         self._all_speak = form is Form.JSON and not any(_others(step, form) for step in self._steps.values())
 
@@ -108,9 +108,7 @@ class Engine:
         if step.log is not None:
             step.log.request(payload, context)
         if step.down is not None:
-            payload = await _handed(
-                step.down, codec.request(payload, step.down.form, chained=not first), context, first
-            )
+            payload = await self._handed(step.down, payload, context, first)
             first = False
         elif node.built_in is BuiltIn.SIMPLE_MODEL:
             payload = codec.rest.simple_model()
@@ -121,10 +119,28 @@ class Engine:
         elif context.routing is not None:
             context.routing[node.name] = routing.ALL
         if step.up is not None:
-            payload = await _handed(step.up, codec.request(payload, step.up.form, chained=not first), context, first)
+            payload = await self._handed(step.up, payload, context, first)
         if step.log is not None:
             step.log.response(payload, context)
         return payload
+
+    async def _handed(self, call: NodeCall, payload: Payload, context: Context, first: bool) -> Payload:
+        """Call a node with what came, or with what another one answers, which may still be on its way.
+
+        What the node does not read of another one's answer is let go, so that the other one is not held up for ever.
+        """
+        flow, codec = payload.flow, self._codec
+        if flow is None or first:
+            return await call(codec.request(payload, call.form, chained=not first), context)
+        answer = None
+        try:
+            answer = await call(await onward(codec.rest, payload, context.hold), context)
+        finally:
+            if answer is None or answer.flow is None:
+                flow.drop()
+            else:
+                answer.flow.when_ended(lambda _: flow.drop())
+        return answer
 
     async def _descend(self, step: Step, payload: Payload, context: Context, *, first: bool) -> Payload:
         node = step.node
@@ -196,25 +212,6 @@ async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             raise result
         answers.append(result)
     return answers
-
-
-async def _handed(call: NodeCall, payload: Payload, context: Context, first: bool) -> Payload:
-    """Call a node with what came, or with what another one answers, which may still be on its way.
-
-    What the node does not read of another one's answer is let go, so that the other one is not held up for ever.
-    """
-    flow = payload.flow
-    if flow is None or first:
-        return await call(payload, context)
-    answer = None
-    try:
-        answer = await call(payload, context)
-    finally:
-        if answer is None or answer.flow is None:
-            flow.drop()
-        else:
-            answer.flow.when_ended(lambda _: flow.drop())
-    return answer
 
 
 def _takes_at_once(node: Node) -> bool:

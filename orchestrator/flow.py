@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.errors import OrchestratorError
 
 WINDOW = 512 * 1024
 """Bytes that wait in a flow before its sender is paused; also how much of what was taken can be had again."""
@@ -9,6 +12,16 @@ WINDOW = 512 * 1024
 
 def _nothing() -> None:
     return None
+
+
+class Change(Protocol):
+    """Something that is done to a body piece by piece."""
+
+    def __call__(self, piece: bytes) -> bytes:
+        """The next piece, changed."""
+
+    def rest(self) -> bytes:
+        """What was kept back, at the end."""
 
 
 class Flow:
@@ -22,6 +35,7 @@ class Flow:
     """
 
     __slots__ = (
+        "_change",
         "_dropped",
         "_error",
         "_held",
@@ -47,6 +61,7 @@ class Flow:
     ) -> None:
         self.length = length
         self.ended = False  # all pieces are here
+        self._change: Change | None = None
         self._told: list[Callable[[Exception | None], None]] = []
         self._pause = pause
         self._resume = resume
@@ -63,6 +78,10 @@ class Flow:
 
     def feed(self, piece: bytes) -> None:
         """A further piece."""
+        if self._change is not None:
+            piece = self._changed(self._change, piece)
+            if not piece:
+                return
         self._pieces.append(piece)
         self._held += len(piece)
         if self._held > WINDOW and not self._paused:
@@ -72,6 +91,11 @@ class Flow:
 
     def end(self) -> None:
         """That was all."""
+        self._go_on()  # what its sender sends next is none of ours
+        if self._change is not None:
+            self._add_rest(self._change)
+            if self._error is not None:
+                return
         self.ended = True
         self._tell(None)
         self._wake()
@@ -85,6 +109,35 @@ class Flow:
             self._held = 0
             self._tell(error)
             self._wake()
+
+    def turn(self, change: Change) -> None:
+        """Change all of it on its way: what is here, of which nothing was taken, and what is to come."""
+        pieces, self._pieces = self._pieces, []
+        self._held, self.length, self._change = 0, None, change
+        for piece in pieces:
+            self.feed(piece)
+        if self.ended:
+            self._add_rest(change)
+
+    def _changed(self, change: Change, piece: bytes | None) -> bytes:
+        """The next piece as `change` gives it, or with None the rest. Nothing when it cannot, which ends the flow."""
+        if self._error is not None:
+            return b""
+        try:
+            return change.rest() if piece is None else change(piece)
+        except OrchestratorError as error:
+            sending = piece is not None and not self.ended
+            self.ended = False
+            self.fail(error)
+            if sending:
+                self._dropped()
+            return b""
+
+    def _add_rest(self, change: Change) -> None:
+        rest = self._changed(change, None)
+        if rest:
+            self._pieces.append(rest)
+            self._held += len(rest)
 
     def when_ended(self, told: Callable[[Exception | None], None]) -> None:
         """Tell once how the sender ends, or has ended: with an error, or well."""
@@ -110,6 +163,12 @@ class Flow:
         """Whether all pieces were here and are taken."""
         return self.ended and not self._pieces
 
+    async def glimpse(self, size: int) -> bytes:
+        """The first `size` bytes, a window at most, without taking them; fewer where there are no more."""
+        while self._held < size and not self.ended and self._error is None:
+            await self._fed()
+        return b"".join(self._pieces)[:size]
+
     async def take(self) -> list[bytes]:
         """The pieces that are here, after a wait if there are none; nothing at the end.
 
@@ -117,11 +176,7 @@ class Flow:
             Exception: what the sender failed with.
         """
         if self.waits:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._fed()
         if self._error is not None:
             error, self._error = self._error, ConnectionAbortedError("the body has failed before")
             try:
@@ -136,10 +191,21 @@ class Flow:
                 self._kept += pieces
             else:
                 self._kept = None
+        self._go_on()
+        return pieces
+
+    def _go_on(self) -> None:
         if self._paused:
             self._paused = False
             self._resume()
-        return pieces
+
+    async def _fed(self) -> None:
+        """Wait for a further piece, or the end."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def _wake(self) -> None:
         """Let the reader look up from its wait."""

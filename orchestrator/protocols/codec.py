@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Form, Kind, Payload, Protobuf
+from orchestrator.protocols.turning import Turn
 
 
 class Rest(Protocol):
@@ -17,8 +18,11 @@ class Rest(Protocol):
     ready_paths: Sequence[str]
     metadata_paths: Sequence[str]
     sends_feedback: bool  # whether nodes are told of feedback
-    replies_are_requests: bool  # one node's reply is the next one's request as it is, so that nobody has to look at it
     pages: Mapping[str, Any]  # static pages: path to JSON
+
+    @property
+    def turn(self) -> Turn | None:
+        """How a node's reply becomes the next one's request; None where it is one as it is."""
 
     def addressed(self, path: str) -> tuple[str, str] | None:
         """The verb (predict, status or metadata) and the model's name in the path of a door, or None for no door."""

@@ -10,6 +10,7 @@ from orchestrator.errors import BadPayloadError, BadRouteError
 from orchestrator.protocols import averages, binary, outcome, seldon
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
+from orchestrator.protocols.turning import Turn
 
 _SIMPLE_MODEL = orjson.dumps(
     {
@@ -17,6 +18,7 @@ _SIMPLE_MODEL = orjson.dumps(
         "outputs": [{"name": "output", "datatype": "FP64", "shape": [1, 3], "data": [0.9, 0.05, 0.05]}],
     }
 )
+_TURN = Turn(answered="outputs", asked="inputs", requests=frozenset({"inputs"}), kept=("id", "parameters"))
 
 
 class OpenInference:
@@ -28,7 +30,7 @@ class OpenInference:
     ready_paths: Sequence[str] = ("/v2/health/ready",)
     metadata_paths: Sequence[str] = ()
     sends_feedback = False
-    replies_are_requests = False
+    turn = _TURN
     pages: Mapping[str, Any] = {
         "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": ["binary_tensor_data"]},
         "/v2/health/live": {},
@@ -52,13 +54,14 @@ class OpenInference:
         return paths.get(verb, f"{model}/infer")
 
     def chained(self, reply: Payload) -> Payload:
-        """`outputs` become `inputs`, with `id` and `parameters`; what has `inputs` already is a request as it is."""
+        """`outputs` become `inputs`, with `id` and `parameters`; what has `inputs` first is a request as it is."""
         message, tail = binary.parts(reply)
-        if not isinstance(message, dict) or ("inputs" not in message and "outputs" not in message):
+        said = _TURN.said_by(message) if isinstance(message, dict) else ""
+        if not said:
             raise BadPayloadError("a node's v2 reply has neither outputs nor inputs")
-        if "inputs" in message:
+        if said == "inputs":
             return Payload(reply.plain(), reply.content_type, split=reply.split)
-        request = {key: message[key] for key in ("id", "parameters") if key in message}
+        request = {key: message[key] for key in _TURN.kept if key in message}
         if tail:  # who was asked for bytes and gave them had a client that wants them from the last node, too
             parameters = request.get("parameters")
             request["parameters"] = {**(parameters if isinstance(parameters, dict) else {}), binary.ASKS: True}

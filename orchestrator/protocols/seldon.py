@@ -301,7 +301,7 @@ class Seldon:
     ready_paths: Sequence[str] = ("/api/v1.0/status", "/api/v1.0/health/status")
     metadata_paths: Sequence[str] = ("/api/v1.0/metadata",)
     sends_feedback = True
-    replies_are_requests = True
+    turn = None
     pages: Mapping[str, Any] = {}
     _PATHS: Mapping[str, str] = {"status": "/health/status", "ready": "/api/v1.0/health/status"}
 

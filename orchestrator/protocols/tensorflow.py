@@ -10,8 +10,10 @@ from orchestrator.errors import BadPayloadError, BadRouteError
 from orchestrator.protocols import averages, outcome, seldon
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
+from orchestrator.protocols.turning import Turn
 
 _SIMPLE_MODEL = orjson.dumps({"predictions": [[0.9, 0.05, 0.05]]})
+_TURN = Turn(answered="predictions", asked="instances", requests=frozenset({"instances", "inputs"}))
 
 
 class TensorFlow:
@@ -23,7 +25,7 @@ class TensorFlow:
     ready_paths: Sequence[str] = ()
     metadata_paths: Sequence[str] = ()
     sends_feedback = False
-    replies_are_requests = False
+    turn = _TURN
     pages: Mapping[str, Any] = {}
 
     def addressed(self, path: str) -> tuple[str, str] | None:
@@ -46,14 +48,14 @@ class TensorFlow:
         return paths.get(verb, f"{model}:predict")
 
     def chained(self, reply: Payload) -> Payload:
-        """`predictions` become `instances`; what has `instances` or `inputs` is a request as it is."""
+        """`predictions` become `instances`; what has `instances` or `inputs` first is a request as it is."""
         body = reply.plain()
         message = seldon.read(body)
-        if isinstance(message, dict):
-            if "predictions" in message:
-                return Payload(seldon.write({"instances": message["predictions"]}))
-            if "instances" in message or "inputs" in message:
-                return Payload(body, reply.content_type)
+        said = _TURN.said_by(message) if isinstance(message, dict) else ""
+        if said == "predictions":
+            return Payload(seldon.write({"instances": message["predictions"]}))
+        if said:
+            return Payload(body, reply.content_type)
         raise BadPayloadError("a node's reply has no predictions (the columnar form with outputs cannot be chained)")
 
     def route(self, reply: Payload) -> int:

@@ -382,7 +382,7 @@ class Doors:
         if payload.flow is not None:
             response.flow = payload.flow
             if not as_it_is:
-                response.change = seldon.Escaping()
+                payload.flow.turn(seldon.Escaping())
         return response
 
     def _cloud_event(self, request: Request, puid: bytes) -> bytes:

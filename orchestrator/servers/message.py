@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol
 
 from orchestrator.flow import Flow
 from orchestrator.room import Hold
@@ -70,24 +69,13 @@ class Request:
         return len(self.path) + sum([len(name) + len(value) + 4 for name, value in self.headers])
 
 
-class Change(Protocol):
-    """Something that is done to a body piece by piece."""
-
-    def __call__(self, piece: bytes) -> bytes:
-        """The next piece, changed."""
-
-    def rest(self) -> bytes:
-        """What was kept back, at the end."""
-
-
 class Response:
     """What is answered. `headers` are whole lines, each with its line end.
 
-    With a `flow` the body comes from there, and each piece goes through `change` if there is one. `sent` is told at the
-    end what it ended with, which is nothing when all of it went out.
+    With a `flow` the body comes from there. `sent` is told at the end what it ended with: nothing when all went out.
     """
 
-    __slots__ = ("body", "change", "close", "content_type", "flow", "headers", "sent", "status")
+    __slots__ = ("body", "close", "content_type", "flow", "headers", "sent", "status")
 
     def __init__(
         self, status: int, body: bytes = b"", content_type: bytes = JSON, *, headers: bytes = b"", close: bool = False
@@ -98,7 +86,6 @@ class Response:
         self.headers = headers
         self.close = close
         self.flow: Flow | None = None
-        self.change: Change | None = None
         self.sent: Callable[[BaseException | None], None] | None = None
 
 
@@ -135,8 +122,8 @@ def head(response: Response, *, keep_alive: bool, said: bool = False) -> bytes:
 
 
 def framing(response: Response) -> bytes:
-    """How the client will know the end of a body that flows: by its length, if that is known and stays."""
+    """How the client will know the end of a body that flows: by its length, if that is known."""
     flow = response.flow
-    if flow is None or flow.length is None or response.change is not None:
+    if flow is None or flow.length is None:
         return b"Transfer-Encoding: chunked\r\n"
     return b"Content-Length: %d\r\n" % flow.length

@@ -27,7 +27,7 @@ async def poured(
         keep_alive: whether the connection stays.
         old: the client speaks HTTP/1.0, which has no chunks: the end of the connection is the end of the body.
     """
-    flow, change = response.flow, response.change
+    flow = response.flow
     assert flow is not None
     chunked = framing(response).startswith(b"Transfer-Encoding")
     start = head(response, keep_alive=keep_alive)
@@ -38,13 +38,8 @@ async def poured(
     try:
         transport.write(start)
         while pieces := await flow.take():
-            if change is not None:
-                pieces = [change(piece) for piece in pieces]
-            transport.writelines(chunk(pieces) if chunked and any(pieces) else pieces)
+            transport.writelines(chunk(pieces) if chunked else pieces)
             await drained()
-        rest = b"" if change is None else change.rest()
-        if rest:
-            transport.writelines(chunk([rest]) if chunked else [rest])
         if chunked:
             transport.write(LAST_CHUNK)
     except asyncio.CancelledError as error:

@@ -1,15 +1,9 @@
 """Long bodies that nobody looks at are handed on piece by piece, both ways, as fast as the slower side reads."""
 
 import asyncio
-import base64
-import contextlib
 import hashlib
 import json
-import os
 import random
-import re
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -148,6 +142,17 @@ async def test_a_flow_keeps_order_pauses_above_its_window_and_rewinds_within_it(
     assert taken == sent
 
 
+def test_a_flow_that_has_ended_holds_nobody_up_though_nobody_reads_it():
+    told: list[str] = []
+    flow = Flow(None, pause=lambda: told.append("pause"), resume=lambda: told.append("resume"))
+
+    flow.feed(bytes(WINDOW + 1))
+    flow.end()
+    flow.drop()
+
+    assert told == ["pause", "resume"]
+
+
 async def test_a_node_that_does_not_read_holds_the_client_up(raw_node, orchestrate, make_unit, until):
     running = await orchestrate(make_unit("m", await raw_node(forever)))
     _, writer = await running.wire.connect()
@@ -190,70 +195,6 @@ async def test_a_client_that_does_not_read_holds_the_node_up(raw_node, orchestra
 
     assert 0 < sent < SIZE * 3 // 4
     assert running.application.load.in_flight == 1
-
-
-@pytest.fixture
-async def memory_of():
-    """Start a whole orchestrator for a node; gives its port and the greatest memory that it has had, in bytes."""
-    started = []
-
-    async def start(graph, port):
-        predictor = base64.b64encode(json.dumps({"name": "p", "graph": graph}).encode()).decode()
-        line = f"-m orchestrator --sdep s --namespace n --predictor p --http_port {port} --grpc_port 0"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *line.split(),
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "ENGINE_PREDICTOR": predictor, "SELDON_PODINFO_PATH": "/nowhere"},
-        )
-        started.append(process)
-        for _ in range(400):
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.025)
-        status = Path(f"/proc/{process.pid}/status")
-        return lambda: int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
-
-    yield start
-    for process in started:
-        process.kill()
-        await process.wait()
-
-
-async def test_memory_does_not_grow_with_the_body(raw_node, memory_of, make_unit, free_ports, wire):
-    """Echoes a body through the program: what it ever needed is a small part of that."""
-
-    async def echo(reader, writer):
-        await node_head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % SIZE)
-        left = SIZE
-        while left:
-            data = await reader.read(MIB)
-            left -= len(data)
-            writer.write(data)
-            await writer.drain()
-
-    (port,) = free_ports(1)
-    memory = await memory_of(make_unit("m", await raw_node(echo)), port)
-    reader, writer = await wire(port).connect()
-    before = memory()
-
-    async def send():
-        writer.write(head(b"Content-Length: %d" % SIZE))
-        for at in range(SIZE // MIB):
-            writer.write(bytes([at]) * MIB)
-            await writer.drain()
-
-    sending = asyncio.create_task(send())
-    await reader.readuntil(b"\r\n\r\n")
-    for at in range(SIZE // MIB):
-        assert await reader.readexactly(MIB) == bytes([at]) * MIB
-    await sending
-    writer.close()
-
-    assert (memory() - before) / SIZE < 0.2
 
 
 async def test_long_bodies_that_have_to_be_looked_at_are_whole(node, orchestrate, make_unit):

@@ -1,10 +1,12 @@
 """Long answers that are the next node's requests: handed on piece by piece, where nobody has to look at them."""
 
 import asyncio
+import gzip
 import hashlib
+import json
 
 import pytest
-from longbodies import LONG, MIB, OK, head, node_head
+from longbodies import LONG, MIB, OK, head, node_head, unchunked
 
 from orchestrator.servers.message import Response
 
@@ -135,6 +137,101 @@ async def test_a_client_that_leaves_ends_both_calls(raw_node, orchestrate, make_
 
     for one in gone:
         await asyncio.wait_for(one.wait(), 5)
+
+
+V2 = ("v2", "/v2/models/infer", b'{"outputs":[', b'{"inputs":[')
+TENSORFLOW = ("tensorflow", "/v1/models:predict", b'{"predictions":[', b'{"instances":[')
+NUMBERS = b"1.5," * (MIB // 2)
+
+
+@pytest.mark.parametrize("shape", ["a chain", "a model's output transformed"])
+@pytest.mark.parametrize(("protocol", "path", "answers", "asks"), [V2, TENSORFLOW])
+async def test_a_reply_is_turned_into_a_request_while_it_comes(
+    raw_node, orchestrate, make_unit, shape, protocol, path, answers, asks
+):
+    read = asyncio.Event()
+    seen = []
+
+    async def first(reader, writer):
+        await node_head(reader)
+        await reader.readexactly(2)
+        body = answers + NUMBERS + b'2],"id":"7"}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:MIB])
+        await read.wait()
+        writer.write(body[MIB:])
+
+    async def second(reader, writer):
+        heads = await node_head(reader)
+        size = int(await reader.readline(), 16)
+        begin = await reader.readexactly(size + 2)
+        read.set()
+        seen.extend([heads, begin[:-2] + await unchunked(reader)])
+        writer.write(OK)
+
+    graph = chain(make_unit, shape, await raw_node(first), await raw_node(second))
+    running = await orchestrate(graph, protocol=protocol)
+    answer = await asyncio.wait_for(running.wire.post(path, {}), 10)
+
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert seen[1] == asks + NUMBERS + (b'2],"id":"7"}' if protocol == "v2" else b"2]}")
+    assert b"Content-Type: application/json\r\n" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("end", "info"),
+    [
+        (b"2]", "the body is no JSON"),
+        (b'2],"id":nothing}', "the body is no JSON"),
+        (b"2]}}", "the body is no JSON"),
+    ],
+)
+@pytest.mark.parametrize(("protocol", "path", "answers"), [V2[:3], TENSORFLOW[:3]])
+async def test_a_reply_that_turns_out_to_be_no_json_is_told_as_a_short_one_is(
+    node, orchestrate, make_unit, protocol, path, answers, end, info
+):
+    bodies = [answers + NUMBERS + end, answers + end]
+    first = await node(lambda _: Response(200, bodies.pop(0)))
+    last = await node()
+    graph = make_unit("a", first.port, "TRANSFORMER", [make_unit("b", last.port)])
+    running = await orchestrate(graph, protocol=protocol)
+
+    long, short = [await running.wire.post(path, {}) for _ in range(2)]
+
+    assert (long.status, short.status) == (400, 400)
+    assert long.json()["status"]["reason"] == short.json()["status"]["reason"] == "BAD_PAYLOAD"
+    assert all(answer.json()["status"]["info"].startswith(info) for answer in (long, short))
+    assert not last.requests
+
+
+@pytest.mark.parametrize("how", ["gzip", "bytes behind the JSON", "neither early", "a request already"])
+async def test_a_long_reply_that_cannot_be_turned_as_it_comes_is_turned_whole(node, orchestrate, make_unit, how):
+    tail = bytes(MIB)
+    body = b'{"model_name":"m","outputs":[%b2]}' % NUMBERS
+    headers, asks = b"", b'{"inputs":[%b2]}' % NUMBERS
+    if how == "gzip":
+        asks = LONG.hex().encode().join([b'{"inputs":["', b'"]}'])
+        body, headers = gzip.compress(asks.replace(b"inputs", b"outputs"), 1), b"Content-Encoding: gzip\r\n"
+    elif how == "bytes behind the JSON":
+        tensor = b'{"name":"x","datatype":"UINT8","parameters":{"binary_data_size":%d}}' % len(tail)
+        body = b'{"outputs":[%b]}' % tensor
+        headers = b"Inference-Header-Content-Length: %d\r\n" % len(body)
+        body, asks = body + tail, b'{"parameters":{"binary_data_output":true},"inputs":[%b]}%b' % (tensor, tail)
+    elif how == "neither early":
+        body = b'{"other":"%b","outputs":[%b2]}' % (LONG.hex().encode(), NUMBERS)
+    else:
+        body = asks = b'{"model_name":"m","inputs":[%b2],"outputs":[]}' % NUMBERS
+    first = await node(lambda _: Response(200, body, headers=headers))
+    last = await node(lambda _: Response(200))
+    graph = make_unit("a", first.port, "TRANSFORMER", [make_unit("b", last.port)])
+    running = await orchestrate(graph, protocol="v2")
+
+    answer = await running.wire.post("/v2/models/infer", {})
+
+    assert answer.status == 200
+    found = last.requests[0].body
+    split = -len(tail) if how == "bytes behind the JSON" else None
+    assert json.loads(found[:split]) == json.loads(asks[:split])
+    assert found[split or len(found) :] == asks[split or len(asks) :]
 
 
 @pytest.mark.parametrize("size", [20])
