@@ -226,7 +226,7 @@ def main() -> None:
     rows = []
     for scenario in PROGRESSIVE:
         runs = [play(scenario, seed) for seed in range(asked.runs)]
-        alone = [progressive.ours(scenario, seed) for seed in range(asked.runs)]
+        alone = progressive.ours(scenario, asked.runs)
         rows.append(
             {
                 "scenario": scenario.name,

@@ -166,6 +166,8 @@ def configure_logging(level: str) -> None:
         format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
         force=True,
     )
+    for whole_addresses in ("httpx", "httpcore", "urllib3"):  # with what stands in them: a key, a webhook's secret
+        logging.getLogger(whole_addresses).setLevel(logging.WARNING)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from analysis.providers.asked import promql, web
+from analysis.providers.asked import path, promql
 from analysis.providers.asked.answer import AskError
 from analysis.runs.arguments import references
 from controller.analysisruns.plans import PlanError, literal, matches, prepared
@@ -126,7 +126,7 @@ def _metric(document: Document, spec: dict[str, object], index: int) -> Iterator
         alone = AnalysisRunSpec.model_validate({"metrics": [metric]})
         (one,) = prepared(alone, given)
         if one.provider.web is not None and one.provider.web.json_path:
-            web.compiled(one.provider.web.json_path)
+            path.compiled(one.provider.web.json_path)
         asked = one.provider.prometheus
         if asked is not None and asked.range_query is not None:
             for field in (asked.range_query.start, asked.range_query.end):

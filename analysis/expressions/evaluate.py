@@ -13,7 +13,11 @@ from analysis.expressions.grammar import parse
 from analysis.expressions.values import Value, arithmetic, bounded, compare, kind, number, shown, truth, whole
 
 MOST_WORK = 100_000
-"""Nodes that one evaluation looks at; what needs more is refused."""
+"""Nodes that one evaluation looks at, elements of what it compares and hands to functions among them."""
+_CHARACTERS = 1000
+"""Characters of a text that cost as much as one node."""
+_GLANCE = frozenset({"len", "first", "last", "isNil", "default"})
+"""Functions that look at no element."""
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "nil": None}
 
 Node = Tree[Token]
@@ -111,10 +115,30 @@ def _arguments(tree: Node) -> list[Node]:
 
 
 def _value(tree: Node, run: _Run) -> Value:
-    run.left -= 1
+    _pay(run, 1)
+    return _NODES[str(tree.data)](tree, run)
+
+
+def _pay(run: _Run, work: int) -> None:
+    run.left -= work
     if run.left < 0:
         raise ExpressionError(f"the expression looks at more than {MOST_WORK} values; measure less at once")
-    return _NODES[str(tree.data)](tree, run)
+
+
+def _weigh(run: _Run, *values: Value) -> None:
+    """Pay for a look at all of some values."""
+    inside = list(values)
+    while inside:
+        value = inside.pop()
+        if isinstance(value, str):
+            _pay(run, len(value) // _CHARACTERS)
+        elif isinstance(value, list | Mapping):
+            _pay(run, len(value))
+            inside += [one for one in (value if isinstance(value, list) else value.values()) if _is_large(one)]
+
+
+def _is_large(value: Value) -> bool:
+    return isinstance(value, list | Mapping | str)
 
 
 def _child(tree: Node, at: int, run: _Run) -> Value:
@@ -136,7 +160,9 @@ def _text(token: Token) -> str:
     if written[0] == "`":
         return written[1:-1]
     try:
-        return str(ast.literal_eval(written))
+        found = str(ast.literal_eval(written))
+        found.encode()  # half of a surrogate pair can be compared with nothing
+        return found
     except (SyntaxError, ValueError):
         raise ExpressionError(f"{written} is no text: check its backslashes") from None
 
@@ -150,11 +176,15 @@ def _call(tree: Node, run: _Run) -> Value:
     name, given = str(tree.children[0]), _arguments(tree)
     predicate = PREDICATES.get(name)
     if predicate is None:
-        return run.functions[name].call(*(_value(one, run) for one in given))
+        values = [_value(one, run) for one in given]
+        if name not in _GLANCE:
+            _weigh(run, *values)
+        return run.functions[name].call(*values)
     elements = _value(given[0], run)
     if not isinstance(elements, list):
         raise ExpressionError(f"{name} needs a list; found {kind(elements)}: {shown(elements)}")
     if len(given) == 1:
+        _weigh(run, elements)
         return predicate.call(elements, elements)
     said: list[Value] = []
     for element in elements:
@@ -193,7 +223,9 @@ def _slice(tree: Node, run: _Run) -> Value:
     if not isinstance(found, list | str):
         raise ExpressionError(f"[a:b] needs a list or a text; found {kind(found)}: {shown(found)}")
     first, last = (whole(_value(end, run), "[a:b]") if isinstance(end, Tree) else None for end in tree.children[1:])
-    return found[first:last]
+    part = found[first:last]
+    _pay(run, len(part) // _CHARACTERS)
+    return part
 
 
 def _span(tree: Node, run: _Run) -> Value:
@@ -207,6 +239,18 @@ def _span(tree: Node, run: _Run) -> Value:
 def _signed(tree: Node, run: _Run) -> Value:
     found = number(_child(tree, 1, run), "a sign")
     return bounded(-found) if str(tree.children[0]) == "-" else found
+
+
+def _compared(tree: Node, run: _Run, operator: str) -> bool:
+    left, right = _child(tree, 0, run), _child(tree, -1, run)
+    _weigh(run, left, right)
+    return compare(left, operator, right)
+
+
+def _arith(tree: Node, run: _Run) -> Value:
+    left, right = _child(tree, 0, run), _child(tree, 2, run)
+    _weigh(run, left, right)
+    return arithmetic(left, str(tree.children[1]), right)
 
 
 def _choice(tree: Node, run: _Run) -> Value:
@@ -243,13 +287,13 @@ _NODES: dict[str, Callable[[Node, _Run], Value]] = {
     "slice": _slice,
     "array": lambda tree, run: [_value(one, run) for one in tree.children if isinstance(one, Tree)],
     "mapping": _mapping,
-    "compare": lambda tree, run: compare(_child(tree, 0, run), str(tree.children[1]), _child(tree, 2, run)),
-    "not_in": lambda tree, run: not compare(_child(tree, 0, run), "in", _child(tree, 2, run)),
+    "compare": lambda tree, run: _compared(tree, run, str(tree.children[1])),
+    "not_in": lambda tree, run: not _compared(tree, run, "in"),
     "either": lambda tree, run: truth(_child(tree, 0, run), "||") or truth(_child(tree, 1, run), "||"),
     "both": lambda tree, run: truth(_child(tree, 0, run), "&&") and truth(_child(tree, 1, run), "&&"),
     "negate": lambda tree, run: not truth(_child(tree, 0, run), "!"),
     "signed": _signed,
-    "arith": lambda tree, run: arithmetic(_child(tree, 0, run), str(tree.children[1]), _child(tree, 2, run)),
+    "arith": _arith,
     "power": lambda tree, run: arithmetic(_child(tree, 0, run), "**", _child(tree, 1, run)),
     "span": _span,
     "choice": _choice,

@@ -1,12 +1,15 @@
 """The functions that an expression may call: those of Argo Rollouts, and the pure ones of Expr that conditions need."""
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from analysis.expressions.errors import ExpressionError
 from analysis.expressions.values import Value, bounded, items, kind, number, shown, text, truth
+
+_PLAIN = re.compile(r"[+-]?[0-9A-Za-z.+-]+", re.ASCII)
 
 
 class Function(NamedTuple):
@@ -35,7 +38,7 @@ def length(value: Value) -> int:
 def as_int(value: Value) -> int:
     """Return a number without its fraction, or the whole number that a text holds."""
     try:
-        return int(bounded(int(value if isinstance(value, str) else number(value, "asInt"))))
+        return int(bounded(int(_plain(value) if isinstance(value, str) else number(value, "asInt"))))
     except (ValueError, OverflowError):
         raise ExpressionError(f"asInt needs a whole number or a text that is one; found {shown(value)}") from None
 
@@ -43,9 +46,16 @@ def as_int(value: Value) -> int:
 def as_float(value: Value) -> float:
     """Return a number, or the one that a text holds."""
     try:
-        return float(value if isinstance(value, str) else number(value, "asFloat"))
+        return float(_plain(value) if isinstance(value, str) else number(value, "asFloat"))
     except (ValueError, OverflowError):
         raise ExpressionError(f"asFloat needs a number or a text that is one; found {shown(value)}") from None
+
+
+def _plain(text: str) -> str:
+    """Return a text as it is; Python would also read blanks, underscores and other scripts' digits as numbers."""
+    if _PLAIN.fullmatch(text) is None:
+        raise ValueError(text)
+    return text
 
 
 def is_nan(value: Value) -> bool:

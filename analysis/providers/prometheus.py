@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import msgspec
 import requests
@@ -187,6 +187,19 @@ class _Session(requests.Session):
         answer = super().request("GET", url, params=params, **more)
         self._posts = self._posts and not answer.ok
         return answer
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Follow within the same server alone, or from http to https there: logins go to nobody else."""
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        asked, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        upgraded = (asked.scheme, there.scheme) == ("http", "https") and asked.hostname == there.hostname
+        if (asked.scheme, asked.netloc) != (there.scheme, there.netloc) and not upgraded:
+            where = f"{there.scheme}://{there.hostname}"
+            resp.close()
+            raise requests.TooManyRedirects(f"it redirects to {where}, which is not followed: give that address itself")
+        return target
 
 
 class _PartialError(PrometheusApiClientException):

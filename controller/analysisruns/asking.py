@@ -1,7 +1,9 @@
 """Asking: one measurement of one metric. Every failure is a measurement with phase Error, without a secret in it."""
 
+import base64
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,22 +41,23 @@ class Asker:
     async def measure(self, metric: Prepared, redact: Redactor) -> Measurement:
         """Measure once."""
         started = self.now()
+        redact = redact.also(*_derived(metric))
         try:
             answer = await self._answer(metric)
+            phase, message = metric.conditions.assess(answer.value)
+            return Measurement(
+                phase=Phase(phase),
+                value=redact(written(answer.value)),
+                message=redact(message)[:1000],
+                started_at=started,
+                finished_at=self.now(),
+                metadata={key: redact(value) for key, value in answer.metadata.items()},
+            )
         except AskError as error:
             return _failed(redact(str(error)), started, self.now())
-        except Exception as error:
-            log.exception("a measurement broke metric=%s", metric.plan.name)
+        except Exception as error:  # noqa: BLE001 - said as an error of the metric, and logged without its secrets
+            log.error("a measurement broke metric=%s %s", metric.plan.name, redact(traceback.format_exc()))
             return _failed(redact(f"{type(error).__name__}: {error}"), started, self.now())
-        phase, message = metric.conditions.assess(answer.value)
-        return Measurement(
-            phase=Phase(phase),
-            value=redact(written(answer.value)),
-            message=redact(message)[:1000],
-            started_at=started,
-            finished_at=self.now(),
-            metadata={key: redact(value) for key, value in answer.metadata.items()},
-        )
 
     async def _answer(self, metric: Prepared) -> Answer:
         provider = metric.provider
@@ -82,6 +85,13 @@ class Asker:
         around = asked.range_query
         step = duration(around.step)
         return replace(query, range=promql.Range(start=around.start, end=around.end, step=step))
+
+
+def _derived(metric: Prepared) -> tuple[str, ...]:
+    """Return what a login is sent as: whoever reads it has the password."""
+    asked = metric.provider.prometheus or metric.provider.web
+    login = asked.authentication.basic_auth if asked is not None and asked.authentication is not None else None
+    return () if login is None else (base64.b64encode(f"{login.username}:{login.password}".encode()).decode(),)
 
 
 def _failed(message: str, started: datetime, now: datetime) -> Measurement:

@@ -185,12 +185,24 @@ class AnalysisController:
         """Measure one metric beside the passes, and wake its run with what was found."""
         name = metric.plan.name
         async with self._room:
-            measurement = await self._measured(run, metric, status)
+            measurement = await self._surely_measured(run, metric, status)
         (source,) = metric.provider.model_dump(exclude_none=True)
         self._cluster.client.metrics.measurements.labels(source, measurement.phase.value).inc()
         work.tasks.pop(name, None)
         work.taken.append((name, measurement))
         self._requeue(key)
+
+    async def _surely_measured(self, run: dict[str, Any], metric: Prepared, status: AnalysisRunStatus) -> Measurement:
+        """Measure; what nobody foresaw is an error of this measurement, and no run that waits for ever."""
+        started = self._now()
+        try:
+            return await self._measured(run, metric, status)
+        except Exception as error:  # noqa: BLE001 - said as an error of the metric, and logged without its secrets
+            where = f"{run['metadata']['namespace']}/{run['metadata']['name']}"
+            name = type(error).__name__  # its text may hold what the run's arguments hold
+            log.error("a measurement broke run=%s metric=%s error=%s", where, metric.plan.name, name)
+            message = f"the measurement broke: {name}"
+            return Measurement(phase=Phase.ERROR, message=message, started_at=started, finished_at=self._now())
 
     async def _measured(self, run: dict[str, Any], metric: Prepared, status: AnalysisRunStatus) -> Measurement:
         now = self._now()

@@ -4,6 +4,7 @@ Field names and limits are those of Argo Rollouts, so that its templates can be 
 what a measurement without a value counts as. Texts may hold `{{args.name}}`, which the run's arguments fill in.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -189,18 +190,43 @@ class Metric(ApiModel):
 
     @model_validator(mode="after")
     def _limits(self) -> "Metric":
+        for name, least in _LEAST.items():
+            given = _whole(getattr(self, name))
+            if given is not None and given < least:
+                text = "-1 for no limit, or at least 0" if least < 0 else "at least 0"
+                raise ValueError(f"metric {self.name!r} has {_called(name)} {given}; expected {text}")
         whole = _whole(self.count)
         if whole is not None and whole > 1 and self.interval is None:
             raise ValueError(f"metric {self.name!r} has count {whole}; more than one needs an interval")
-        failures, successes = _whole(self.failure_limit) or 0, _whole(self.consecutive_success_limit) or 0
-        if whole is not None and whole < max(failures, 0) + successes:
+        failures, successes = _whole(self.failure_limit) or 0, _whole(self.consecutive_success_limit)
+        least = max(failures, 0) + (successes or 0)
+        if whole and whole < least:
             raise ValueError(
                 f"metric {self.name!r} has count {whole}, which can reach neither limit; "
-                f"expected at least failureLimit + consecutiveSuccessLimit = {max(failures, 0) + successes}"
+                f"expected at least failureLimit + consecutiveSuccessLimit = {least}"
             )
-        if failures < 0 and self.consecutive_success_limit in (0, "0"):
-            raise ValueError(f"metric {self.name!r} has both failureLimit and consecutiveSuccessLimit switched off")
+        if failures < 0 and (successes == 0 or self.consecutive_success_limit is None):
+            raise ValueError(
+                f"metric {self.name!r} has both failureLimit and consecutiveSuccessLimit switched off, so that no "
+                "value could make it fail; give one of them"
+            )
+        if self.interval is not None and _NO_TIME.fullmatch(self.interval):
+            raise ValueError(f"metric {self.name!r} has interval {self.interval}; expected one longer than 0")
         return self
+
+
+_LEAST = {
+    "count": 0,
+    "failure_limit": -1,
+    "inconclusive_limit": 0,
+    "consecutive_error_limit": 0,
+    "consecutive_success_limit": 0,
+}
+_NO_TIME = re.compile(r"([0.]+[a-z]+)+")
+
+
+def _called(name: str) -> str:
+    return Metric.model_fields[name].alias or name
 
 
 def _whole(value: int | str | None) -> int | None:

@@ -83,6 +83,16 @@ async def test_where_nothing_may_be_posted_the_query_travels_in_the_url(server, 
     assert [asked["query"] for asked in server.asked] == ["up", "up", "up"]
 
 
+@pytest.mark.parametrize("code", [301, 307])
+async def test_a_login_is_redirected_to_nobody_else(server, code):
+    other = server.url.replace("127.0.0.1", "localhost") + "api/v1/query"
+    server.refuse = [web.Response(status=code, headers={"Location": other})] * 2
+    provider = PrometheusProvider(server.url, token="s3cret", headers={"X-Key": "s3cret"})
+    with pytest.raises(ProviderError, match="redirects to http://localhost, which is not followed"):
+        await provider.instant("up", AT)
+    assert len(server.requests) == 1
+
+
 async def test_who_may_ask_in_no_way_is_told_so_and_may_ask_in_both_again(server):
     server.refuse = [web.Response(status=403, text="no"), web.Response(status=403, text="no")]
     provider = PrometheusProvider(server.url)

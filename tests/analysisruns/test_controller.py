@@ -181,6 +181,34 @@ async def test_a_secret_is_sent_and_stands_nowhere(
     assert "no entry for *****" in run["status"]["metricResults"][0]["measurements"][0]["message"]
 
 
+@pytest.mark.parametrize("body", ['"\\ud800"', "[" * 900 + "]" * 900, "[" * 101 + "]" * 101])
+async def test_an_answer_that_nobody_foresaw_is_an_error_and_no_run_that_waits_for_ever(
+    client: Client, namespace: str, service: Service, until: Until, body: str
+) -> None:
+    service.answers["/v"] = [(200, body)]
+    metric = {
+        "provider": web(f"{service.url}/v", jsonPath="{$}"),
+        "successCondition": "result == result && result[0] > 1",
+        "consecutiveErrorLimit": 0,
+    }
+    await client.create(ANALYSIS_RUN, run_of(namespace, metric))
+    status = (await until("one", ended))["status"]
+    assert status["phase"] == "Error"
+
+
+async def test_what_breaks_while_it_is_measured_is_an_error_of_the_metric(
+    client: Client, namespace: str, service: Service, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("hush-hush")
+
+    monkeypatch.setattr(AnalysisController, "_secrets", broken)
+    await client.create(ANALYSIS_RUN, run_of(namespace, {"provider": web(service.url), "consecutiveErrorLimit": 0}))
+    status = (await until("one", ended))["status"]
+    assert status["phase"] == "Error"
+    assert "hush" not in json.dumps(status)
+
+
 async def test_a_secret_that_is_not_there_is_an_error_that_names_it(
     client: Client, namespace: str, service: Service, until: Until
 ) -> None:

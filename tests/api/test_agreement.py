@@ -14,7 +14,8 @@ from controller.api.crds import KINDS
 MODEL_ONLY = (
     "more than one needs an interval", "can reach neither limit", "switched off", "given twice", "web sends a body",
     "both body and jsonBody", "less than 2,700,000 years", "at most two decimals", "a route is named once",
-    "is no time zone", "the last step is", "without templates: name", "greater than or equal to datetime.timedelta",
+    "expected at least 0", "or at least 0", "expected one longer than 0", "is no time zone", "the last step is",
+    "without templates: name", "greater than or equal to datetime.timedelta",
 )  # fmt: skip
 STATUS_ONLY = ("exactly one of", "true, or absent", "at least one of", "cookies or a header")
 """Rules that a status does without: only we write it."""

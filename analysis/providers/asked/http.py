@@ -16,6 +16,8 @@ from analysis.providers.asked.answer import AskError
 
 LARGEST = 1_000_000
 """Bytes of an answer."""
+DEEPEST = 100
+"""Levels of an answer."""
 _EARLY = timedelta(seconds=30)
 
 
@@ -212,9 +214,24 @@ def parsed(body: bytes, where: str) -> Any:
     """Read JSON.
 
     Raises:
-        AskError: it is none.
+        AskError: it is none, is nested too deep, or has a text that is no Unicode.
     """
     try:
-        return json.loads(body)
+        found = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be written nowhere
     except (ValueError, RecursionError):
         raise AskError(f"{where} did not answer with JSON: {body[:80].decode(errors='replace')!r}") from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _deep(found):
+        raise AskError(f"{where} answered with JSON of more than {DEEPEST} levels")
+    return found
+
+
+def _deep(found: Any) -> bool:
+    level = [found] if isinstance(found, dict | list) else []
+    for _ in range(DEEPEST):
+        inside = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [child for one in inside for child in one if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True

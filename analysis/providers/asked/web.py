@@ -4,24 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonpath import JSONPathEnvironment
-from jsonpath.exceptions import JSONPathError
-
 from analysis.providers.asked.answer import Answer, AskError
 from analysis.providers.asked.http import Credentials, Http, Request, parsed, shown
-
-LONGEST_PATH = 1000
-
-
-def _environment() -> JSONPathEnvironment:
-    """RFC 9535 alone, without regular expressions: those of Python can be made to run for ever."""
-    made = JSONPathEnvironment(strict=True)
-    for name in ("match", "search"):
-        made.function_extensions.pop(name, None)
-    return made
-
-
-_PATHS = _environment()
+from analysis.providers.asked.path import found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,31 +57,3 @@ def _whole(body: bytes) -> Any:
         return parsed(body, "")
     except AskError:
         return body.decode(errors="replace")
-
-
-def found(document: Any, path: str) -> Any:
-    """Return the first value at a path, None where there is none.
-
-    Raises:
-        AskError: the path cannot be read.
-    """
-    try:
-        matches = compiled(path).finditer(document)
-        return next((match.obj for match in matches), None)
-    except (JSONPathError, RecursionError) as error:
-        raise AskError(f"jsonPath {path!r}: {error}") from None
-
-
-def compiled(path: str) -> Any:
-    """Read a path, in Kubernetes' braces or without.
-
-    Raises:
-        AskError: it cannot be read.
-    """
-    inner = path.strip().removeprefix("{").removesuffix("}").strip()
-    if len(path) > LONGEST_PATH:
-        raise AskError(f"jsonPath has {len(path)} characters; expected at most {LONGEST_PATH}")
-    try:
-        return _PATHS.compile(inner if inner.startswith("$") else f"${inner}" if inner[:1] in ".[" else f"$.{inner}")
-    except (JSONPathError, RecursionError) as error:
-        raise AskError(f"jsonPath {path!r} cannot be read: {error}; expected one such as {{$.data.ok}}") from None

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from analysis.providers.asked import promql, web
+from analysis.providers.asked import path, promql, web
 from analysis.providers.asked.answer import AskError, written
-from analysis.providers.asked.http import LARGEST, Credentials, Http
+from analysis.providers.asked.http import LARGEST, Credentials, Http, parsed
 from analysis.providers.asked.promql import Query, Range
 from analysis.providers.asked.web import Service
 
@@ -139,10 +139,16 @@ async def test_what_prometheus_refuses_is_told(world: World, http: Http, answer:
         ("{$.items[*].n}", 1),
         ("{$.missing}", None),
         ("{$.gone}", None),
+        ("{$.500}", 7),
+        ("{$.http-status.a}", 8),
+        (r"{.x\.y}", 9),
+        ("{$..n}", 1),
     ],
 )
 async def test_a_path_finds_the_first_value(world: World, http: Http, path: str, value: Any) -> None:
-    world.answer("/v", {"ok": True, "items": [{"name": "a", "n": 1}, {"name": "b", "n": 2}], "gone": None})
+    items = [{"name": "a", "n": 1}, {"name": "b", "n": 2}]
+    loose = {"500": 7, "http-status": {"a": 8}, "x.y": 9} if value in (7, 8, 9) else {}
+    world.answer("/v", {"ok": True, "items": items, "gone": None, **loose})
     assert (await web.ask(http, Service(url=f"{world.url}/v", path=path))).value == value
 
 
@@ -151,10 +157,53 @@ async def test_an_answer_that_is_no_json_is_a_text(world: World, http: Http) -> 
     assert (await web.ask(http, Service(url=f"{world.url}/v"))).value == "fine"
 
 
-@pytest.mark.parametrize("path", ["{$.a[}", "{$.a[?match(@.b, '(a+)+')]}", "{$.a[?@.b =~ /x/]}", "$" + ".a" * 600])
-def test_a_path_that_cannot_be_read_is_refused(path: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("{$.a[}", "{$.a[?match(@.b, '(a+)+')]}", "{$.a[?@.b =~ /x/]}", "$" + ".a" * 600),
+        *("$[?$.a == 1]", "$[?@..a]", "$[?count(@.*) > 1]", "$[?@[?@.a]]", "$[?!@.*]"),
+    ],
+)
+def test_a_path_that_cannot_be_read_or_looks_at_too_much_is_refused(written: str) -> None:
     with pytest.raises(AskError, match="jsonPath"):
-        web.compiled(path)
+        path.compiled(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["$..*..*..*.x", "$" + "[*,*]" * 100 + ".x", "$[" + ",".join("0" * 300) + "][?@.x]", "$" + "..*" * 99 + ".x"],
+)
+def test_what_a_path_looks_at_is_bounded(written: str) -> None:
+    nested: Any = [[1]] * 500
+    for _ in range(90):
+        nested = [nested, nested[:1]]
+    with pytest.raises(AskError, match="looks at more than"):
+        path.found([[[1]] * 500, nested], written)
+
+
+@pytest.mark.parametrize(("document", "value"), [("[1, 2]", "[1, 2]"), ("fine", "fine"), (3, 3), (None, None)])
+def test_an_answer_that_is_a_text_is_no_document(document: Any, value: Any) -> None:
+    assert path.found(document, "{$}") == value
+    assert path.found(document, "{$.a}") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"a": "\\ud800"}', "did not answer with JSON"),
+        (b"[" * 101 + b"]" * 101, "more than 100 levels"),
+        (b'{"a":' * 101 + b"1" + b"}" * 101, "more than 100 levels"),
+        (b"[" * 100_000, "did not answer with JSON"),
+    ],
+)
+def test_json_that_nobody_can_write_again_is_refused(body: bytes, said: str) -> None:
+    with pytest.raises(AskError, match=said):
+        parsed(body, "the service")
+
+
+def test_ordinary_json_is_read() -> None:
+    assert parsed(b'["\\ud83d\\ude00", ' + b"[]," * 200 + b"1]", "the service")[0] == "\U0001f600"
+    assert parsed(b"[" * 100 + b"]" * 100, "the service")
 
 
 async def test_body_headers_and_login_are_sent(world: World, http: Http) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis.expressions.condition import conditions
 from analysis.expressions.errors import ExpressionError
 from analysis.expressions.evaluate import compiled
-from analysis.expressions.values import equal
+from analysis.expressions.values import Value, equal
 
 CASES = json.loads((Path(__file__).parent / "expr.json").read_text())
 """Answers of expr-lang/expr 1.17.8 with Argo Rollouts' functions, of which lists of numbers are vectors."""
@@ -94,6 +94,43 @@ def test_what_cannot_be_read_is_refused_in_words(expression: str, said: str) -> 
 def test_work_and_numbers_are_bounded(expression: str) -> None:
     with pytest.raises(ExpressionError):
         compiled(expression).value({"result": 1})
+
+
+NUMBERS = [float(number) for number in range(20_000)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("count(1..300, {result == result}) > 0", NUMBERS),
+        ("count(1..300, {-1 in result}) > 0", NUMBERS),
+        ("count(1..300, {sum(result) > 1}) > 0", NUMBERS),
+        ("count(1..300, {max(result) > 1}) > 0", NUMBERS),
+        ("count(1..20000, {len(result[1:]) > 1}) > 0", NUMBERS),
+        ("count(1..300, {result matches 'b$'}) > 0", "a" * 1_000_000),
+        ("count(1..300, {upper(result) == 'B'}) > 0", "a" * 1_000_000),
+        ("count(1..300, {len(keys(result)) == 1}) > 0", dict.fromkeys(map(str, NUMBERS))),
+    ],
+)
+def test_what_a_comparison_or_a_function_looks_at_counts(expression: str, result: Value) -> None:
+    with pytest.raises(ExpressionError, match="looks at more than"):
+        compiled(expression).value({"result": result})
+
+
+def test_a_large_answer_can_be_judged() -> None:
+    assert compiled("sum(result) > 1 && mean(result) > 1 && len(result) == 20000").value({"result": NUMBERS}) is True
+
+
+@pytest.mark.parametrize("written", ["' 1'", "'1_0'", "'\u0661'", "'0x1'"])
+def test_a_text_that_go_would_not_read_as_a_number_is_none(written: str) -> None:
+    for function in ("asInt", "asFloat"):
+        with pytest.raises(ExpressionError, match=f"{function} needs"):
+            compiled(f"{function}({written})").value({"result": 1})
+
+
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    with pytest.raises(ExpressionError, match="is no text"):
+        compiled(r"result matches '\ud800'").value({"result": "a"})
 
 
 def test_a_hostile_regular_expression_takes_linear_time() -> None:

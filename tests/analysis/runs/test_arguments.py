@@ -1,5 +1,7 @@
 """Arguments in texts, durations, and secrets that are masked wherever they stand."""
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -37,6 +39,25 @@ def test_a_secret_never_stays(secret: str, before: str, after: str) -> None:
 
 def test_a_secret_in_an_address_is_masked() -> None:
     assert Redactor(["a b&c"])("http://x/?k=a%20b%26c and a b&c") == "http://x/?k=***** and *****"
+
+
+@pytest.mark.parametrize("how", [json.dumps, repr, lambda text: json.dumps(text, ensure_ascii=False)])
+@given(st.text(min_size=1, max_size=20))
+def test_a_secret_is_masked_as_messages_write_it(how: Callable[[str], str], secret: str) -> None:
+    written = how(secret)[1:-1]
+    shown = Redactor([secret])(f"it said {written} twice")
+    assert not secret.strip() or written in "it said ***** twice" or written not in shown
+
+
+@given(st.text("abcdef123", min_size=8, max_size=40), st.integers(4, 39), st.sampled_from(["", "...", "'", '"']))
+def test_the_beginning_of_a_secret_is_masked_where_a_text_was_cut(secret: str, kept: int, cut: str) -> None:
+    begun = secret[: min(kept, len(secret) - 1)]
+    assert Redactor([secret])(f"the key: {begun}{cut}") == f"the key: *****{cut}"
+
+
+def test_a_line_of_a_long_secret_is_masked_and_so_is_a_login() -> None:
+    redact = Redactor(["-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----"]).also("YWRhOnMzY3JldA==")
+    assert redact("no MIIEvQIBADANBg, Basic YWRhOnMzY3JldA==") == "no *****, Basic *****"
 
 
 @pytest.mark.parametrize(
