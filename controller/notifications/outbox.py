@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,7 +33,8 @@ class Outbox:
     waiting: list[Letter] = field(default_factory=list)
     dropped: int = 0
     _known: dict[tuple[str, str], None] = field(default_factory=dict)
-    _sent: dict[str, deque[datetime]] = field(default_factory=dict)
+    _tried: dict[str, deque[datetime]] = field(default_factory=dict)
+    _left_alone: dict[str, datetime] = field(default_factory=dict)
 
     def post(self, notice: Notice, services: Iterable[str], now: datetime) -> None:
         """Take a notice for these services, unless it was taken before; when it is full the oldest is dropped."""
@@ -49,25 +51,36 @@ class Outbox:
                 self.dropped += 1
 
     def due(self, now: datetime, per_minute: dict[str, int]) -> list[Letter]:
-        """Return the letters to send now, oldest first, no more for each service than it takes in a minute."""
+        """Return the letters to send now, oldest first, no more for each service than may be tried in a minute."""
         kept = [each for each in self.waiting if now - each.notice.at <= GIVE_UP and each.service in per_minute]
         self.dropped += len(self.waiting) - len(kept)
         self.waiting = kept
         room = {service: limit - self._lately(service, now) for service, limit in per_minute.items()}
         ready = []
         for letter in self.waiting:
-            if letter.due <= now and room[letter.service] > 0:
+            due = max(letter.due, self._left_alone.get(letter.service, letter.due))
+            if due <= now and room[letter.service] > 0:
                 room[letter.service] -= 1
                 ready.append(letter)
         return ready
 
     def delivered(self, letter: Letter, now: datetime) -> None:
         """Take out a letter that a service took."""
-        self._sent.setdefault(letter.service, deque()).append(now)
-        self.waiting.remove(letter)
+        self._tried.setdefault(letter.service, deque()).append(now)
+        with suppress(ValueError):  # it may have been dropped while it was under way
+            self.waiting.remove(letter)
 
-    def failed(self, letter: Letter, now: datetime, draw: float) -> None:
-        """Try a letter again later; `draw` is a number in [0, 1), by chance."""
+    def failed(self, letter: Letter, now: datetime, draw: float, wait: timedelta = timedelta(0)) -> None:
+        """Try a letter again later.
+
+        Args:
+            letter: what was not taken.
+            now: when.
+            draw: a number in [0, 1), by chance.
+            wait: how long the service asks to be left alone, with all of its letters.
+        """
+        self._tried.setdefault(letter.service, deque()).append(now)
+        self._left_alone[letter.service] = now + wait
         letter.failures += 1
         letter.due = now + RETRY.after(letter.failures, draw)
 
@@ -77,7 +90,7 @@ class Outbox:
         return newest if oldest is None else min(newest, oldest - timedelta(microseconds=1))
 
     def _lately(self, service: str, now: datetime) -> int:
-        sent = self._sent.get(service, deque())
-        while sent and now - sent[0] > timedelta(minutes=1):
-            sent.popleft()
-        return len(sent)
+        tried = self._tried.get(service, deque())
+        while tried and now - tried[0] > timedelta(minutes=1):
+            tried.popleft()
+        return len(tried)

@@ -35,7 +35,7 @@ FORGET = timedelta(hours=24)
 MARGIN = timedelta(minutes=1)
 """Histories are looked at from so long before: the watch may tell of one rollout later than of another."""
 
-Send = Callable[[messages.Post | messages.Mail], Awaitable[str]]
+Send = Callable[[messages.Post | messages.Mail], Awaitable[sending.Failure | None]]
 
 
 def sent(registry: CollectorRegistry) -> Counter:
@@ -61,6 +61,7 @@ class Notifier:
         self._outbox = Outbox()
         self._sent = sent(cluster.client.metrics.registry)
         self._configuration = Configuration()
+        self._busy: set[str] = set()
         self._read_at = 0.0
         self._since: datetime | None = None
         self._newest: datetime | None = None
@@ -92,28 +93,48 @@ class Notifier:
         for rollout in self._cluster.list(resources.SELDON_ROLLOUT):
             self._requeue(_key(rollout))
         kept_at = clock.now()
-        while True:
-            await asyncio.sleep(TICK.total_seconds())
-            self._read()
-            limits = {name: service.per_minute for name, service in self._configuration.services.items()}
-            due = self._outbox.due(clock.now(), limits)
-            await asyncio.gather(*(self._deliver(letter) for letter in due))
-            self._count_dropped()
-            if clock.now() - kept_at >= KEEP_EVERY:
-                kept_at = clock.now()
-                await self._keep()
+        async with asyncio.TaskGroup() as rounds:
+            while True:
+                await asyncio.sleep(TICK.total_seconds())
+                self._read()
+                for service, letters in self._due().items():
+                    self._busy.add(service)
+                    rounds.create_task(self._round(service, letters, self._configuration))
+                self._count_dropped()
+                if clock.now() - kept_at >= KEEP_EVERY:
+                    kept_at = clock.now()
+                    await self._keep()
 
-    async def _deliver(self, letter: Letter) -> None:
-        service = self._configuration.services[letter.service]
-        problem = await self._send(messages.message(letter.notice, service, self._configuration))
+    def _due(self) -> dict[str, list[Letter]]:
+        """Return what to send now to each service that is not being told something already."""
+        limits = {name: service.per_minute for name, service in self._configuration.services.items()}
+        found: dict[str, list[Letter]] = {}
+        for letter in self._outbox.due(clock.now(), limits):
+            if letter.service not in self._busy:
+                found.setdefault(letter.service, []).append(letter)
+        return found
+
+    async def _round(self, service: str, letters: list[Letter], configuration: Configuration) -> None:
+        """Tell one service one thing after another, until it refuses."""
+        try:
+            for letter in letters:
+                if not await self._deliver(letter, configuration):
+                    break
+        finally:
+            self._busy.discard(service)
+
+    async def _deliver(self, letter: Letter, configuration: Configuration) -> bool:
+        service = configuration.services[letter.service]
+        failure = await self._send(messages.message(letter.notice, service, configuration))
         where = (letter.notice.namespace, letter.notice.name, letter.notice.trigger.value, letter.service)
-        self._sent.labels(letter.service, "failed" if problem else "delivered").inc()
-        if problem:
-            self._outbox.failed(letter, clock.now(), random.random())
-            log.warning("rollout=%s/%s trigger=%s service=%s not delivered problem=%s", *where, problem)
+        self._sent.labels(letter.service, "failed" if failure else "delivered").inc()
+        if failure is not None:
+            self._outbox.failed(letter, clock.now(), random.random(), failure.wait)
+            log.warning("rollout=%s/%s trigger=%s service=%s not delivered problem=%s", *where, failure.problem)
         else:
             self._outbox.delivered(letter, clock.now())
             log.info("rollout=%s/%s trigger=%s service=%s delivered", *where)
+        return failure is None
 
     def _count_dropped(self) -> None:
         if self._outbox.dropped:

@@ -4,35 +4,69 @@ import asyncio
 import smtplib
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx
 
+from controller import clock
 from controller.notifications.configuration import Email
 from controller.notifications.messages import Mail, Post
 
 TIMEOUT = 10.0
+"""Seconds that a web service has for each part of an exchange, and a mail server for each of its words."""
+WHOLE = 20.0
+"""Seconds that a web service has for a whole exchange: bytes that come one by one are in time, each for itself."""
+PATIENCE = timedelta(hours=1)
+"""No service is left alone for longer, whatever it asks."""
 
 
-async def send(message: Post | Mail) -> str:
-    """Send a message; return an empty text when it was taken, else what went wrong."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message was not taken, and how long the service asks to be left alone."""
+
+    problem: str
+    wait: timedelta = timedelta(0)
+
+
+async def send(message: Post | Mail) -> Failure | None:
+    """Send a message; return None when it was taken, else what went wrong."""
     if isinstance(message, Post):
         return await _post(message)
     return await asyncio.to_thread(_mail, message)
 
 
-async def _post(post: Post) -> str:
+async def _post(post: Post) -> Failure | None:
+    """Redirects are not followed, since they would carry our headers elsewhere; no answer's body is read."""
     url = post.to.url.get_secret_value()
     headers = {name: value.get_secret_value() for name, value in post.to.headers.items()}
+    where = url.rstrip("/") + post.path if post.path else url
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, verify=not post.to.insecure, trust_env=False) as client:
-            where = url.rstrip("/") + post.path if post.path else url
-            answer = await client.post(where, json=post.body, headers=headers)
+        async with (
+            asyncio.timeout(WHOLE),
+            httpx.AsyncClient(timeout=TIMEOUT, verify=not post.to.insecure, trust_env=False) as client,
+            client.stream("POST", where, json=post.body, headers=headers) as answer,
+        ):
+            if answer.is_success:
+                return None
+            return Failure(f"HTTP {answer.status_code}", asked_for(answer.headers.get("retry-after", ""), clock.now()))
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return type(error).__name__
-    return "" if answer.is_success else f"HTTP {answer.status_code}"
+        return Failure(type(error).__name__)
 
 
-def _mail(mail: Mail) -> str:
+def asked_for(retry_after: str, now: datetime) -> timedelta:
+    """Return how long a `Retry-After` asks to wait: seconds, or until a date (RFC 9110, section 10.2.3)."""
+    try:
+        wait = (
+            timedelta(seconds=int(retry_after)) if retry_after.isdecimal() else parsedate_to_datetime(retry_after) - now
+        )
+    except (ValueError, TypeError, OverflowError):
+        return timedelta(0)
+    return min(max(wait, timedelta(0)), PATIENCE)
+
+
+def _mail(mail: Mail) -> Failure | None:
     through = mail.through
     connect: Callable[[], smtplib.SMTP] = _secure(through) if through.security == "tls" else _plain(through)
     try:
@@ -43,8 +77,8 @@ def _mail(mail: Mail) -> str:
                 server.login(through.username, through.password.get_secret_value())
             server.send_message(mail.message)
     except (smtplib.SMTPException, OSError) as error:
-        return type(error).__name__
-    return ""
+        return Failure(type(error).__name__)
+    return None
 
 
 def _plain(through: Email) -> Callable[[], smtplib.SMTP]:

@@ -20,7 +20,7 @@ from controller.metrics import Metrics
 from controller.notifications.configuration import Email
 from controller.notifications.messages import Mail, message
 from controller.notifications.reconciler import CURSOR, Notifier
-from controller.notifications.sending import send
+from controller.notifications.sending import Failure, send
 from controller.settings import parse_settings
 from localcluster.testserver import running_server
 
@@ -154,7 +154,7 @@ async def test_a_mail_is_handed_to_its_server() -> None:
     made = message(NOTICE, whole.services["mail"], whole)
     assert isinstance(made, Mail)
     through = Email(host="127.0.0.1", port=port, security="none", sender="a@example.org", to=("b@example.org",))
-    assert await send(Mail(through, made.message)) == ""
+    assert await send(Mail(through, made.message)) is None
     server.close()
     assert any("5 % failed" in text for text in heard)
 
@@ -165,5 +165,37 @@ async def test_what_cannot_be_sent_is_told_without_any_secret(service: str) -> N
         "host: mail.example", "host: 127.0.0.1, port: 9, security: none"
     )
     whole = parse(text)
-    problem = await send(message(NOTICE, whole.services[service], whole))
-    assert problem in ("ConnectError", "ConnectionRefusedError")
+    failure = await send(message(NOTICE, whole.services[service], whole))
+    assert failure is not None
+    assert failure.problem in ("ConnectError", "ConnectionRefusedError")
+
+
+async def test_a_service_that_never_answers_delays_no_other(client: Client, tmp_path: Path, until: Any) -> None:
+    file = tmp_path / "notifications.yaml"
+    file.write_text(
+        "services: {dead: {webhook: {url: 'http://dead'}}, good: {webhook: {url: 'http://good'}}}\n"
+        "subscriptions: [{services: [dead, good]}]\n"
+    )
+    told, asked, silence = list[str](), list[str](), asyncio.Event()
+
+    async def deliver(post: Any) -> Failure | None:
+        url = post.to.url.get_secret_value()
+        asked.append(url)
+        if url == "http://dead":
+            await silence.wait()
+        told.append(post.body["name"])
+        return None
+
+    stop, settings = asyncio.Event(), parse_settings(["--notifications-file", str(file)], {})
+    notifier = Notifier(Cluster(client), settings, send=deliver)
+    manager = Manager(notifier._cluster, [notifier], health=Health(Metrics()), workers=2)
+    task = asyncio.create_task(manager.run(stop))
+    for number in (11, 12):
+        await happen(client, "Promoted", number)
+        await until(lambda number=number: f"iris-{number}" in told)
+    stop.set()
+    await task
+    client.metrics = Metrics()
+    for number in (11, 12):
+        await client.delete(resources.SELDON_ROLLOUT, "default", f"iris-{number}")
+    assert asked.count("http://dead") == 1, "and it is asked once at a time"

@@ -56,6 +56,33 @@ def test_no_more_goes_out_in_a_minute_than_a_service_takes() -> None:
     assert (len(first), len(box.due(at(0.5), {"a": 2})), len(box.due(at(1.1), {"a": 2}))) == (2, 0, 2)
 
 
+def test_an_attempt_that_failed_counts_for_the_minute() -> None:
+    box = Outbox()
+    for number in range(5):
+        box.post(notice(number), ["a"], START)
+    for letter in box.due(START, {"a": 2}):
+        box.failed(letter, START, 0.0)
+    assert (len(box.due(at(0.5), {"a": 2})), len(box.due(at(1.1), {"a": 2}))) == (0, 2)
+
+
+def test_who_asks_to_be_left_alone_is_and_nobody_else() -> None:
+    box = Outbox()
+    for number in (1, 2):
+        box.post(notice(number), ["a", "b"], START)
+    box.failed(next(each for each in box.waiting if each.service == "a"), START, 0.0, timedelta(minutes=3))
+    assert [letter.service for letter in box.due(at(2.9), LIMITS)] == ["b", "b"]
+    assert [letter.service for letter in box.due(at(3), LIMITS)].count("a") == 2
+
+
+def test_what_was_dropped_while_it_was_under_way_is_delivered_all_the_same() -> None:
+    box = Outbox()
+    box.post(notice(1), ["a"], START)
+    (letter,) = box.due(START, LIMITS)
+    box.waiting.clear()
+    box.delivered(letter, START)
+    assert box.waiting == []
+
+
 def test_what_nobody_took_for_a_day_or_has_no_service_any_more_is_dropped() -> None:
     box = Outbox()
     box.post(notice(1), ["a", "gone"], START)
