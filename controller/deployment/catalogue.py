@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from controller.deployment.configuration import CONFIG_MAP, ConfigMapError, Configuration, with_config_map
-from controller.deployment.images import Images, with_images
+from controller.deployment.images import OTHERS, SERVERS, with_images
 from controller.kube.client import Client
 from controller.kube.errors import ForbiddenError, NotFoundError
 from controller.kube.resources import CONFIG_MAP as CONFIG_MAPS
@@ -49,15 +49,7 @@ class Catalogue:
             deployment_name_as_prefix=settings.deployment_name_as_prefix,
             drain=drain,
         )
-        self._images = Images(
-            initializer=settings.initializer_image,
-            explainer=settings.explainer_image,
-            sklearn=settings.sklearn_server_image,
-            xgboost=settings.xgboost_server_image,
-            mlflow=settings.mlflow_server_image,
-            tensorflow=settings.tensorflow_image,
-            tensorflow_proxy=settings.tensorflow_proxy_image,
-        )
+        self._images = {name: str(getattr(settings, name)) for name in (*SERVERS, *OTHERS)}
         self._known = with_images(self._base, self._images)
         self._read_at: datetime | None = None
 

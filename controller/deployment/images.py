@@ -4,43 +4,32 @@ Each replaces one image alone. Upstream's replace a server whole, so that SKLEAR
 and give explainers of the v2 protocol an image that does not speak it.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from controller.deployment.configuration import Configuration, ServerImage
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
-    """References of images; an empty one says nothing."""
-
-    initializer: str = ""
-    explainer: str = ""
-    sklearn: str = ""
-    xgboost: str = ""
-    mlflow: str = ""
-    tensorflow: str = ""
-    tensorflow_proxy: str = ""
-
-    def servers(self) -> dict[tuple[str, str], str]:
-        """Return the images that are named of prepackaged servers, by implementation and protocol."""
-        every = {
-            ("SKLEARN_SERVER", "seldon"): self.sklearn,
-            ("XGBOOST_SERVER", "seldon"): self.xgboost,
-            ("MLFLOW_SERVER", "seldon"): self.mlflow,
-            ("TENSORFLOW_SERVER", "tensorflow"): self.tensorflow,
-            ("TENSORFLOW_SERVER", "seldon"): self.tensorflow_proxy,
-        }
-        return {key: image for key, image in every.items() if image}
+SERVERS = {
+    "sklearn_server_image": ("SKLEARN_SERVER", "seldon"),
+    "xgboost_server_image": ("XGBOOST_SERVER", "seldon"),
+    "mlflow_server_image": ("MLFLOW_SERVER", "seldon"),
+    "tensorflow_image": ("TENSORFLOW_SERVER", "tensorflow"),
+    "tensorflow_proxy_image": ("TENSORFLOW_SERVER", "seldon"),
+}
+"""The implementation and protocol of the server that each of these settings names."""
+OTHERS = ("initializer_image", "explainer_image")
+"""The settings that name no server."""
 
 
-def with_images(configuration: Configuration, images: Images) -> Configuration:
-    """Return the configuration with the images that are named."""
+def with_images(configuration: Configuration, named: Mapping[str, str]) -> Configuration:
+    """Return the configuration with the images that are named, by setting; an empty one says nothing."""
     servers = {name: dict(protocols) for name, protocols in configuration.servers.items()}
-    for (implementation, protocol), image in images.servers().items():
-        servers.setdefault(implementation, {})[protocol] = ServerImage(image)
+    for setting, (implementation, protocol) in SERVERS.items():
+        if image := named.get(setting):
+            servers.setdefault(implementation, {})[protocol] = ServerImage(image)
     return replace(
         configuration,
         servers=servers,
-        initializer_image=images.initializer or configuration.initializer_image,
-        explainer_image=images.explainer or configuration.explainer_image,
+        initializer_image=named.get("initializer_image") or configuration.initializer_image,
+        explainer_image=named.get("explainer_image") or configuration.explainer_image,
     )

@@ -85,7 +85,10 @@ DEFINITION = {
         f"{_DEFAULTS}test_the_type_of_a_node",
         f"{_ORCHESTRATOR}test_graph_walk.py::test_explicit_methods_are_called_beside_those_of_the_type",
     ),
-    "1.3 built-ins": (f"{_ORCHESTRATOR}test_graph_walk.py::test_the_built_in_test_splits_as_its_ratio_says",),
+    "1.3 built-ins": (
+        f"{_ORCHESTRATOR}test_graph_walk.py::test_the_built_in_test_splits_as_its_ratio_says",
+        "deployment/test_validation.py::test_what_is_taken_of_a_graph_is_what_an_orchestrator_takes",
+    ),
     "1.3 endpoint; the user's ports": (f"{_DEFAULTS}test_ports_of_the_user_stay",),
     "1.3 parameters": (
         _CONTRACT,
@@ -95,7 +98,10 @@ DEFINITION = {
         _CONTRACT,
         ("deployment/test_settings_of_the_operator.py::test_what_a_graph_names_wins_over_an_administrators_image"),
     ),
-    "1.3 serviceAccountName": (f"{_CREDENTIALS}test_accounts_are_those_of_all_nodes_and_explainers",),
+    "1.3 serviceAccountName, of the pod and for what it may read": (
+        f"{_CREDENTIALS}test_an_s3_secret_becomes_variables_that_refer_to_it",
+        f"{_CREDENTIALS}test_accounts_are_those_of_all_nodes_and_explainers",
+    ),
     "1.3 envSecretRefName": (f"{_CREDENTIALS}test_a_secret_of_variables_is_the_environment_of_the_download",),
     "1.3 logger": (
         f"{_ORCHESTRATOR}test_payload_log.py::test_each_node_is_logged_once_where_it_says_and_others_by_default",
@@ -106,7 +112,13 @@ DEFINITION = {
     ),
     "1.4 explainer: initParameters": (f"{_EXPLAINERS}test_an_explainer_of_the_v2_protocol_is_mlserver",),
     "1.4 explainer: containerSpec, endpoint": (f"{_EXPLAINERS}test_what_the_user_says_of_the_container_wins",),
-    "1.4 explainer: replicas": (f"{_EXPLAINERS}test_a_predictor_without_pods_has_no_explainer",),
+    "1.4 explainer: replicas": (
+        f"{_EXPLAINERS}test_a_predictor_without_pods_has_no_explainer",
+        f"{_EXPLAINERS}test_an_explainer_is_downloaded_as_it_says_and_runs_as_its_account",
+    ),
+    "1.4 explainer: serviceAccountName, envSecretRefName, storageInitializerImage": (
+        f"{_EXPLAINERS}test_an_explainer_is_downloaded_as_it_says_and_runs_as_its_account",
+    ),
     "1.5 metadata and name of a component": (_GOLDEN, _CONTRACT),
     "1.5 hpaSpec, v2beta1 too": (f"{_RENDER}test_metrics_of_v2beta1_become_v2", _CONTRACT),
     "1.5 kedaSpec goes before hpaSpec, and both before replicas": (

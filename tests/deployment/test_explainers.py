@@ -87,6 +87,20 @@ def test_what_the_user_says_of_the_container_wins(subject_for: Read, make_model:
     assert [each["port"] for each in service["spec"]["ports"]] == [7000]
 
 
+def test_an_explainer_is_downloaded_as_it_says_and_runs_as_its_account(subject_for: Read, make_model: Make) -> None:
+    access = {"serviceAccountName": "reader", "envSecretRefName": "keys", "storageInitializerImage": "fetch:2"}
+    raw = _explained(make_model, {"type": "ALE", "modelUri": "gs://e", "replicas": 3, **access})
+    (deployment,) = _found(raw, subject_for, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (init,) = pod["initContainers"]
+    assert (deployment["spec"]["replicas"], pod["serviceAccountName"]) == (3, "reader")
+    assert (init["image"], init["args"], init["envFrom"]) == (
+        "fetch:2",
+        ["gs://e", "/mnt/models"],
+        [{"secretRef": {"name": "keys"}}],
+    )
+
+
 def test_fixed_an_explainers_route_takes_the_hosts_of_its_deployment(subject_for: Read, make_model: Make) -> None:
     raw = _explained(make_model, annotations={"seldon.io/istio-host": "a.example,b.example"})
     (route,) = _found(raw, subject_for, "VirtualService")

@@ -9,7 +9,7 @@ import pytest
 
 from controller.deployment.catalogue import Catalogue
 from controller.deployment.configuration import Configuration, with_config_map
-from controller.deployment.images import Images, with_images
+from controller.deployment.images import with_images
 from controller.deployment.render import render
 from controller.deployment.status import address
 from controller.deployment.subject import Subject
@@ -96,11 +96,15 @@ DATA = {
     "storageInitializer": json.dumps({"image": "init:1"}),
     "explainer": json.dumps({"image": "alibi:1", "image_v2": "alibi-v2:1"}),
 }
+NAMED = {"sklearn_server_image": "own/sk:2", "initializer_image": "own/init:2"}
 
 
 def test_a_named_image_wins_over_the_config_map_and_replaces_itself_alone() -> None:
     before = with_config_map(Configuration(), DATA)
-    after = with_images(before, Images(sklearn="own/sk:2", initializer="own/init:2", explainer="own/alibi:2"))
+    after = with_images(
+        before,
+        {"sklearn_server_image": "own/sk:2", "initializer_image": "own/init:2", "explainer_image": "own/alibi:2"},
+    )
     assert after.server_image("SKLEARN_SERVER", "seldon") == "own/sk:2"
     assert after.server_image("SKLEARN_SERVER", "v2") == before.server_image("SKLEARN_SERVER", "v2") == "mls"
     assert (after.initializer_image, after.explainer_image) == ("own/init:2", "own/alibi:2")
@@ -109,7 +113,7 @@ def test_a_named_image_wins_over_the_config_map_and_replaces_itself_alone() -> N
 
 @pytest.mark.parametrize("protocol", ["seldon", "tensorflow"])
 def test_each_half_of_tensorflow_may_be_named(protocol: str, make_model: Make, subject_for: Read) -> None:
-    named = Images(tensorflow="own/tf:2", tensorflow_proxy="own/proxy:2")
+    named = {"tensorflow_image": "own/tf:2", "tensorflow_proxy_image": "own/proxy:2"}
     configuration = with_images(Configuration(), named)
     raw = make_model(protocol=protocol)
     raw["spec"]["predictors"][0]["graph"]["implementation"] = "TENSORFLOW_SERVER"
@@ -120,7 +124,9 @@ def test_each_half_of_tensorflow_may_be_named(protocol: str, make_model: Make, s
 
 
 def test_what_a_graph_names_wins_over_an_administrators_image(make_model: Make, subject_for: Read) -> None:
-    configuration = with_images(Configuration(), Images(sklearn="own/sk:2", initializer="own/init:2"))
+    configuration = with_images(
+        Configuration(), {"sklearn_server_image": "own/sk:2", "initializer_image": "own/init:2"}
+    )
     raw = make_model()
     predictor = raw["spec"]["predictors"][0]
     predictor["graph"]["storageInitializerImage"] = "mine/init:3"
