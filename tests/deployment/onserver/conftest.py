@@ -17,6 +17,7 @@ from controller.health import Health
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
+from controller.kube.reflector import DEFAULT_TIMING, Timing
 from controller.manager import Manager
 from controller.metrics import Metrics
 from controller.settings import Settings
@@ -144,6 +145,8 @@ class Lab:
     """What else the operator is told at its start."""
     silence: timedelta = timedelta(0)
     """How long it waits for a mesh of which nothing has been heard. There is none here, unless a test plays it."""
+    timing: Timing = DEFAULT_TIMING
+    """How often it looks for kinds that are not served."""
 
     def _connect(self) -> Any:
         return connector(str(self.server.kubeconfig_path), None, now=clock.now)
@@ -157,7 +160,7 @@ class Lab:
         """Run the operator with the real manager."""
         stop, metrics = asyncio.Event(), Metrics()
         async with MortalClient(self._connect(), metrics=metrics) as client:
-            cluster = Cluster(client, namespaces=(self.namespace,))
+            cluster = Cluster(client, namespaces=(self.namespace,), timing=self.timing)
             controller = DeploymentController(
                 cluster, self.settings(), drain=timedelta(seconds=0.3), silence=self.silence
             )

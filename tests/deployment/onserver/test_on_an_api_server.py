@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from controller.deployment import plan
 from controller.kube.errors import ConflictError
+from controller.kube.reflector import Timing
+from localcluster.furnish import furnish
 
 Make = Callable[..., dict[str, Any]]
 ISTIO = "networking.istio.io/v1"
@@ -322,6 +326,28 @@ async def test_without_istio_a_model_is_available_and_a_condition_says_so(
         "Unknown",
         "NoMesh",
     )
+
+
+async def test_istio_that_comes_later_is_taken_up_without_a_restart(
+    lab_without_mesh: Any, make_model: Make, quick: Timing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = lab_without_mesh
+    lab.timing = quick
+    monkeypatch.setattr(plan, "ABSENT_POLL", timedelta(seconds=0.2))
+    async with lab.running():
+        await lab.apply(make_model())
+        await lab.state("Available")
+        pods = await lab.pod_uids()
+        await furnish(lab.client)
+
+        async def routed() -> bool:
+            conditions = {each["type"]: each["status"] for each in (await lab.get())["status"]["conditions"]}
+            return conditions["istioVirtualServicesReady"] == "True"
+
+        await lab.eventually(routed, "the route")
+        for plural, name in (("virtualservices", "iris"), ("destinationrules", "iris-default")):
+            assert await lab.client.get(ISTIO, plural, name, namespace=lab.namespace)
+        assert await lab.pod_uids() == pods
 
 
 async def test_what_names_another_operator_is_left_to_it(lab: Any, make_model: Make) -> None:
