@@ -39,7 +39,7 @@ from orchestrator.servers.certificates import Certificates
 from orchestrator.servers.doors import Doors, House
 from orchestrator.servers.http import Server
 from orchestrator.servers.limits import Limits, Load, Teller
-from orchestrator.servers.openapi import Documents, documents
+from orchestrator.servers.openapi import documents
 from orchestrator.servers.rpc import MODELS_ALONE, Engines, RpcDoors
 from orchestrator.servers.rpcserver import RpcServer
 from orchestrator.settings import Settings
@@ -109,7 +109,6 @@ class Application:
             cors += b"Access-Control-Allow-Headers: %b\r\n" % settings.allowed_headers.encode()
         status = self._status if settings.full_health_checks else None
         probe = Probe(called, self._calls.hosts, status, self._calls.greet, self._unread)
-        seldon = codec.rest.name == "seldon"
         routing = graph.routes if settings.routing is None else settings.routing
         logged = any(node.logger for node in graph.nodes.values())
         passing = None if routing or logged or wanted is not None else self._calls.passing
@@ -126,7 +125,7 @@ class Application:
             load=Load(settings.max_requests),
             room=Room(settings.max_bodies),
             identity=uuids(chance),
-            documents=documents(settings.namespace, settings.deployment) if seldon else Documents({}),
+            documents=documents(codec.rest.name, settings.namespace, settings.deployment),
             prometheus_path=settings.prometheus_path,
             native_histograms=settings.native_histograms,
             routing=routing,

@@ -8,6 +8,7 @@ import orjson
 
 HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
+YAML = b"application/yaml"
 
 _STATUS = {
     "type": "object",
@@ -74,14 +75,24 @@ class Documents:
     pages: Mapping[str, tuple[bytes, bytes]]
 
 
-def documents(namespace: str, deployment: str) -> Documents:
-    """The pages of a deployment in the Seldon protocol."""
-    text = orjson.dumps(document(namespace, deployment))
-    pages = {}
-    for version in ("v0.1", "v1.0"):
-        pages[f"/api/{version}/doc/"] = pages[f"/api/{version}/doc"] = (HTML, _PAGE)
-        pages[f"/api/{version}/doc/seldon.json"] = (JSON, text)
-    return Documents(pages)
+def documents(protocol: str, namespace: str, deployment: str) -> Documents:
+    """The pages of a deployment; none in the TensorFlow protocol, as upstream has it."""
+    if protocol == "seldon":
+        text = orjson.dumps(document(namespace, deployment))
+        return Documents(
+            {**_pages("/api/v0.1/doc", "seldon.json", JSON, text), **_pages("/api/v1.0/doc", "seldon.json", JSON, text)}
+        )
+    if protocol == "v2":
+        from orchestrator.servers.openapi_inference import document as inference
+
+        # JSON is YAML, too.
+        return Documents(_pages("/v2/docs", "dataplane.yaml", YAML, orjson.dumps(inference(namespace, deployment))))
+    return Documents({})
+
+
+def _pages(folder: str, name: str, content_type: bytes, text: bytes) -> dict[str, tuple[bytes, bytes]]:
+    page = (HTML, _PAGE.replace(b"seldon.json", name.encode()))
+    return {folder: page, f"{folder}/": page, f"{folder}/{name}": (content_type, text)}
 
 
 def document(namespace: str, deployment: str) -> dict[str, Any]:
@@ -93,8 +104,8 @@ def document(namespace: str, deployment: str) -> dict[str, Any]:
         "paths": {
             f"{base}/predictions": _operation("Predict", "SeldonMessage"),
             f"{base}/feedback": _operation("SendFeedback", "Feedback"),
-            f"{base}/metadata": {"get": {"operationId": "GraphMetadata", "responses": _answers({"type": "object"})}},
-            f"{base}/status": {"get": {"operationId": "Status", "responses": _answers({"type": "object"})}},
+            f"{base}/metadata": {"get": {"operationId": "GraphMetadata", "responses": answers({"type": "object"})}},
+            f"{base}/status": {"get": {"operationId": "Status", "responses": answers({"type": "object"})}},
         },
         "components": {
             "schemas": {
@@ -112,18 +123,21 @@ def _operation(name: str, schema: str) -> dict[str, Any]:
     return {
         "post": {
             "operationId": name,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-            },
-            "responses": _answers({"$ref": "#/components/schemas/SeldonMessage"}),
+            "requestBody": body_of(schema),
+            "responses": answers({"$ref": "#/components/schemas/SeldonMessage"}),
         }
     }
 
 
-def _answers(schema: Mapping[str, Any]) -> dict[str, Any]:
+def body_of(schema: str) -> dict[str, Any]:
+    """A request's body, by the name of its schema."""
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def answers(schema: Mapping[str, Any], failure: str = "SeldonMessage") -> dict[str, Any]:
+    """What comes back: an answer of that schema, or what went wrong, by the name of its schema."""
     content = {"application/json": {"schema": dict(schema)}}
-    failed = {"application/json": {"schema": {"$ref": "#/components/schemas/SeldonMessage"}}}
+    failed = {"application/json": {"schema": {"$ref": f"#/components/schemas/{failure}"}}}
     return {
         "200": {"description": "The answer", "content": content},
         "default": {"description": "What went wrong", "content": failed},
@@ -136,7 +150,8 @@ _PAGE = b"""<!doctype html>
 pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>
 <h1 id="title">API</h1><p>The document itself: <a href="seldon.json">seldon.json</a></p><div id="paths"></div>
 <script>
-fetch("seldon.json").then(r => r.json()).then(d => {
+if (!location.pathname.endsWith("/")) location.replace(location.pathname + "/");
+else fetch("seldon.json").then(r => r.json()).then(d => {
   document.getElementById("title").textContent = d.info.title;
   for (const [path, verbs] of Object.entries(d.paths)) for (const [verb, operation] of Object.entries(verbs)) {
     const h = document.createElement("h2"); h.textContent = verb.toUpperCase() + " " + path;

@@ -10,13 +10,18 @@ import yaml
 
 from tests.deployment.complaints import SUFFERED
 from tests.deployment.contract_rows import CREATED, DEFINITION, TOLD, UNIT
+from tests.deployment.orchestrator_rows import EXECUTOR, UNITS_OF_THE_EXECUTOR
 
 ROOT = Path(__file__).parents[2]
-ROWS = {**DEFINITION, **CREATED, **TOLD, **UNIT, **{f"7 {row}": shown for row, shown in SUFFERED.items()}}
+ROWS = {
+    **DEFINITION, **CREATED, **EXECUTOR, **TOLD, **UNITS_OF_THE_EXECUTOR, **UNIT,
+    **{f"7 {row}": shown for row, shown in SUFFERED.items()},
+}  # fmt: skip
 SECTIONS = (
     *("1", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "1.8", "1.9"),
     *("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.9", "2.10", "2.11"),
-    *("4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "6.3", "7"),
+    *[f"3.{part}" for part in range(1, 16)],
+    *("4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "6.2", "6.3", "6.4", "7"),
 )
 FIELDS = {
     "spec": "name predictors protocol transport replicas serverType annotations oauth_key oauth_secret",

@@ -10,20 +10,42 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from orchestrator.servers.message import Response
+
 CASES = 8
 """For each operation."""
 
 
-@pytest.fixture
-async def asked(node, orchestrate, make_unit):
-    """The document of a running graph that routes, averages and echoes; its paths are those behind the gateway."""
-    echo = await node()
-    averaging = {"name": "c", "implementation": "AVERAGE_COMBINER", "children": [make_unit("x", echo.port)]}
-    averaging["children"].append(make_unit("y", echo.port))
-    graph = {"name": "r", "implementation": "RANDOM_ABTEST", "children": [make_unit("m", echo.port), averaging]}
-    running = await orchestrate(graph)
-    document = (await running.wire.get("/api/v1.0/doc/seldon.json")).json()
-    document["paths"] = {path.removeprefix("/seldon/ml/iris"): found for path, found in document["paths"].items()}
+def infers(request):
+    """A model of v2 that gives back its inputs, and says what it was not given."""
+    try:
+        return Response(200, json.dumps({"model_name": "m", "outputs": json.loads(request.body)["inputs"]}).encode())
+    except (ValueError, KeyError, TypeError):
+        return Response(200, b'{"name": "m"}') if request.method == b"GET" else Response(400, b'{"error": "no inputs"}')
+
+
+@pytest.fixture(params=["seldon", "v2"])
+async def asked(request, node, orchestrate, make_unit):
+    """The document of a running graph; its paths are those behind the gateway.
+
+    In the seldon protocol it routes, averages and echoes, in v2 it is a chain.
+    """
+    protocol = request.param
+    if protocol == "seldon":
+        echo, where = await node(), "/api/v1.0/doc/seldon.json"
+        averaging = {"name": "c", "implementation": "AVERAGE_COMBINER", "children": [make_unit("x", echo.port)]}
+        averaging["children"].append(make_unit("y", echo.port))
+        graph = {"name": "r", "implementation": "RANDOM_ABTEST", "children": [make_unit("m", echo.port), averaging]}
+    else:
+        model, where = await node(infers), "/v2/docs/dataplane.yaml"
+        graph = make_unit("m", model.port, children=[make_unit("n", model.port)])
+    running = await orchestrate(graph, protocol=protocol)
+    document = json.loads((await running.wire.get(where)).body)
+    document["paths"] = {
+        path.removeprefix("/seldon/ml/iris"): found
+        for path, found in document["paths"].items()
+        if "{model_version}" not in path  # the same doors
+    }
     return document, running
 
 

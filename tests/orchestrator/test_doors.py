@@ -4,12 +4,15 @@ import json
 import re
 
 import pytest
+import yaml
 
 from orchestrator.servers.message import Response
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 SERVER = "seldon_api_executor_server_requests_seconds_count"
 CLIENT = "seldon_api_executor_client_requests_seconds_count"
+PAGES = {"/live", "/api/v1.0/doc/"}
+"""Say the same to everybody."""
 
 
 @pytest.fixture
@@ -118,17 +121,35 @@ async def test_paths_and_their_methods(model, method, path, status):
 
     assert answer.status == status
     assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert path in PAGES or UUID.fullmatch(answer.headers["seldon-puid"])
     if status == 405:
         assert answer.headers["allow"] in {"GET, OPTIONS", "POST, OPTIONS"}
     if status >= 400:
         assert answer.json()["status"]["code"] == status
 
 
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_cors_is_as_the_environment_says(node, orchestrate, make_unit, method):
+    said = {"CORS_ALLOWED_ORIGINS": "https://a.example", "CORS_ALLOWED_HEADERS": "X-Mine"}
+    running = await orchestrate(make_unit("m", (await node()).port), environment=said)
+
+    answer = await running.wire.send(f"{method} /api/v1.0/status HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
+    assert answer.headers["access-control-allow-headers"] == "X-Mine"
+
+
 async def test_a_nodes_own_status_and_metadata_are_handed_on(model):
-    _, running = model
+    started, running = model
 
     assert (await running.wire.get("/api/v1.0/status/m")).json() == {"strData": "ok"}
     assert (await running.wire.get("/api/v0.1/metadata/m")).json()["name"] == "m"
+    await running.wire.predict({})
+
+    asked = [(request.method, request.path) for request in started.requests]
+    assert asked == [(b"GET", b"/health/status"), (b"GET", b"/metadata"), (b"POST", b"/predict")]
 
 
 async def test_the_graphs_metadata_names_all_nodes(model):
@@ -161,6 +182,20 @@ async def test_the_document_has_the_paths_of_the_gateway(model):
     assert "/seldon/ml/iris/api/v1.0/predictions" in document["paths"]
 
 
+async def test_the_document_of_v2_has_the_paths_of_the_gateway_and_a_page(node, orchestrate, make_unit):
+    wire = (await orchestrate(make_unit("m", (await node()).port), protocol="v2")).wire
+
+    page = await wire.get("/v2/docs/")
+    found = await wire.get("/v2/docs/dataplane.yaml")
+    document = yaml.safe_load(found.body)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert b'fetch("dataplane.yaml")' in page.body
+    assert found.headers["content-type"] == "application/yaml"
+    assert document["openapi"].startswith("3.")
+    assert "/seldon/ml/iris/v2/models/{model_name}/infer" in document["paths"]
+
+
 async def test_requests_and_calls_are_counted_by_upstreams_names_and_labels(model):
     _, running = model
     for _ in range(3):
@@ -184,6 +219,23 @@ async def test_requests_and_calls_are_counted_by_upstreams_names_and_labels(mode
     assert bounds == "0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 +Inf"
     assert samples["process_resident_memory_bytes"] > 1e6
     assert samples["seldon_api_executor_requests_in_flight"] == 0
+
+
+async def test_the_summaries_of_upstream_have_count_and_sum(model):
+    _, running = model
+    for _ in range(2):
+        await running.wire.predict({})
+
+    samples = await running.wire.metrics()
+
+    for side, service in (("server", "predictions"), ("client", "/predict")):
+        found = {
+            name.partition("{")[0].rpartition("_")[2]: value
+            for name, value in samples.items()
+            if name.startswith(f"seldon_api_executor_{side}_requests_seconds_summary_") and f'="{service}"' in name
+        }
+        assert found["count"] == 2
+        assert found["sum"] > 0
 
 
 async def test_each_call_is_booked_to_its_own_node_and_code(node, orchestrate, make_unit):

@@ -74,3 +74,14 @@ async def test_what_does_not_end_in_time_is_cut_off_and_said(serve, until):
 
     assert await server.close(0.1) is False
     assert await read_all(reader) == b""
+
+
+async def test_in_the_delay_it_is_not_ready_and_still_serves_who_connects(node, orchestrate, make_unit, until):
+    running = await orchestrate(make_unit("m", (await node()).port), shutdown_delay="1h")
+    stopping = asyncio.create_task(running.application.stop())
+    await until(lambda: running.application.doors.draining)
+
+    ready, answer = await running.wire.get("/ready"), await running.wire.predict({})
+    stopping.cancel()
+
+    assert (ready.status, answer.status, answer.headers["connection"]) == (503, 200, "close")

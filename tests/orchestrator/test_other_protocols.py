@@ -91,6 +91,42 @@ async def test_a_tensorflow_chain_turns_predictions_to_instances(node, orchestra
     assert model.paths == ["/v1/models/a:predict", "/v1/models/b:predict"]
 
 
+async def test_a_tensorflow_combiner_over_a_tensorflow_router(node, orchestrate, make_unit):
+    def handle(request):
+        body = json.loads(request.body)
+        if request.path.endswith(b":route"):
+            return Response(200, b'{"predictions":[1]}')
+        rows = [row for one in body for row in one["predictions"]] if isinstance(body, list) else body["instances"]
+        return Response(200, json.dumps({"predictions": [2 * row for row in rows]}).encode())
+
+    model = await node(handle)
+    router = make_unit("r", model.port, "ROUTER", [make_unit("a", model.port), make_unit("b", model.port)])
+    graph = make_unit("c", model.port, "COMBINER", [router, make_unit("d", model.port)])
+    running = await orchestrate(graph, protocol="tensorflow")
+
+    answer = await running.wire.post("/v1/models:predict", {"instances": [3]})
+
+    assert answer.json() == {"predictions": [12, 12]}
+    assert sorted(model.paths) == [f"/v1/models/{one}" for one in ("b:predict", "c:aggregate", "d:predict", "r:route")]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "page"),
+    [("seldon", "/api/v1.0/health/status"), ("v2", "/v2/health/ready"), ("tensorflow", "/v1/models/m")],
+)
+async def test_a_full_health_check_asks_the_page_of_the_protocol(node, orchestrate, make_unit, protocol, page):
+    well = await node({page: {}})
+    sick = await node(lambda request: Response(503 if request.path.decode() == page else 200, b"{}"))
+
+    found = []
+    for one in (well, sick):
+        running = await orchestrate(make_unit("m", one.port), protocol=protocol, full_health_checks="true")
+        found.append((await running.wire.get("/ready")).status)
+
+    assert found == [200, 503]
+    assert well.paths == [page]
+
+
 async def test_tensorflow_status_metadata_and_feedback(node, orchestrate, make_unit):
     model = await node({"/v1/models/a": {"state": "AVAILABLE"}, "/v1/models/a/metadata": {"model_spec": {}}})
     running = await orchestrate(make_unit("a", model.port), protocol="tensorflow")

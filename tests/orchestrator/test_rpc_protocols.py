@@ -207,6 +207,22 @@ async def test_what_tensorflows_models_alone_are_asked_is_handed_on(rpc_node, or
         assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_tensorflows_model_service_tells_the_status_and_takes_no_configuration(
+    rpc_node, orchestrate, remote, rpc
+):
+    node = await rpc_node(tf_node)
+    running = await orchestrate(remote("m", node.port), protocol="tensorflow")
+    request = protos.message("tensorflow.serving.GetModelStatusRequest")()
+    request.model_spec.name = "m"
+
+    await rpc(running, "/tensorflow.serving.ModelService/GetModelStatus", request, type(request))
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await rpc(running, "/tensorflow.serving.ModelService/HandleReloadConfigRequest", request, type(request))
+
+    assert node.methods == ["ModelService/GetModelStatus"]
+    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 async def test_a_tensorflow_graph_may_mix_rest_and_grpc(rpc_node, node, orchestrate, make_unit, remote, rpc):
     def doubles(request):
         rows = json.loads(request.body)["instances"]

@@ -49,6 +49,44 @@ def test_gos_single_dash_and_bare_booleans_are_taken():
     assert settings.log_level == "DEBUG"
 
 
+def test_every_flag_of_upstream_is_taken():
+    line = (
+        "--config c.yaml --hostname h --http_port 1 --grpc_port 2 --protocol tensorflow --transport grpc "
+        "--prometheus_path /p --server_type kafka --full_health_checks --graceful_timeout 20s --shutdown_delay 3s "
+        "--logger_workers 3 --log_work_buffer_size 4 --log_write_timeout_ms 500 --log_kafka_broker b "
+        "--log_kafka_topic t --kafka_broker b:9092 --kafka_input_topic i --kafka_output_topic o "
+        "--kafka_full_graph false --kafka_workers 5 --kafka_auto_commit false --log_level WARN"
+    )
+
+    settings = read([*NEEDED, *line.split()], ENVIRONMENT)
+
+    assert (settings.hostname, settings.http_port, settings.grpc_port) == ("h", 1, 2)
+    assert (settings.protocol, settings.prometheus_path, settings.full_health_checks) == ("tensorflow", "/p", True)
+    assert (settings.graceful_timeout, settings.shutdown_delay) == (20.0, 3.0)
+    assert (settings.log_workers, settings.log_queue, settings.log_timeout, settings.log_level) == (3, 4, 0.5, "WARN")
+    assert settings.topics is not None
+    assert (settings.topics.workers, settings.topics.at_intervals, settings.topics.protobuf) == (5, False, True)
+
+
+def test_what_is_not_said_is_as_upstream_has_it():
+    settings = read(NEEDED, ENVIRONMENT)
+
+    assert (settings.http_port, settings.grpc_port, settings.prometheus_path) == (8080, 5000, "/metrics")
+    assert (settings.protocol, settings.hostname, settings.full_health_checks) == ("seldon", "localhost", False)
+    assert (settings.graceful_timeout, settings.shutdown_delay, settings.node_timeout) == (15.0, 0.0, None)
+    assert (settings.log_workers, settings.log_queue, settings.log_timeout) == (10, 10000, 2.0)
+    assert (settings.origins, settings.log_level, settings.node_retries) == ("*", "INFO", 0)
+
+
+def test_the_environment_says_the_host_and_the_log_level():
+    said = {**ENVIRONMENT, "POD_NAME": "iris-0", "SELDON_LOG_LEVEL": "ERROR"}
+
+    assert (read(NEEDED, said).hostname, read(NEEDED, said).log_level) == ("iris-0", "ERROR")
+    assert read(NEEDED, {**said, "SELDON_DEBUG": "true"}).log_level == "DEBUG"
+    assert read([*NEEDED, "--hostname=h", "--log_level=INFO"], said).hostname == "h"
+    assert read([*NEEDED, "--log_level=INFO"], said).log_level == "INFO"
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
