@@ -1,6 +1,7 @@
 """The service orchestrator: `python -m orchestrator --sdep NAME --namespace NS --predictor P`."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(wanted: settings.Settings, end: socket.socket | None) -> int:
+    gc.disable()  # of what is loaded nothing is garbage; the application enables it when it has started
     from orchestrator import application  # the supervisor has no use for it, and it is large
 
     try:

@@ -25,13 +25,7 @@ from orchestrator.graph.node import Node
 from orchestrator.graph.parse import parse
 from orchestrator.identity import uuids
 from orchestrator.protocols.codec import Codec
-from orchestrator.protocols.openinference import OpenInference
-from orchestrator.protocols.openinference_proto import OpenInferenceProto
 from orchestrator.protocols.payload import Form
-from orchestrator.protocols.seldon import Seldon
-from orchestrator.protocols.seldon_proto import SeldonProto
-from orchestrator.protocols.tensorflow import TensorFlow
-from orchestrator.protocols.tensorflow_proto import TensorFlowProto
 from orchestrator.readiness import Probe
 from orchestrator.room import Room
 from orchestrator.servers.about import About
@@ -54,11 +48,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODECS: dict[str, Callable[[], Codec]] = {
-    "seldon": lambda: Codec(Seldon(), SeldonProto()),
-    "v2": lambda: Codec(OpenInference(), OpenInferenceProto()),
-    "tensorflow": lambda: Codec(TensorFlow(), TensorFlowProto()),
-}
+
+def _seldon() -> Codec:
+    from orchestrator.protocols.seldon import Seldon
+    from orchestrator.protocols.seldon_proto import SeldonProto
+
+    return Codec(Seldon(), SeldonProto())
+
+
+def _v2() -> Codec:
+    from orchestrator.protocols.openinference import OpenInference
+    from orchestrator.protocols.openinference_proto import OpenInferenceProto
+
+    return Codec(OpenInference(), OpenInferenceProto())
+
+
+def _tensorflow() -> Codec:
+    from orchestrator.protocols.tensorflow import TensorFlow
+    from orchestrator.protocols.tensorflow_proto import TensorFlowProto
+
+    return Codec(TensorFlow(), TensorFlowProto())
+
+
+_CODECS = {"seldon": _seldon, "v2": _v2, "tensorflow": _tensorflow}  # of which one is loaded
 _FIRST_PORT = 9000
 
 
@@ -214,6 +226,7 @@ class Application:
         port = await self.server.listen(settings.bind, settings.http_port, context, together=together)
         gc.collect()
         gc.freeze()  # what lives from the start on need not be looked at in every collection
+        gc.enable()
         log.info(
             "%s: %d nodes, REST on %s:%d, gRPC on port %d",
             settings.deployment,

@@ -14,6 +14,7 @@ from orchestrator.node.errors import NodeRuntimeError, as_answer
 from orchestrator.node.payload import encoded
 from orchestrator.node.service import Service
 from orchestrator.protocols import seldon
+from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.seldon_proto import (
     Feedback,
     SeldonMessage,
@@ -21,7 +22,6 @@ from orchestrator.protocols.seldon_proto import (
     as_dict,
     as_message,
     feedback_as_dict,
-    parsed,
 )
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from typing import Any
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
 from orchestrator.protocols import binary, seldon, tensors, wire
+from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
-from orchestrator.protocols.seldon_proto import parsed
 
 Request = protos.message("inference.ModelInferRequest")
 Response = protos.message("inference.ModelInferResponse")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
 from orchestrator.protocols import seldon, wire
+from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
 
 SeldonMessage = protos.message("seldon.protos.SeldonMessage")
@@ -126,14 +126,6 @@ def _routing(routing: Mapping[str, int]) -> bytes:
         for name, taken in routing.items()
     ]
     return wire.text(_META, b"".join(entries))
-
-
-def parsed(kind: Any, body: bytes) -> Any:
-    """The message in some bytes. Raises BadPayloadError when there is none."""
-    try:
-        return kind.FromString(body)
-    except DecodeError as error:
-        raise BadPayloadError(f"the bytes are no {kind.DESCRIPTOR.full_name}: {error}") from None
 
 
 # ------------------------------------------------------------ to JSON

@@ -8,8 +8,8 @@ from google.protobuf import json_format
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
 from orchestrator.protocols import seldon, tensors, wire
+from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
-from orchestrator.protocols.seldon_proto import parsed
 
 Request = protos.message("tensorflow.serving.PredictRequest")
 Response = protos.message("tensorflow.serving.PredictResponse")

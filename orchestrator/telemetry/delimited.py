@@ -10,8 +10,6 @@ from orchestrator.telemetry.families import Distribution, Shown
 
 CONTENT_TYPE = b"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
-_Family = protos.message("io.prometheus.client.MetricFamily")
-
 
 def asked_for(accept: bytes) -> bool:
     """Whether a scraper's `Accept` names this form."""
@@ -22,9 +20,9 @@ def asked_for(accept: bytes) -> bool:
 
 def messages(families: Iterable[Shown]) -> bytes:
     """One message for each metric, each behind its length."""
-    found = []
+    found, kind = [], protos.message("io.prometheus.client.MetricFamily")
     for shown in families:
-        family = _Family(name=shown.name, help=shown.text, type=shown.kind.upper())
+        family = kind(name=shown.name, help=shown.text, type=shown.kind.upper())
         for labels, value in shown.series.items():
             metric = family.metric.add(label=[{"name": name, "value": said} for name, said in labels])
             if not isinstance(value, Distribution):

@@ -37,7 +37,7 @@ def test_our_reading_of_the_proto_files_is_protocs(tmp_path):
     root = Path(protos.__file__).parents[2]
     out = tmp_path / "set"
     includes = Path(grpc_tools.__file__).parent / "_proto"
-    names = [f"{protos.FOLDER}/{name}.proto" for name in protos.NAMES]
+    names = [f"{protos.FOLDER}/{name}.proto" for name in protos.PACKAGES.values()]
     assert protoc.main(["protoc", f"-I{root}", f"-I{includes}", f"--descriptor_set_out={out}", *names]) == 0
 
     made = {file.name: file for file in descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file}
@@ -45,6 +45,13 @@ def test_our_reading_of_the_proto_files_is_protocs(tmp_path):
         ours = descriptor_pb2.FileDescriptorProto()
         protos.pool.FindFileByName(name).CopyToProto(ours)
         assert _plain(ours) == _plain(made[name])
+
+
+@pytest.mark.parametrize("name", ["seldon.protos.Nothing", "inference.Nothing", "nothing.at.All", "Nothing"])
+def test_a_message_that_no_file_has_is_not_found(name):
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            protos.message(name)
 
 
 def _plain(file):
