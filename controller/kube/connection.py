@@ -165,14 +165,20 @@ async def _from_library(paths: str, found: kubeconfig.Chosen, now: datetime, bea
         loader = await load_kube_config(paths, found.name, configuration, persist_config=False)
     except Exception as error:  # noqa: BLE001 - whatever is wrong (YAML, a missing key, a plugin), the file is to be named
         # The library's message may quote a user with token and all, and so may its traceback.
-        raise CredentialsError(
-            f"kubeconfig {paths!r}: {type(error).__name__}: {_BRACED.sub('{...}', str(error))}"
-        ) from None
+        said = f"kubeconfig {paths!r}: {type(error).__name__}: {_BRACED.sub('{...}', str(error))}"
+        raise CredentialsError(f"{said}{_install_hint(found.user)}") from None
     expiry: datetime | None = getattr(loader, "exec_plugin_expiry", None)
     reread_at: datetime | None = now + REREAD
     if "exec" in found.user:
         reread_at = max(expiry - EXPIRY_MARGIN, now + timedelta(seconds=5)) if expiry else None
     return _connection(_plain(configuration), bearer, reread_at=reread_at, namespace=found.namespace)
+
+
+def _install_hint(user: kubeconfig.Entry) -> str:
+    """Return what the kubeconfig says of how to get its plugin, as kubectl does when that fails."""
+    asked = user.get("exec")
+    hint = asked.get("installHint") if isinstance(asked, dict) else None
+    return f"\n{str(hint).strip()}" if hint else ""
 
 
 def _plain(configuration: "Configuration") -> kubeconfig.Plain:

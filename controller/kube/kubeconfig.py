@@ -136,7 +136,10 @@ def _authorization(user: Mapping[str, Any], folder: Path) -> str | None:
 
 def _material(entry: Mapping[str, Any], key: str, folder: Path) -> bytes | None:
     if data := entry.get(f"{key}-data"):
-        return base64.b64decode(str(data))
+        try:
+            return base64.b64decode("".join(str(data).split()), validate=True)
+        except ValueError:
+            raise KubeconfigError(f"{key}-data is not base64") from None
     return (folder / str(entry[key])).read_bytes() if entry.get(key) else None
 
 

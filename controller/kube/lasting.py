@@ -83,7 +83,15 @@ def _told() -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         broken = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
         reason = "Timeout" if isinstance(error, TimeoutError) else "ConnectionLost" if broken else "NoAnswer"
-        raise LostError(reason, f"{type(error).__name__}: {error}") from error
+        raise LostError(reason, _said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """Return what went wrong; the library's text of a connection that was not made tells of its own objects."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        what = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+        return f"cannot connect to {what}{error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _break_off(response: aiohttp.ClientResponse) -> None:

@@ -18,6 +18,8 @@ def advice(error: Exception) -> str:
             return "the API server fails; try again, or look at its log"
         case UnauthorizedError():
             return "the kubeconfig's credentials are not accepted: sign in again, or choose another --context"
+        case ForbiddenError() if '"system:anonymous"' in error.message:
+            return "the kubeconfig's user has no credentials: sign in, or choose another --context"
         case ForbiddenError():
             return "ask for a role: `install` has the ClusterRoles seldon-rollouts-view and seldon-rollouts-edit"
         case NotFoundError() if _NO_KIND in error.message or error.message.startswith("404 page not found"):

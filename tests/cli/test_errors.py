@@ -193,6 +193,7 @@ async def test_no_such_name_and_no_such_kind_are_told_by_a_real_server() -> None
         (UnavailableError(0, "ConnectionLost", "refused"), "is the cluster up, and is it the right one?"),
         (UnavailableError(503, "ServiceUnavailable", "no"), "the API server fails"),
         (ForbiddenError(403, "Forbidden", "no"), "seldon-rollouts-view and seldon-rollouts-edit"),
+        (ForbiddenError(403, "Forbidden", 'User "system:anonymous" cannot'), "has no credentials: sign in"),
         (NotFoundError(404, "NotFound", "the server could not find the requested resource"), "not installed"),
         (NotFoundError(404, "NotFound", "seldonrollouts \"x\" not found"), "list -A"),
         (ConflictError(409, "Conflict", "changed"), ""),

@@ -104,6 +104,20 @@ async def test_a_plugin_that_fails_is_named_with_what_it_said(tmp_path: Path) ->
         await connector(written(tmp_path / "config", user), None, now=lambda: AT)()
 
 
+async def test_a_plugin_that_is_not_there_comes_with_the_way_to_get_it(tmp_path: Path) -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(tmp_path / "nothing")}
+    user = {"exec": {**plugin, "installHint": "get it from your provider"}}
+    with pytest.raises(CredentialsError, match=r"(?s)No such file.*nothing.*\nget it from your provider$"):
+        await connector(written(tmp_path / "config", user), None, now=lambda: AT)()
+
+
+async def test_a_proxy_that_is_not_there_is_named_and_nothing_of_the_library(tmp_path: Path) -> None:
+    connect = connector(written(tmp_path / "config", {}, **{"proxy-url": "http://127.0.0.1:9"}), None, now=lambda: AT)
+    async with Client(connect, transport=Brief) as client:
+        with pytest.raises(UnavailableError, match=r"cannot connect to the proxy 127\.0\.0\.1:9: [^<]*$"):
+            await client.list(NAMESPACE)
+
+
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match="missing' is not a file"):
         await connector(str(tmp_path / "missing"), None, now=lambda: AT)()

@@ -11,7 +11,7 @@ from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import load_kube_config
 
 from controller.kube.connection import namespace_of
-from controller.kube.kubeconfig import KubeconfigError, chosen, plain
+from controller.kube.kubeconfig import Chosen, KubeconfigError, chosen, plain
 
 
 def written(path: Path, *, user: dict[str, Any] | None = None, current: str | None = "here", **cluster: Any) -> str:
@@ -70,6 +70,15 @@ def test_what_asks_somebody_else_or_is_not_known_is_left_to_the_library(
     tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any]
 ) -> None:
     assert plain(chosen(written(tmp_path / "config", user=user, **cluster), None)) is None
+
+
+def test_what_should_be_base64_is_named_where_it_is_not(tmp_path: Path) -> None:
+    found = Chosen(
+        name="a", namespace=None, cluster={"server": "https://x", "certificate-authority-data": "%%%"},
+        cluster_folder=tmp_path,
+    )  # fmt: skip
+    with pytest.raises(KubeconfigError, match="certificate-authority-data is not base64"):
+        plain(found)
 
 
 def test_of_several_files_the_first_that_says_something_is_right(tmp_path: Path) -> None:
