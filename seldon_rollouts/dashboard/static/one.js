@@ -99,9 +99,9 @@ function sideBySide(detail) {
     ...[told(each, each.canary), told(each, each.stable), told(each, each.limit) || "stable", odds(each.evidence), odds(each.promoteEvidence), each.canaryRequests.toLocaleString(), each.stableRequests.toLocaleString()]
       .map((text) => make("td", { class: "number" }, text))));
   const able = detail.chances.startsWith("It can ");
-  const chances = detail.chances ? [make("p", { class: able ? "soft message" : "message waits" }, detail.chances)] : [];
+  const chances = detail.chances ? [make("p", { class: able ? "soft message" : "message waits" }, words(detail.chances))] : [];
   return make("section", {}, make("h2", {}, "What is judged"),
-    ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Odds that it is worse", "Odds that it is good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
+    ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Evidence: worse", "Evidence: good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
 }
 
 function rollback(last) {
