@@ -30,7 +30,8 @@ from orchestrator.readiness import Probe
 from orchestrator.room import Room
 from orchestrator.servers.about import About
 from orchestrator.servers.certificates import Certificates
-from orchestrator.servers.doors import Doors, House
+from orchestrator.servers.doors import Doors
+from orchestrator.servers.house import House
 from orchestrator.servers.http import Server
 from orchestrator.servers.limits import Limits, Load, Teller
 from orchestrator.servers.openapi import documents

@@ -6,9 +6,9 @@ from math import inf
 from time import perf_counter
 from typing import Protocol
 
-from orchestrator.clients.connection import Reply
 from orchestrator.clients.context import Context
 from orchestrator.clients.pool import Pool
+from orchestrator.clients.reading import Reply
 from orchestrator.errors import DeadlineError, NodeError
 from orchestrator.flow import Flow
 from orchestrator.protocols.payload import Form, Payload

@@ -5,8 +5,9 @@ import ssl
 from collections import deque
 from math import inf
 
-from orchestrator.clients.connection import Connection, Reply, StaleError
+from orchestrator.clients.connection import Connection, StaleError
 from orchestrator.clients.hosts import Hosts
+from orchestrator.clients.reading import Reply
 from orchestrator.errors import NodeTimeoutError, NodeUnreachableError
 from orchestrator.flow import Flow
 from orchestrator.room import Hold

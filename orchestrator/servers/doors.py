@@ -1,7 +1,6 @@
 """The orchestrator's REST doors: which path leads where, and what every answer carries."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -12,21 +11,16 @@ from orchestrator.clients.comparer import COMPARISON, Asked, Comparer, is_copy
 from orchestrator.clients.context import PUID, Context, handed_on
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.tracing import Tracing
-from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError, OverloadedError
-from orchestrator.graph.node import Graph
 from orchestrator.protocols import seldon
-from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import JSON, OCTETS, SPLIT, Form, Payload, split_length
-from orchestrator.room import Hold, Room
-from orchestrator.servers.about import About
-from orchestrator.servers.limits import Load
+from orchestrator.room import Hold
+from orchestrator.servers.house import House
 from orchestrator.servers.message import TEXT, Request, Response
-from orchestrator.servers.openapi import Documents
 from orchestrator.telemetry import delimited
 from orchestrator.telemetry.exposition import CONTENT_TYPE, text
 from orchestrator.telemetry.families import Shown
-from orchestrator.telemetry.metrics import Codes, Metrics
+from orchestrator.telemetry.metrics import Codes
 from orchestrator.telemetry.predictions import Predictions
 
 Answer = Response | Coroutine[Any, Any, Response]
@@ -35,53 +29,6 @@ Serve = Callable[..., Coroutine[Any, Any, Payload]]  # the payload, its context,
 
 CLIENT_LEFT = 499  # the `code` of a request whose client did not wait for the answer
 _BUSY = seldon.failure(503, "too many requests at a time", "OVERLOADED")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """What the doors lead to."""
-
-    deployment: str
-    namespace: str
-    graph: Graph
-    codec: Codec
-    engine: Engine
-    metrics: Metrics
-    about: About
-    load: Load
-    room: Room
-    identity: Callable[[], bytes]
-    documents: Documents
-    prometheus_path: str
-    routing: bool
-    request_timeout: float
-    max_body: int
-    cors: bytes
-    tell: Callable[[OrchestratorError, bytes], None]
-    native_histograms: bool = False
-    drop: frozenset[bytes] = field(default_factory=frozenset)
-    predictions: Predictions | None = None
-    comparer: Comparer | None = None
-    tracing: Tracing | None = None
-    total: Callable[[], Awaitable[list[Shown]]] | None = None  # what all workers counted, where this is one of several
-
-    def addressed(self, name: str) -> tuple[str, str]:
-        """What a model's name in a request means: the node to start at, and the name to call nodes by; or nothing.
-
-        A node's name means what is below it, the graph's name (or none) all of it. The only node of a graph may serve
-        several models, so that it is called by whatever other name there is.
-
-        Raises:
-            NoSuchNodeError: none of these.
-        """
-        if name in self.graph.nodes:
-            return ("" if name == self.graph.root.name else name), ""
-        if self.about.names_graph(name):
-            return "", ""
-        if len(self.graph.nodes) == 1:
-            return "", name
-        self.about.node(name)
-        return name, ""
 
 
 class Doors:

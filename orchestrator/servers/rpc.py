@@ -17,7 +17,7 @@ from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
 from orchestrator.protocols.payload import Form, Kind, Protobuf
 from orchestrator.room import UNCOUNTED, Hold
-from orchestrator.servers.doors import House
+from orchestrator.servers.house import House
 from orchestrator.servers.statuses import told
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.protocols.payload import Form, Payload, Protobuf
 from orchestrator.servers import records
-from orchestrator.servers.doors import House
+from orchestrator.servers.house import House
 from orchestrator.servers.progress import Part, Progress
 from orchestrator.servers.records import Answer, Record
 from orchestrator.topics import Topics
