@@ -17,6 +17,7 @@ _BODIES = (
     {"data": {"ndarray": [[1, 2], [3, "a"]]}, "meta": {"routing": {"a": 1}, "tags": {"t": None}}},
     {"data": {"tensor": {"shape": [1, 2], "values": [1, 2]}, "names": ["a"]}},
     {"request": {}, "response": {"meta": {"routing": {"r": 0}}}, "reward": 1.0, "truth": {"strData": "x"}},
+    {"model_name": "m", "id": "7", "outputs": [_TENSOR, {"a": '"]}\\'}], "parameters": {"outputs": [[]]}},
     {"inputs": [_TENSOR], "outputs": [_TENSOR], "parameters": {"binary_data_output": True}},
     {"instances": [[1.0, 2.0]], "predictions": [[1.0], [2.0]], "signature_name": "s"},
 )

@@ -5,13 +5,14 @@ Each target takes bytes and raises when a promise does not hold; `python tests/f
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httptools
 
 from orchestrator.clients import connection as clients
-from orchestrator.errors import NodeError, OrchestratorError
+from orchestrator.errors import BadPayloadError, NodeError, OrchestratorError
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.openinference import OpenInference
 from orchestrator.protocols.openinference_proto import OpenInferenceProto
@@ -20,6 +21,7 @@ from orchestrator.protocols.seldon import Escaping, Seldon, escaped
 from orchestrator.protocols.seldon_proto import SeldonProto
 from orchestrator.protocols.tensorflow import TensorFlow
 from orchestrator.protocols.tensorflow_proto import TensorFlowProto
+from orchestrator.protocols.turning import Turn, Turning
 from orchestrator.servers.http import Server
 from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Request, Response
@@ -182,6 +184,23 @@ def json_paths(data: bytes) -> None:
             _refused_or_done(path)
     change = Escaping()
     assert b"".join([*map(change, pieces(data)), change.rest()]) == escaped(data[1:])
+    for codec in CODECS:
+        turn = codec.rest.turn
+        if turn is not None and turn.said_at_first(body) == turn.answered and body.count(b"[") + body.count(b"{") < 200:
+            assert _turned(turn, data) == _read(lambda codec=codec: codec.rest.chained(Payload(body)).body)
+
+
+def _turned(turn: Turn, data: bytes) -> str:
+    change = Turning(turn)
+    return _read(lambda: b"".join([*map(change, pieces(data)), change.rest()]))
+
+
+def _read(path: Callable[[], bytes]) -> str:
+    """What a message says, in one way to write it; nothing for what is none."""
+    try:
+        return json.dumps(json.loads(path()), sort_keys=True)
+    except (BadPayloadError, ValueError):
+        return ""
 
 
 def messages(data: bytes) -> None:
