@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 
 import pytest
 import yaml
@@ -274,13 +275,15 @@ async def test_the_metrics_page_is_prometheus_text(model):
     assert "text/plain; version=0.0.4" in answer.headers["content-type"]
 
 
-async def test_ready_asks_all_nodes_at_once_and_names_those_that_are_missing(node, orchestrate, make_unit, free_ports):
+async def test_ready_asks_all_nodes_at_once_and_names_those_that_are_missing(node, orchestrate, make_unit):
     started = await node()
-    gone = free_ports(2)
-    children = [make_unit("b", gone[0]), make_unit("c", gone[1])]
-    running = await orchestrate(make_unit("a", started.port, children=children))
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))  # so nobody else listens there
+        children = [make_unit("b", one.getsockname()[1]), make_unit("c", other.getsockname()[1])]
+        running = await orchestrate(make_unit("a", started.port, children=children))
 
-    answer = await running.wire.get("/ready")
+        answer = await running.wire.get("/ready")
 
     assert answer.status == 503
     info = answer.json()["status"]["info"]
