@@ -13,6 +13,7 @@ from controller.deployment.advice import advise
 from controller.deployment.configuration import Configuration
 from controller.deployment.subject import Subject
 from controller.deployment.validation import Problem, check, parse
+from controller.rollout import comparing
 from controller.rollout.validity import read
 
 LONGEST_WARNING = 250
@@ -129,8 +130,8 @@ def _of_rollout(obj: Mapping[str, Any], configuration: Configuration, *, operato
     if not isinstance(child, Subject):
         return Opinion(tuple(_of_template(each) for each in child))
     found = check(child, configuration)
-    warned = advise(child, copied=_copies(rollout["spec"].get("strategy") or {}))
-    return Opinion(tuple(_of_template(each) for each in found), tuple(f"spec.template.{each}" for each in warned))
+    warned = [f"spec.template.{each}" for each in advise(child, copied=_copies(rollout["spec"].get("strategy") or {}))]
+    return Opinion(tuple(_of_template(each) for each in found), (*comparing.advice(spec, template), *warned))
 
 
 def _of_template(problem: Problem) -> str:

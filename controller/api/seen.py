@@ -37,7 +37,7 @@ class PreflightStatus(StatusModel):
 
     ready: Literal["True", "False", "Unknown"] = "Unknown"
     reason: str = ""
-    """One word, such as Measured, NoSeries, LabelMissing, NoTraffic, NoHistogram, NoUsableBucket, NoSignal."""
+    """Such as Measured, NoSeries, LabelMissing, NoTraffic, NoHistogram, NoUsableBucket, NoSignal, CopiesOverGrpc."""
     message: str = ""
     """What is missing and how to get it; else what could be seen."""
     requests: float = 0

@@ -41,9 +41,23 @@ def check(spec: RolloutSpec) -> None:
     """
     if asked(spec) is None or course(spec).mirrors:
         return
-    index = next(at for at, metric in enumerate(spec.analysis.metrics) if metric.shadow_agreement is not None)
     expected = "a strategy that copies requests: shadow, setMirror in a canary's steps, or blueGreen's analysis"
-    raise InvalidSpecError(f"spec.analysis.metrics[{index}].shadowAgreement", spec.strategy.kind, expected)
+    raise InvalidSpecError(_field(spec), spec.strategy.kind, expected)
+
+
+def advice(spec: RolloutSpec, template: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the writer of a comparison should know."""
+    if asked(spec) is None or (template.get("spec") or {}).get("transport") != "grpc":
+        return ()
+    text = (
+        "answers over REST alone are compared; spec.template.spec.transport is grpc, and copies over gRPC count nowhere"
+    )
+    return (f"{_field(spec)}: {text}",)
+
+
+def _field(spec: RolloutSpec) -> str:
+    index = next(at for at, metric in enumerate(spec.analysis.metrics) if metric.shadow_agreement is not None)
+    return f"spec.analysis.metrics[{index}].shadowAgreement"
 
 
 def told(
