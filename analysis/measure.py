@@ -20,6 +20,8 @@ _GATEWAY = "istio_requests_total"
 _NO_PREDICTION = ".*(?i:feedback|metadata|status|ready|live|comparison).*"
 _COPIES = "job,container,endpoint,service,prometheus,prometheus_replica,replica"
 """What tells two scrapes of the same target apart."""
+_LONGEST = 64
+"""Characters of a name, and what parts it from the next."""
 _SPARE = 1000
 """Series that may be known and not answered, beyond half of all."""
 _SUCCESS = "2..|OK|ok|Ok"
@@ -36,13 +38,16 @@ class Labels:
 class Measurer:
     """Turns what a provider answers into readings, for all comparisons at once.
 
-    `chunk` is the most names in one query: some take queries in the URL alone, and those have limits.
+    `chunk` is the most names in one query (up to 256 Prometheus looks up, more it matches one by one), `letters` the
+    most characters of them: some take queries in the URL alone, and VictoriaMetrics none beyond 16 KiB.
     """
 
-    def __init__(self, provider: Provider, *, labels: Labels | None = None, chunk: int = 100) -> None:
+    def __init__(
+        self, provider: Provider, *, labels: Labels | None = None, chunk: int = 250, letters: int = 7000
+    ) -> None:
         self._provider = provider
         self._labels = labels or Labels()
-        self._chunk = chunk
+        self._chunk, self._letters = chunk, letters
         self._directory = _Directory(self._labels)
 
     async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
@@ -80,8 +85,9 @@ class Measurer:
         wanted = sorted({arm.deployment for arm in arms})
         by, name = f"{self._labels.namespace},deployment_name", f"{SERVED}_count"
         spaces: dict[str, set[str]] = {}
-        for first in range(0, len(wanted), self._chunk):
-            names = _any(wanted[first : first + self._chunk])
+        size = max(1, min(self._chunk, self._letters // _LONGEST))
+        for first in range(0, len(wanted), size):
+            names = _any(wanted[first : first + size])
             each = [f"group by ({by}) ({name}{{deployment_name{how}}})" for how in (f'=~"{names}"', '=""')]
             for written in (await self._provider.instant(" or ".join(each), at)).written:
                 labels = orjson.loads(written)
@@ -115,9 +121,20 @@ class Measurer:
         return [query for part in self._chunks(comparisons) for query in self._queries(part)]
 
     def _chunks(self, comparisons: Sequence[Comparison]) -> Iterator[Sequence[Comparison]]:
-        size = max(1, self._chunk // 2)
-        for start in range(0, len(comparisons), size):
-            yield comparisons[start : start + size]
+        """Split what is asked: each part names at most so many deployments or services, with so many characters."""
+        part: list[Comparison] = []
+        names = letters = 0
+        for one in comparisons:
+            arms = (one.stable, one.canary)
+            kinds = ([arm.deployment for arm in arms], [service for arm in arms for service in arm.services])
+            more, longer = max(map(len, kinds)), max(sum([len(_any([name])) + 1 for name in kind]) for kind in kinds)
+            if part and (names + more > self._chunk or letters + longer > self._letters):
+                yield part
+                part, names, letters = [], 0, 0
+            part.append(one)
+            names, letters = names + more, letters + longer
+        if part:
+            yield part
 
     def _queries(self, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
         """Requests by code, successful requests by latency, and outcomes at the gateway."""

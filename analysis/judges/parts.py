@@ -61,6 +61,12 @@ class Judged:
         """What was judged since the last step change."""
         return max([self.statement(number).recent for number in range(len(self.parts))], default=Pair())
 
+    @property
+    def samples(self) -> int:
+        """Canary requests that were judged since the last step change."""
+        found = memoryview(self.rows).cast("d")[ledger.RECENT.start :: ledger.WIDTH].tolist() if self.parts else []
+        return int(max(found, default=0.0))
+
     def statement(self, number: int) -> Statement:
         """The statement of the part with this number, from 0 on."""
         return Statement(self.parts[number].question, self.rows[number * SIZE : (number + 1) * SIZE])

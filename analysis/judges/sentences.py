@@ -141,7 +141,7 @@ def _enough(judged: Judged, shown: Shown, plan: Plan, *, good: bool) -> str:
     sentence = good_enough(better, good=good, bar=plan.bar)
     if good:
         return sentence
-    short = plan.min_samples - judged.requests.canary_requests
+    short = plan.min_samples - judged.samples
     more = [_more(shown, better, line) for line in (plan.step_needed, plan.promote_needed)]
     estimates = sorted({_rounded(estimate) for each in more if (estimate := max(short, each)) > 0})
     if estimates:

@@ -97,7 +97,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
     plan = judge.plan
     evidence = judge.evidence if guilty else share
     promote_evidence = judged.promote_evidence
-    samples = judged.requests.canary_requests
+    samples = judged.samples
     promising, good = plan.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
     verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
     if not said:

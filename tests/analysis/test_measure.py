@@ -49,8 +49,18 @@ def series(value: float, **labels: str) -> Series:
 async def test_a_thousand_comparisons_take_a_few_queries_each_short_enough_for_an_address():
     provider = Recorded()
     await Measurer(provider).read([comparison(f"a-rather-long-model-name-{n}") for n in range(1000)], AT)
-    assert len(provider.queries) == 60
+    assert len(provider.queries) == 66
     assert max(map(len, provider.queries)) < 8000
+
+
+async def test_short_names_take_fewer_queries_and_each_name_is_asked_for_once():
+    provider = Recorded()
+    asked = [comparison(f"m{n}", services=False) for n in range(1000)]
+    await Measurer(provider).read(asked, AT)
+    codes = [query for query in provider.queries if "_count{" in query]
+    named = [name for query in codes for name in query.split('deployment_name=~"')[1].split('"')[0].split("|")]
+    assert len(provider.queries) == 16
+    assert sorted(named) == sorted(f"m{n}\\\\-{arm}" for n in range(1000) for arm in (1, 2))
 
 
 async def test_without_services_the_gateway_is_not_asked():
