@@ -1,13 +1,13 @@
 """Does the mesh have a route as it stands? It says so in the VirtualService, or it says nothing and is believed. Pure.
 
-Istio writes a condition `Reconciled` where its status is switched on (`PILOT_ENABLE_STATUS` with
-`PILOT_ENABLE_CONFIG_DISTRIBUTION_TRACKING`), and by default nothing. Whoever asks by a first route before the mesh has
-it gets 404, so it is waited for; one that follows another is served by that one meanwhile.
+Whoever asks by a first route before the mesh has it gets 404, so it is waited for; one that follows another is served
+by that one meanwhile.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controller.api.mesh import answer
 from controller.deployment.observed import Object
 
 SILENCE = timedelta(seconds=2)
@@ -29,12 +29,6 @@ class Objection:
     rest: timedelta | None = None
 
 
-def answer(route: Object) -> Object | None:
-    """Return what the mesh says of a VirtualService, whichever generation it is about; None while it is silent."""
-    conditions = (route.get("status") or {}).get("conditions") or ()
-    return next((each for each in conditions if each.get("type") == "Reconciled"), None)
-
-
 def objection(route: Object, *, patience: timedelta, now: datetime) -> Objection | None:
     """Return why the mesh does not count as having this generation of a route; None when it does.
 
@@ -46,12 +40,9 @@ def objection(route: Object, *, patience: timedelta, now: datetime) -> Objection
     said = answer(route)
     if said is None:
         return _awaited(route, patience, now)
-    generation = said.get("observedGeneration", route["status"].get("observedGeneration"))
-    if generation is not None and int(generation) < int(route["metadata"].get("generation") or 0):
+    if not said.current:
         return Objection("the mesh has not taken over the VirtualService yet")
-    if said.get("status") != "False":
-        return None
-    return Objection(f"the mesh does not have the VirtualService: {said.get('message') or said.get('reason')}")
+    return None if said.taken else Objection(f"the mesh does not have the VirtualService: {said.words}")
 
 
 def _awaited(route: Object, patience: timedelta, now: datetime) -> Objection | None:

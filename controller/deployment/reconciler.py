@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from controller import clock
 from controller.api.deployment import SeldonDeploymentStatus
+from controller.api.mesh import answer
 from controller.api.meta import ADOPTED_ANNOTATION, CONTROLLER_ID_LABEL, ROLLOUT_LABEL
-from controller.deployment.acceptance import PATIENCE, SILENCE, answer
+from controller.deployment.acceptance import PATIENCE, SILENCE
 from controller.deployment.accounts import Accounts
 from controller.deployment.act import ObstacleError, act
 from controller.deployment.actions import Action, Apply, Delete
@@ -147,7 +148,7 @@ class DeploymentController:
         now = clock.now()  # writes may have taken their time
         observed = observe(self._cluster, subject, rendered, use_mesh=configuration.istio, patience=patience)
         routes = (each for (kind, _), each in observed.objects.items() if kind == VIRTUAL_SERVICE.kind)
-        self._mesh_answers |= any(map(answer, routes))
+        self._mesh_answers |= any(answer(each) is not None for each in routes)
         desired = succeed(rendered, observed)
         return desired, observed, make(desired, observed, now=now, drain=configuration.drain)
 

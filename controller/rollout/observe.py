@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from controller.api.mesh import answer
 from controller.api.meta import ADOPTED_ANNOTATION, INTENT_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import AnalysisStatus, RolloutSpec
 from controller.api.routing import OwnVirtualService
@@ -15,8 +16,6 @@ from controller.rollout import adoption, children, gather, intents, revisions, s
 from controller.rollout.observed import Adoptee, Child, Member, Observed, Peer, Route, RoutingDefaults, TrafficWindow
 from controller.rollout.parsed import Readings
 from controller.rollout.revisions import Revision
-
-_ACCEPTANCE = ("Accepted", "Reconciled")
 
 
 def observe(
@@ -243,19 +242,12 @@ def _route(cluster: Cluster, namespace: str, name: str, uid: str) -> Route | Non
     obj = cluster.get(resources.VIRTUAL_SERVICE, namespace, name)
     if obj is None:
         return None
-    accepted, message = _accepted(obj)
-    return Route(live=obj, ours=resources.owned_by(obj) == uid, accepted=accepted, message=message)
-
-
-def _accepted(obj: dict[str, Any]) -> tuple[bool | None, str]:
-    generation = obj["metadata"].get("generation")
-    for condition in (obj.get("status") or {}).get("conditions") or []:
-        if condition.get("type") in _ACCEPTANCE:
-            observed = condition.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
-            if observed is not None and str(observed) != str(generation):
-                return False, "waiting for the mesh to take the route"
-            return condition.get("status") == "True", str(condition.get("message") or "")
-    return None, ""
+    said, ours = answer(obj), resources.owned_by(obj) == uid
+    if said is None:
+        return Route(live=obj, ours=ours, accepted=None)
+    if not said.current:
+        return Route(live=obj, ours=ours, accepted=False, message="waiting for the mesh to take the route")
+    return Route(live=obj, ours=ours, accepted=said.taken, message=said.words)
 
 
 def _left(
