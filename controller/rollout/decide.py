@@ -56,7 +56,6 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
     before = obs.status.history[-1:] if obs.status.history else ()
     status = pins.refreshed(obs, words.refresh(obs, now=now), now=now)
     status = _adopt_orphans(obs, status, now)
-    view, ground = Outlook(), survey(obs, status, now=now)
     # Every round leaves a phase or a step behind; the bound only guards against a table that goes round in circles.
     ahead = len(course(obs.spec).stages) if obs.spec else 0
     for _ in range(3 * (status.step_count + ahead + len(Phase)) + 2):
