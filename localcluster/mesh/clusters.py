@@ -210,4 +210,17 @@ def _outliers(outliers: Object) -> dict[str, Any]:
         "enforcing_consecutive_5xx": 100 if errors else 0,
         "consecutive_gateway_failure": gateway or 5,
         "enforcing_consecutive_gateway_failure": 100 if gateway else 0,
+        **_apart(outliers),
+    }
+
+
+def _apart(outliers: Object) -> dict[str, Any]:
+    """Connections that fail, where they are counted apart from what a pod answers."""
+    if not outliers.get("splitExternalLocalOriginErrors"):
+        return {}
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": int(outliers.get("consecutiveLocalOriginFailures") or 5),
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
     }

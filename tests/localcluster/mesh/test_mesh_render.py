@@ -300,6 +300,15 @@ def test_simple_tls_is_spoken_with_the_pods(build: Any, settings: Settings, port
     assert rendered.warnings == ()
 
 
+def test_failed_connections_are_counted_apart_from_answers_where_a_rule_says_so(build: Any, settings: Settings) -> None:
+    apart = {"consecutive5xxErrors": 0, "splitExternalLocalOriginErrors": True, "consecutiveLocalOriginFailures": 3}
+    found = render(build.seen(build.service("iris"), build.rule("iris", outlierDetection=apart)), settings)
+    detection = found.clusters["ml/iris/8000"]["outlier_detection"]
+    assert (detection["enforcing_consecutive_5xx"], detection["enforcing_consecutive_gateway_failure"]) == (0, 0)
+    assert detection["split_external_local_origin_errors"] is True
+    assert detection["consecutive_local_origin_failure"] == 3
+
+
 def test_a_destination_rules_policy_shapes_its_clusters_and_what_is_not_supported_is_said(
     build: Any, settings: Settings
 ) -> None:
