@@ -221,6 +221,20 @@ class Step(ApiModel):
         return type(self).model_fields[name].alias or name
 
 
+class ProgressThreshold(ApiModel):
+    """How many of the pods that it should have now are enough for the canary's next step: exactly one of its fields."""
+
+    percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Percent of the pods of each Deployment that are ready."""
+    replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Ready pods of each Deployment, or all of them where it should have fewer."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "ProgressThreshold":
+        _one_of(self, "replicaProgressThreshold")
+        return self
+
+
 class CanaryStrategy(ApiModel):
     """Move live traffic to the new revision step by step."""
 
@@ -232,6 +246,8 @@ class CanaryStrategy(ApiModel):
     """With `weights`: stay at each at least this long."""
     dynamic_stable_scale: bool = False
     """Stable's pods go as the canary takes traffic, and come back before traffic does. Autoscaled ones are left."""
+    replica_progress_threshold: ProgressThreshold | None = None
+    """How many ready pods are enough for a step; all when absent. A weight of 100, a bake, the promotion need all."""
     judged_from_step: Annotated[int, Field(ge=0, le=100)] = 0
     """The first step, counted from 0, whose requests are judged; what comes before cannot end the rollout."""
 

@@ -99,6 +99,14 @@ def is_rolled_out(deployment: Object) -> bool:
     )
 
 
+def is_begun(deployment: Object) -> bool:
+    """Return whether all pods that a live Deployment has are of its present template, and one is available."""
+    status = deployment.get("status") or {}
+    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
+    same = int(status.get("updatedReplicas") or 0) == int(status.get("replicas") or 0)
+    return seen and same and is_serving(deployment)
+
+
 def is_serving(deployment: Object) -> bool:
     """Return whether a live Deployment has an available pod, or wants none."""
     return wanted_replicas(deployment) == 0 or available_replicas(deployment) > 0

@@ -1,7 +1,7 @@
 """What to write, in which order: make before break. Pure.
 
 1. Who may ask, Services, Deployments, autoscalers and budgets, as soon as they differ.
-2. A DestinationRule when its predictor's pods are ready and its Service leads to them.
+2. A DestinationRule when its predictor's pods are ready and its Service leads to them; a new one with the first pods.
 3. The VirtualService when every predictor that it sends requests to is ready, and the DestinationRules stand. An
    explainer has its own, which waits for the explainer alone.
 4. When all of that is in effect, what is no longer wanted is retired.
@@ -22,6 +22,7 @@ from controller.deployment.observed import (
     Object,
     Observed,
     identity,
+    is_begun,
     is_ending,
     is_reachable,
     is_rolled_out,
@@ -230,6 +231,14 @@ def _is_rolled_out(observed: Observed, predictor: PredictorObjects) -> bool:
     return all(live is not None and is_rolled_out(live) for live in found)
 
 
+def _is_begun(draft: Draft, predictor: PredictorObjects) -> bool:
+    """Return whether a predictor's pods are all of the desired template, and some in each Deployment are reached."""
+    found = [draft.observed.live(each) for each in predictor.deployments if identity(each) in draft.standing]
+    return len(found) == len(predictor.deployments) and all(
+        live is not None and is_begun(live) and is_reachable(draft.observed, live) for live in found
+    )
+
+
 def _is_serving(observed: Observed, predictor: PredictorObjects) -> bool:
     found = [observed.live(each) for each in predictor.deployments]
     return all(live is not None and is_serving(live) for live in found)
@@ -256,7 +265,9 @@ def _route(draft: Draft, part: _Part) -> bool:
         live = draft.observed.live(rule)
         unchanged = live is not None and _subset_labels(live) == _subset_labels(rule)
         idle = desired.route is not None and rule["spec"]["host"] not in weighted
-        if ready[predictor.name] or unchanged or idle:
+        # Who routes to it by weights of their own may do so from its first pods on.
+        begun = live is None and _is_begun(draft, predictor)
+        if ready[predictor.name] or unchanged or idle or begun:
             in_effect &= draft.want(rule)
             standing.add(predictor.name)
         else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.api.rollout import BlockedOn, Blocker
-from controller.api.strategy import SetScale
+from controller.api.strategy import ProgressThreshold, SetScale
 from controller.rollout import scaling
 from controller.rollout.observed import Child
 
@@ -29,13 +29,53 @@ def carries(child: Child | None, whole: Mapping[str, Any]) -> int:
     return min(child.capacity, 100 * child.ready_replicas // max(needed(child, whole), 1), 100)
 
 
-def waiting(which: str, child: Child | None, want: int | None = None) -> BlockedOn:
-    """Say which pods are waited for, and what they say; `want` where it is more than the child has now."""
+def suffices(child: Child, whole: Mapping[str, Any], threshold: ProgressThreshold) -> bool:
+    """Say whether a revision has the ready pods that a threshold asks for. None is ready where a Deployment has none.
+
+    Args:
+        child: as it stands.
+        whole: the spec that it should have now; its Deployments may lag behind that.
+        threshold: how many are enough.
+    """
+    if not child.serving or child.replicas < scaling.least_pods(whole):
+        return False
+    if threshold.percent is not None:
+        return all(100 * ready >= threshold.percent * wanted for ready, wanted in child.pods)
+    return all(ready >= min(threshold.replicas or wanted, wanted) for ready, wanted in child.pods)
+
+
+def enough(child: Child | None, threshold: ProgressThreshold | None, *, holds: bool) -> str:
+    """Say how many ready pods are enough, as the end of a sentence that counts them; empty where all are anyway.
+
+    Args:
+        child: as it stands.
+        threshold: the strategy's.
+        holds: whether it is in force for what comes next.
+    """
+    if threshold is None or child is None:
+        return ""
+    if not holds:
+        return ", all are needed for what comes next"
+    if threshold.percent is not None:
+        return f", {threshold.percent} % are enough"
+    where = " in each Deployment" if len(child.pods) > 1 else ""
+    return f", {threshold.replicas} are enough{where}"
+
+
+def waiting(which: str, child: Child | None, want: int | None = None, enough: str = "") -> BlockedOn:
+    """Say which pods are waited for, and what they say.
+
+    Args:
+        which: the revision's role.
+        child: as it stands.
+        want: how many pods it should have, where that is more than it has now.
+        enough: how many of them are, where not all are needed.
+    """
     if child is None:
         return BlockedOn(kind="pods", message=f"the {which} revision's SeldonDeployment is not there yet")
     why = f": {child.refused or child.message}" if child.refused or child.message else ""
     count = max(want or 0, child.replicas)
-    message = f"the {which} revision has {child.ready_replicas} of {count} pods ready{why}"
+    message = f"the {which} revision has {child.ready_replicas} of {count} pods ready{enough}{why}"
     if child.refused:
         return BlockedOn(kind="quota" if "quota" in child.refused else "error", message=message)
     return BlockedOn(kind="pods", message=message)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.api import names
 from controller.api.meta import REVISION_LABEL, ROLE_LABEL
 from controller.kube import resources
 from controller.kube.cluster import Cluster
@@ -34,11 +35,20 @@ def child(cluster: Cluster, obj: dict[str, Any]) -> Child:
         replicas=wanted,
         ready_replicas=pods.ready,
         capacity=pods.capacity,
+        pods=pods.each,
+        reached=current and _led_to(cluster, obj),
         refused=pods.refused,
         available=available,
         message="" if available else str(status.get("description") or ""),
         role=role(obj),
     )
+
+
+def _led_to(cluster: Cluster, obj: Mapping[str, Any]) -> bool:
+    """Say whether the subsets that routes name exist: our operator makes them with a predictor's first pods."""
+    meta, found = obj["metadata"], scaling.predictors(obj.get("spec") or {})
+    services = [names.predictor_service(meta["name"], each["name"], each.get("annotations")) for each in found]
+    return all(cluster.get(resources.DESTINATION_RULE, meta["namespace"], service) for service in services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class _Pods:
     wanted: int
     ready: int
     capacity: int
+    each: tuple[tuple[int, int], ...]
     refused: str
 
 
@@ -61,6 +72,7 @@ def _pods(cluster: Cluster, namespace: str, child: str) -> _Pods:
         wanted=sum(wanted),
         ready=0 if starved else sum(min(pair) for pair in zip(wanted, ready, strict=True)),
         capacity=min(shares, default=100),
+        each=tuple(zip(ready, wanted, strict=True)),
         refused=next(filter(None, map(_refused, found)), ""),
     )
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from controller.api.percent import rounded
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
+from controller.api.strategy import CanaryStrategy, ProgressThreshold
 from controller.rollout import capacity, route, runs, scaling, traffic
 from controller.rollout.capacity import waiting
+from controller.rollout.course import Bake, course
 from controller.rollout.observed import Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
 from controller.rollout.revisions import Revision
@@ -103,13 +105,13 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     live, copied = live_weight(obs, canary.hash), live_mirror(obs, canary.hash)
     blocked = None
     if (weight or mirror or routes) and (child is None or not child.serving):
-        blocked = waiting("canary", child)
+        blocked = lacking(obs, status)
         weight, mirror, routes = 0, 0, ()
     elif not live and status.analysis.started_at is None and (held := runs.problem(obs, status)):
         blocked = BlockedOn(kind="error", message=held)
         weight, mirror, routes = 0, 0, ()
-    elif not full(obs, status) and (weight > live or mirror > copied):
-        blocked = waiting("canary", child)
+    elif (weight > live or mirror > copied) and not enough(obs, status):
+        blocked = lacking(obs, status)
         weight, mirror = min(weight, live), min(mirror, copied)
     if weight < live and child is not None and child.serving:
         kept = _kept(obs, status, child.hash, weight, now)
@@ -204,8 +206,9 @@ def wanted_spec(
     spec = scaling.with_replicas(own, usual)
     if role == "stable" and status.canary_revision is not None and _shrinks(obs, status):
         away = min(status.weights.canary, live_weight(obs, status.canary_revision.hash))
-        # What is promoted in a moment needs no smaller stable, and one that stands can be gone back to.
-        still = settled and Phase(status.phase) is not Phase.PROMOTING
+        # What is promoted in a moment needs no smaller stable, and one that stands can be gone back to. A canary that
+        # is short of pods takes none of stable's.
+        still = settled and Phase(status.phase) is not Phase.PROMOTING and full(obs, status)
         return capacity.beside(spec, live, away=away, settled=still)
     if role != "canary" or status.stable_revision is None:
         return spec
@@ -218,11 +221,16 @@ def _shrinks(obs: Observed, status: RolloutStatus) -> bool:
 
 
 def _dynamic(obs: Observed) -> bool:
-    if obs.spec is None:
-        return False
-    shadow = obs.spec.strategy.shadow
-    canary = shadow.then if shadow is not None else obs.spec.strategy.canary
+    canary = _canary(obs)
     return canary is not None and canary.dynamic_stable_scale
+
+
+def _canary(obs: Observed) -> CanaryStrategy | None:
+    """Return the canary's strategy: also the one that follows a shadow."""
+    if obs.spec is None:
+        return None
+    shadow = obs.spec.strategy.shadow
+    return shadow.then if shadow is not None else obs.spec.strategy.canary
 
 
 def _restarted_at(status: RolloutStatus, digest: str) -> str:
@@ -239,6 +247,38 @@ def full(obs: Observed, status: RolloutStatus) -> bool:
         return False
     wanted = wanted_spec(obs, status, obs.revisions[canary.hash], "canary")
     return scaling.same_size(wanted, child.live.get("spec") or {})
+
+
+def enough(obs: Observed, status: RolloutStatus) -> bool:
+    """Say whether the canary has the pods for what comes next: all of them, or as many as the strategy says."""
+    canary, threshold = status.canary_revision, _threshold(obs)
+    child = obs.children.get(canary.hash) if canary else None
+    if canary is None or child is None or threshold is None or not _holds(obs, status):
+        return full(obs, status)
+    if canary.hash not in obs.revisions:
+        return False
+    wanted = wanted_spec(obs, status, obs.revisions[canary.hash], "canary")
+    sized = scaling.same_size(wanted, child.live.get("spec") or {})
+    return full(obs, status) or (sized and child.reached and capacity.suffices(child, wanted, threshold))
+
+
+def lacking(obs: Observed, status: RolloutStatus) -> BlockedOn:
+    """Say which of the canary's pods are waited for."""
+    child = obs.children.get(status.canary_revision.hash) if status.canary_revision else None
+    return waiting("canary", child, enough=capacity.enough(child, _threshold(obs), holds=_holds(obs, status)))
+
+
+def _threshold(obs: Observed) -> ProgressThreshold | None:
+    canary = _canary(obs)
+    return canary.replica_progress_threshold if canary is not None else None
+
+
+def _holds(obs: Observed, status: RolloutStatus) -> bool:
+    """Say whether the threshold is in force: at a step, and below all traffic. What comes after has no way back."""
+    if obs.spec is None or Phase(status.phase) not in (Phase.PROGRESSING, Phase.PAUSED) or status.weights.canary == 100:
+        return False
+    stages, index = course(obs.spec).stages, status.current_step_index
+    return index < len(stages) and not isinstance(stages[index], Bake)
 
 
 def live_weight(obs: Observed, digest: str) -> float:

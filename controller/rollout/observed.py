@@ -24,6 +24,10 @@ class Child:
     ready_replicas: int = 0
     capacity: int = 100
     """Percent of the wanted pods that are ready, in the Deployment where they are scarcest."""
+    pods: tuple[tuple[int, int], ...] = ()
+    """Ready and wanted pods of each of its Deployments."""
+    reached: bool = False
+    """Its operator has seen its present spec, and its routes' destinations exist, whichever of its pods are ready."""
     refused: str = ""
     """Why the server creates no more pods, such as an exceeded quota, in its words."""
     available: bool = False

@@ -8,9 +8,9 @@ from controller.api.meta import format_duration
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
 from controller.rollout import findings, gate, group, runs
-from controller.rollout.capacity import LACKING, waiting
+from controller.rollout.capacity import LACKING
 from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage, Switch, Together, course, raises
-from controller.rollout.ground import Ground, deadline, full
+from controller.rollout.ground import Ground, deadline, enough, lacking
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
 from controller.rollout.stages import course_of
@@ -163,11 +163,10 @@ def _late(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -
 
 
 def _ready(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
-    """Wait for all pods that the canary should have now."""
-    if full(obs, status):
+    """Wait for the pods that the canary should have now."""
+    if enough(obs, status):
         return Outlook(event=Event.STEP_DONE)
-    canary = status.canary_revision
-    blocked = waiting("canary", obs.children.get(canary.hash) if canary else None)
+    blocked = lacking(obs, status)
     due = deadline(obs, status, None, now=now)
     if due is not None and now >= due:
         return Outlook(event=Event.DEADLINE, reason=blocked.message)

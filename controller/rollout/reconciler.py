@@ -117,8 +117,8 @@ class RolloutController:
         return [*_named_keys(obj), *self._written_by.users(_key(obj)[0])]
 
     def _rule_keys(self, obj: dict[str, Any]) -> list[Key]:
-        """A DestinationRule that takes failing pods out may concern whatever is compared now."""
-        return sorted(self._tracked) if self._ejecting.note(obj) else []
+        """One that takes failing pods out may concern whatever is compared now; a child's own concerns its rollout."""
+        return sorted({*(self._tracked if self._ejecting.note(obj) else ()), *self._deployment_keys(obj)})
 
     def _rules(self, obs: Observed) -> tuple[dict[str, Any], ...]:
         """Return the DestinationRules that may be in effect for a rollout, where any takes failing pods out."""
@@ -128,7 +128,7 @@ class RolloutController:
         return tuple(rule for each in where for rule in self._cluster.list(resources.DESTINATION_RULE, each))
 
     def _deployment_keys(self, obj: dict[str, Any]) -> list[Key]:
-        """A Deployment concerns the rollout whose child it belongs to."""
+        """A Deployment or another object of a child concerns the child's rollout."""
         child_name = (obj["metadata"].get("labels") or {}).get("seldon-deployment-id")
         if not child_name:
             return []

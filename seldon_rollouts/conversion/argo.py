@@ -21,6 +21,7 @@ _SPEC = (
 _CANARY = (
     "steps", "trafficRouting", "canaryService", "stableService", "scaleDownDelaySeconds", "analysis",
     "dynamicStableScale", "maxSurge", "maxUnavailable", "pingPong", "abortScaleDownDelaySeconds",
+    "replicaProgressThreshold",
 )  # fmt: skip
 _BLUE_GREEN = (
     "activeService", "previewService", "previewReplicaCount", "autoPromotionEnabled", "autoPromotionSeconds",
@@ -79,7 +80,22 @@ def _strategy(strategy: Object, notes: list[str]) -> tuple[dict[str, Any], Any]:
     if canary.get("dynamicStableScale"):
         notes.append("strategy.canary.dynamicStableScale: set it again if you want it; stable keeps its pods otherwise")
     steps = [made for step in canary.get("steps") or () for made in _step(step, notes)]
-    return {"canary": {"steps": steps} if steps else {"weights": [5, 25, 50]}}, canary.get("scaleDownDelaySeconds")
+    made: dict[str, Any] = {"steps": steps} if steps else {"weights": [5, 25, 50]}
+    if threshold := canary.get("replicaProgressThreshold"):
+        made["replicaProgressThreshold"] = _threshold(threshold)
+        notes.append("strategy.canary.replicaProgressThreshold: it holds for steps; the promotion waits for all pods")
+    return {"canary": made}, canary.get("scaleDownDelaySeconds")
+
+
+def _threshold(threshold: Object) -> dict[str, Any]:
+    """Argo counts pods of its one ReplicaSet, we of each Deployment: a converted rollout has one."""
+    kind, value = str(threshold.get("type")), threshold.get("value")
+    fields = {"Percent": "percent", "Pod": "replicas"}
+    if kind not in fields:
+        raise ConversionError(
+            f"strategy.canary.replicaProgressThreshold.type is {kind!r}; expected {' or '.join(fields)}"
+        )
+    return {fields[kind]: value}
 
 
 def _step(step: Object, notes: list[str]) -> list[dict[str, Any]]:

@@ -70,6 +70,21 @@ def test_what_argo_has_and_we_have_not_is_said() -> None:
     assert all(word in told for word in ("step experiment", "spec.paused: use the verb pause", "shares of pods"))
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [({"type": "Percent", "value": 90}, {"percent": 90}), ({"type": "Pod", "value": 3}, {"replicas": 3})],
+)
+def test_the_threshold_of_argo_is_kept(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    made = one(argo({"canary": {"steps": [{"setWeight": 5}], "replicaProgressThreshold": theirs}}))
+    assert made.rollout["spec"]["strategy"]["canary"]["replicaProgressThreshold"] == ours
+    assert not any("replicaProgressThreshold: no counterpart" in note for note in made.notes)
+
+
+def test_a_threshold_of_another_type_is_refused() -> None:
+    with pytest.raises(ConversionError, match=r"replicaProgressThreshold\.type is 'Pods'; expected Percent or Pod"):
+        convert([argo({"canary": {"replicaProgressThreshold": {"type": "Pods", "value": 3}}})])
+
+
 def test_blue_green_of_argo_keeps_its_delays_and_replicas() -> None:
     spec = {"previewReplicaCount": 1, "autoPromotionSeconds": 60, "scaleDownDelaySeconds": 90, "activeService": "a"}
     made = one(argo({"blueGreen": spec}, progressDeadlineSeconds=300)).rollout["spec"]

@@ -73,6 +73,19 @@ def test_a_rule_is_written_only_when_the_service_leads_to_the_ready_pods(
     assert plan.requeue_after is not None
 
 
+def test_a_first_rule_is_written_with_the_first_pods_and_the_route_only_with_all(world: Any, subject_for: Read) -> None:
+    subject = subject_for(THREE)
+    world.step(subject)
+    world.settle()
+    for pod in list(world.pods.values())[1:]:
+        pod["status"]["conditions"][0]["status"] = "False"
+    live = world.objects["Deployment", "iris-default-0-model"]
+    live["status"] |= {"readyReplicas": 1, "availableReplicas": 1}
+    _, _, plan = world.plan(subject)
+    assert [kind for kind, _ in _applied(plan)] == ["DestinationRule"]
+    assert (plan.routed, plan.settled) == (False, False)
+
+
 def test_at_rest_nothing_is_written(world: Any, subject_for: Read, make_model: Make) -> None:
     subject = subject_for(make_model())
     world.converge(subject)

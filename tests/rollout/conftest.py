@@ -50,6 +50,8 @@ class World:
     accepted: bool | None = True
     starts: bool = True
     """New pods become ready at once."""
+    reached: bool = True
+    """The DestinationRules of children exist from their first pod on."""
     verdict: AnalysisStatus | None = None
     share: float | None = None
     """The observed share of the canary, when it is not what the route says."""
@@ -152,7 +154,8 @@ class World:
         want = live["spec"]["predictors"][0]["replicas"]
         return Child(
             hash=digest, name=live["metadata"]["name"], live=live, replicas=want, ready_replicas=have,
-            available=have >= want, message="" if have >= want else "container classifier: CrashLoopBackOff",
+            pods=((have, want),), reached=self.reached, available=have >= want,
+            message="" if have >= want else "container classifier: CrashLoopBackOff",
             role=live["metadata"]["labels"]["rollouts.seldon.io/role"],
         )  # fmt: skip
 

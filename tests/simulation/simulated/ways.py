@@ -40,4 +40,7 @@ WAYS: tuple[dict[str, Any], ...] = (
     {"strategy": {"canary": {"dynamicStableScale": True, "steps": [
         {"setWeight": 50}, {"pause": {"duration": "40s"}}, {"setWeight": 80}, {"pause": {"duration": "1m"}},
         {"setWeight": 30}, {"analysis": {"maxDuration": "2m"}}]}}},
+    {"strategy": {"canary": {"replicaProgressThreshold": {"percent": 30}, "steps": [
+        {"setWeight": 30}, {"pause": {"duration": "30s"}}, {"setScale": {"replicas": 4}}, {"setWeight": 60},
+        {"analysis": {"maxDuration": "2m"}}]}}, **_MINUTE},
 )  # fmt: skip
