@@ -103,6 +103,7 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
         return Split(stable=stable.hash), None, None
     weight, mirror, routes = status.weights.canary, status.weights.mirror, status.header_routes
     live, copied = live_weight(obs, canary.hash), live_mirror(obs, canary.hash)
+    first_route = bool(routes) and not _routed_to(obs, canary.hash)
     blocked = None
     if (weight or mirror or routes) and (child is None or not child.serving):
         blocked = lacking(obs, status)
@@ -110,9 +111,9 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
     elif not live and status.analysis.started_at is None and (held := runs.problem(obs, status)):
         blocked = BlockedOn(kind="error", message=held)
         weight, mirror, routes = 0, 0, ()
-    elif (weight > live or mirror > copied) and not enough(obs, status):
+    elif (weight > live or mirror > copied or first_route) and not enough(obs, status):
         blocked = lacking(obs, status)
-        weight, mirror = min(weight, live), min(mirror, copied)
+        weight, mirror, routes = min(weight, live), min(mirror, copied), () if first_route else routes
     if weight < live and child is not None and child.serving:
         kept = _kept(obs, status, child.hash, weight, now)
         if kept > weight:
@@ -297,14 +298,17 @@ def live_mirror(obs: Observed, digest: str) -> float:
     return traffic.live_mirror(obs.route.live, hosts)
 
 
+def _routed_to(obs: Observed, digest: str) -> bool:
+    """Say whether any live route names a revision."""
+    revision = obs.revisions.get(digest)
+    return revision is not None and route.mentions(obs, (part.host for part in traffic.routed(obs, revision)))
+
+
 def without_traffic(obs: Observed, digest: str, ground: Ground) -> bool:
     """Say whether no request reaches a revision: the route in effect does not name it."""
-    revision = obs.revisions.get(digest)
     if obs.route is None:
         return True
-    if revision is None or not ground.in_effect:
-        return False
-    return not route.mentions(obs, (part.host for part in traffic.routed(obs, revision)))
+    return digest in obs.revisions and ground.in_effect and not _routed_to(obs, digest)
 
 
 def deadline(obs: Observed, status: RolloutStatus, kind: Blocker | None, *, now: datetime) -> datetime | None:

@@ -28,6 +28,23 @@ def test_a_header_route_takes_its_requests_and_only_those(world) -> None:
     assert world.live_weight(world.hash_of("m/v2")) == 0
 
 
+def test_a_header_route_waits_for_all_pods_and_stays_when_one_goes(world) -> None:
+    """Its destination's subset exists only once they are ready: before, who it names would be answered by nobody."""
+    world.steps = [{"setHeaderRoute": FRIENDS}, {"pause": {}}]
+    world.serving().upgrade().starts = False
+    world.run(2)
+    world.ready[world.hash_of("m/v2")] = 1
+    world.run(3)
+    assert world.special() == {}
+    assert "the canary revision has 1 of 2 pods ready" in world.status.blocked_on.message
+    world.ready[world.hash_of("m/v2")] = 2
+    world.run(3)
+    assert (world.status.phase, list(world.special())) == ("Paused", ["rest-friends-0", "grpc-friends-0"])
+    world.ready[world.hash_of("m/v2")] = 1
+    world.run(3)
+    assert list(world.special()) == ["rest-friends-0", "grpc-friends-0"]
+
+
 def test_a_header_route_stays_in_force_and_is_healed_until_it_is_removed(world) -> None:
     at_step(world, {"setHeaderRoute": FRIENDS}, {"pause": {}}, {"setHeaderRoute": {"name": "friends"}}, {"pause": {}})
     world.route["spec"]["http"] = world.route["spec"]["http"][-2:]
