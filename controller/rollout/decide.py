@@ -184,7 +184,7 @@ def _decision(
 ) -> Decision:
     route, unmoved = _route(obs, ground), status
     if ground.split is not None and (route or ground.applied):
-        routes = routing.fingerprint(obs, ground.split)
+        routes = routing.fingerprint(ground.rendered)
         # A route that we do not remember was written by a pass that was cut off before its status.
         if route or routes != status.weights.route_hash:
             status = _moved(status, ground, routes, now)
@@ -281,8 +281,8 @@ def _route(obs: Observed, ground: Ground) -> list[Action]:
     if ground.split is None or ground.applied or ground.obstructed:
         return []
     if obs.routing.virtual_service is None and (obs.route is None or not obs.route.ours):
-        return adoption.take(obs, traffic.virtual_service(obs, ground.split))
-    return [routing.write(obs, ground.split)]
+        return adoption.take(obs, ground.rendered)
+    return [routing.write(obs, ground.split, ground.rendered)]
 
 
 def _delay(obs: Observed) -> timedelta:

@@ -1,6 +1,7 @@
 """Ground: how the wanted split meets the world. What may be routed now, what blocks the rest, what is in effect."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,8 @@ class Ground:
     """The split that may be routed now, and how far the world agrees."""
 
     split: Split | None
+    rendered: Mapping[str, Any] = field(default_factory=dict)
+    """The split as the rollout's own VirtualService; empty where nothing may be written."""
     blocked: BlockedOn | None = None
     """Why the split is not the one that is wanted."""
     applied: bool = False
@@ -58,17 +61,16 @@ def _surveyed(
         return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle), obstructed=True)
     if split is None:
         return Ground(split=None, blocked=blocked)
-    if not route.applied(obs, split) or obs.route is None:
-        return Ground(split=split, blocked=blocked)
+    found = Ground(split=split, rendered=traffic.virtual_service(obs, split), blocked=blocked)
+    if not route.applied(obs, split, found.rendered) or obs.route is None:
+        return found
     since = status.weights.changed_at or now
     if obs.route.accepted is False:
-        return Ground(
-            split=split, blocked=blocked, applied=True, trouble=obs.route.message or "the mesh refused the route"
-        )
+        return replace(found, applied=True, trouble=obs.route.message or "the mesh refused the route")
     if obs.route.accepted is None and now < since + MESH_GRACE:
-        return Ground(split=split, blocked=blocked, applied=True, settles_at=since + MESH_GRACE)
+        return replace(found, applied=True, settles_at=since + MESH_GRACE)
     verified, settles_at = _verified(obs, split, since, now)
-    return Ground(split=split, blocked=blocked, applied=True, in_effect=True, verified=verified, settles_at=settles_at)
+    return replace(found, applied=True, in_effect=True, verified=verified, settles_at=settles_at)
 
 
 def _verified(obs: Observed, split: Split, since: datetime, now: datetime) -> tuple[bool, datetime | None]:

@@ -144,8 +144,8 @@ def _settled(ground: Ground, stable: str) -> bool:
 def _move(obs: Observed, status: RolloutStatus, ground: Ground, latest: datetime, now: datetime) -> Decision:
     todo: list[Action] = []
     if ground.split is not None and not ground.applied and not ground.obstructed and obs.route is not None:
-        todo.append(route.write(obs, ground.split))
-        routes = route.fingerprint(obs, ground.split)
+        todo.append(route.write(obs, ground.split, ground.rendered))
+        routes = route.fingerprint(ground.rendered)
         weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
         status = changed(status, weights=weights)
     why = ground.blocked.message if ground.blocked else ground.trouble or "all traffic goes to stable"

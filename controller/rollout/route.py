@@ -1,6 +1,6 @@
 """The route in force: the rollout's own VirtualService, or the named routes of a person's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from controller.api import names
@@ -18,8 +18,8 @@ def obstacle(obs: Observed, split: Split | None) -> str:
     return own_route.problem(obs, own, obs.route.live if obs.route else None, split) if own is not None else ""
 
 
-def applied(obs: Observed, split: Split) -> bool:
-    """Say whether the live route says a split."""
+def applied(obs: Observed, split: Split, rendered: Mapping[str, Any]) -> bool:
+    """Say whether the live route says a split, which is rendered as the rollout's own VirtualService."""
     if obs.route is None:
         return False
     live = obs.route.live.get("spec") or {}
@@ -27,23 +27,23 @@ def applied(obs: Observed, split: Split) -> bool:
     if own is not None:
         return own_route.merged(obs, own, obs.route.live, split) == (live.get("http") or [])
     # A route that is another's has this split only when it has become ours.
-    return obs.route.ours and traffic.covers(traffic.virtual_service(obs, split)["spec"], live)
+    return obs.route.ours and traffic.covers(rendered["spec"], live)
 
 
-def fingerprint(obs: Observed, split: Split) -> str:
-    """Hash what a split means for requests; what a person writes beside it does not matter."""
-    return names.stable_hash(traffic.virtual_service(obs, split)["spec"])
+def fingerprint(rendered: Mapping[str, Any]) -> str:
+    """Hash what a rendered split means for requests; what a person writes beside it does not matter."""
+    return names.stable_hash(rendered["spec"])
 
 
-def write(obs: Observed, split: Split) -> actions.Action:
-    """Return the one write that makes the route say a split. It holds what it was decided on."""
+def write(obs: Observed, split: Split, rendered: Mapping[str, Any]) -> actions.Action:
+    """Return the one write that makes the route say a split, as it is rendered. It holds what it was decided on."""
     own = obs.routing.virtual_service
     if own is not None and obs.route is not None:
         return _patch(obs.route, own_route.merged(obs, own, obs.route.live, split))
-    desired = traffic.virtual_service(obs, split)
-    if obs.route is not None:
-        desired["metadata"]["resourceVersion"] = (obs.route.live.get("metadata") or {}).get("resourceVersion")
-    return actions.ApplyRoute(desired)
+    if obs.route is None:
+        return actions.ApplyRoute(rendered)
+    version = {"resourceVersion": (obs.route.live.get("metadata") or {}).get("resourceVersion")}
+    return actions.ApplyRoute({**rendered, "metadata": {**rendered["metadata"], **version}})
 
 
 def leave(obs: Observed, stable: str | None, *, in_effect: bool) -> list[actions.Action]:
