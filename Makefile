@@ -60,7 +60,7 @@ docs-test: setup system ## what the guide's first pages say, done on a local clu
 conformance: setup ## the API server's behaviour, on ours and, with KUBEBUILDER_ASSETS, on a real one
 	$(BIN)/pytest tests/conformance
 
-peers: setup ## real model servers and clients for the tests: seldon-core 1.17.1, mlserver 1.7.1, tritonclient 2.73.0, in .peers/
+peers: setup ## real model servers and clients for the tests: seldon-core 1.17.1, mlserver 1.7.1, tritonclient 2.73.0, in .peers/ (4 GB)
 	$(BIN)/python -m localcluster.runtimes $(or $(PEERS),.peers)
 
 fuzz: $(READY) ## bytes led by which branches they reach, SECONDS=60 for each parser and reader of the orchestrator

@@ -33,7 +33,7 @@ from kubetest.condition import Condition  # noqa: E402 - after the shim
 from kubetest.objects.namespace import Namespace  # noqa: E402
 from kubetest.utils import wait_for_condition  # noqa: E402
 
-from e2e import account  # noqa: E402
+from e2e import account, peers  # noqa: E402
 from localcluster.cluster import LocalCluster  # noqa: E402
 from localcluster.faults import Faults  # noqa: E402
 from localcluster.supervise import Supervised  # noqa: E402
@@ -94,7 +94,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     buckets.mkdir()
     cluster = local.cluster(
         folder, real_api_server=real, with_controller=not real, with_dashboard=True,
-        node_arguments=("--storage-root", str(buckets)),
+        node_arguments=("--storage-root", str(buckets), *peers.arguments(folder)),
     )  # fmt: skip
     done(cluster.up())
     controller = None

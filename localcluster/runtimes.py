@@ -10,12 +10,13 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from localcluster.images import SERVERS, Image
 
 log = logging.getLogger(__name__)
+_DONE = "requirements.txt"
 LAUNCHER = Path(__file__).with_name("seldon_launcher.py")
 
 
@@ -25,17 +26,25 @@ class RuntimeSetupError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What a runtime installs. `requirements` are pip's words; changing them makes a new environment."""
+    """What a runtime installs. `requirements` are pip's words; more of them make a new environment."""
 
     requirements: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+    """What the tests' environment has beside them, a gigabyte: the models of XGBoost and MLflow."""
     newest_python: tuple[int, int] = field(default=(3, 99))
 
 
 RUNTIMES: Mapping[str, Runtime] = {
     "seldon-core": Runtime(
-        requirements=("seldon-core==1.17.1", "setuptools<80", "scikit-learn", "joblib", "orjson"), newest_python=(3, 11)
+        requirements=("seldon-core==1.17.1", "setuptools<80", "scikit-learn", "joblib", "orjson"),
+        libraries=("xgboost==3.2.0", "mlflow==3.2.0"),
+        newest_python=(3, 11),
     ),
-    "mlserver": Runtime(requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1"), newest_python=(3, 12)),
+    "mlserver": Runtime(
+        requirements=("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
+        libraries=("mlserver-xgboost==1.7.1", "mlserver-mlflow==1.7.1"),
+        newest_python=(3, 12),
+    ),
 }
 CLIENTS: Mapping[str, Runtime] = {"tritonclient": Runtime(requirements=("tritonclient[http,grpc]==2.73.0", "numpy"))}
 
@@ -47,11 +56,20 @@ def prepare(name: str, folder: Path) -> dict[str, Image]:
     return seldon_core_images(home) if name == "seldon-core" else mlserver_images(home)
 
 
+def is_complete(runtime: Runtime, home: Path) -> bool:
+    """Whether the virtual environment `home` has all that a runtime requires."""
+    done = home / _DONE
+    return done.is_file() and set(runtime.requirements) <= set(done.read_text("utf-8").splitlines())
+
+
+def whole(runtime: Runtime) -> Runtime:
+    """The runtime that requires all its libraries."""
+    return replace(runtime, requirements=runtime.requirements + runtime.libraries)
+
+
 def environment(runtime: Runtime, home: Path) -> None:
-    """Make the virtual environment `home`; one that is complete and has the same requirements is kept."""
-    done = home / "requirements.txt"
-    wanted = "\n".join(runtime.requirements)
-    if done.is_file() and done.read_text("utf-8") == wanted:
+    """Make the virtual environment `home`; one that is complete is kept."""
+    if is_complete(runtime, home):
         return
     if sys.version_info[:2] > runtime.newest_python:
         newest = ".".join(str(part) for part in runtime.newest_python)
@@ -71,7 +89,7 @@ def environment(runtime: Runtime, home: Path) -> None:
             *runtime.requirements,
         ]
     )
-    done.write_text(wanted, "utf-8")
+    (home / _DONE).write_text("\n".join(runtime.requirements), "utf-8")
 
 
 def seldon_core_images(home: Path) -> dict[str, Image]:
@@ -108,7 +126,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     logging.basicConfig(level="INFO", format="%(message)s")
     for name, runtime in {**RUNTIMES, **CLIENTS}.items():
-        environment(runtime, folder / name)
+        environment(whole(runtime), folder / name)
 
 
 def _run(words: list[str]) -> None:

@@ -41,6 +41,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--storage-root", type=Path, metavar="DIR", help="stands in for buckets: gs://b/p is DIR/gs/b/p"
     )
     parser.add_argument("--runtime", choices=[*runtimes.RUNTIMES], help="model servers in an environment of their own")
+    parser.add_argument("--runtimes", type=Path, metavar="DIR", help="their environments; default: <data-dir>/runtimes")
     parser.add_argument(
         "--collect-garbage", action="store_true", help="do what kube-controller-manager does after a deletion"
     )
@@ -53,7 +54,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """The node's settings from its command line. Raises CatalogueError, RuntimeSetupError."""
     catalogue = images.Catalogue.default()
     if options.runtime:
-        catalogue = catalogue.extended(runtimes.prepare(options.runtime, options.data_dir.resolve() / "runtimes"))
+        catalogue = catalogue.extended(
+            runtimes.prepare(options.runtime, (options.runtimes or options.data_dir / "runtimes").resolve())
+        )
     if options.images is not None:
         catalogue = catalogue.extended(images.read(options.images))
     return Settings(

@@ -18,6 +18,15 @@ def test_an_environment_that_is_complete_is_kept(tmp_path: Path):
     assert [file.name for file in tmp_path.iterdir()] == ["requirements.txt"]
 
 
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_an_environment_is_complete_with_all_that_is_required_and_may_have_more(tmp_path: Path, lacking: int):
+    runtime = RUNTIMES["mlserver"]
+    there = runtimes.whole(runtime).requirements
+    (tmp_path / "requirements.txt").write_text("\n".join(there[: len(there) - lacking]))
+    assert runtimes.is_complete(runtime, tmp_path)
+    assert runtimes.is_complete(runtimes.whole(runtime), tmp_path) == (lacking == 0)
+
+
 def test_a_runtime_that_knows_no_python_as_new_as_ours_says_so(tmp_path: Path):
     with pytest.raises(RuntimeSetupError, match=r"seldon-core==1\.17\.1 runs on Python 3\.1 at most"):
         runtimes.environment(replace(RUNTIMES["seldon-core"], newest_python=(3, 1)), tmp_path)
