@@ -4,7 +4,6 @@ Pure but for its own state. A write's answer enters at once (`written`, `deleted
 world before its own last write; older news from the watch is then passed over.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +53,7 @@ class Store:
         self._by_label: dict[tuple[str, str], dict[Key, None]] = {}
         self._written: dict[Key, _Written] = {}
         self._tombstones: dict[Key, dict[str, _Tombstone]] = {}
-        self._gone_uids: deque[str] = deque(maxlen=REMEMBERED)
+        self._gone_at: dict[str, str] = {}
         self._heard: dict[str | None, str] = {}  # by namespace, None for all: the newest version that was told
         self._sequence = 0
 
@@ -120,7 +119,7 @@ class Store:
     def deleted(self, key: Key, uid: str) -> None:
         """Take the answer of a deletion that is complete: only that object goes, and no successor of its name."""
         current = self._objects.get(key)
-        if uid in self._tombstones.get(key, ()) or uid in self._gone_uids:
+        if uid in self._tombstones.get(key, ()) or uid in self._gone_at:
             return
         self._sequence += 1
         version, last = "", None
@@ -142,7 +141,9 @@ class Store:
         """Take one event of a watch, well-formed; return the change that it means, or None when it is old news."""
         key = key_of(obj)
         self._hear(key[0], _version(obj))
-        if kind != "DELETED" and self._buried_after(key, obj):
+        if kind == "DELETED":
+            self._remember_gone(_uid(obj), _version(obj))
+        elif self._buried_after(key, obj):
             return None
         if _uid(obj) in self._tombstones.get(key, ()):
             return self._confirmed(key, obj, self._take_tombstone(key, _uid(obj)))
@@ -165,9 +166,14 @@ class Store:
     def _told_as_gone(self, obj: Object) -> bool:
         """Say of an object that is not here whether it was: by its uid, or as what was told is as new as it is."""
         heard = (self._heard.get(scope, "") for scope in (key_of(obj)[0], None))
-        return _uid(obj) in self._gone_uids or any(
+        return self._is_past(obj) or any(
             version.isdigit() and not _is_newer(_version(obj), version) for version in heard
         )
+
+    def _is_past(self, obj: Object) -> bool:
+        """Say whether news of an object are from before its end was told, or before it left what we watch."""
+        gone = self._gone_at.get(_uid(obj))
+        return gone is not None and not _is_newer(_version(obj), gone)
 
     def _take_tombstone(self, key: Key, uid: str) -> _Tombstone:
         graves = self._tombstones[key]
@@ -189,10 +195,19 @@ class Store:
             return None  # its predecessor of the same name
         self._written.pop(key, None)
         self._remove(key)
-        self._gone_uids.append(_uid(current))
+        self._remember_gone(_uid(current), _version(obj))
         return Change("DELETED", obj, current)
 
+    def _remember_gone(self, uid: str, version: str) -> None:
+        """Keep at which resourceVersion an object was told to be gone; of the oldest that is forgotten."""
+        before = self._gone_at.pop(uid, "")
+        self._gone_at[uid] = before if _is_newer(before, version) else version
+        if len(self._gone_at) > REMEMBERED:
+            del self._gone_at[next(iter(self._gone_at))]
+
     def _news(self, key: Key, obj: Object, current: Object | None) -> Change | None:
+        if current is None and self._is_past(obj):
+            return None  # told once more
         written = self._written.get(key)
         if current is not None:
             if _older(obj, current):
@@ -243,7 +258,7 @@ class Store:
                 continue
             self._written.pop(key, None)
             self._remove(key)
-            self._gone_uids.append(_uid(obj))
+            self._remember_gone(_uid(obj), version)
             yield Change("DELETED", obj, obj)
         graves = [(key, uid, grave) for key, by_uid in self._tombstones.items() for uid, grave in by_uid.items()]
         for key, uid, grave in graves:
@@ -251,6 +266,7 @@ class Store:
                 continue
             if grave.sequence > began and _after_list(grave.version, version, told=True):
                 continue  # the list may be older than the object
+            self._remember_gone(uid, version)
             change = self._confirmed(key, grave.last or {}, self._take_tombstone(key, uid))
             if change is not None:
                 yield change

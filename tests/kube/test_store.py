@@ -1,5 +1,6 @@
 """The cache converges on the server's state, and never goes back behind our own writes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,6 +65,34 @@ def test_what_we_deleted_stays_away_while_old_news_of_it_come() -> None:
     assert told(store.event("MODIFIED", an_object("iris", 4))) is None
     assert store.get(("ml", "iris")) is None
     assert told(store.event("DELETED", an_object("iris", 6))) == ("DELETED", "6", "3")
+
+
+def _ended_by_us(store: Store) -> None:
+    store.deleted(("ml", "iris"), "u")
+    store.event("DELETED", an_object("iris", 9))
+
+
+def _ended_unseen(store: Store) -> None:
+    store.deleted(("ml", "iris"), "u")
+    store.replace([], version="9", began=store.begin(), namespace=None)
+
+
+def _ended_by_others(store: Store) -> None:
+    store.event("DELETED", an_object("iris", 9))
+
+
+def _ended_while_the_watch_was_cut(store: Store) -> None:
+    store.replace([], version="9", began=store.begin(), namespace=None)
+
+
+@pytest.mark.parametrize("end", [_ended_by_us, _ended_unseen, _ended_by_others, _ended_while_the_watch_was_cut])
+def test_what_is_told_again_after_its_end_brings_nothing_back(end: Callable[[Store], None]) -> None:
+    store = Store()
+    store.event("ADDED", an_object("iris", 3))
+    end(store)
+    assert told(store.event("MODIFIED", an_object("iris", 3))) is None
+    assert store.get(("ml", "iris")) is None
+    assert told(store.event("ADDED", an_object("iris", 11))) == ("ADDED", "11", None), "it is in what we watch again"
 
 
 def test_a_successor_of_what_we_deleted_is_seen() -> None:
