@@ -18,7 +18,7 @@ from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.metric import MetricProvider
 from controller.api.rollout import SeldonRollout
 from controller.api.routing import Sticky
-from controller.api.strategy import Gate, PathMatch, SetScale, Step, Strategy, TextMatch
+from controller.api.strategy import Gate, PathMatch, ProgressThreshold, SetScale, Step, Strategy, TextMatch
 from controller.api.structural import Extras, Rule, exactly_one, structural
 
 MAX_CRD_BYTES = 200_000
@@ -88,6 +88,7 @@ EXTRAS = Extras(
             Rule("!(has(self.steps) && has(self.weights))", "a canary has steps or weights, not both"),
             Rule("!has(self.interval) || has(self.weights)", "interval belongs to weights"),
         ),
+        "ProgressThreshold": (exactly_one(ProgressThreshold, "replicaProgressThreshold"),),
         "ShadowStrategy": (
             Rule("!(has(self.duration) && has(self.untilVerdict))", "a shadow has duration or untilVerdict, not both"),
         ),
