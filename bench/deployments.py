@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 CRDS = [ROOT / "crds", ROOT / "localcluster" / "istio_crds"]
 NAMESPACE = "ml"
 SDEP = ("machinelearning.seldon.io/v1", "seldondeployments")
+ROUTES = ("networking.istio.io/v1", "virtualservices")
 WRITES = frozenset({"create", "apply", "patch", "update", "delete"})
 WRITES_GOAL, SECONDS_GOAL, MEMORY_GOAL = 12, 60, 150
 OBJECTS = ("services", "deployments", "destinationrules", "virtualservices")
@@ -45,7 +46,8 @@ class Result:
 
     Args:
         count: SeldonDeployments that were applied at once.
-        seconds: from the first apply until all are Available.
+        written: seconds from the first apply until all objects are written: the route is the last, behind ready pods.
+        seconds: the same until all are Available.
         cpu: seconds of the controller's CPU in that time.
         writes: requests of the controller that write, for each SeldonDeployment.
         requests: all its requests, watches and leases apart, for each SeldonDeployment.
@@ -56,6 +58,7 @@ class Result:
     """
 
     count: int
+    written: float
     seconds: float
     cpu: float
     writes: float
@@ -218,9 +221,27 @@ def sdep(number: int) -> dict[str, Any]:
     }
 
 
-async def _available(client: ApiClient) -> int:
-    items, _ = await client.list(*SDEP, namespace=NAMESPACE)
-    return sum((each.get("status") or {}).get("state") == "Available" for each in items)
+@contextlib.asynccontextmanager
+async def _watched(client: ApiClient, kind: tuple[str, str]) -> AsyncIterator[Reflector]:
+    """Follow a kind, which costs the server less than to ask for all of it again and again."""
+    reflector = Reflector(client, *kind, NAMESPACE)
+    await reflector.synced()
+    try:
+        yield reflector
+    finally:
+        await reflector.stop()
+
+
+async def _until(reflector: Reflector, count: int, there: Callable[[dict[str, Any]], bool]) -> float:
+    """Wait until so many objects are as they are to be; return the time."""
+    while sum(map(there, reflector.objects.values())) < count:
+        reflector.changed.clear()
+        await reflector.changed.wait()
+    return time.monotonic()
+
+
+def _is_available(sdep: dict[str, Any]) -> bool:
+    return (sdep.get("status") or {}).get("state") == "Available"
 
 
 @contextlib.asynccontextmanager
@@ -240,14 +261,15 @@ async def lab(folder: Path) -> AsyncIterator[tuple[ApiClient, str]]:
 
 async def measure(count: int, rest: float, folder: Path) -> Result:
     """Apply so many SeldonDeployments, wait until all are Available, then watch the rest."""
-    async with lab(folder) as (client, address):
+    async with lab(folder) as (client, address), _watched(client, ROUTES) as routes, _watched(client, SDEP) as sdeps:
         before, began = await asyncio.to_thread(_metrics, address), time.monotonic()
         for number in range(count):
             await client.create(*SDEP, sdep(number))
         async with asyncio.timeout(280):
-            while await _available(client) < count:  # noqa: ASYNC110 - the condition is in another process
-                await asyncio.sleep(0.2 if count < 500 else 1.0)
-        seconds, after = time.monotonic() - began, await asyncio.to_thread(_metrics, address)
+            written, settled = await asyncio.gather(
+                _until(routes, count, lambda _: True), _until(sdeps, count, _is_available)
+            )
+        after = await asyncio.to_thread(_metrics, address)
         await _all_written(client, count)
         await asyncio.sleep(3)  # the last events
         quiet = await asyncio.to_thread(_metrics, address)
@@ -255,7 +277,8 @@ async def measure(count: int, rest: float, folder: Path) -> Result:
         end = await asyncio.to_thread(_metrics, address)
     return Result(
         count=count,
-        seconds=round(seconds, 2),
+        written=round(written - began, 2),
+        seconds=round(settled - began, 2),
         cpu=round(after["cpu"] - before["cpu"], 2),
         writes=round((_written(quiet) - _written(before)) / count, 2),
         requests=round((_asked(quiet) - _asked(before)) / count, 2),
@@ -277,13 +300,14 @@ async def _all_written(client: ApiClient, count: int) -> None:
 
 
 def _table(results: list[Result]) -> str:
-    head = "| count | s to Available | CPU s | writes each | requests each | MiB | at rest: s | writes | CPU s |"
+    head = "| count | s to all written | s to Available | CPU s | writes each | requests each | MiB |"
+    head += " at rest: s | writes | CPU s |"
     rows = [
-        f"| {one.count} | {one.seconds} | {one.cpu} | {one.writes} | {one.requests} | {one.memory} "
+        f"| {one.count} | {one.written} | {one.seconds} | {one.cpu} | {one.writes} | {one.requests} | {one.memory} "
         f"| {one.rest_seconds:g} | {one.rest_writes} | {one.rest_cpu} |"
         for one in results
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|---|---|", *rows])
 
 
 def goals(results: list[Result]) -> list[str]:
@@ -299,7 +323,9 @@ def goals(results: list[Result]) -> list[str]:
     ]
     thousand = [one for one in results if one.count >= 1000]
     return missed + [
-        f"{one.seconds} s for {one.count}; at most {SECONDS_GOAL}" for one in thousand if one.seconds > SECONDS_GOAL
+        f"{one.written} s until all of {one.count} are written; at most {SECONDS_GOAL}"
+        for one in thousand
+        if one.written > SECONDS_GOAL
     ]
 
 
