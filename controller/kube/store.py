@@ -191,11 +191,12 @@ class Store:
     def _gone(self, key: Key, obj: Object, current: Object | None) -> Change | None:
         if current is None:
             return None
-        if _uid(current) != _uid(obj) and _older(obj, current):
-            return None  # its predecessor of the same name
+        if _uid(current) != _uid(obj):
+            if _older(obj, current):
+                return None  # its predecessor of the same name
+            self._remember_gone(_uid(current), _version(obj))
         self._written.pop(key, None)
         self._remove(key)
-        self._remember_gone(_uid(current), _version(obj))
         return Change("DELETED", obj, current)
 
     def _remember_gone(self, uid: str, version: str) -> None:

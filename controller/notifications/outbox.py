@@ -80,7 +80,7 @@ class Outbox:
             wait: how long the service asks to be left alone, with all of its letters.
         """
         self._tried.setdefault(letter.service, deque()).append(now)
-        self._left_alone[letter.service] = now + wait
+        self._left_alone[letter.service] = max(now + wait, self._left_alone.get(letter.service, now))
         letter.failures += 1
         letter.due = now + RETRY.after(letter.failures, draw)
 

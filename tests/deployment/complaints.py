@@ -25,7 +25,7 @@ SUFFERED = {
     "6 old pods stay, conflicts, Argo CD stuck: #1325 #5082 #668": (
         "deployment/test_updates.py::test_an_update_leaves_nothing_behind",
         "deployment/onserver/test_on_an_api_server.py::test_at_rest_nothing_is_written",
-        "deployment/onserver/test_on_an_api_server.py::test_who_writes_at_the_same_time_makes_no_error",
+        "deployment/onserver/test_put_right.py::test_who_writes_at_the_same_time_makes_no_error",
         "manifests/test_argocd.py::test_a_seldon_deployment_is_as_its_state_says",
     ),
     "7 a busy loop with autoscalers, memory: #4922 #579 #1404": (

@@ -229,7 +229,7 @@ CREATED = {
     "2.9 Failed and Creating": (f"{_STATUS}test_a_first_version_that_misses_its_deadline_is_failed", _FAILED),
     "2.9 owner references collect": (f"{_ONSERVER}test_a_deleted_model_takes_everything_with_it",),
     "2.9 what never reached the status": (
-        f"{_ONSERVER}test_a_process_that_dies_after_every_single_write_converges_and_leaks_nothing",
+        "deployment/onserver/test_put_right.py::test_a_process_that_dies_after_every_single_write_converges_and_leaks_nothing",
     ),
     "2.10 images by protocol, from the config map": (
         f"{_RENDER}test_the_config_map_of_upstream_names_servers_and_the_initializer",

@@ -110,3 +110,14 @@ def test_what_was_told_until_never_passes_a_letter_that_waits(story: list[tuple[
         until = box.told_until(newest)
         assert all(letter.notice.at > until for letter in box.waiting)
         assert until <= newest
+
+
+def test_a_later_failure_does_not_shorten_how_long_a_service_asked_to_be_left_alone() -> None:
+    box = Outbox()
+    for number in (1, 2):
+        box.post(notice(number), ["a"], START)
+    first, second = box.due(START, LIMITS)
+    box.failed(first, START, 0.0, timedelta(minutes=10))
+    box.failed(second, START, 0.0)
+    assert box.due(at(9), LIMITS) == []
+    assert len(box.due(at(11), LIMITS)) == 2
