@@ -3,11 +3,12 @@
     make bench-rollout CHANGES=200
 
 Users ask at a steady rate, and every answer is accounted for. Rollouts of up to a hundred steps go through that many
-weights, the last to a model that fails. Times are read from the objects' events and at the client, on one clock. A step
-is over when the share of requests that Prometheus has of the gateway agrees: of the time between two scrapes, both
-after the mesh took the change; Prometheus scrapes four times a second here. Goals: 50 ms from the decision to Envoy's
-acceptance, 1 s to the users and to the verified share, 3 API writes for each step, no failed request. Where a machine
-has other work to do, the medians say most.
+weights, the last to a model that fails. Errors alone are judged: one pod that gets four fifths of the requests is
+slower than one that gets a fifth, and the judge finds that within some hundred requests. Times are read from the
+objects' events and at the client, on one clock. A step is over when the share of requests that Prometheus has of the
+gateway agrees: of the time between two scrapes, both after the mesh took the change; Prometheus scrapes four times a
+second here. Goals: 50 ms from the decision to Envoy's acceptance, 1 s to the users and to the verified share, 3 API
+writes for each step, no failed request. Where a machine has other work to do, the medians say most.
 """
 
 import argparse
@@ -174,7 +175,7 @@ def rollout(uri: str, steps: list[Object], number: int = 0) -> Object:
                 "spec": {"predictors": [{"name": "default", "replicas": 1, "graph": graph}]},
             },
             "strategy": {"canary": {"steps": steps}},
-            "analysis": {"warmup": "4s"},
+            "analysis": {"warmup": "4s", "metrics": [{"errorRate": {}}]},
             "scaleDownDelay": "5s",
         },
     }
@@ -209,9 +210,16 @@ class Stage:
         return status if status.get("observedGeneration") == found["metadata"].get("generation") else {}
 
     async def until(self, check: Callable[[], bool], seconds: float) -> None:
-        """Wait for something of the cluster."""
+        """Wait for something of the cluster.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            RuntimeError: the rollout was rolled back, and something else was waited for.
+        """
         async with asyncio.timeout(seconds):
             while not check():
+                if self.status().get("phase") == "Degraded":
+                    raise RuntimeError(f"rolled back: {self.status().get('message')}")
                 self.rollouts.changed.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.rollouts.changed.wait(), 0.5)
