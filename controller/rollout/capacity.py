@@ -1,8 +1,9 @@
-"""Capacity: what share of the traffic stable's ready pods can carry, and how small it may be beside a canary."""
+"""Capacity: what stable's ready pods can carry, how small it may be beside a canary, and whose pods have more to do."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from controller.api.arms import Weights
 from controller.api.rollout import BlockedOn, Blocker
 from controller.api.strategy import ProgressThreshold, SetScale
 from controller.rollout import scaling
@@ -92,3 +93,18 @@ def beside(whole: Mapping[str, Any], live: Mapping[str, Any], *, away: float, se
     """
     small = scaling.scaled(whole, SetScale(match_weight=True), weight=100 - away)
     return small if settled else scaling.at_least(small, live, whole)
+
+
+def times(canary: Child | None, stable: Child | None, weights: Weights) -> float:
+    """Return how many times the requests of one of stable's pods one of the canary's gets; 0 where nobody can say.
+
+    Args:
+        canary: as it stands; its pods are taken to share its requests, as stable's do.
+        stable: as it stands.
+        weights: as they are; copies are requests like others for who gets them.
+    """
+    if canary is None or stable is None or not canary.serving or not stable.serving:
+        return 0.0
+    rest = 100 - weights.canary or weights.control
+    asked = weights.canary + weights.mirror
+    return asked * stable.ready_replicas / (rest * canary.ready_replicas) if rest else 0.0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from controller.api.rollout import Reason, Rejected, RolloutStatus
-from controller.rollout import group, pins, runs
+from controller.rollout import capacity, group, pins, runs
 from controller.rollout.course import Report
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
@@ -12,13 +12,27 @@ from controller.rollout.phases import Event, Phase
 from controller.rollout.stages import changed, course_of, record, running, shadow_report, unrouted
 
 REJECTED_LIMIT = 10
+BUSIER = 2.0
+"""Times stable's requests to a pod, from which on a rejection for latency says that the load may be the cause."""
 
 
 def bad(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Roll back by what the judge says, or else by the AnalysisRun that failed."""
     found = runs.failed(at.obs, status) if status.analysis.verdict != "Bad" else None
-    by, reason = ("judge", _worst(status, at.now)) if found is None else ("analysis", found)
+    by, reason = ("judge", _busier(at.obs, status, _worst(status, at.now))) if found is None else ("analysis", found)
     return _reject(at, status, by, reason)
+
+
+def _busier(obs: Observed, status: RolloutStatus, reason: Reason) -> Reason:
+    """Add to a slow canary's reason that its pods have more to do than stable's, which makes the same code slower."""
+    canary, stable = status.canary_revision, status.stable_revision
+    if reason.metric != "latency" or canary is None or stable is None:
+        return reason
+    times = capacity.times(obs.children.get(canary.hash), obs.children.get(stable.hash), status.weights)
+    if times < BUSIER:
+        return reason
+    said = f"each of its pods gets {times:.1f} times the requests of one of stable's, which may be why"
+    return reason.model_copy(update={"message": f"{reason.message}; {said}"})
 
 
 def failed(at: Happening, status: RolloutStatus) -> RolloutStatus:

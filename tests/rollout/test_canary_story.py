@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.api.rollout import AnalysisStatus, MetricStatus
+
 
 def test_the_first_revision_serves_all_traffic_once_its_pods_are_ready(world) -> None:
     world.starts = False
@@ -299,3 +301,28 @@ def test_drift_of_the_route_is_healed_at_once(world, drift: Callable, what: str)
     drift(world)
     world.step()
     assert world.live_weight(world.hash_of("m/v1")) == 100, what
+
+
+SLOW = MetricStatus(name="latency", verdict="Bad", message="slower than 5 ms: 94 % against 48 %", evidence=262.0)
+FAILED = SLOW.model_copy(update={"name": "errorRate", "message": "failed: 5 % against 0.1 %"})
+
+
+@pytest.mark.parametrize(
+    ("weight", "found", "ready", "said"),
+    [
+        (80, SLOW, 2, "; each of its pods gets 4.0 times the requests of one of stable's, which may be why"),
+        (50, SLOW, 1, "; each of its pods gets 2.0 times the requests of one of stable's, which may be why"),
+        (60, SLOW, 2, ""),
+        (20, SLOW, 2, ""),
+        (80, FAILED, 2, ""),
+    ],
+)
+def test_a_slow_canary_whose_pods_have_more_to_do_is_rolled_back_with_that_word(
+    make_world, weight: int, found: MetricStatus, ready: int, said: str
+) -> None:
+    world = make_world(steps=[{"setWeight": weight}, {"analysis": {}}])
+    world.serving().upgrade().run(8)
+    world.ready[world.hash_of("m/v2")] = ready
+    world.verdict = AnalysisStatus(verdict="Bad", message=found.message, metrics=(found,))
+    world.step()
+    assert world.status.rejected[-1].reason.message == found.message + said
