@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from orchestrator.bandits import bandits
 from orchestrator.clients.calls import Calls
 from orchestrator.clients.comparer import AT_A_TIME, LONGEST_ANSWER, Comparer, Sample
+from orchestrator.clients.events import Origin, Sinks
 from orchestrator.clients.node import NodeCall
-from orchestrator.clients.payloadlog import Origin, PayloadLog
+from orchestrator.clients.payloadlog import PayloadLog
 from orchestrator.clients.payloadlog import metrics as payload_metrics
 from orchestrator.clients.pool import Pool
+from orchestrator.clients.posting import Posts
 from orchestrator.clients.tracing import configured
 from orchestrator.clients.trust import Trust
 from orchestrator.engine import Engine
@@ -41,7 +43,7 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import Identity, Metrics
 from orchestrator.telemetry.predictions import Predictions
-from orchestrator.topics import Topics
+from orchestrator.topics import LogTopic, Topics
 from orchestrator.workers.worker import Worker
 
 if TYPE_CHECKING:
@@ -173,19 +175,31 @@ class Application:
             predictor=self.metrics.identity.predictor,
             protocol=settings.protocol,
         )
-        queue = PayloadLog(
-            origin,
-            self._codec,
-            uuids(chance),
-            endpoint=settings.log_endpoint,
-            hosts=self._calls.hosts,
-            workers=settings.log_workers,
-            most=settings.log_queue,
-            within=settings.log_timeout,
-        )
-        if any(node.logger for node in self.graph.nodes.values()):
+        logged = any(node.logger for node in self.graph.nodes.values())
+        sinks = self._log_topic(origin, settings.log_topic) if settings.log_topic and logged else self._posts(origin)
+        queue = PayloadLog(self._codec, uuids(chance), sinks, most=settings.log_queue)
+        if logged:
             self.metrics.add_all(payload_metrics(queue))
         return queue
+
+    def _posts(self, origin: Origin) -> Sinks:
+        settings = self._settings
+        return Posts(
+            origin,
+            endpoint=settings.log_endpoint,
+            hosts=self._calls.hosts,
+            at_a_time=settings.log_workers,
+            within=settings.log_timeout,
+        )
+
+    def _log_topic(self, origin: Origin, topic: LogTopic) -> Sinks:
+        try:
+            from orchestrator.clients.logtopic import TopicLog
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"LOGGER_KAFKA_BROKER: needs {error.name}, which is not installed; install seldon-rollouts[kafka]"
+            ) from error
+        return TopicLog(origin, topic, posts=self._settings.log_workers, within=self._settings.log_timeout)
 
     def _engine(self, chance: Random, form: Form, verb: str = "predict") -> Engine:
         logs, draw = self.payload_log.of, chance.random
@@ -236,6 +250,7 @@ class Application:
             port,
             self.grpc_port,
         )
+        self.payload_log.start()
         if self._streaming is not None:
             self._streaming.start()
         if self._worker is not None:

@@ -26,17 +26,17 @@ from orchestrator.podinfo import (
     prediction_metrics,
     timeout,
 )
-from orchestrator.topics import Topics, topics
+from orchestrator.topics import LogTopic, Topics, log_topic, topics
 
 _MOST_WORKERS = 64
 _BODIES = 1024 * 1024 * 1024  # where the container has no limit of which this could be a share
 
 # Flags of upstream that are taken so that its manifests work, and that have nothing to set here.
-_WITHOUT_EFFECT = (
-    "config", "log_kafka_broker", "log_kafka_topic",
-)  # fmt: skip
-# Flags of upstream that say something with --server_type kafka; most are variables as well.
+_WITHOUT_EFFECT = ("config",)
+# Flags of upstream that say something of Kafka, most of them with --server_type kafka; most are variables as well.
 _OF_TOPICS = {
+    "log_kafka_broker": "host:port of where payloads are logged, instead of posting them (LOGGER_KAFKA_BROKER)",
+    "log_kafka_topic": "the topic for logged payloads (LOGGER_KAFKA_TOPIC, seldon)",
     "transport": "rest or grpc; with kafka: whether all messages are protobuf",
     "kafka_broker": "host:port, several separated by commas (KAFKA_BROKER)",
     "kafka_input_topic": "the topic to read (KAFKA_INPUT_TOPIC)",
@@ -87,6 +87,7 @@ class Settings:
     compared: Compared | None
     hostname: str
     log_endpoint: str  # of payloads whose node does not say where they go
+    log_topic: LogTopic | None  # where all payloads go, if there is one
     log_workers: int
     log_queue: int
     log_timeout: float
@@ -258,6 +259,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         compared=compared(annotations),
         hostname=flags.hostname or environment.get("POD_NAME") or "localhost",
         log_endpoint=environment.get("REQUEST_LOGGER_DEFAULT_ENDPOINT") or "",
+        log_topic=log_topic(vars(flags), environment),
         log_workers=max(1, flags.logger_workers),
         log_queue=max(0, flags.log_work_buffer_size),
         log_timeout=max(1, flags.log_write_timeout_ms) / 1000,

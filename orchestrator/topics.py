@@ -1,4 +1,4 @@
-"""The topics that are read and written, and how their broker is reached: upstream's flags and variables."""
+"""The topics that are read, written and logged to, and how their broker is reached: upstream's flags and variables."""
 
 import argparse
 import re
@@ -14,6 +14,7 @@ _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKER = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _MOST_WORKERS = 1024
+_LOG_TOPIC = "seldon"  # upstream's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,34 @@ class Topics:
     at_intervals: bool
     protobuf: bool
     security: Security
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTopic:
+    """Where payloads are logged to. `brokers` as `host:port`, separated by commas."""
+
+    brokers: str
+    name: str
+    security: Security
+
+
+def log_topic(flags: Mapping[str, Any], environment: Mapping[str, str]) -> LogTopic | None:
+    """Read what is said of the topic for payloads, None without a broker; flags win over variables.
+
+    Raises:
+        SettingsError: it cannot be used; the message names it.
+    """
+    brokers = str(flags.get("log_kafka_broker") or environment.get("LOGGER_KAFKA_BROKER") or "")
+    if not brokers:
+        return None
+    name = str(flags.get("log_kafka_topic") or environment.get("LOGGER_KAFKA_TOPIC") or _LOG_TOPIC)
+    if not all(_BROKER.fullmatch(part) for part in brokers.split(",")):
+        raise SettingsError(
+            f"LOGGER_KAFKA_BROKER: {brokers!r} is not valid; expected host:port, several separated by commas"
+        )
+    if not _TOPIC.fullmatch(name):
+        raise SettingsError(f"LOGGER_KAFKA_TOPIC: {name!r} is not valid; expected the name of a topic")
+    return LogTopic(brokers=brokers, name=name, security=security(environment))
 
 
 def topics(flags: Mapping[str, Any], environment: Mapping[str, str], group: str) -> Topics:

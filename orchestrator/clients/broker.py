@@ -1,9 +1,10 @@
 """Clients of a Kafka broker. Imported where topics are served alone: the package is optional, and not small."""
 
 import asyncio
+import contextlib
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -23,6 +24,10 @@ _POLL = 300_000
 _HEADERS = 64 * 1024  # of a message, with its key
 _LONGEST_POLL = 86_400_000
 _SEARCH_SECONDS = 5.0
+_GRACE_SECONDS = 1.0
+_LEAST_SECONDS = 2.0  # for a connection
+_BATCH = 128 * 1024
+_LONGEST_EVENT = 65 * 1024 * 1024
 
 Consumer: TypeAlias = Any  # the package has no types
 Producer: TypeAlias = Any
@@ -48,7 +53,7 @@ def consumer(topics: Topics, leaving: Callable[[Collection[int]], Awaitable[None
         patience: seconds that all workers may be busy without a message being taken.
     """
     made = AIOKafkaConsumer(
-        **_connection(topics),
+        **_of(topics),
         group_id=topics.group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -64,7 +69,71 @@ def consumer(topics: Topics, leaving: Callable[[Collection[int]], Awaitable[None
 def producer(topics: Topics, longest: int) -> Producer:
     """What writes answers of `longest` bytes at most, not started: acknowledged by all replicas in sync."""
     most = longest + _HEADERS
-    return AIOKafkaProducer(**_connection(topics), acks="all", max_request_size=most, metadata_max_age_ms=_METADATA)
+    return AIOKafkaProducer(**_of(topics), acks="all", max_request_size=most, metadata_max_age_ms=_METADATA)
+
+
+def log_producer(connection: dict[str, Any], within: float) -> Producer:
+    """What writes events, not started: acknowledged by the partition's leader.
+
+    Args:
+        connection: how the broker is reached.
+        within: seconds after which a message is given up that the broker did not take.
+    """
+    return AIOKafkaProducer(
+        **connection,
+        max_request_size=_LONGEST_EVENT,  # the broker has limits of its own
+        max_batch_size=_BATCH,
+        request_timeout_ms=int(1000 * max(within, _LEAST_SECONDS)),
+        metadata_max_age_ms=_METADATA,
+    )
+
+
+async def started(client: Consumer | Producer) -> None:
+    """Start a client. When it cannot be, or nobody waits for it any more, nothing of it is left open.
+
+    The package drops a connection that it is making when it is cancelled in the middle, so that is waited for.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait({starting}, timeout=_GRACE_SECONDS)
+        starting.cancel()
+        await asyncio.wait({starting})
+        await ended(client, _GRACE_SECONDS)
+        raise
+
+
+async def ended(client: Consumer | Producer, within: float) -> None:
+    """Stop a client. What it still does after `within` seconds is cut off, its connections too."""
+    try:
+        await asyncio.wait_for(client.stop(), within)
+    except (TimeoutError, *TROUBLE):
+        with contextlib.suppress(TimeoutError, *TROUBLE):
+            await asyncio.wait_for(_cut(vars(client)), _GRACE_SECONDS)
+
+
+async def _cut(own: Mapping[str, Any]) -> None:
+    sender, fetcher = own.get("_sender"), own.get("_fetcher")
+    if sender is not None and sender.sender_task is not None:
+        sender.sender_task.cancel()
+    if fetcher is not None:
+        await fetcher.close()
+    await (own.get("client") or own["_client"]).close()
+
+
+def alive(producer: Producer) -> bool:
+    """Whether what it is given is still sent: the package gives up for good at answers that it does not understand."""
+    task = vars(producer)["_sender"].sender_task
+    return task is not None and not task.done()
+
+
+def pauses(longest: float = 10.0) -> Iterator[float]:
+    """Seconds to wait between tries, without end."""
+    pause = 0.2
+    while True:
+        yield pause
+        pause = min(longest, 2 * pause)
 
 
 async def pass_over(consumer: Consumer) -> tuple[TopicPartition, int] | None:
@@ -95,11 +164,15 @@ async def pass_over(consumer: Consumer) -> tuple[TopicPartition, int] | None:
     return None
 
 
-def _connection(topics: Topics) -> dict[str, Any]:
-    security = topics.security
+def _of(topics: Topics) -> dict[str, Any]:
+    return connection(topics.brokers, topics.group, topics.security)
+
+
+def connection(brokers: str, name: str, security: Security) -> dict[str, Any]:
+    """How a client of that name reaches the broker. Raises SettingsError for certificates that cannot be used."""
     said: dict[str, Any] = {
-        "bootstrap_servers": topics.brokers.split(","),
-        "client_id": topics.group,
+        "bootstrap_servers": brokers.split(","),
+        "client_id": name,
         "security_protocol": security.protocol,
     }
     if security.encrypted:

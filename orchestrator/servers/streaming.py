@@ -106,8 +106,7 @@ class Streaming:
                 await self._commit()
         for client in (self._consumer, self._producer):
             if client is not None:
-                with contextlib.suppress(TimeoutError, *broker.TROUBLE):
-                    await asyncio.wait_for(client.stop(), _LAST_WORDS_SECONDS)
+                await broker.ended(client, _LAST_WORDS_SECONDS)
         self._consumer = self._producer = None
         return not late
 
@@ -115,11 +114,11 @@ class Streaming:
 
     async def _read(self) -> None:
         await self._back(inf)
-        pauses = _pauses()
+        pauses = broker.pauses()
         while True:
             try:
                 await self._connect()
-                pauses = _pauses()
+                pauses = broker.pauses()
                 await self._take()
             except (SettingsError, *broker.TROUBLE) as error:
                 self._say(error)
@@ -132,10 +131,10 @@ class Streaming:
     async def _connect(self) -> None:
         if self._producer is None:
             made = broker.producer(self._topics, self._house.max_body)
-            await _started(made)
+            await broker.started(made)
             self._producer = made
         consumer = broker.consumer(self._topics, self._leaving, self._house.request_timeout)
-        await _started(consumer)
+        await broker.started(consumer)
         self._consumer = consumer
         self._trouble = ""
         log.info("reading %r as %r, answering to %r", self._topics.source, self._topics.group, self._topics.target)
@@ -144,8 +143,7 @@ class Streaming:
         consumer, self._consumer = self._consumer, None
         self._progress.forget(list(self._progress.parts))
         if consumer is not None:
-            with contextlib.suppress(*broker.TROUBLE):
-                await consumer.stop()
+            await broker.ended(consumer, _LAST_WORDS_SECONDS)
 
     async def _take(self) -> None:
         while True:
@@ -259,7 +257,7 @@ class Streaming:
 
     async def _written(self, answer: Answer) -> bool:
         """Write until it is acknowledged; says whether the topic takes it."""
-        for pause in _pauses():
+        for pause in broker.pauses():
             try:
                 assert self._producer is not None
                 headers = list(answer.headers)
@@ -318,14 +316,6 @@ class Streaming:
         self._house.tell(_BrokerError(f"{self._topics.brokers}: {text}"), b"to kafka")
 
 
-async def _started(client: broker.Consumer | broker.Producer) -> None:
-    try:
-        await client.start()
-    except BaseException:
-        await client.stop()
-        raise
-
-
 async def _ended(task: asyncio.Task[None] | None) -> None:
     if task is not None:
         task.cancel()
@@ -335,10 +325,3 @@ async def _ended(task: asyncio.Task[None] | None) -> None:
 def _refusals(record: Record, puid: bytes, error: OrchestratorError) -> Iterator[tuple[str, Answer]]:
     yield "refused", records.refusal(record, puid, error)
     yield "refused", records.refusal(record, puid, error, bare=True)
-
-
-def _pauses(longest: float = 10.0) -> Iterator[float]:
-    pause = 0.2
-    while True:
-        yield pause
-        pause = min(longest, 2 * pause)

@@ -28,6 +28,9 @@ EXECUTOR = {
     "3.1 environment: routing injection": _named(_START, "routing_injection_can_be_forced_either_way"),
     "3.1 environment: CORS": _named(_DOORS, "cors_is_as_the_environment_says"),
     "3.1 environment: KAFKA_*": _named("records", "variables_say_what_is_read_and_flags_win"),
+    "3.1 environment: LOGGER_KAFKA_BROKER, LOGGER_KAFKA_TOPIC, and their flags": _named(
+        "payload_topic", "flags_win_over_variables_and_the_topic_has_upstreams_name"
+    ),
     "3.1 environment: JAEGER_*": _named(
         "tracing",
         "b3_is_read_and_written_as_jaeger_has_it_asked",
@@ -222,6 +225,11 @@ EXECUTOR = {
         *_named(_DOORS, "ready_asks_all_nodes_at_once_and_names_those_that_are_missing"),
         *_named("readiness", "a_node_in_the_same_pod_is_only_connected_to"),
         *_named(_OTHERS, "a_full_health_check_asks_the_page_of_the_protocol"),
+    ),
+    "3.11 what is logged to a topic": _named(
+        "payload_topic",
+        "an_event_has_upstreams_headers_and_those_of_cloudevents",
+        "all_nodes_log_to_the_topic_whatever_url_they_have",
     ),
     "3.11 what is logged, where to, and how": _named(
         _LOG,

@@ -194,7 +194,7 @@ def test_the_broker_is_reached_as_its_variables_say(security, expected):
     secret = {"KAFKA_SASL_USERNAME": "u", "KAFKA_SASL_PASSWORD": "hidden"}
     found = topics({}, {**SAID, **security, **secret}, "g")
 
-    said = broker._connection(found)
+    said = broker.connection(found.brokers, found.group, found.security)
 
     assert {name: said[name] for name in expected} == expected
     assert said.get("sasl_plain_password") == ("hidden" if "sasl_mechanism" in expected else None)

@@ -53,7 +53,7 @@ def test_every_flag_of_upstream_is_taken():
     line = (
         "--config c.yaml --hostname h --http_port 1 --grpc_port 2 --protocol tensorflow --transport grpc "
         "--prometheus_path /p --server_type kafka --full_health_checks --graceful_timeout 20s --shutdown_delay 3s "
-        "--logger_workers 3 --log_work_buffer_size 4 --log_write_timeout_ms 500 --log_kafka_broker b "
+        "--logger_workers 3 --log_work_buffer_size 4 --log_write_timeout_ms 500 --log_kafka_broker b:9092 "
         "--log_kafka_topic t --kafka_broker b:9092 --kafka_input_topic i --kafka_output_topic o "
         "--kafka_full_graph false --kafka_workers 5 --kafka_auto_commit false --log_level WARN"
     )
