@@ -20,6 +20,7 @@ from controller.analysisruns import jobs
 from controller.analysisruns.asking import Asker
 from controller.analysisruns.decide import Decision, Observed, Taken, decide
 from controller.analysisruns.plans import PlanError, Prepared, literal, prepared
+from controller.analysisruns.room import Room
 from controller.api.analysis import AnalysisRunSpec, AnalysisRunStatus, SecretKeyRef
 from controller.kube import resources
 from controller.kube.cluster import Cluster
@@ -29,8 +30,6 @@ from controller.queue import Key
 from controller.settings import Settings, SettingsError
 
 log = logging.getLogger("seldon_rollouts.analysis")
-AT_ONCE = 64
-"""Measurements at the same time, of all runs."""
 _UNKNOWN = "secret"
 """What stands for a secret while only the shape of a run is looked at."""
 
@@ -71,7 +70,7 @@ class AnalysisController:
         except AccessError as error:
             raise SettingsError(str(error)) from None
         self._asker = Asker(Http(now), now, settings.prometheus_url, door)
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = Room()
         self._work: dict[Key, _Work] = {}
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
@@ -184,7 +183,7 @@ class AnalysisController:
     ) -> None:
         """Measure one metric beside the passes, and wake its run with what was found."""
         name = metric.plan.name
-        async with self._room:
+        async with self._room.place(key):
             measurement = await self._surely_measured(run, metric, status)
         (source,) = metric.provider.model_dump(exclude_none=True)
         self._cluster.client.metrics.measurements.labels(source, measurement.phase.value).inc()
