@@ -6,23 +6,19 @@ orchestrator that is already running and has its own graph of one model.
 """
 
 import argparse
-import http.client
 import json
-import re
 import shutil
 import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.bodies import Passed, big_bodies
 from bench.loads import paced, wrk
 from bench.programs import (
     CALLS,
-    DROPPING_NODE,
     PATH,
     cpu_seconds,
     envoy_command,
@@ -53,6 +49,7 @@ class Result:
     note: str = ""
     ready: float | None = None  # seconds from the start
     throughput: float | None = None  # MiB/s
+    cpu_of_a_mib: float | None = None  # of each time that it is handed on
 
 
 def measured(case: str, target: str, port: int, pid: int | None, options: Any, folder: Path) -> Result:
@@ -79,51 +76,21 @@ def paced_result(target: str, port: int, pid: int | None, path: str, seconds: fl
     )
 
 
-def big_bodies(folder: Path, sizes: Sequence[int]) -> Iterator[Result]:
-    """Bodies of some MiB to a node of ours that takes and drops them: straight, through Envoy, and through us."""
-    port, proxy = free_port(), free_port()
-    endpoint = {"service_host": "localhost", "service_port": port}
-    with started([sys.executable, "-c", DROPPING_NODE, str(port)], 1) as node:
-        wait_open(port, node)
-        for size in sizes:
-            yield _big("direct", None, port, size)
-        with started(envoy_command(proxy_config(proxy, port), folder, "big"), 0) as envoy:
-            wait_open(proxy, envoy)
-            for size in sizes:
-                yield _big("envoy", envoy.pid, proxy, size)
-        with orchestrator({"name": "m", "type": "MODEL", "endpoint": endpoint}) as (process, front, _):
-            for size in sizes:
-                yield _big("ours", process.pid, front, size)
-
-
-def _big(target: str, pid: int | None, port: int, size: int) -> Result:
-    body = b"x" * (size << 20)
-    rounds = max(2, 200 // size)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    before, begun, errors = cpu_seconds(pid) if pid else 0.0, time.perf_counter(), 0
-    for _ in range(rounds):
-        connection.request("POST", PATH, body, {"Content-Type": "application/octet-stream"})
-        answer = connection.getresponse()
-        answer.read()
-        errors += answer.status != 200
-    took = time.perf_counter() - begun
-    connection.close()
-    throughput = rounds * size / took
-    note = f"{throughput:.0f} MiB/s"
-    cpu = None
-    if pid:
-        cpu = (cpu_seconds(pid) - before) / rounds * 1e6
-        peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-        note += f", peak {int(peak[1]) / 1024:.0f} MiB" if peak else ""
+def big(passed: Passed) -> Result:
+    """A row of the table: there the CPU is of a request, in the note of a MiB."""
+    note = f"{passed.throughput:.0f} MiB/s"
+    if passed.cpu is not None and passed.peak is not None:
+        note += f", {passed.cpu:.0f} us of CPU for a MiB, peak {passed.peak:.0f} MiB"
     return Result(
-        case=f"{size} MiB body",
-        target=target,
+        case=passed.case,
+        target=passed.target,
         connections=1,
-        rate=rounds / took,
-        cpu=cpu,
-        errors=errors,
+        rate=passed.rate,
+        cpu=None,
+        errors=passed.errors,
         note=note,
-        throughput=throughput,
+        throughput=passed.throughput,
+        cpu_of_a_mib=passed.cpu,
     )
 
 
@@ -159,8 +126,8 @@ def run(options: Any, folder: Path) -> list[Result]:
             add(paced_result(name, port, None, PATH, options.paced))
             add(measured("model", name, port, None, options, folder))
     if not options.quick:
-        for result in big_bodies(folder, (1, 10, 100)):
-            add(result)
+        for passed in big_bodies(folder, (1, 10, 100)):
+            add(big(passed))
     return results
 
 
@@ -200,13 +167,11 @@ def conclusions(results: Sequence[Result]) -> Iterator[str]:
         one = found[case, "ours"]
         if one.cpu and ours.cpu and calls > 1:
             yield f"{case}: {one.cpu / ours.cpu:.2f} of a single model, for {calls} calls"
-    for case, target in found:
-        if target == "ours" and case.endswith("body"):
-            one, other = found[case, "ours"], found[case, "envoy"]
-            yield (
-                f"{case}: {(one.throughput or 0) / (other.throughput or 1):.2f} of Envoy's MiB/s, "
-                f"{(one.cpu or 0) / (other.cpu or 1):.2f} of its CPU"
-            )
+    for (case, target), one in found.items():
+        if target == "ours" and one.cpu_of_a_mib:
+            other = found[f"{case.split(' MiB')[0]} MiB body", "envoy"]
+            share = one.cpu_of_a_mib / (other.cpu_of_a_mib or 1)
+            yield f"{case}: {share:.2f} of Envoy's CPU for a MiB; {1e6 / one.cpu_of_a_mib:,.0f} MiB in a second of CPU"
     if envoy.cpu:
         yield from table(goals(found), envoy.cpu, ENVOY_REST)
 

@@ -184,20 +184,11 @@ def graphs(node: int) -> dict[str, dict[str, Any]]:
 CALLS = {"model": 1, "chain of 3": 3, "router of 2": 2, "combiner of 4": 5}
 """What each of them asks of nodes for one request."""
 
-# A node that takes bodies and drops them.
-DROPPING_NODE = """
-import asyncio, sys, uvloop
-from orchestrator.servers.http import Server
-from orchestrator.servers.message import Response
-async def main():
-    await Server(lambda request: Response(200, b"{}")).listen("127.0.0.1", int(sys.argv[1]))
-    await asyncio.Event().wait()
-uvloop.run(main())
-"""
-
 
 @contextlib.contextmanager
-def orchestrator(graph: dict[str, Any], python: str = sys.executable) -> Iterator[tuple[Any, int, float]]:
+def orchestrator(
+    graph: dict[str, Any], python: str = sys.executable, protocol: str = "seldon"
+) -> Iterator[tuple[Any, int, float]]:
     """A running orchestrator, its port, and the seconds from its start to ready."""
     port = free_port()
     predictor = {"name": "p", "labels": {"version": "v1"}, "graph": graph}
@@ -207,6 +198,7 @@ def orchestrator(graph: dict[str, Any], python: str = sys.executable) -> Iterato
         "SELDON_BIND_ADDRESS": "127.0.0.1",
     }
     command = [python, "-m", "orchestrator", "--sdep", "bench", "--namespace", "bench", "--predictor", "p"]
+    command += ["--protocol", protocol]
     begun = time.perf_counter()
     with started(
         [*command, "--http_port", str(port), "--grpc_port", "0", "--prometheus_path", "/prometheus"], 0, environment

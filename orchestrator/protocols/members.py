@@ -19,7 +19,8 @@ _CLOSING = re.compile(rb"%b\}" % _BLANK)
 _END_OF_WORD = re.compile(rb"[,} \t\n\r]")
 _STRIDE = 64 * 1024  # bytes that are looked at together: one more in which a value does not end costs little
 _DEEPEST = 1024
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_BRACKETS = b"[]{}"
+_NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
@@ -114,10 +115,13 @@ class _Value:
         if b"\\" in text:
             text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
             escaped = text.endswith(b"\\")
-        parts = text.split(b'"')
+        parts = text.split(b'"') if b'"' in text else [text]  # to look is much cheaper than to split
         if self._depth == 0 and len(parts) > 1:
             return False
-        brackets = b"".join(parts[self._quoted :: 2]).translate(_ONE_KIND, _NO_BRACKETS)
+        brackets = b"".join(parts[self._quoted :: 2])
+        if not any(map(brackets.__contains__, _BRACKETS)):
+            brackets = b""
+        brackets = brackets.translate(_ONE_KIND, _NO_BRACKETS)
         for _ in range(_DEEPEST):
             shorter = brackets.replace(b"[]", b"")
             if len(shorter) == len(brackets):

@@ -21,7 +21,8 @@ class Limits:
     idle_seconds: float = 65.0  # between requests; above the 60 s after which the mesh gives its connections up
     write_seconds: float = 60.0  # for a client to take some of an answer that does not fit its window
     linger_seconds: float = 2.0  # reading on after a refusal, so that the client gets to read it
-    pipelined: int = 32  # requests that one connection may send ahead of their answers
+    pipelined: int = 32  # requests that one connection may send ahead of their answers: then it is not read on
+    ahead: int = 256  # and that may have come with the bytes that were read last: what is behind them is refused
 
 
 class Load:

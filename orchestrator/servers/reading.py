@@ -252,7 +252,10 @@ class Reading(asyncio.Protocol):
             self._countdown.stop()
             flow.end()
         elif self._working or self._full or self._queue:
-            self._enqueue(request)
+            if len(self._queue) >= self._owner.limits.ahead:
+                self._refuse(503, f"more than {self._owner.limits.ahead} requests were sent ahead of their answers")
+            else:
+                self._enqueue(request)
         else:
             self._start(request)
 

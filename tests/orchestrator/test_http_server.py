@@ -101,6 +101,56 @@ async def test_requests_sent_ahead_are_answered_in_their_order(serve):
     assert started == [b"/%d" % at for at in range(20)] + [b"/end"]
 
 
+async def test_a_connection_with_enough_sent_ahead_is_not_read_until_there_is_room(serve, until):
+    gate = asyncio.Event()
+
+    async def waits(request: Request) -> Response:
+        await gate.wait()
+        return Response(200, request.path)
+
+    client, server = await serve(waits, Limits(pipelined=4))
+    reader, writer = await client.connect()
+    for at in range(5):
+        writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % at)
+        await writer.drain()
+    await until(lambda: server.connections and not next(iter(server.connections))._reading)
+    (connection,) = server.connections
+    waiting = len(connection._queue)
+    for at in range(5, 50):
+        writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % at)
+    await writer.drain()
+
+    gate.set()
+    writer.write(b"GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answers = await read_all(reader)
+
+    assert waiting == 4
+    bodies = [part.split(b"HTTP/1.1")[0] for part in answers.split(b"\r\n\r\n")[1:]]
+    assert bodies == [b"/%d" % at for at in range(50)] + [b"/end"]
+
+
+async def test_more_than_may_be_sent_ahead_at_once_is_refused_when_the_rest_is_answered(serve, until):
+    gate, started = asyncio.Event(), []
+
+    async def waits(request: Request) -> Response:
+        started.append(request.path)
+        await gate.wait()
+        return Response(200, request.path)
+
+    client, server = await serve(waits, Limits(pipelined=2, ahead=4))
+    reader, writer = await client.connect()
+    writer.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % at for at in range(9)))
+    await until(lambda: server.connections and next(iter(server.connections))._refused)
+    gate.set()
+    answers = (await read_all(reader)).split(b"HTTP/1.1 ")[1:]
+
+    assert started == [b"/%d" % at for at in range(5)]
+    assert [answer[:3] for answer in answers] == [b"200"] * 5 + [b"503"]
+    assert b"Retry-After: 1\r\n" in answers[-1]
+    assert b"Connection: close\r\n" in answers[-1]
+    assert b"more than 4 requests were sent ahead of their answers" in answers[-1]
+
+
 @pytest.mark.parametrize(
     "data",
     [
