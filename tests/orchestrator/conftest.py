@@ -4,8 +4,9 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -262,6 +263,14 @@ def free_ports() -> Callable[[int], list[int]]:
     from peers import free_ports
 
     return free_ports
+
+
+@pytest.fixture
+def absent_port() -> Iterator[int]:
+    """A port where connections are refused as long as the test runs: it is held, and nobody listens on it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 @dataclass

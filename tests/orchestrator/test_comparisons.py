@@ -129,8 +129,8 @@ async def test_who_marks_a_request_is_seen_in_the_metrics_and_never_compared(rev
     assert model.requests == []
 
 
-async def test_a_stable_that_is_away_is_an_error_and_no_disagreement(revision, free_ports, until):
-    new, _ = await revision(answers([0.5]), free_ports(1)[0])
+async def test_a_stable_that_is_away_is_an_error_and_no_disagreement(revision, absent_port, until):
+    new, _ = await revision(answers([0.5]), absent_port)
 
     answer = await new.wire.send(copy())
     await settled(new, until, 1)

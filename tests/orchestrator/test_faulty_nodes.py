@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import time
 
 import pytest
 from tempers import OK, answering, hanging, whole_request
@@ -54,29 +53,24 @@ async def test_a_node_that_answers_badly_is_a_500_that_says_what_it_did(
     assert answer.headers["content-type"] == "application/json"
 
 
-async def test_a_node_that_refuses_is_a_500_that_names_it(orchestrate, make_unit, raw_node):
-    server = await asyncio.start_server(hanging, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-
-    running = await orchestrate(make_unit("m", port))
+async def test_a_node_that_refuses_is_a_500_that_names_it(orchestrate, make_unit, absent_port):
+    running = await orchestrate(make_unit("m", absent_port))
     answer = await running.wire.predict({})
 
     assert answer.status == 500
     assert answer.json()["status"]["reason"] == "NODE_UNREACHABLE"
-    assert f"node 'm' at localhost:{port} cannot be reached" in answer.json()["status"]["info"]
+    assert f"node 'm' at localhost:{absent_port} cannot be reached" in answer.json()["status"]["info"]
 
 
 async def test_a_node_that_hangs_is_given_up_after_the_annotated_time(raw_node, orchestrate, make_unit, podinfo):
     port = await raw_node(hanging)
     running = await orchestrate(make_unit("m", port), environment=podinfo)
-    begun = time.perf_counter()
 
     answer = await running.wire.predict({})
 
-    assert 0.15 < time.perf_counter() - begun < 2
     assert answer.status == 500
     assert answer.json()["status"]["reason"] == "NODE_TIMEOUT"
+    assert "within 0.2 s" in answer.json()["status"]["info"]
 
 
 async def test_a_node_that_dribbles_its_answer_is_given_up_too(raw_node, orchestrate, make_unit, podinfo):
@@ -268,15 +262,23 @@ async def test_too_many_requests_at_a_time_are_refused_at_once(raw_node, orchest
 async def test_a_node_that_takes_connections_and_no_question_is_not_ready_in_time(
     raw_node, node, orchestrate, make_unit
 ):
-    hangs = [make_unit(name, await raw_node(hanging)) for name in "abc"]
+    together, most = 0, 0
+
+    async def hang(reader, writer):
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await reader.read()  # until it is given up
+        together -= 1
+
+    hangs = [make_unit(name, await raw_node(hang)) for name in "abc"]
     running = await orchestrate(
         make_unit("m", (await node({"/api/v1.0/health/status": {}})).port, children=hangs), full_health_checks="true"
     )
-    begun = time.perf_counter()
 
     answer = await running.wire.get("/ready")
 
-    assert time.perf_counter() - begun < 5  # three times 2 s one after the other would be 6
+    assert most == 3  # one after the other would be one at a time
     assert answer.status == 503
     assert [f"node '{name}'" in answer.body.decode() for name in "mabc"] == [False, True, True, True]
 

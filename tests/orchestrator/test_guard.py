@@ -95,8 +95,8 @@ async def test_a_circuit_closes_when_a_try_after_its_time_is_answered(raw_node, 
     assert [answer.status for answer in answers] == [500, 500, 200, 200]
 
 
-async def test_a_circuit_opens_over_grpc_too(orchestrate, remote, rpc, free_ports):
-    running = await orchestrate(remote("m", free_ports(1)[0]), breaker_failures=1, breaker_time="1h")
+async def test_a_circuit_opens_over_grpc_too(orchestrate, remote, rpc, absent_port):
+    running = await orchestrate(remote("m", absent_port), breaker_failures=1, breaker_time="1h")
     said = []
     for _ in range(2):
         with pytest.raises(grpc.aio.AioRpcError) as failed:

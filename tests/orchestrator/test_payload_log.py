@@ -145,12 +145,14 @@ async def test_a_sink_that_hangs_holds_no_request_up_and_what_does_not_fit_is_co
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "answers 500", "is too slow"])
-async def test_what_a_sink_does_not_take_is_counted(node, raw_node, orchestrate, make_unit, free_ports, until, trouble):
+async def test_what_a_sink_does_not_take_is_counted(
+    node, raw_node, orchestrate, make_unit, absent_port, until, trouble
+):
     async def hang(reader, writer):
         await asyncio.Event().wait()
 
     if trouble == "refuses":
-        found = free_ports(1)[0]
+        found = absent_port
     elif trouble == "is too slow":
         found = await raw_node(hang)
     else:

@@ -48,8 +48,8 @@ async def test_a_rest_nodes_status_is_told_over_grpc(node, orchestrate, make_uni
     assert (failed.value.code().name, failed.value.details()) == (code, f"status {status}: my words")
 
 
-async def test_a_node_that_is_not_there_is_unavailable(orchestrate, remote, rpc, free_ports):
-    running = await orchestrate(remote("m", free_ports(1)[0]))
+async def test_a_node_that_is_not_there_is_unavailable(orchestrate, remote, rpc, absent_port):
+    running = await orchestrate(remote("m", absent_port))
 
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await rpc(running, SELDON + "Predict", tensor(1), Message)
@@ -185,10 +185,10 @@ async def test_answers_over_grpc_are_counted_by_class(rpc_node, orchestrate, rem
 # ---------------------------------------------------------------- health and reflection
 
 
-async def test_the_health_service_knows_readiness_and_its_services(rpc_node, orchestrate, remote, rpc, free_ports):
+async def test_the_health_service_knows_readiness_and_its_services(rpc_node, orchestrate, remote, rpc, absent_port):
     node = await rpc_node(echo)
     good = await orchestrate(remote("m", node.port))
-    bad = await orchestrate(remote("m", free_ports(1)[0]))
+    bad = await orchestrate(remote("m", absent_port))
     check = "/grpc.health.v1.Health/Check"
 
     async def ask(running, service):

@@ -86,8 +86,8 @@ async def test_calls_over_grpc_are_spans_too(rpc_node, orchestrate, remote, rpc,
     assert metadata["traceparent"] == f"00-{TRACE}-{spans['/seldon.protos.Model/Predict'].span_id.hex()}-01"
 
 
-async def test_a_failure_is_in_both_spans(orchestrate, make_unit, collector, free_ports):
-    running = await orchestrate(make_unit("m", free_ports(1)[0]), environment=collector.environment)
+async def test_a_failure_is_in_both_spans(orchestrate, make_unit, collector, absent_port):
+    running = await orchestrate(make_unit("m", absent_port), environment=collector.environment)
 
     await running.wire.predict({})
     spans = [span for _, span in await collector(running)]
@@ -121,8 +121,8 @@ async def test_what_is_not_sampled_is_not_exported_and_nodes_are_told(node, orch
     assert int(flags, 16) & 1 == 0
 
 
-async def test_a_collector_that_is_away_holds_no_request_up(node, orchestrate, make_unit, free_ports):
-    environment = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}/v1/traces"}
+async def test_a_collector_that_is_away_holds_no_request_up(node, orchestrate, make_unit, absent_port):
+    environment = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{absent_port}/v1/traces"}
     running = await orchestrate(make_unit("m", (await node()).port), environment=environment)
 
     assert [(await running.wire.predict({})).status for _ in range(20)] == [200] * 20
