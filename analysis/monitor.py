@@ -7,7 +7,7 @@ the same instants.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
@@ -57,7 +57,8 @@ class Monitor:
     """Holds a session for each tracked comparison and feeds it at instants that are multiples of `step`.
 
     `step` is a whole number of seconds, at least the scrape interval. An instant is read once it is `settle` old:
-    until then a scrape that began before it may not have been stored.
+    until then a scrape that began before it may not have been stored. `lag` tells how far the clock of Prometheus is
+    behind the one that `tick` is called by: so much longer an instant is waited for.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class Monitor:
         step: timedelta = timedelta(seconds=10),
         settle: timedelta = timedelta(seconds=2),
         figures: int = 50,
+        lag: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._step = int(step.total_seconds())
         if self._step < 1 or timedelta(seconds=self._step) != step:
             raise ValueError(f"step must be a whole number of seconds, got {step}")
-        self._settle = settle
+        self._settle, self._lag = settle, lag
         self._figures = figures
         self._measurer = measurer
         self._tracked: dict[Key, _Tracked] = {}
@@ -115,7 +117,7 @@ class Monitor:
         Of those where only figures move at most `figures` are looked at in a tick, the longest forgotten ones first.
         """
         async with self._lock:
-            end = int((at - self._settle).timestamp()) // self._step * self._step
+            end = int((at - self._settle - self._lag()).timestamp()) // self._step * self._step
             before = {key: tracked.standing for key, tracked in self._tracked.items()}
             due = [tracked for tracked in self._tracked.values() if self._next(tracked) <= end]
             live = [tracked for tracked in due if self._next(tracked) == end]

@@ -5,8 +5,10 @@ answer that lacks a part must never be taken for counters at rest.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -110,7 +112,16 @@ class PrometheusProvider:
             url.rstrip("/"), auth=basic, session=session, timeout=timeout, retry=Retry(total=0, status_forcelist=())
         )
         session.mount(url, HTTPAdapter(max_retries=0, pool_maxsize=32))
-        session.hooks["response"].append(_checked)
+        self._clock = _Clock()
+        session.hooks["response"] += [self._clock.note, _checked]
+
+    @property
+    def lag(self) -> timedelta:
+        """By how much the server's clock was behind ours when it last answered, at most; 0 where that cannot be told.
+
+        What it calls an instant is not over there until that time has gone by: before, more samples of it may come.
+        """
+        return timedelta(seconds=self._clock.behind)
 
     async def instant(self, query: str, at: datetime) -> Instant:
         """The series that `query` gives at one instant."""
@@ -200,6 +211,22 @@ class _Session(requests.Session):
             resp.close()
             raise requests.TooManyRedirects(f"it redirects to {where}, which is not followed: give that address itself")
         return target
+
+
+class _Clock:
+    """How many seconds the server's clock is behind ours, at most; 0 where it may be none."""
+
+    behind = 0.0
+
+    def note(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        """Compare clocks. An answer's date is cut to whole seconds, and was written between the question and now."""
+        try:
+            there = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return
+        now = time.time()
+        surely = now - response.elapsed.total_seconds() > there + 1
+        self.behind = now - there if surely else 0.0
 
 
 class _PartialError(PrometheusApiClientException):

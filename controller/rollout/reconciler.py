@@ -78,9 +78,10 @@ class RolloutController:
             gateways=(settings.istio_gateway,), ports=ports, root_namespace=settings.istio_root_namespace
         )
         self._metrics = cluster.client.metrics
-        measurer = self._measurer(settings) if settings.prometheus_url else None
-        self._monitor = Monitor(measurer, step=settings.tick, settle=settings.settle) if measurer else None
-        self._sightings = Sightings(measurer) if measurer else None
+        self._monitor: Monitor | None = None
+        self._sightings: Sightings | None = None
+        if settings.prometheus_url:
+            self._monitor, self._sightings = self._judge(settings)
         for pair in USUAL:
             self._metrics.rollout_seconds.labels(*pair)
         self._tracked: dict[Key, Comparison] = {}
@@ -139,8 +140,11 @@ class RolloutController:
         """A template concerns the rollouts that name it, or that name one that does."""
         return self._named.users((obj["metadata"].get("namespace") or "", obj["metadata"]["name"]))
 
-    def _measurer(self, settings: Settings) -> Measurer:
-        return Measurer(Counted(provider(settings), self._metrics.prometheus_seconds))
+    def _judge(self, settings: Settings) -> tuple[Monitor, Sightings]:
+        source = provider(settings)
+        measurer = Measurer(Counted(source, self._metrics.prometheus_seconds))
+        monitor = Monitor(measurer, step=settings.tick, settle=settings.settle, lag=lambda: source.lag)
+        return monitor, Sightings(measurer)
 
     def _led(self) -> list[dict[str, Any]]:
         """Return all rollouts while this process leads: whoever leads tells of them, and nobody beside."""

@@ -16,6 +16,8 @@ from analysis.runs.durations import duration
 
 MOST_POINTS = 11_000
 """Instants of a range; Prometheus itself refuses more."""
+_WHOLE_ANSWERS = {"partial_response": "false", "deny_partial_response": "1"}
+"""Thanos and VictoriaMetrics answer with what they have unless told that a part is no answer; Prometheus ignores it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ async def ask(http: Http, query: Query, now: datetime) -> Answer:
     request = Request(
         url=query.address.rstrip("/") + ("/api/v1/query" if query.range is None else "/api/v1/query_range"),
         method="POST",
-        form={"query": query.query, "timeout": f"{query.timeout:g}s", **_instants(query, now)},
+        form={"query": query.query, "timeout": f"{query.timeout:g}s", **_WHOLE_ANSWERS, **_instants(query, now)},
         headers=headers,
         timeout=query.timeout,
         insecure=query.insecure,
@@ -73,6 +75,8 @@ async def ask(http: Http, query: Query, now: datetime) -> Answer:
     answer = parsed(response.body, where)
     if not isinstance(answer, dict) or answer.get("status") != "success":
         raise AskError(f"{where} answered without success: {_refusal(response.body, where)}")
+    if answer.get("isPartial"):  # VictoriaMetrics' word for it
+        raise AskError(f"{where} answered in part: some of its storage nodes did not answer")
     metadata = {"query": query.query[:1000]}
     if warnings := answer.get("warnings"):
         metadata["warnings"] = "; ".join(map(str, warnings))[:1000]

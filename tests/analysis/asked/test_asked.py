@@ -80,6 +80,16 @@ async def test_a_scalar_is_a_number_and_a_vector_a_list(
     assert f"time={NOW.timestamp():.3f}" in world.asked[0].body
 
 
+async def test_an_answer_in_part_is_not_asked_for_and_not_taken(world: World, http: Http) -> None:
+    world.answer("/api/v1/query", prometheus("vector", [{"metric": {}, "value": [1, "0.5"]}], isPartial=True))
+    with pytest.raises(AskError, match="answered in part"):
+        await promql.ask(http, Query(address=world.url, query="up"), NOW)
+    world.answer("/api/v1/query", prometheus("vector", [], isPartial=False))
+    assert (await promql.ask(http, Query(address=world.url, query="up"), NOW)).value == []
+    for asked in world.asked:
+        assert "partial_response=false&deny_partial_response=1" in asked.body
+
+
 async def test_not_a_number_stays_one(world: World, http: Http) -> None:
     world.answer("/api/v1/query", prometheus("vector", [{"metric": {}, "value": [1, "NaN"]}]))
     found = await promql.ask(http, Query(address=world.url, query="0/0"), NOW)
