@@ -115,7 +115,10 @@ def topics(flags: Mapping[str, Any], environment: Mapping[str, str], group: str)
     if source == target:
         raise SettingsError(f"KAFKA_OUTPUT_TOPIC: {target!r} is not valid; expected another topic than the one read")
     if _boolean("KAFKA_FULL_GRAPH", said("full_graph") or "false"):
-        raise SettingsError("KAFKA_FULL_GRAPH: 'true' is not valid; expected false: nodes are called over REST or gRPC")
+        raise SettingsError(
+            "KAFKA_FULL_GRAPH: 'true' is not valid; expected false: nodes are called over REST or gRPC. Where parts of "
+            "a graph are to have a topic between them, each is a SeldonDeployment that reads what the one before writes"
+        )
     workers = said("workers") or "4"
     if not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= _MOST_WORKERS):
         raise SettingsError(

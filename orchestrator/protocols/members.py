@@ -13,11 +13,14 @@ from orchestrator.protocols import seldon
 
 LONGEST = 4096
 """Bytes that a member's name, with the blanks around it, may have."""
+MOST = 1000
+"""Members that an object may have."""
 _BLANK = rb"[ \t\n\r]*+"
 _NEXT = re.compile(rb'%b[{,]%b("(?:[^"\\]++|\\.)*+")%b:%b(?=[^ \t\n\r])' % ((_BLANK,) * 4), re.DOTALL)
 _CLOSING = re.compile(rb"%b\}" % _BLANK)
 _END_OF_WORD = re.compile(rb"[,} \t\n\r]")
 _STRIDE = 64 * 1024  # bytes that are looked at together: one more in which a value does not end costs little
+_FIRST_STRIDE = 32  # most values are short, and there may be many
 _DEEPEST = 1024
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
@@ -40,12 +43,13 @@ class Members:
         self.left = b""  # what came and is no whole text yet
         self._value: _Value | None = None
         self._closed = False
+        self._count = 0
 
     def texts(self, piece: bytes) -> Iterator[tuple[Text, bytes]]:
         """The texts that end in the next piece, and the part of a value that goes on in the one after it.
 
         Raises:
-            BadPayloadError: a name is too long, or what is nested is nested too deep.
+            BadPayloadError: a name is too long, there are too many, or what is nested is nested too deep.
         """
         data, at = self.left + piece if self.left else piece, 0
         self.left = b""
@@ -62,6 +66,9 @@ class Members:
                 yield Text.END, data[at:]
                 return
             elif (found := _NEXT.match(data, at)) is not None:
+                self._count += 1
+                if self._count > MOST:
+                    raise BadPayloadError(f"the body has more than {MOST} members")
                 self.name = _read(found[1])
                 yield Text.NAME, found[0]
                 at = found.end()
@@ -89,6 +96,7 @@ class _Value:
         self._quoted = first == ord('"')
         self._depth = int(not self._word and not self._quoted)
         self._escaped = False  # the next byte is, by a backslash
+        self._stride = _FIRST_STRIDE  # twice as many each time that it goes on
 
     def end(self, data: bytes, at: int) -> int:
         """Where it ends in the next piece, from `at` on; -1 when it goes on."""
@@ -98,15 +106,17 @@ class _Value:
         if self._first:
             self._first = False
             at += 1
-        stride = _STRIDE
+        stride, narrowing = self._stride, False
         while at < len(data):
             window = data[at : at + stride]
-            if not self._goes_on(window):
-                if len(window) == 1:
-                    return at + 1
-                stride = len(window) // 2  # so it is found in a few steps
-            else:
+            if self._goes_on(window):
                 at += len(window)
+                if not narrowing:
+                    stride = self._stride = min(2 * stride, _STRIDE)
+            elif len(window) == 1:
+                return at + 1
+            else:
+                stride, narrowing = len(window) // 2, True  # so it is found in a few steps
         return -1
 
     def _goes_on(self, window: bytes) -> bool:

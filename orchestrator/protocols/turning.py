@@ -53,8 +53,7 @@ class Turning:
         self._turn = turn
         self._room = room
         self._members = Members()
-        self._beside: list[bytes] = []  # the reply, with 0 for its tensors
-        self._size = 0
+        self._beside = bytearray()  # the reply, with 0 for its tensors
         self._passes = False  # the tensors do
         self._begun = False
 
@@ -86,14 +85,13 @@ class Turning:
         Raises:
             BadPayloadError: what came is no JSON, or has no tensors.
         """
-        message = seldon.read(b"".join([*self._beside, self._members.left]))
+        message = seldon.read(bytes(self._beside + self._members.left))
         if not self._begun or not isinstance(message, dict):
             raise BadPayloadError(f"a node's reply has no {self._turn.answered}")
         kept = {name: message[name] for name in self._turn.kept if name in message}
         return b"," + seldon.write(kept)[1:] if kept else b"}"
 
     def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > UNCOUNTED and not self._room(len(data)):
+        self._beside += data
+        if len(self._beside) > UNCOUNTED and not self._room(len(data)):
             raise OverloadedError("no room for what a node's reply has beside its tensors, beside other requests")
-        self._beside.append(data)

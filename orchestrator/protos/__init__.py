@@ -21,6 +21,7 @@ PACKAGES = {
     "io.prometheus.client": "metrics",
 }
 """The packages, and the names of their files."""
+_OURS = frozenset(f"{FOLDER}/{name}.proto" for name in PACKAGES.values())
 _GOOGLES = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in (any_pb2, empty_pb2, struct_pb2, wrappers_pb2)}
 
 
@@ -35,10 +36,10 @@ class _Files:
         if name in _GOOGLES:
             _GOOGLES[name].CopyToProto(found)
             return found
-        path = files(__package__) / name.removeprefix(f"{FOLDER}/")
-        if not name.startswith(FOLDER) or not path.is_file():
+        if name not in _OURS:  # a client that asks for reflection may say any path
             raise KeyError(name)
         self._read.add(name)
+        path = files(__package__) / name.removeprefix(f"{FOLDER}/")
         return read(path.read_text(encoding="utf-8"), name)
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802

@@ -54,6 +54,12 @@ def test_a_message_that_no_file_has_is_not_found(name):
             protos.message(name)
 
 
+@pytest.mark.parametrize("name", ["reader.py", "../settings.py", "../../../../../../../../etc/passwd", ""])
+def test_no_other_file_is_read_for_who_asks_by_reflection(name):
+    with pytest.raises(KeyError):
+        protos.pool.FindFileByName(f"{protos.FOLDER}/{name}")
+
+
 def _plain(file):
     def strip(message):
         for field in message.field:

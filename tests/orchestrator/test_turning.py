@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import BadPayloadError, OverloadedError
 from orchestrator.flow import Flow
 from orchestrator.onward import onward
+from orchestrator.protocols import members
 from orchestrator.protocols.openinference import OpenInference
 from orchestrator.protocols.payload import Payload
 from orchestrator.protocols.tensorflow import TensorFlow
@@ -158,6 +159,41 @@ def test_what_cannot_be_a_message_of_ours_is_refused_before_it_is_all_here():
         change(b"[" * 2000)
     with pytest.raises(BadPayloadError, match="4096 bytes"):
         Turning(PROTOCOLS[0].turn)(b'{"outputs":1,"' + b"x" * 5000)
+    with pytest.raises(BadPayloadError, match="more than 1000 members"):
+        Turning(PROTOCOLS[0].turn)(b'{"outputs":1' + b',"a":1' * 1000 + b"}")
+
+
+@pytest.mark.parametrize("value", [b"[1]", b'"x"', b'{"a":"[{"}'])
+def test_many_short_members_are_not_looked_at_again_and_again(monkeypatch, value):
+    looked, goes_on = [], members._Value._goes_on
+
+    def counted(self, window):
+        looked.append(len(window))
+        return goes_on(self, window)
+
+    monkeypatch.setattr(members._Value, "_goes_on", counted)
+    body = b'{"outputs":[2]' + b"".join([b',"%d":%b' % (at, value) for at in range(900)]) + b"}"
+
+    Turning(PROTOCOLS[0].turn)(body + b" " * 100_000)
+
+    assert sum(looked) < 10 * len(body)
+
+
+@pytest.mark.parametrize(("count", "flows"), [(10, True), (2000, False)])
+async def test_a_reply_with_very_many_members_is_turned_whole(count, flows):
+    reply = Payload(b"")
+    reply.flow = flow = Flow(None)
+    body = b'{"outputs":[2]' + b"".join([b',"%d":1' % at for at in range(count)]) + b"}"
+    flow.feed(body)
+    flow.end()
+
+    request = await onward(PROTOCOLS[0], reply, None)
+    found = request.body
+    while request.flow is not None and (pieces := await request.flow.take()):
+        found += b"".join(pieces)
+
+    assert (request.flow is not None) is flows
+    assert parsed(found) == whole(PROTOCOLS[0], body)
 
 
 @pytest.mark.parametrize("ended", [True, False])
