@@ -113,7 +113,8 @@ class Application:
         if settings.topics is not None:
             self._streaming = self._streamed(settings.topics, house, chance)
         services = self._codec.grpc.services
-        self.rpc = RpcServer(self.rpc_doors, self.rpc_doors.ready, services, settings.max_message)
+        doors = self.rpc_doors
+        self.rpc = RpcServer(doors.methods, doors.ready, services, settings.max_message, house.room)
 
     def _house(self, chance: Random) -> House:
         settings, graph, codec = self._settings, self.graph, self._codec
@@ -235,9 +236,10 @@ class Application:
         settings, together = self._settings, self._end is not None
         if self._end is not None:
             self._worker = await Worker.over(self._end, self.metrics.shown, alone)
-        tls = Certificates(settings.certificates) if settings.certificates else None
+        folder = settings.certificates
+        tls = Certificates(folder) if folder else None
         self.grpc_port = await self.rpc.listen(settings.bind, settings.grpc_port, tls, together=together)
-        context = tls.context() if tls else None
+        context = Certificates(folder).context() if folder else None
         port = await self.server.listen(settings.bind, settings.http_port, context, together=together)
         gc.collect()
         gc.freeze()  # what lives from the start on need not be looked at in every collection

@@ -8,10 +8,11 @@ from orchestrator.clients.guard import Breaker, Guarded
 from orchestrator.clients.hosts import Hosts
 from orchestrator.clients.node import Call, NodeCall
 from orchestrator.clients.pool import Pool
-from orchestrator.clients.rpc import Channel, RpcCall
+from orchestrator.clients.rpc import RpcCall
 from orchestrator.clients.tracing import Traced, Tracing
 from orchestrator.clients.trust import Trust
 from orchestrator.graph.node import Node
+from orchestrator.http2.channel import Channel, Target
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import Form
 from orchestrator.settings import Settings
@@ -113,8 +114,9 @@ class Calls:
         address = (node.host, node.grpc_port)
         channel = self._channels.get(address)
         if channel is None:
-            tls = self._trust.credentials() if node.tls else None
-            channel = Channel(address, self.hosts, limit=self._settings.max_message, tls=tls)
+            tls = self._trust.context("h2") if node.tls else None
+            target = Target(*address, lambda: self.hosts.address(node.host), tls)
+            channel = Channel(target, self._settings.max_message)
             self._channels[address] = channel
         return channel
 

@@ -1,11 +1,9 @@
 """The first word to a node: whether somebody answers who is not a proxy that has nobody behind it."""
 
-import grpc
-import grpc.aio
-
 from orchestrator.clients.pool import Pool
-from orchestrator.clients.rpc import Channel
 from orchestrator.errors import NodeError, NodeReplyError, NodeTimeoutError
+from orchestrator.http2.channel import Channel
+from orchestrator.http2.status import RpcError, Status
 
 SECONDS = 0.5
 _PROXYS_OWN = frozenset({502, 503, 504})
@@ -37,10 +35,8 @@ async def greet_over_grpc(channel: Channel) -> None:
         NodeError: nobody was there, or a proxy that says so.
     """
     try:
-        await channel.send(_HEALTH)(b"", timeout=SECONDS)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
+        await channel.call(_HEALTH, b"", within=SECONDS)
+    except RpcError as error:
+        if error.status is Status.UNAVAILABLE:
             await channel.look_again()
-            raise NodeError(f"UNAVAILABLE: {error.details()}") from error
-    except grpc.aio.UsageError as error:  # the channel was closed under the call: its host has moved
-        raise NodeError(str(error)) from error
+            raise NodeError(f"UNAVAILABLE: {error.details}") from error

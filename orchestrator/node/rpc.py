@@ -5,11 +5,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import grpc
-import grpc.aio
-
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
+from orchestrator.http2.exchange import Call, Unary
+from orchestrator.http2.status import RpcError, Status
 from orchestrator.node.errors import NodeRuntimeError, as_answer
 from orchestrator.node.payload import encoded
 from orchestrator.node.service import Service
@@ -48,50 +47,44 @@ _VERBS = {
     "ModelMetadata": "metadata",
 }
 _CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND, 501: grpc.StatusCode.UNIMPLEMENTED,
-    503: grpc.StatusCode.UNAVAILABLE,
+    400: Status.INVALID_ARGUMENT, 404: Status.NOT_FOUND, 501: Status.UNIMPLEMENTED,
+    503: Status.UNAVAILABLE,
 }  # fmt: skip
 _LONGEST = 2048  # details travel as a header, of which there may be 8 KiB in all
 
 
-class RpcDoors(grpc.GenericRpcHandler):
+class RpcDoors:
     """Which method leads to which verb of the unit."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._handlers: dict[str, Any] = {}
+        self.methods: dict[str, Unary] = {}
         for name in SERVICES:
             for method in protos.pool.FindServiceByName(name).methods:
                 verb = _VERBS.get(method.name)
                 if verb is not None:
-                    handler = self._handler(verb, _READERS[method.input_type.name])
-                    self._handlers[f"/{name}/{method.name}"] = grpc.unary_unary_rpc_method_handler(handler)
+                    self.methods[f"/{name}/{method.name}"] = self._handler(verb, _READERS[method.input_type.name])
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler of a method, or None for one that is not served."""
-        return self._handlers.get(handler_call_details.method)
-
-    def _handler(self, verb: str, read: Callable[[bytes], Any]) -> Any:
+    def _handler(self, verb: str, read: Callable[[bytes], Any]) -> Unary:
         write = _metadata if verb == "metadata" else _message
         call = self._service.verb(verb)
 
-        async def handle(body: bytes, rpc: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            answer: bytes = b""
+        async def handle(body: bytes, _: Call) -> bytes:
             try:
-                answer = await self._service.submit(lambda: write(call(read(body))))
+                answer: bytes = await self._service.submit(lambda: write(call(read(body))))
             except asyncio.CancelledError:
                 raise
             except BadPayloadError as error:
-                await rpc.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error)[:_LONGEST])
+                raise RpcError(Status.INVALID_ARGUMENT, str(error)[:_LONGEST]) from error
             except Exception as error:  # whatever a model raises is an answer
                 status, _ = as_answer(error)
                 if status >= 500 and not isinstance(error, NodeRuntimeError):
                     log.exception("the model failed")
                 info = getattr(error, "info", None) or str(error) or type(error).__name__
-                await rpc.abort(_CODES.get(status, grpc.StatusCode.UNKNOWN), str(info)[:_LONGEST])
+                raise RpcError(_CODES.get(status, Status.UNKNOWN), str(info)[:_LONGEST]) from error
             return answer
 
-        return handle
+        return Unary(handle)
 
 
 def _message(reply: Any) -> bytes:

@@ -115,6 +115,6 @@ async def _remote(settings: Settings, service: Service) -> "RpcServer | None":
     async def ready() -> bool:
         return True
 
-    server = RpcServer(RpcDoors(service), ready, SERVICES, settings.max_message)
+    server = RpcServer(RpcDoors(service).methods, ready, SERVICES, settings.max_message)
     await server.listen(settings.bind, settings.grpc_port)
     return server

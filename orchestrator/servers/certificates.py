@@ -2,11 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
-
-import grpc
 
 from orchestrator.errors import SettingsError
 
@@ -16,16 +12,21 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Certificates:
-    """A folder with `tls.crt` and `tls.key`, as Kubernetes mounts a Secret and renews it."""
+    """A folder with `tls.crt` and `tls.key`, as Kubernetes mounts a Secret and renews it. One for each server."""
 
     def __init__(self, folder: Path) -> None:
         self._files = (folder / "tls.crt", folder / "tls.key")
         self._folder = folder
         self._stamp: _Stamp = ()
+        self._protocols: list[str] = []
         self._context: ssl.SSLContext | None = None
 
-    def context(self) -> ssl.SSLContext:
-        """For REST; each new connection has the certificate of then. Raises SettingsError when it cannot be used."""
+    def context(self, *protocols: str) -> ssl.SSLContext:
+        """For a server of protocols that clients choose from (ALPN); each new connection has the certificate of then.
+
+        Raises SettingsError when it cannot be used.
+        """
+        self._protocols = list(protocols)
         first = self._context = self._read()
         self._stamp = self._stamped()
         first.sni_callback = self._choose
@@ -39,6 +40,8 @@ class Certificates:
             raise SettingsError(
                 f"SELDON_CERT_MOUNT_PATH: {str(self._folder)!r} has no tls.crt and tls.key to use: {error}"
             ) from error
+        if self._protocols:
+            context.set_alpn_protocols(self._protocols)
         return context
 
     def _stamped(self) -> _Stamp:
@@ -57,31 +60,3 @@ class Certificates:
             log.warning("the certificate stays as it was: %s", error)
         if self._context is not None:
             connection.context = self._context
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC, the same. Raises SettingsError when it cannot be used."""
-        self._read()  # it says what is wrong; gRPC only logs it
-        return grpc.dynamic_ssl_server_credentials(self._pair(), cast("Any", self._fetcher()), False)
-
-    def _pair(self) -> grpc.ServerCertificateConfiguration:
-        certificate, key = (file.read_bytes() for file in self._files)
-        return grpc.ssl_server_certificate_configuration([(key, certificate)])
-
-    def _fetcher(self) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
-        shown = self._stamped()
-
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
-            nonlocal shown
-            try:
-                stamp = self._stamped()
-                if stamp == shown:
-                    return None
-                self._read()
-                found = self._pair()
-            except (OSError, SettingsError) as error:
-                log.warning("the certificate over gRPC stays as it was: %s", error)
-                return None
-            shown = stamp
-            return found
-
-        return fetch

@@ -1,26 +1,21 @@
 """The orchestrator's gRPC doors. Messages that only pass through are never decoded."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
-
-import grpc
-import grpc.aio
 
 from orchestrator.clients.context import PUID, Context, passed_on
 from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
+from orchestrator.http2.exchange import Call, Unary
+from orchestrator.http2.status import RpcError, Status
 from orchestrator.protocols.payload import Form, Kind, Protobuf
-from orchestrator.room import UNCOUNTED, Hold
+from orchestrator.room import Hold
 from orchestrator.servers.house import House
 from orchestrator.servers.statuses import told
-
-log = logging.getLogger(__name__)
 
 Serve = Callable[[bytes, Context], Awaitable[bytes]]
 
@@ -40,7 +35,7 @@ class Engines:
     others: dict[str, Engine]
 
 
-class RpcDoors(grpc.GenericRpcHandler):
+class RpcDoors:
     """Which method leads where."""
 
     def __init__(self, house: House, engines: Engines) -> None:
@@ -63,60 +58,52 @@ class RpcDoors(grpc.GenericRpcHandler):
             for method, door in house.codec.grpc.doors.items():
                 if door in counted:
                     serves[door] = partial(self._traced, serves[door], house.tracing, method)
-        self._handlers: dict[str, Any] = {
-            method: grpc.unary_unary_rpc_method_handler(self._measured(method, serves[door], limited=door in counted))
+        self.methods = {
+            method: self._measured(method, serves[door], limited=door in counted)
             for method, door in house.codec.grpc.doors.items()
         }
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler of a method, or None for one that is not served."""
-        return self._handlers.get(handler_call_details.method)
-
-    def _measured(self, method: str, serve: Serve, *, limited: bool) -> Any:
+    def _measured(self, method: str, serve: Serve, *, limited: bool) -> Unary:
         house, load = self._house, self._house.load
         codes = house.metrics.served(method, "unary")
         identity, most = house.identity, house.request_timeout
 
-        async def handle(body: bytes, rpc: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            begun, puid, answer = perf_counter(), "", b""
+        async def handle(body: bytes, call: Call) -> bytes:
+            begun, puid = perf_counter(), ""
             if limited and load.in_flight >= load.limit:
                 load.refused += 1
                 codes.observe("UNAVAILABLE", 0.0)
-                await rpc.abort(grpc.StatusCode.UNAVAILABLE, "too many requests at a time")
-            hold = Hold(house.room)
-            if len(body) > UNCOUNTED and not hold.take(len(body)):
-                codes.observe("UNAVAILABLE", 0.0)
-                await rpc.abort(grpc.StatusCode.UNAVAILABLE, "too many bytes of other requests' messages are kept here")
+                raise RpcError(Status.UNAVAILABLE, "too many requests at a time")
             load.in_flight += limited
-            code: str = "CANCELLED"
+            code, context = "CANCELLED", None
             try:
-                metadata: Any = rpc.invocation_metadata()
+                metadata = call.metadata
                 puid = _puid(metadata) or identity().decode()
-                left: Any = rpc.time_remaining()  # None for a client without a deadline
+                left = call.left  # None for a client without a deadline
                 deadline = begun + (most if left is None or left > most else left)
                 context = Context(None, deadline, {} if house.routing and limited else None, passed_on(metadata, puid))
-                context.hold = hold
-                await rpc.send_initial_metadata(((PUID, puid),))
+                context.hold = call.hold if call.hold is not None else Hold(house.room)
+                call.initial = ((PUID, puid),)
                 answer = await serve(body, context)
                 code = "OK"
             except OrchestratorError as error:
-                status, details, trailing = told(error)
-                code = status.name
+                refusal = told(error)
+                code = refusal.status.name
                 house.tell(error, puid.encode("latin-1", "replace"))
-                await rpc.abort(status, details, trailing)
-            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise refusal from error
+            except asyncio.CancelledError:
                 raise
             except Exception:
                 code = "INTERNAL"
-                log.exception("the handler of %s failed", method)
-                await rpc.abort(grpc.StatusCode.INTERNAL, "internal error")
+                raise
             finally:
                 load.in_flight -= limited
-                hold.close()
+                if context is not None and context.hold is not None:
+                    context.hold.close()
                 codes.observe(code, perf_counter() - begun)
             return answer
 
-        return handle
+        return Unary(handle, lambda status: codes.observe(status.name, 0.0))
 
     async def _traced(self, serve: Serve, tracing: Tracing, method: str, body: bytes, context: Context) -> bytes:
         return await tracing.served(method, context, lambda: serve(body, context))
@@ -179,4 +166,7 @@ class RpcDoors(grpc.GenericRpcHandler):
 
 
 def _puid(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    return next((value for key, value in metadata if key == PUID and isinstance(value, str)), "")
+    for key, value in metadata:
+        if key == PUID and isinstance(value, str):
+            return value
+    return ""

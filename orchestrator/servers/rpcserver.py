@@ -1,85 +1,100 @@
 """gRPC to the doors: the server, with its health service and its reflection."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, cast
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
-import grpc
-import grpc.aio
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection
-
-from orchestrator import protos
+from orchestrator.http2.exchange import Call, Method, Streaming, Unary
+from orchestrator.http2.server import Server
+from orchestrator.http2.serving import Terms
+from orchestrator.http2.status import RpcError, Status
+from orchestrator.room import Room
 from orchestrator.servers.certificates import Certificates
 
-log = logging.getLogger(__name__)
-
 HEALTH = "grpc.health.v1.Health"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+_REFLECTIONS = (REFLECTION, "grpc.reflection.v1.ServerReflection")  # the same messages under two names
 _WATCH_SECONDS = 5.0
 
 
-class Health(grpc.GenericRpcHandler):
+class Health:
     """The standard health service: of the whole server (no name) and of its services."""
 
     def __init__(self, ready: Callable[[], Awaitable[bool]], services: Sequence[str]) -> None:
         self._ready = ready
         self._services = frozenset({"", *services})
-        kinds: dict[str, Any] = {
-            "request_deserializer": health_pb2.HealthCheckRequest.FromString,
-            "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
-        }
-        self._handlers = {
-            f"/{HEALTH}/Check": grpc.unary_unary_rpc_method_handler(self._check, **kinds),
-            f"/{HEALTH}/Watch": grpc.unary_stream_rpc_method_handler(self._watch, **kinds),
-        }
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler of a method, or None for one that is not served."""
-        return self._handlers.get(handler_call_details.method)
+    def methods(self) -> Mapping[str, Method]:
+        """What it serves."""
+        return {f"/{HEALTH}/Check": Unary(self._check), f"/{HEALTH}/Watch": Streaming(self._watch)}
 
-    async def _status(self, service: str) -> int:
-        statuses = health_pb2.HealthCheckResponse
+    async def _status(self, service: str) -> str:
         if service not in self._services:
-            return int(statuses.SERVICE_UNKNOWN)
-        return int(statuses.SERVING if await self._ready() else statuses.NOT_SERVING)
+            return "SERVICE_UNKNOWN"
+        return "SERVING" if await self._ready() else "NOT_SERVING"
 
-    async def _check(self, request: Any, rpc: Any) -> Any:
-        status = await self._status(request.service)
-        if status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN:
-            await rpc.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r}")
-        return health_pb2.HealthCheckResponse(status=status)
+    async def _check(self, body: bytes, _: Call) -> bytes:
+        service = _service(body)
+        status = await self._status(service)
+        if status == "SERVICE_UNKNOWN":
+            raise RpcError(Status.NOT_FOUND, f"no service {service!r}")
+        return _said(status)
 
-    async def _watch(self, request: Any, rpc: Any) -> AsyncIterator[Any]:
+    async def _watch(self, messages: AsyncIterator[bytes], _: Call) -> AsyncIterator[bytes]:
+        service = _service(await anext(messages, b""))
         last = None
         while True:
-            status = await self._status(request.service)
+            status = await self._status(service)
             if status != last:
                 last = status
-                yield health_pb2.HealthCheckResponse(status=status)
+                yield _said(status)
             await asyncio.sleep(_WATCH_SECONDS)
+
+
+def _health() -> Any:
+    from grpc_health.v1 import health_pb2  # when it is first asked: not at the start
+
+    return health_pb2
+
+
+def _service(body: bytes) -> str:
+    try:
+        return str(_health().HealthCheckRequest.FromString(body).service)
+    except Exception as error:
+        raise RpcError(Status.INVALID_ARGUMENT, f"this is no HealthCheckRequest: {error}") from error
+
+
+def _said(status: str) -> bytes:
+    return bytes(_health().HealthCheckResponse(status=status).SerializeToString())
 
 
 class RpcServer:
     """Listens on one address.
 
     Args:
-        doors: what is served.
+        methods: what is served, by the methods' full names such as `/seldon.protos.Seldon/Predict`.
         ready: whether it can serve.
         services: the names of its services, for health and reflection.
         limit: bytes of a message.
+        room: what long messages have to fit into.
     """
 
     def __init__(
-        self, doors: grpc.GenericRpcHandler, ready: Callable[[], Awaitable[bool]], services: Sequence[str], limit: int
+        self,
+        methods: Mapping[str, Method],
+        ready: Callable[[], Awaitable[bool]],
+        services: Sequence[str],
+        limit: int,
+        room: Room | None = None,
     ) -> None:
-        self._handlers = (doors, Health(ready, services))
         self._services = services
-        self._options = [
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", limit),
-        ]
-        self._server: grpc.aio.Server | None = None
+        every = {
+            **methods,
+            **Health(ready, services).methods(),
+            **{f"/{name}/ServerReflectionInfo": Streaming(self._reflect) for name in _REFLECTIONS},
+        }
+        self._server = Server(Terms(methods=every, limit=limit, room=room or Room(sys.maxsize)))
 
     async def listen(
         self, host: str, port: int, certificates: Certificates | None = None, *, together: bool = False
@@ -88,48 +103,18 @@ class RpcServer:
 
         With `together` other processes that say the same may listen there, too.
         """
-        credentials = None if certificates is None else certificates.credentials()
-        server = grpc.aio.server(options=[*self._options, ("grpc.so_reuseport", int(together))])
-        server.add_generic_rpc_handlers(self._handlers)
-        names = (*self._services, HEALTH, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server, pool=cast("Any", _Pools()))
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        context = None if certificates is None else certificates.context("h2")
         try:
-            if credentials is None:
-                found = server.add_insecure_port(address)
-            else:
-                found = server.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            await server.stop(None)
-            raise OSError(f"gRPC on {address}: {error}") from error
-        await server.start()
-        self._server = server
-        return int(found)
+            return await self._server.listen(host, port, context, together=together)
+        except OSError as error:
+            raise OSError(f"gRPC on {host}:{port}: {error.strerror or error}") from error
+
+    async def _reflect(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        from orchestrator.servers.reflection import reflected  # when it is first asked: not at the start
+
+        async for answer in reflected(messages, call, (*self._services, HEALTH, REFLECTION)):
+            yield answer
 
     async def close(self, within: float) -> bool:
         """Take no more calls, let those under way finish, and say whether all did so within `within` seconds."""
-        server, self._server = self._server, None
-        if server is None:
-            return True
-        ended = asyncio.ensure_future(server.stop(None if within == 0.0 else within + 1.0))
-        done, _ = await asyncio.wait({ended}, timeout=within or None)
-        if not done:
-            log.warning("calls over gRPC were still under way after %.3g s; ending them", within)
-            await server.stop(None)
-        await ended
-        return bool(done)
-
-
-class _Pools:
-    """Our own messages, and those of the health service and reflection, which are in protobuf's default pool."""
-
-    def __getattr__(self, name: str) -> Any:
-        def find(*arguments: Any) -> Any:
-            try:
-                return getattr(protos.pool, name)(*arguments)
-            except KeyError:
-                from google.protobuf import descriptor_pool
-
-                return getattr(descriptor_pool.Default(), name)(*arguments)
-
-        return find
+        return await self._server.close(within)

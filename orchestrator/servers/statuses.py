@@ -1,37 +1,34 @@
 """How a failure is told to a client over gRPC."""
 
-import grpc
 import orjson
 
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.rpc import NodeRpcError
 from orchestrator.errors import OrchestratorError
-
-Told = tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]
+from orchestrator.http2.status import RpcError, Status
 
 _BY_STATUS = {
-    400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED,
-    404: grpc.StatusCode.NOT_FOUND, 409: grpc.StatusCode.ABORTED, 412: grpc.StatusCode.FAILED_PRECONDITION,
-    413: grpc.StatusCode.OUT_OF_RANGE, 429: grpc.StatusCode.RESOURCE_EXHAUSTED, 501: grpc.StatusCode.UNIMPLEMENTED,
-    503: grpc.StatusCode.UNAVAILABLE, 504: grpc.StatusCode.DEADLINE_EXCEEDED,
+    400: Status.INVALID_ARGUMENT, 401: Status.UNAUTHENTICATED, 403: Status.PERMISSION_DENIED,
+    404: Status.NOT_FOUND, 409: Status.ABORTED, 412: Status.FAILED_PRECONDITION,
+    413: Status.OUT_OF_RANGE, 429: Status.RESOURCE_EXHAUSTED, 501: Status.UNIMPLEMENTED,
+    503: Status.UNAVAILABLE, 504: Status.DEADLINE_EXCEEDED,
 }  # fmt: skip
 _BY_REASON = {
-    "NODE_UNREACHABLE": grpc.StatusCode.UNAVAILABLE,
-    "NODE_TIMEOUT": grpc.StatusCode.DEADLINE_EXCEEDED,
-    "DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "NODE_UNREACHABLE": Status.UNAVAILABLE,
+    "NODE_TIMEOUT": Status.DEADLINE_EXCEEDED,
+    "DEADLINE_EXCEEDED": Status.DEADLINE_EXCEEDED,
 }
 _LONGEST = 2048  # details travel as a header, of which there may be 8 KiB in all
 
 
-def told(error: OrchestratorError) -> Told:
+def told(error: OrchestratorError) -> RpcError:
     """Code, details and trailing metadata: a node's own over gRPC unchanged, else by the status that REST has."""
     if isinstance(error, NodeRpcError):
-        trailing = tuple((key, value) for key, value in error.trailing or () if not key.startswith("grpc-"))
-        return error.code, error.details, trailing
+        return RpcError(error.code, error.details, error.trailing)
     if isinstance(error, NodeStatusError):
-        return _BY_STATUS.get(error.status, grpc.StatusCode.UNKNOWN), _said(error), ()
-    code = _BY_REASON.get(error.reason) or _BY_STATUS.get(error.status, grpc.StatusCode.INTERNAL)
-    return code, str(error)[:_LONGEST], (("seldon-reason", error.reason),)
+        return RpcError(_BY_STATUS.get(error.status, Status.UNKNOWN), _said(error))
+    code = _BY_REASON.get(error.reason) or _BY_STATUS.get(error.status, Status.INTERNAL)
+    return RpcError(code, str(error)[:_LONGEST], (("seldon-reason", error.reason),))
 
 
 def _said(error: NodeStatusError) -> str:
