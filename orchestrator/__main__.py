@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from orchestrator import heap, settings
+from orchestrator import settings
 from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.graph.node import LEARNING
 from orchestrator.graph.parse import parse
@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(wanted: settings.Settings, end: socket.socket | None) -> int:
-    heap.keep()
     gc.disable()  # of what is loaded nothing is garbage; the application enables it when it has started
     from orchestrator import application  # the supervisor has no use for it, and it is large
 

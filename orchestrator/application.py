@@ -10,6 +10,7 @@ from functools import partial
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
+from orchestrator import heap
 from orchestrator.bandits import bandits
 from orchestrator.clients.calls import Calls
 from orchestrator.clients.comparer import AT_A_TIME, LONGEST_ANSWER, Comparer, Sample
@@ -306,6 +307,7 @@ async def run(settings: Settings, end: socket.socket | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     await application.start(alone=asked.set)
+    heap.keep()  # when it listens: it takes some milliseconds
     await asked.wait()
     log.info("asked to end: no longer ready, %d requests under way", application.load.in_flight)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -60,6 +60,7 @@ class Streaming:
         self._advanced = asyncio.Event()
         self._consumer: broker.Consumer | None = None
         self._producer: broker.Producer | None = None
+        self._renewing = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._ending = False
@@ -266,10 +267,28 @@ class Streaming:
                 return False
             except broker.TROUBLE as error:
                 self._say(error)
+                await self._renew()
                 await asyncio.sleep(pause)
             else:
                 return True
         raise AssertionError("pauses have no end")
+
+    async def _renew(self) -> None:
+        """Put another producer in the place of one that has given up for good."""
+        dead = self._producer
+        if dead is None or broker.alive(dead):
+            return
+        async with self._renewing:
+            if self._producer is not dead:
+                return
+            made = broker.producer(self._topics, self._house.max_body)
+            try:
+                await broker.started(made)
+            except broker.TROUBLE as error:
+                self._say(error)
+                return
+            self._producer = made
+        await broker.ended(dead, _LAST_WORDS_SECONDS)
 
     # ------------------------------------------------------------ committing
 

@@ -107,6 +107,27 @@ async def test_what_nobody_foresaw_is_told_and_reading_goes_on(
     assert "nobody foresaw this" in caplog.text
 
 
+async def test_a_client_of_the_broker_that_has_given_up_costs_no_answer(
+    stream, topics, node, make_unit, until, monkeypatch, caplog
+):
+    running = await stream(make_unit("m", (await node()).port))
+    await topics.ask(b"1", b"k")
+    await until(lambda: topics.answers)
+    first = running.application._streaming._producer
+
+    async def garbage(*_):
+        raise ValueError("nobody understands this")
+
+    monkeypatch.setattr(first.client, "send", garbage)
+    for value in (b"2", b"3", b"4"):
+        await topics.ask(value, b"k")
+    await until(lambda: len(topics.answers) == 4)
+
+    assert sorted(answer.value for answer in topics.answers) == [b"1", b"2", b"3", b"4"]
+    assert running.application._streaming._producer is not first
+    assert "nobody understands this" in caplog.text
+
+
 async def test_a_message_with_a_header_that_is_no_text_is_told_and_the_next_goes_on(
     stream, topics, broker, node, make_unit, until
 ):
