@@ -269,6 +269,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="write judges.json and the plots into this folder")
     options = parser.parse_args(argv)
+    kinds = [*(FIXED if options.kind != "progressive" else ()), *(PROGRESSIVE if options.kind != "fixed" else ())]
+    if not any(options.only in scenario.name for scenario in kinds):
+        parser.error(f"--only {options.only}: no scenario is called so; they stand in bench/scenarios.py")
+    if options.runs < 1:
+        parser.error(f"--runs must be at least 1, got {options.runs}")
     results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
     cost = results["cost_of_a_tick"]
     print(f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms")

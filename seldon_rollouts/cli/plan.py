@@ -75,8 +75,8 @@ def plan(
         raise UsageError(str(error)) from None
     if found is None:
         raise UsageError(
-            f"Prometheus counted no request of deployment_name {stable.deployment} in namespace {namespace} in the "
-            f"last {past}: send some, look further back with --past, or see `doctor`"
+            f"Prometheus counted no request of deployment_name {stable.deployment} in namespace {stable.namespace} "
+            f"in the last {past}: send some, look further back with --past, or see `doctor`"
         )
     weighed = {one.percent: ahead.forecast(found, judged, one.percent / 100) for one in stages}
     said = advice(found, judged, stages)
