@@ -84,7 +84,12 @@ class Calling(Writing):
         while self.full and not self.leaving:
             turn = self._loop.create_future()
             self._turns.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next_turn()  # of somebody else
+                raise
 
     def begin(self, block: bytes, body: bytes, deadline: float) -> Pending:
         """Send a call."""
@@ -124,12 +129,12 @@ class Calling(Writing):
         if self.leaving:
             self._close_if_done()
 
-    def _next_turn(self) -> None:
+    def _next_turn(self, *, everyone: bool = False) -> None:
         while self._turns and (self.leaving or not self.full):
             turn = self._turns.popleft()
             if not turn.done():
                 turn.set_result(None)
-                if not self.leaving:
+                if not (self.leaving or everyone):
                     break
 
     # ------------------------------------------------------------ what comes
@@ -155,7 +160,7 @@ class Calling(Writing):
         elif isinstance(event, Settled):
             if not self.ready.done():
                 self.ready.set_result(None)
-            self._next_turn()
+            self._next_turn(everyone=True)
         elif isinstance(event, GoneAway):
             self._on_goaway(event)
         elif isinstance(event, Broken):

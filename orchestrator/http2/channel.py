@@ -134,6 +134,8 @@ class Channel:
                 if encrypted is not None and encrypted.selected_alpn_protocol() != "h2":
                     raise OSError("it does not offer HTTP/2 (ALPN: h2)")
                 await connection.ready
+                if connection.leaving:
+                    raise ConnectionResetError("it goes away at once")
         except (OSError, TimeoutError) as error:
             connection.abort()
             why = f"no answer within {_CONNECT_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)

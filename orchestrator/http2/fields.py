@@ -33,10 +33,11 @@ class Fields:
     the same object.
     """
 
-    __slots__ = ("length", "made", "pairs", "shape", "too_long")
+    __slots__ = ("length", "made", "pairs", "shape", "size", "too_long")
 
-    def __init__(self, pairs: tuple[Pair, ...], *, too_long: bool = False) -> None:
+    def __init__(self, pairs: tuple[Pair, ...], *, size: int = 0, too_long: bool = False) -> None:
         self.pairs = pairs
+        self.size = size  # as RFC 9113, 6.5.2 counts it
         self.too_long = too_long
         self.shape = shape(pairs)
         self.length = _content_length(pairs) if self.shape is not Shape.MALFORMED else None
@@ -93,8 +94,8 @@ def _content_length(pairs: Iterable[Pair]) -> int | None:
 
 # ---------------------------------------------------------------- reading
 
-_KEPT = 256  # blocks
-_KEPT_SIZE = 4096  # bytes of a block
+_KEPT = 64  # blocks of a connection
+_KEPT_BLOCK, _KEPT_SIZE = 1024, 4096  # bytes of one, packed and unpacked
 _INTEGER_BYTES = 5  # more than enough for 32 bits
 
 
@@ -118,7 +119,7 @@ class Decoder:
             raise Http2Error(Code.COMPRESSION_ERROR, f"a header block that cannot be read: {error}") from error
         if changed or len(self._known) >= _KEPT:
             self._known.clear()
-        if not changed and len(block) <= _KEPT_SIZE:
+        if not changed and len(block) <= _KEPT_BLOCK and found.size <= _KEPT_SIZE:
             self._known[block] = found
         return found
 
@@ -146,7 +147,7 @@ class Decoder:
             size += table_entry_size(name, value)
             if size <= self._longest:
                 pairs.append((name, value))
-        return Fields(tuple(pairs), too_long=size > self._longest), changed
+        return Fields(tuple(pairs), size=size, too_long=size > self._longest), changed
 
     def _resized(self, block: bytes, at: int) -> int:
         size, at = _integer(block, at, 0x1F)

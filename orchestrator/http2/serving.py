@@ -120,6 +120,8 @@ class Serving(Writing):
         if exchange is not None:  # trailers of a request
             self._whole(stream, exchange)
             return
+        if found.shape is not fields.Shape.REQUEST:  # trailers of one that has its answer
+            return
         asked = found.made
         if asked is None:
             asked = found.made = Asked(found, self._terms.methods)

@@ -210,6 +210,47 @@ async def test_no_more_calls_at_a_time_than_the_server_takes(peers, call):
     assert max(most) == 2
 
 
+async def test_who_gives_up_waiting_for_its_turn_leaves_it_to_the_next(peers, call, until):
+    first = []
+
+    async def script(peer):
+        peer.write(frames.settings({frames.MAX_CONCURRENT_STREAMS: 1}))
+        first.append((peer, await asked(peer)))
+        while True:
+            peer.answer(await asked(peer), b"done")
+
+    channel = call(await peers(script))
+    served = asyncio.ensure_future(channel.call(ECHO, b""))
+    await until(lambda: first)
+    leaves, stays = (asyncio.ensure_future(channel.call(ECHO, b"")) for _ in range(2))
+    (connection,) = channel._open
+    await until(lambda: len(connection._turns) == 2)
+    turn = connection._turns[0]
+    turn.add_done_callback(lambda _: leaves.cancel())  # it has its turn and goes
+
+    peer, stream = first[0]
+    peer.answer(stream, b"done")
+
+    assert await asyncio.wait_for(asyncio.gather(served, stays), 10) == [b"done", b"done"]
+    assert leaves.cancelled()
+
+
+async def test_a_server_that_goes_away_at_once_is_not_asked_in_a_circle(peers, call):
+    connections = []
+
+    async def script(peer):
+        connections.append(peer)
+        peer.core.go_away(last=0)
+        peer.write()
+        await peer.kind(Reset)
+
+    channel = call(await peers(script))
+    failed = [await outcome(channel.call(ECHO, b"", within=5.0)) for _ in range(3)]
+
+    assert {one.status for one in failed} == {Status.UNAVAILABLE}
+    assert len(connections) <= 2  # the others failed in the pause between two tries
+
+
 @pytest.mark.parametrize("ends", ["time", "cancelled"])
 async def test_a_call_that_nobody_waits_for_is_reset(peers, call, ends):
     streams, resets = asyncio.Queue(), asyncio.Queue()

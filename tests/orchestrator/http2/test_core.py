@@ -277,7 +277,7 @@ def test_who_breaks_a_streams_rule_loses_that_stream_alone(wire, code):
 
 FLOODS = {
     "resets": b"".join([asked(number, 0) + frames.reset(number, Code.CANCEL) for number in range(1, 401, 2)]),
-    "pings": frame(frames.PING, 0, 0, bytes(8)) * 200,
+    "pings": frame(frames.PING, 0, 0, bytes(8)) * 6000,
     "settings": frames.settings({}) * 200,
     "empty data": asked(1, 0) + frame(frames.DATA, 0, 1) * 200,
     "unknown frames": frame(99, 0, 0) * 200,
@@ -296,6 +296,17 @@ def test_a_flood_is_ended(wire):
 
     assert (type(events[-1]), events[-1].code) == (Broken, Code.ENHANCE_YOUR_CALM)
     assert len(server.streams) <= 10
+
+
+def test_a_peer_that_measures_each_round_trip_with_a_ping_is_no_flood():
+    server = Connection(server=True)
+    server.receive(HELLO, 0.0)
+
+    for tenth in range(100):
+        server.receive(frame(frames.PING, 0, 0, bytes(8)) * 500, tenth / 10)  # 5,000 in a second
+
+    assert not server.broken
+    assert server.take().count(frame(frames.PING, frames.ACK, 0, bytes(8))) == 50_000
 
 
 def test_patience_comes_back_with_time():
