@@ -105,7 +105,7 @@ async def test_a_chain_of_models_works_on_mlserver(started, orchestrate, rpc, tr
 
 
 @pytest.mark.parametrize("door", ["rest", "grpc"])
-async def test_a_combiner_and_a_router_work_on_mlserver_over_grpc(started, orchestrate, rpc, door):
+async def test_a_combiner_works_on_mlserver_over_grpc(started, orchestrate, rpc, door):
     node = started("mlserver")
     combiner = node.unit("grpc", "joint", "COMBINER", [node.unit("grpc", "first"), node.unit("grpc", "second")])
     running = await orchestrate(combiner, protocol="v2")
@@ -119,6 +119,27 @@ async def test_a_combiner_and_a_router_work_on_mlserver_over_grpc(started, orche
         found = {one["name"]: one["data"] for one in answer["outputs"]}
 
     assert found == {"first.x": [4, 8], "second.x": [4, 8]}
+
+
+@pytest.mark.parametrize("door", ["rest", "grpc"])
+@pytest.mark.parametrize(("value", "child"), [(0.0, "second"), (0.5, "joint")])
+async def test_a_router_works_on_mlserver_over_grpc(started, orchestrate, rpc, door, value, child):
+    node = started("mlserver")  # its models double: of 0.5 they make a route to child 1
+    running = await orchestrate(
+        node.unit("grpc", "first", "ROUTER", [node.unit("grpc", "second"), node.unit("grpc", "joint")]), protocol="v2"
+    )
+
+    if door == "grpc":
+        answer = await rpc(
+            running, "/inference.GRPCInferenceService/ModelInfer", infer_request(value, 3), InferResponse
+        )
+        found = (answer.model_name, list(answer.outputs[0].contents.fp32_contents))
+    else:
+        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [value, 3]}]}
+        answer = (await running.wire.post("/v2/models/infer", body)).json()
+        found = (answer["model_name"], answer["outputs"][0]["data"])
+
+    assert found == (child, [2 * value, 6])
 
 
 async def test_health_and_metadata_of_mlserver_over_both(started, orchestrate, rpc):
