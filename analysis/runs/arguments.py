@@ -1,6 +1,7 @@
 """Arguments: `{{args.name}}` in texts, wherever they stand in a metric, and secrets that nobody gets to read."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,9 @@ _CUT = re.compile(r"\.\.\.|['\"]|$")
 _TELLING = 4
 """A beginning of a secret of fewer characters may be chance."""
 _LONG_LINE = 8
+_AS_IN_A_PATH = "!$&'()*+,;=:@/"
+_AS_IN_A_QUERY = _AS_IN_A_PATH + "?"
+"""What may stand in these as it is (RFC 3986): HTTP clients leave it, and servers tell back what they were asked."""
 
 
 class ArgumentError(Exception):
@@ -95,6 +99,7 @@ def _forms(secret: str) -> Iterator[str]:
     for part in (secret, secret.strip(), *lines):
         if part.strip():
             yield from (part, quote(part, ""), quote_plus(part), base64.b64encode(part.encode()).decode())
+            yield from (quote(part), quote(part, _AS_IN_A_PATH), quote(part, _AS_IN_A_QUERY), html.escape(part))
             yield from (repr(part)[1:-1], json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
 
 

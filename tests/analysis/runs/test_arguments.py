@@ -1,9 +1,12 @@
 """Arguments in texts, durations, and secrets that are masked wherever they stand."""
 
+import html
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote, quote_plus
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +42,28 @@ def test_a_secret_never_stays(secret: str, before: str, after: str) -> None:
 
 def test_a_secret_in_an_address_is_masked() -> None:
     assert Redactor(["a b&c"])("http://x/?k=a%20b%26c and a b&c") == "http://x/?k=***** and *****"
+
+
+SECRET = "p&ss w/rd?<1>+é"
+PLAIN = "p&ss w/rd"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"http://x/a/{quote(SECRET)}",
+        f"http://x/?k={quote_plus(SECRET)}",
+        f"<p>no {html.escape(SECRET)} here</p>",
+        str(httpx.URL("http://x/", params={"k": SECRET})),
+        str(httpx.URL(f"http://x/{PLAIN}")),
+        str(httpx.URL(f"http://x/?k={PLAIN}")),
+    ],
+)
+def test_a_secret_is_masked_as_addresses_and_pages_write_it(written: str) -> None:
+    shown = Redactor([SECRET, PLAIN])(written)
+    assert "*****" in shown
+    assert "ss" not in shown
+    assert "rd" not in shown
 
 
 @pytest.mark.parametrize("how", [json.dumps, repr, lambda text: json.dumps(text, ensure_ascii=False)])
