@@ -27,6 +27,7 @@ _LATE = 0.9
 """A sum of counters that fell, but not below this part of the last one, is late; a restart leaves less."""
 _SIGNED = ("reward", "")
 """Rewards may be negative, so their sum may fall."""
+_NO_SIGNALS: Mapping[Signal, float] = {}
 _CLIENT_GONE = frozenset({"DC", "DPE"})
 _GRPC_NUMBERS = {"2": True, "4": True, "12": True, "13": True, "14": True, "15": True}
 _GRPC_FAULTS = frozenset({"UNKNOWN", "DEADLINEEXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATALOSS"})
@@ -181,21 +182,22 @@ def _advance_arm(last: ArmCounters, now: ArmReading, begun: Begun) -> tuple[ArmC
         if known is not None and _fell(before, reading):
             reset = _restarted(before, reading)
             before, reading = (PodReading(), reading) if reset else (before, _highest(before, reading))
-        pods[name] = (reading if reset else _merged(before, reading), half)
+        pods[name] = (reading if reset else merged(before, reading), half)
         if begun.pods:
             sums[half].add(before, reading)
     gateways, gateway = _advance_gateways(last.gateways, now.gateways, begun=begun.gateways)
     signals, counted = _advance_signals(last.signals, now.signals, begun=begun.signals)
-    first, second = sums[0].half(), sums[1].half()
-    tick = ArmTick(
-        present=bool(now.pods or now.gateways),
-        gateway=gateway,
-        served=first.served.plus(second.served),
-        latencies=_together(first.latencies, second.latencies),
-        halves=(first, second),
-        signals=counted,
-    )
+    present = bool(now.pods or now.gateways)
+    tick = arm_tick(sums[0].half(), sums[1].half(), present=present, gateway=gateway, signals=counted)
     return ArmCounters(pods, gateways, signals), tick
+
+
+def arm_tick(
+    first: Half, second: Half, *, present: bool, gateway: Count | None, signals: Mapping[Signal, float] = _NO_SIGNALS
+) -> ArmTick:
+    """What an arm did, by what both halves of its pods did."""
+    served = first.served.plus(second.served)
+    return ArmTick(present, gateway, served, _together(first.latencies, second.latencies), (first, second), signals)
 
 
 def _smaller_half(pods: Mapping[str, tuple[PodReading, int]]) -> int:
@@ -220,7 +222,7 @@ def _highest(before: PodReading, now: PodReading) -> PodReading:
     return PodReading(codes, {edge: max(value, before.buckets.get(edge, 0)) for edge, value in now.buckets.items()})
 
 
-def _merged(before: PodReading, now: PodReading) -> PodReading:
+def merged(before: PodReading, now: PodReading) -> PodReading:
     """The values to remember: those that are missing now keep their last."""
     if before.codes.keys() <= now.codes.keys() and before.buckets.keys() <= now.buckets.keys():
         return now

@@ -2,18 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
-from typing import Any
 
 import orjson
 
+from analysis.columns import Layout, Row
 from analysis.preflight import SERVED, Found
 from analysis.providers.provider import Instant, Provider, Series
-from analysis.samples import ArmReading, PodReading, Reading, Signal
-from analysis.signals.families import FAMILIES, NEEDED
+from analysis.samples import Reading
+from analysis.series import Directory, Part, Table
+from analysis.signals.families import NEEDED
 from analysis.spec import Arm, Comparison, Key
 
 _GATEWAY = "istio_requests_total"
@@ -48,13 +48,22 @@ class Measurer:
         self._provider = provider
         self._labels = labels or Labels()
         self._chunk, self._letters = chunk, letters
-        self._directory = _Directory(self._labels)
+        self._directory = self._fresh()
+        self._asked: list[Comparison] = []
+        """What was read last."""
+        self._parts: list[Part] = []
+        self._layouts: dict[Key, Layout] = {}
+        """Of each comparison, the one of its last row: it is the same while it is equal."""
 
     async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
         """The raw counters of all comparisons at one instant. Raises ProviderError when any part is missing."""
-        queries = self._all_queries(comparisons)
+        if comparisons != self._asked:
+            self._asked = list(comparisons)
+            self._parts = [Part(part, self._queries(part)) for part in self._chunks(comparisons)]
+        parts = self._parts
+        queries = [query for part in parts for query in part.queries]
         answers = await asyncio.gather(*[self._provider.instant(query, at) for query in queries])
-        return await asyncio.to_thread(self._sort, answers, comparisons, int(at.timestamp()))
+        return await asyncio.to_thread(self._sort, parts, answers, int(at.timestamp()))
 
     async def counted(self, comparisons: Sequence[Comparison], at: datetime) -> tuple[float | None, dict[Key, Reading]]:
         """What gateways count of all comparisons, and when the oldest of it was scraped, in seconds since 1970.
@@ -66,7 +75,7 @@ class Measurer:
         oldest = [await self._provider.instant(f"min(timestamp({_GATEWAY}{{{part}}}))", at) for part in parts]
         answers = [await self._provider.instant(self._gateway(part), at) for part in parts]
         scraped = min((value for answer in oldest for value in answer.values), default=None)
-        table, moment = _Table(_Directory(self._labels)), int(at.timestamp())  # `read` has its own, in another thread
+        table, moment = Table(self._fresh()), int(at.timestamp())  # `read` has its own, in another thread
         for written, values in answers:
             table.add(written, values)
         return scraped, {one.key: table.reading(one, moment) for one in comparisons}
@@ -96,26 +105,32 @@ class Measurer:
         nameless = bool(spaces.pop("", None))
         return Found({name: frozenset(found) for name, found in spaces.items()}, nameless)
 
-    def _sort(self, answers: Iterable[Instant], comparisons: Sequence[Comparison], at: int) -> dict[Key, Reading]:
-        table, series = _Table(self._directory), 0
-        for written, values in answers:
-            series += len(values)
-            table.add(written, values)
-        if len(self._directory) > 2 * series + _SPARE:
-            self._directory = _Directory(self._labels)  # pods come and go: do not keep for ever what is gone
-        return {one.key: table.reading(one, at) for one in comparisons}
+    def _sort(self, parts: Sequence[Part], answers: Sequence[Instant], at: int) -> dict[Key, Reading]:
+        found: dict[Key, Reading] = {}
+        start = 0
+        for part in parts:
+            end = start + len(part.queries)
+            found.update(part.readings(self._directory, answers[start:end], at, self._layouts))
+            start = end
+        self._layouts = {key: row.layout for key, row in found.items() if isinstance(row, Row)}
+        if len(self._directory) > 2 * sum([len(answer.values) for answer in answers]) + _SPARE:
+            self._directory = self._fresh()  # pods come and go: do not keep for ever what is gone
+        return found
 
     def _sort_all(
         self, answers: Iterable[Iterable[Series]], comparisons: Sequence[Comparison], moments: Sequence[int]
     ) -> dict[Key, tuple[Reading, ...]]:
-        directory = _Directory(self._labels)
-        tables = {moment: _Table(directory) for moment in moments}
+        directory = self._fresh()
+        tables = {moment: Table(directory) for moment in moments}
         for answer in answers:
             for written, samples in answer:
                 for moment, value in samples:
                     if moment in tables:
                         tables[moment].add((written,), (value,))
         return {one.key: tuple([tables[moment].reading(one, moment) for moment in moments]) for one in comparisons}
+
+    def _fresh(self) -> Directory:
+        return Directory(self._labels.namespace, self._labels.pod)
 
     def _all_queries(self, comparisons: Sequence[Comparison]) -> list[str]:
         return [query for part in self._chunks(comparisons) for query in self._queries(part)]
@@ -176,81 +191,6 @@ class Measurer:
         return f"sum by ({kinds}) (max by ({each}) ({{{where}}}))"
 
 
-class _Directory:
-    """Where each series belongs, by its labels as they are written: only new ones are parsed.
-
-    A group is what one source counts of one kind: a number, and by it the values of an instant.
-    """
-
-    def __init__(self, labels: Labels) -> None:
-        self._labels = labels
-        self._places: dict[bytes, tuple[int, Any]] = {}
-        self._groups: dict[tuple[str, str, str, str], int] = {}
-        self.sources: dict[tuple[str, str, str], dict[str, int]] = {}
-        """By kind and arm: the group of each source."""
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def place(self, written: bytes) -> tuple[int, Any]:
-        """The group of a series, and which value of it this is."""
-        known = self._places.get(written)
-        if known is None:
-            known = self._places[written] = self._placed(orjson.loads(written))
-        return known
-
-    def _placed(self, labels: Mapping[str, str]) -> tuple[int, Any]:
-        source = labels.get(self._labels.pod, "") + "/" + labels.get("instance", "")
-        if "deployment_name" not in labels:
-            arm = (labels.get("destination_service_namespace", ""), labels.get("destination_service_name", ""))
-            outcome = ("response_code", "response_flags", "grpc_response_status")
-            return self._group("gateway", arm, source), tuple([labels.get(name, "") for name in outcome])
-        arm = (labels.get(self._labels.namespace, ""), labels["deployment_name"])
-        if family := labels.get("__name__"):
-            return self._group("signal", arm, source), _signal(family, labels)
-        if "le" in labels:
-            return self._group("buckets", arm, source), float(labels["le"])
-        return self._group("codes", arm, source), labels.get("code", "")
-
-    def _group(self, kind: str, arm: tuple[str, str], source: str) -> int:
-        number = self._groups.setdefault((kind, *arm, source), len(self._groups))
-        self.sources.setdefault((kind, *arm), {})[source] = number
-        return number
-
-
-class _Table:
-    """The answers of one instant, by group."""
-
-    def __init__(self, directory: _Directory) -> None:
-        self._directory = directory
-        self._groups: dict[int, dict[Any, float]] = {}
-
-    def add(self, written: Iterable[bytes], values: Iterable[float]) -> None:
-        place, groups = self._directory.place, self._groups
-        for (number, key), value in zip(map(place, written), values, strict=True):
-            if isfinite(value):
-                if number in groups:
-                    groups[number][key] = value
-                else:
-                    groups[number] = {key: value}
-
-    def reading(self, comparison: Comparison, at: int) -> Reading:
-        return Reading(at, self._arm(comparison.stable), self._arm(comparison.canary))
-
-    def _arm(self, arm: Arm) -> ArmReading:
-        codes, buckets = self._by_source("codes", arm), self._by_source("buckets", arm)
-        pods = {pod: PodReading(codes.get(pod, {}), buckets.get(pod, {})) for pod in codes.keys() | buckets.keys()}
-        gateways: dict[str, Mapping[tuple[str, str, str], float]] = {}
-        for service in arm.services:
-            for source, outcomes in self._by_source("gateway", Arm(arm.namespace, service)).items():
-                gateways[f"{source}/{service}"] = outcomes
-        return ArmReading(pods, gateways, self._by_source("signal", arm))
-
-    def _by_source(self, kind: str, arm: Arm) -> dict[str, dict[Any, float]]:
-        groups, sources = self._groups, self._directory.sources.get((kind, arm.namespace, arm.deployment), {})
-        return {source: groups[number] for source, number in sources.items() if number in groups}
-
-
 def _at_gateways(comparisons: Iterable[Comparison]) -> str:
     """What tells the gateways' series of some comparisons from all others."""
     arms = [arm for one in comparisons for arm in (one.stable, one.canary)]
@@ -261,12 +201,6 @@ def _at_gateways(comparisons: Iterable[Comparison]) -> str:
 
 def _signal_names(comparison: Comparison) -> tuple[str, ...]:
     return tuple([name for metric in comparison.plan.metrics for name in NEEDED.get(type(metric), ())])
-
-
-def _signal(family: str, labels: Mapping[str, str]) -> Signal:
-    what, by = FAMILIES[family]
-    kind = labels.get(by, "") if by else ""
-    return what, f"{kind}/{labels.get('result', '')}" if what == "compare" else kind
 
 
 def _any(names: Iterable[str]) -> str:

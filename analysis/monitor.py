@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
-from analysis import counters, preflight, session
+from analysis import columns, preflight, session
+from analysis.columns import Counted
 from analysis.counters import Counters
 from analysis.measure import Measurer
 from analysis.preflight import Found
@@ -38,7 +39,7 @@ class _Tracked:
 
     comparison: Comparison
     session: Session
-    counters: Counters = field(default_factory=Counters)
+    counted: Counted = field(default_factory=Counted)
     failure: str = ""
     judgement: Judgement | None = None
     """What is known, once somebody asked since the last reading."""
@@ -46,6 +47,11 @@ class _Tracked:
     shown: Judgement | None = None
     """What was known when its figures were looked at last."""
     looked_at: int = 0
+
+    @property
+    def counters(self) -> Counters:
+        """The last values of its counters."""
+        return self.counted.counters
 
     @property
     def standing(self) -> tuple[object, ...]:
@@ -151,7 +157,7 @@ class Monitor:
         late = [
             one for one in self._tracked.values() if one.comparison.started_at.timestamp() + preflight.PATIENCE <= end
         ]
-        missed = frozenset([arm for one in late for arm in preflight.missed(one.comparison, one.counters)])
+        missed = frozenset([arm for one in late for arm in preflight.missed(one.comparison, one.counted.base)])
         if missed <= self._missed and (not missed or end < self._looked_at + _LOOK_AGAIN):
             return
         try:
@@ -175,8 +181,8 @@ class Monitor:
 
     def _next(self, tracked: _Tracked) -> int:
         """The next instant that a comparison is to be read at."""
-        if tracked.counters.at is not None:
-            return tracked.counters.at + self._step
+        if tracked.counted.at is not None:
+            return tracked.counted.at + self._step
         started = int(tracked.comparison.started_at.timestamp())
         return (started - session.HISTORY) // self._step * self._step
 
@@ -208,7 +214,7 @@ class Monitor:
 def _advance(readings: Sequence[tuple[_Tracked, Reading]]) -> None:
     due = []
     for tracked, reading in readings:
-        tracked.counters, tick = counters.advance(tracked.counters, reading)
+        tracked.counted, tick = columns.advance(tracked.counted, reading)
         if tick is not None:
             due.append((tracked, tick))
     stepped = session.step_all([(tracked.session, tick) for tracked, tick in due])

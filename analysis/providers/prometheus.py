@@ -6,9 +6,11 @@ answer that lacks a part must never be taken for counters at rest.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from math import nan
+from threading import Lock
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -32,17 +34,12 @@ _FRESH = {"latency_offset": "0s"}
 """VictoriaMetrics hides the newest 30 s of instant queries by default."""
 
 
-class _Sample(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    at: float
-    value: str
-
-
 class _Row(msgspec.Struct, gc=False):
-    """A series of an answer; its labels stay as they are written."""
+    """A series of an answer; its labels stay as they are written, and its values, which are texts, become numbers."""
 
     metric: msgspec.Raw
-    value: _Sample = _Sample(0.0, "NaN")
-    values: list[_Sample] = []
+    value: tuple[float, float] = (0.0, nan)
+    values: list[tuple[float, float]] = []
 
 
 class _Data(msgspec.Struct):
@@ -55,7 +52,11 @@ class _Answer(msgspec.Struct):
     partial: bool | None = msgspec.field(default=None, name="isPartial")
 
 
-_DECODER = msgspec.json.Decoder(_Answer)
+_AT_ONCE = 1 << 26
+"""Bytes of an answer that are read at a time."""
+_QUERIES = 512
+"""Queries whose series are remembered: of more than ten thousand rollouts."""
+_DECODER = msgspec.json.Decoder(_Answer, strict=False)
 
 
 class PrometheusProvider:
@@ -103,10 +104,13 @@ class PrometheusProvider:
         self._token = token
         self._headers = headers if callable(headers) else lambda: headers or {}
         self._attempts = attempts
+        self._remembered = _Remembered()
         session = _Session()
         session.verify = verify
         session.cert = client_cert
         session.trust_env = False
+        session.stream = True  # an answer is read in one go, where requests takes ten kilobytes at a time
+        session.headers["Accept-Encoding"] = "identity"  # to unpack an answer costs more than to judge by it
         # Tries are counted here, by tenacity; the client library's own would multiply with them.
         self._connect = PrometheusConnect(
             url.rstrip("/"), auth=basic, session=session, timeout=timeout, retry=Retry(total=0, status_forcelist=())
@@ -129,7 +133,7 @@ class PrometheusProvider:
         time = str(int(at.timestamp())) if whole else f"{at.timestamp():.3f}"
         params = {"time": time, **_WHOLE_ANSWERS, **_FRESH}
         found = await self._read(lambda: self._connect.custom_query(query, params=params))
-        return Instant([bytes(one.metric) for one in found], [float(one.value.value) for one in found])
+        return Instant(self._remembered.written(query, found), [one.value[1] for one in found])
 
     async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
         """The series that `query` gives at start, start + step seconds, ..., end."""
@@ -140,10 +144,7 @@ class PrometheusProvider:
             )
         )
         return tuple(
-            [
-                Series(bytes(one.metric), [(round(sample.at), float(sample.value)) for sample in one.values])
-                for one in found
-            ]
+            [Series(bytes(one.metric), [(round(moment), value) for moment, value in one.values]) for one in found]
         )
 
     async def _read(self, request: Callable[[], Any]) -> list[_Row]:
@@ -195,6 +196,7 @@ class _Session(requests.Session):
             answer = super().request("POST", url, data=params, allow_redirects=False, **more)
             if answer.status_code not in _NOT_POSTED:
                 return answer
+            answer.close()
         answer = super().request("GET", url, params=params, **more)
         self._posts = self._posts and not answer.ok
         return answer
@@ -229,6 +231,31 @@ class _Clock:
         self.behind = now - there if surely else 0.0
 
 
+class _Remembered:
+    """The labels of what was answered to each query last: they seldom change, and are handed out again then.
+
+    So who asks sees by the identity of the sequence alone that the series are the same, in the same order.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[list[msgspec.Raw], list[bytes]]] = {}
+        self._lock = Lock()
+        """Queries are asked side by side, in threads."""
+
+    def written(self, query: str, rows: Sequence[_Row]) -> list[bytes]:
+        found = [row.metric for row in rows]
+        known = self._known.get(query)
+        if known is None or known[0] != found:
+            written = [bytes(each) for each in found]
+            known = [msgspec.Raw(each) for each in written], written  # by themselves: not the whole answer is kept
+        with self._lock:
+            self._known.pop(query, None)
+            self._known[query] = known
+            while len(self._known) > _QUERIES:
+                del self._known[next(iter(self._known))]
+        return known[1]
+
+
 class _PartialError(PrometheusApiClientException):
     """An answer that lacks a part."""
 
@@ -241,7 +268,7 @@ def _checked(response: requests.Response, *_: Any, **__: Any) -> requests.Respon
     """Have an answer read by msgspec, and refused where it says itself that a part of it is missing."""
     if response.status_code != requests.codes.ok:
         return response
-    answer = _DECODER.decode(response.content)
+    answer = _decoded(b"".join(response.iter_content(_AT_ONCE)))
     if answer.warnings:
         raise _PartialError(f"it answered in part: {'; '.join(answer.warnings)}")
     if answer.partial:  # VictoriaMetrics' word for it
@@ -249,6 +276,13 @@ def _checked(response: requests.Response, *_: Any, **__: Any) -> requests.Respon
     read = {"data": {"result": answer.data.result}}
     response.json = lambda **_: read  # type: ignore[method-assign] # the client library asks for this next
     return response
+
+
+def _decoded(body: bytes) -> _Answer:
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError:  # msgspec knows no +Inf, which counters never are: not worth a look before
+        return _DECODER.decode(body.replace(b'"+Inf"]', b'"Inf"]'))
 
 
 def _reason(error: Exception) -> str:

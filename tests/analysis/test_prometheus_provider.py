@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from math import inf, nan
 
 import pytest
 from aiohttp import web
@@ -22,6 +23,7 @@ class Server:
         self.refuse: list[web.Response] = []
         self.beside: dict[str, object] = {}
         """What stands beside the data in an answer."""
+        self.metrics, self.value = [{"pod": "a"}], "42"
         self.url = ""
 
     async def _asked(self, request: web.Request) -> Mapping[str, str]:
@@ -33,7 +35,7 @@ class Server:
         asked = await self._asked(request)
         if self.refuse:
             return self.refuse.pop(0)
-        found = [{"metric": {"pod": "a"}, "value": [float(asked["time"]), "42"]}]
+        found = [{"metric": each, "value": [float(asked["time"]), self.value]} for each in self.metrics]
         return web.json_response(
             {"status": "success", "data": {"resultType": "vector", "result": found}, **self.beside}
         )
@@ -177,3 +179,22 @@ def test_an_address_that_is_none_is_refused(url):
 def test_two_logins_are_one_too_many():
     with pytest.raises(ValueError, match="not both"):
         PrometheusProvider("http://127.0.0.1:9090", token="a", basic=("b", "c"))
+
+
+async def test_the_same_series_are_handed_out_as_the_same_sequence_and_others_as_theirs(server):
+    provider = PrometheusProvider(server.url)
+    first = await provider.instant("up", AT)
+    server.metrics = [{"pod": "b"}, {"pod": "a"}]
+    other, again = await provider.instant("up", AT), await provider.instant("up", AT)
+    assert first.written == [b'{"pod": "a"}']
+    assert other.written == [b'{"pod": "b"}', b'{"pod": "a"}']
+    assert again.written is other.written
+    assert (await provider.instant("down", AT)).written == other.written
+
+
+@pytest.mark.parametrize(("written", "value"), [("+Inf", inf), ("-Inf", -inf), ("1e-05", 1e-05), ("NaN", nan)])
+async def test_values_are_read_as_prometheus_writes_them(server, written, value):
+    server.value, server.metrics = written, [{"le": "+Inf"}]
+    found = await PrometheusProvider(server.url).instant("up", AT)
+    assert found.written == [b'{"le": "+Inf"}']
+    assert found.values == [pytest.approx(value, rel=0, nan_ok=True)]
