@@ -6,6 +6,7 @@ asked of each metric by itself.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from analysis.judges import emergency, parts, sentences
 from analysis.judges.emergency import Emergency, Past
@@ -93,6 +94,11 @@ def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
     )
 
 
+@cache
+def _unsaid(metric: str, verdict: Verdict, promising: bool) -> Finding:
+    return Finding(metric=metric, verdict=verdict, message="", promising=promising)
+
+
 def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, said: bool) -> Finding:
     plan = judge.plan
     evidence = judge.evidence if guilty else share
@@ -101,7 +107,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
     promising, good = plan.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
     verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
     if not said:
-        return Finding(metric=judged.metric.name, verdict=verdict, message="", promising=promising)
+        return _unsaid(judged.metric.name, verdict, promising)
     shown = sentences.shown_part(judged, verdict)
     pair = sentences.shown_pair(shown, verdict) if shown else Pair()
     return Finding(

@@ -34,12 +34,19 @@ _FRESH = {"latency_offset": "0s"}
 """VictoriaMetrics hides the newest 30 s of instant queries by default."""
 
 
+class _Sample(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A text that is a number becomes one while it is read. The collector of garbage need not look at so many."""
+
+    at: float
+    value: float
+
+
 class _Row(msgspec.Struct, gc=False):
-    """A series of an answer; its labels stay as they are written, and its values, which are texts, become numbers."""
+    """A series of an answer; its labels stay as they are written."""
 
     metric: msgspec.Raw
-    value: tuple[float, float] = (0.0, nan)
-    values: list[tuple[float, float]] = []
+    value: _Sample = _Sample(0.0, nan)
+    values: list[_Sample] = []
 
 
 class _Data(msgspec.Struct):
@@ -133,7 +140,7 @@ class PrometheusProvider:
         time = str(int(at.timestamp())) if whole else f"{at.timestamp():.3f}"
         params = {"time": time, **_WHOLE_ANSWERS, **_FRESH}
         found = await self._read(lambda: self._connect.custom_query(query, params=params))
-        return Instant(self._remembered.written(query, found), [one.value[1] for one in found])
+        return Instant(self._remembered.written(query, found), [one.value.value for one in found])
 
     async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
         """The series that `query` gives at start, start + step seconds, ..., end."""
@@ -144,7 +151,7 @@ class PrometheusProvider:
             )
         )
         return tuple(
-            [Series(bytes(one.metric), [(round(moment), value) for moment, value in one.values]) for one in found]
+            [Series(bytes(one.metric), [(round(sample.at), sample.value) for sample in one.values]) for one in found]
         )
 
     async def _read(self, request: Callable[[], Any]) -> list[_Row]:
