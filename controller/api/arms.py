@@ -61,6 +61,8 @@ class Weights(StatusModel):
     """Percents that the canary had before, in this rollout."""
     changed_at: Instant | None = None
     """When the weights were last written."""
+    accepted_at: Instant | None = None
+    """From when on they count: the mesh took them, and the gateway counted nothing against them since."""
     route_hash: str = ""
     """The hash of the routes that were written then."""
     verified: bool = False

@@ -339,6 +339,8 @@ class RolloutStatus(StatusModel):
     step_count: int = 0
     """How many steps there are."""
     step_started_at: Instant | None = None
+    step_ahead: Duration | None = None
+    """How long the weight that it waits at had been in effect when the step began: that counts for its time."""
     step_extended: bool = False
     """The step's time for a verdict was extended once, because the canary gets few requests."""
     step_progress_at: Instant | None = None

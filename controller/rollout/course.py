@@ -170,6 +170,14 @@ def _waits(analysis: PrePromotionAnalysis | PostPromotionAnalysis) -> AnalysisSt
     return AnalysisStep(**{name: getattr(analysis, name) for name in AnalysisStep.model_fields})
 
 
+def moves(stage: Stage) -> bool:
+    """Say whether a stage changes who gets which requests or copies, and is left once that was seen."""
+    if isinstance(stage, Step):
+        changes = (stage.set_weight, stage.set_mirror, stage.set_header_route)
+        return any(change is not None for change in changes)
+    return isinstance(stage, Switch)
+
+
 def raises(stages: Sequence[Stage], index: int) -> bool:
     """Say whether the canary only gets another weight (below 100), copies or header route after this stage.
 

@@ -9,6 +9,7 @@ from controller.api.arms import RevisionStatus
 from controller.api.rollout import BlockedOn, HistoryEntry, Intent, RolloutStatus
 from controller.api.routing import Routing
 from controller.rollout import (
+    acceptance,
     actions,
     adoption,
     answers,
@@ -64,7 +65,8 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
         if intent is not None:
             status = _answer(obs, status, intent, now)
             continue
-        status = group.voted(obs, _start_judging(obs, status, ground, now), ground, now)
+        status = acceptance.noted(_start_judging(obs, status, ground, now), ground, now)
+        status = group.voted(obs, status, ground, now)
         view = _next(obs, status, ground, now)
         if view.event is None:
             break
@@ -220,7 +222,7 @@ def _decision(
 
 def _moved(status: RolloutStatus, ground: Ground, routes: str, now: datetime) -> RolloutStatus:
     """Note that the weights change now; the judge looks for late regressions from here."""
-    weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
+    weights = status.weights.model_copy(update={"changed_at": now, "accepted_at": None, "route_hash": routes})
     analysis = status.analysis
     if analysis.started_at is not None and status.canary_revision is not None:
         analysis = analysis.model_copy(update={"restarts": (*analysis.restarts, now)[-RESTARTS_LIMIT:]})

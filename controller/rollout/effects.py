@@ -7,7 +7,7 @@ from controller.api.group import GroupStatus
 from controller.api.people import Approved, Passed
 from controller.api.rollout import Intent, RolloutStatus
 from controller.api.strategy import Step
-from controller.rollout import adoption, beginnings, findings, gate, group, rejection, runs
+from controller.rollout import acceptance, adoption, beginnings, findings, gate, group, rejection, runs
 from controller.rollout.course import kind
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
@@ -110,7 +110,8 @@ def _step_left(at: Happening, status: RolloutStatus, *, by: str, why: str = "") 
     name = kind(stages[index]) if index < len(stages) else "the end"
     verb = f"skipped by {by}" if by else "done"
     verb += f": {why}" if why else ""
-    status = record(_to(at, running(status)), at.now, "StepCompleted", f"step {index + 1} ({name}) {verb}")
+    status = running(acceptance.without_hold(status, at.now))
+    status = record(_to(at, status), at.now, "StepCompleted", f"step {index + 1} ({name}) {verb}")
     return enter(at.obs, group.left(at.obs, status, by), index + 1, at.now)
 
 
@@ -133,6 +134,7 @@ def _switch(at: Happening, status: RolloutStatus) -> RolloutStatus:
         header_routes=(),
         scale=None,
         step_started_at=at.now,
+        step_ahead=None,
         step_progress_at=at.now,
     )
     return record(status, at.now, "Promoting", f"all traffic goes to the new revision: {_because(status)}")
@@ -142,7 +144,8 @@ def _resume(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Leave a pause. Where a step itself waited for a person it is done; else its clock goes on where it stopped."""
     now, paused_at = at.now, status.paused_at or at.now
     person_step = not status.paused_by and _indefinite(at.obs, status)
-    status = record(_to(at, running(status)), now, "Resumed", f"resumed by {at.by}")
+    status = running(acceptance.without_hold(status, now))
+    status = record(_to(at, status), now, "Resumed", f"resumed by {at.by}")
     if person_step:
         return enter(at.obs, status, status.current_step_index + 1, now)
     started = status.step_started_at or now

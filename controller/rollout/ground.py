@@ -37,6 +37,8 @@ class Ground:
     """And the mesh took it."""
     verified: bool = False
     """And the observed share of requests agrees, or there is too little traffic to tell."""
+    contradicted_at: datetime | None = None
+    """Until when requests were counted whose share does not agree, though it is in effect."""
     settles_at: datetime | None = None
     """When time alone may change `in_effect` or `verified`."""
     obstructed: bool = False
@@ -64,24 +66,31 @@ def _surveyed(
     found = Ground(split=split, rendered=traffic.virtual_service(obs, split), blocked=blocked)
     if not route.applied(obs, split, found.rendered) or obs.route is None:
         return found
-    since = status.weights.changed_at or now
+    since = _written_at(status, found) or now
     if obs.route.accepted is False:
         return replace(found, applied=True, trouble=obs.route.message or "the mesh refused the route")
     if obs.route.accepted is None and now < since + MESH_GRACE:
         return replace(found, applied=True, settles_at=since + MESH_GRACE)
-    verified, settles_at = _verified(obs, split, since, now)
-    return replace(found, applied=True, in_effect=True, verified=verified, settles_at=settles_at)
+    return _verified(replace(found, applied=True, in_effect=True), obs, split, since, now)
 
 
-def _verified(obs: Observed, split: Split, since: datetime, now: datetime) -> tuple[bool, datetime | None]:
+def _written_at(status: RolloutStatus, found: Ground) -> datetime | None:
+    """Return when the live route was written; None where a pass that was cut off wrote it, so that nobody knows."""
+    of_canary = found.split is not None and found.split.canary is not None
+    forgotten = of_canary and route.fingerprint(found.rendered) != status.weights.route_hash
+    return None if forgotten else status.weights.changed_at
+
+
+def _verified(found: Ground, obs: Observed, split: Split, since: datetime, now: datetime) -> Ground:
     if split.canary is None or split.stable is None:
-        return True, None
+        return replace(found, verified=True)
     window = obs.traffic
     opinion = traffic.agrees(window, split) if window is not None and window.since >= since else None
     if opinion is not None:
-        return opinion, None
+        against = window.until if window is not None and not opinion else None
+        return replace(found, verified=opinion, contradicted_at=against)
     patient_until = since + VERIFY_PATIENCE
-    return (True, None) if now >= patient_until else (False, patient_until)
+    return replace(found, verified=True) if now >= patient_until else replace(found, settles_at=patient_until)
 
 
 _Allowed = tuple[Split | None, BlockedOn | None, datetime | None]

@@ -87,7 +87,7 @@ def voted(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -
     level = _level(obs, status, ground)
     if before.level == "Ready" and level == "Running":
         # A verdict that is lost, as after a restart, has the time of a step to come again.
-        status = changed(status, step_started_at=now, step_extended=False)
+        status = changed(status, step_started_at=now, step_ahead=None, step_extended=False)
     return changed(status, group=_but(status.group, level=level))
 
 

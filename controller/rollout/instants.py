@@ -9,13 +9,15 @@ from datetime import datetime
 from controller.api.rollout import RolloutStatus
 
 _OF_STATUS = ("step_started_at", "step_progress_at", "paused_at", "canary_ready_at")
+_OF_WEIGHTS = ("changed_at", "accepted_at")
 
 
 def settled(status: RolloutStatus, *, now: datetime) -> RolloutStatus:
     """Return the status with no instant after `now` that something is counted from."""
     changes: dict[str, object] = {name: now for name in _OF_STATUS if _ahead(getattr(status, name), now)}
-    if _ahead(status.weights.changed_at, now):
-        changes["weights"] = status.weights.model_copy(update={"changed_at": now})
+    weights = {name: now for name in _OF_WEIGHTS if _ahead(getattr(status.weights, name), now)}
+    if weights:
+        changes["weights"] = status.weights.model_copy(update=weights)
     if status.blocked_on is not None and _ahead(status.blocked_on.since, now):
         changes["blocked_on"] = status.blocked_on.model_copy(update={"since": now})
     if any(_ahead(retired.retired_at, now) for retired in status.retired_revisions):

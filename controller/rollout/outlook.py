@@ -179,12 +179,17 @@ def _pause(obs: Observed, status: RolloutStatus, ground: Ground, step: Step, now
         return Outlook(event=Event.DEADLINE, reason=ground.blocked.message)
     if step.pause is None or step.pause.duration is None:
         return Outlook(event=Event.PERSON_NEEDED, reason="this step waits for a person")
-    ends = (status.step_started_at or now) + step.pause.duration
+    ends = _begun(status, now) + step.pause.duration
     if now >= ends:
         return Outlook(event=Event.STEP_DONE)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=_first(due, ends))
     return _wait("time", f"pausing for {format_duration(step.pause.duration)}", ends)
+
+
+def _begun(status: RolloutStatus, now: datetime) -> datetime:
+    """Return from when on a step's time counts: from when the weight that it waits at was in effect."""
+    return (status.step_started_at or now) - (status.step_ahead or timedelta())
 
 
 def _paused(obs: Observed, status: RolloutStatus, now: datetime) -> Outlook:
@@ -225,7 +230,7 @@ def _analysis(
     only_raises: bool = False,
 ) -> Outlook:
     started = status.step_started_at or now
-    earliest = started + (step.min_duration or timedelta())
+    earliest = _begun(status, now) + (step.min_duration or timedelta())
     patience = max(step.max_duration or PATIENCE, step.min_duration or timedelta())
     latest = started + (2 * patience if status.step_extended else patience)
     late, due = _late(obs, status, ground, now)
@@ -246,7 +251,8 @@ def _analysis(
         return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
     if good:
         enough = "good" if status.analysis.verdict == "Good" else "good enough for the next step"
-        return _wait("time", f"the canary is {enough}; staying for {format_duration(earliest - started)}", earliest)
+        least = format_duration(step.min_duration or timedelta())
+        return _wait("time", f"the canary is {enough}; staying for {least}", earliest)
     return _wait("metric", view.message or _opinion(status), None if endless else latest)
 
 
@@ -271,6 +277,11 @@ def _bake(obs: Observed, status: RolloutStatus, ground: Ground, stage: Bake, now
         return _switching(obs, status, ground, now, Event.STEP_DONE)
     until = AnalysisStep(min_duration=stage.duration, max_duration=stage.duration + PATIENCE)
     view = _analysis(obs, status, ground, until, now)
+    if view.event is Event.STEP_DONE and not ground.verified:
+        due = deadline(obs, status, "weight", now=now)
+        if due is not None and now >= due:
+            return Outlook(event=Event.PERSON_NEEDED, reason=_share(status))
+        return _wait("weight", _share(status), _first(ground.settles_at, due))
     if view.blocked is not None and view.blocked.kind in ("time", "metric"):
         left = format_duration(stage.duration)
         message = f"baking for {left} with {stage.holdback} % on stable: {_opinion(status)}"

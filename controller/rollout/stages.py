@@ -1,13 +1,14 @@
 """Stages: what arriving at one does to a rollout's status, and the small changes that effects are made of."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.api.arms import RevisionStatus, Weights
 from controller.api.percent import rest
 from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport
 from controller.api.strategy import HeaderRoute, Step
-from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course
+from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course, moves
 from controller.rollout.observed import Observed
 
 HISTORY_LIMIT = 50
@@ -35,9 +36,11 @@ def course_of(obs: Observed) -> Course:
 def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> RolloutStatus:
     """Go to a stage. A weight ends a mirror; a mirror leaves the weight."""
     stages = course_of(obs).stages
-    copying = status.weights.mirror > 0
+    copying, ahead = status.weights.mirror > 0, _ahead(stages, status, index, now)
     if index < len(stages):
         status = _arrive(stages[index], status, now)
+    if index < len(stages) and moves(stages[index]):
+        status = changed(status, weights=status.weights.model_copy(update={"accepted_at": None}))
     if (status.weights.mirror > 0) != copying:
         # Copies are counted by the orchestrators alone, live requests by the gateway too: a comparison of its own.
         status = changed(status, analysis=AnalysisStatus())
@@ -47,9 +50,17 @@ def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> Ro
         step_count=len(stages),
         passed=None,
         step_started_at=now,
+        step_ahead=ahead,
         step_extended=False,
         step_progress_at=now,
     )
+
+
+def _ahead(stages: Sequence[Stage], status: RolloutStatus, index: int, now: datetime) -> timedelta | None:
+    """Return how long what a stage waits at is in effect already; None where it did not come with the stage before."""
+    left, since = status.current_step_index, status.weights.accepted_at
+    follows = index == left + 1 and index < len(stages) and moves(stages[left]) and not moves(stages[index])
+    return max(now - since, timedelta()) if follows and since is not None else None
 
 
 def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus:

@@ -19,7 +19,7 @@ def _status(at: datetime) -> RolloutStatus:
         step_progress_at=at,
         paused_at=at,
         canary_ready_at=at,
-        weights=Weights(changed_at=at),
+        weights=Weights(changed_at=at, accepted_at=at),
         blocked_on=BlockedOn(kind="pods", message="waiting", since=at),
         retired_revisions=(retired,),
         analysis=AnalysisStatus(started_at=at),

@@ -1,5 +1,7 @@
 """The mesh: takes VirtualServices and DestinationRules after a while, and says so or keeps silent."""
 
+from datetime import datetime
+
 from controller.kube.resources import VIRTUAL_SERVICE
 from localcluster.apiserver.history import Event
 from simulated.api import Api, ApiError, Object
@@ -27,6 +29,8 @@ class Mesh:
         self.rules: dict[str, Object] = {}
         """By host."""
         self.changed_at: dict[str, float] = {}
+        self.taken: dict[str, list[datetime]] = {}
+        """When each route was taken, newest last."""
         self._foreign: set[tuple[str, int]] = set()
         """Generations, by the uid of the route, that lead where somebody wanted who is no controller."""
         api.watchers.append(self._happened)
@@ -74,6 +78,7 @@ class Mesh:
         if not self.refuses:
             self.effective[name] = obj
             self.changed_at[name] = self._timeline.now
+            self.taken.setdefault(name, []).append(self._timeline.true_time())
         if self.silent:
             return
         generation = obj["metadata"]["generation"]

@@ -97,7 +97,11 @@ class Mischief:
 
     def do_quota(self, seconds: float) -> None:
         self._world.workloads.set_quota(True)
-        self._for(seconds, lambda: self._world.workloads.set_quota(False))
+        self._for(seconds, self._quota_over)
+
+    def _quota_over(self) -> None:
+        self._world.workloads.set_quota(False)
+        self._world.allowed_again()
 
     def do_sluggish(self, delay: float, seconds: float) -> None:
         """A mesh that takes long; a silent one stays within what Istio promises."""

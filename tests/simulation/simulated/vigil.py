@@ -30,6 +30,8 @@ class Vigil:
         self._world = world
         self._step: tuple[Any, ...] = ()
         self._since = 0.0
+        self._ahead: dict[str, float] = {}
+        """By rollout: seconds for which its step's weight was in effect when the step began."""
         self._wounds: dict[tuple[str, str], float] = {}
         world.api.watchers.append(self._happened)
 
@@ -42,18 +44,35 @@ class Vigil:
             self._pause(event.previous, event.entry.object)
 
     def _pause(self, before: Object, after: Object) -> None:
-        """A pause lasts as long as it says, also with two controllers: nothing goes forward twice."""
-        old, new = before.get("status") or {}, after.get("status") or {}
+        """A pause lasts as long as it says, also with two controllers: nothing goes forward twice.
+
+        After a weight it counts from when the mesh had taken that.
+        """
+        old, new, name = before.get("status") or {}, after.get("status") or {}, before["metadata"]["name"]
         came, went, began = old.get("currentStepIndex", 0), new.get("currentStepIndex", 0), old.get("stepStartedAt")
-        same = _asked(old) == _asked(new) and old.get("phase") == "Progressing" == new.get("phase")
-        if not (same and went > came and began) or self._world.jumped:
+        if went == came or began is None:
             return
-        lasted = (self._world.timeline.true_time() - datetime.fromisoformat(began)).total_seconds()
-        for step in range(came, went):
-            length = _pause_of(before, step)
-            if (lasted if step == came else 0.0) + LEEWAY < length:
-                said = f"step {step + 1} lasted {lasted if step == came else 0:.0f} s instead of {length:.0f} s"
+        since, moved = datetime.fromisoformat(began), _moves(before, came)
+        lasted = {came: self._lasted(since) + self._ahead.pop(name, 0.0)}
+        if moved and went > came:
+            lasted[came + 1] = self._in_effect(name, since)
+        if moved and went == came + 1:
+            self._ahead[name] = lasted[went]
+        same = _asked(old) == _asked(new) and old.get("phase") == "Progressing" == new.get("phase")
+        for step in range(came, went) if same and not self._world.jumped else ():
+            length, found = _pause_of(before, step), lasted.get(step, 0.0)
+            if found + LEEWAY < length:
+                said = f"step {step + 1} lasted {found:.0f} s instead of {length:.0f} s"
                 self._world.promises.broken("a pause lasts as long as it says", said)
+
+    def _lasted(self, since: datetime) -> float:
+        return (self._world.timeline.true_time() - since).total_seconds()
+
+    def _in_effect(self, name: str, since: datetime) -> float:
+        """Seconds for which the mesh has had the first route that it took after an instant."""
+        door = self._world.door() if name == self._world.rollout else name
+        taken = (at for at in self._world.mesh.taken.get(door, ()) if at >= since)
+        return self._lasted(next(taken, since))
 
     # what is wounded
 
@@ -131,6 +150,12 @@ def _pause_of(rollout: Object, index: int) -> float:
     pause = steps[index].get("pause") if index < len(steps) else None
     known = status.get("observedGeneration") == rollout["metadata"]["generation"]
     return parse_duration(pause["duration"]).total_seconds() if known and pause and "duration" in pause else 0.0
+
+
+def _moves(rollout: Object, index: int) -> bool:
+    """Whether a step changes who gets which requests."""
+    steps = (rollout["spec"]["strategy"].get("canary") or {}).get("steps") or ()
+    return index < len(steps) and not {"setWeight", "setMirror", "setHeaderRoute"}.isdisjoint(steps[index])
 
 
 def hosts(route: Object) -> set[str]:
