@@ -28,7 +28,7 @@ from localcluster.supervise import ProgramError, Supervised
 ISTIO = "networking.istio.io/v1"
 RETRY_SECONDS = 0.5
 RETRY_REFUSED_SECONDS = 5.0
-TOGETHER_SECONDS = 0.01
+TOGETHER_SECONDS = 0.005
 """Each kind has a watch of its own: a route may be heard of before the endpoints that its writer had seen."""
 ATTEMPTS = 3
 log = logging.getLogger(__name__)

@@ -48,6 +48,8 @@ class Files:
         self._clusters: dict[str, Mapping[str, Any]] = {}
         self._listeners: dict[str, Mapping[str, Any]] = {}
         self._unused: dict[str, float] = {}
+        self._seen: dict[str, Subscription] = {}
+        """By statistics prefix: as Envoy answered for the last file. Nothing but a file of ours changes it."""
 
     @property
     def next_removal(self) -> float | None:
@@ -96,7 +98,7 @@ class Files:
         together = {**self._clusters, **clusters}
         if together == self._clusters:
             return True
-        before = await self._state([CLUSTERS])
+        before = await self._before([CLUSTERS])
         self._clusters = together
         version = self._put(self.clusters_file, list(together.values()))
         answers = await self._answers({CLUSTERS: version}, before)
@@ -110,10 +112,10 @@ class Files:
             if self._differs(self.routes / file_name(name), [table])
         }
         prefixes = {name: _statistic(name) for name in tables}
-        before = await self._state([*prefixes.values(), LISTENERS])
-        versions = {prefixes[name]: self._put(self.routes / file_name(name), [table]) for name, table in tables.items()}
         listeners = dict(wanted.listeners)
         new = listeners != self._listeners
+        before = await self._before([*prefixes.values(), *([LISTENERS] if new else [])])
+        versions = {prefixes[name]: self._put(self.routes / file_name(name), [table]) for name, table in tables.items()}
         if new:
             self._listeners = listeners
             versions[LISTENERS] = self._put(self.listeners_file, list(listeners.values()))
@@ -129,6 +131,7 @@ class Files:
                 del self._unused[name]
                 self._clusters.pop(name, None)
             self._put(self.clusters_file, list(self._clusters.values()))
+            self._seen.pop(CLUSTERS, None)
         self._sweep(wanted)
 
     def _sweep(self, wanted: Rendered) -> None:
@@ -153,6 +156,11 @@ class Files:
             else:
                 self._written.pop(self.routes / file_name(name), None)
 
+    async def _before(self, prefixes: list[str]) -> Mapping[str, Subscription]:
+        """Return how subscriptions stand before a file is written; Envoy is asked about those that are not known."""
+        unknown = [prefix for prefix in prefixes if prefix not in self._seen]
+        return {**self._seen, **(await self._state(unknown) if unknown else {})}
+
     async def _state(self, prefixes: list[str]) -> Mapping[str, Subscription]:
         try:
             return await self._admin.subscriptions(prefixes)
@@ -171,6 +179,8 @@ class Files:
 
     async def _answers(self, versions: Mapping[str, str], before: Mapping[str, Subscription]) -> dict[str, bool | None]:
         """For each statistics prefix: True when its version is in effect, False when refused, None for silence."""
+        for prefix in versions:
+            self._seen.pop(prefix, None)
         answers: dict[str, bool | None] = {}
         deadline = self._now() + ACCEPT_SECONDS
         while True:
@@ -184,6 +194,8 @@ class Files:
                     answers[prefix] = True
                 elif now.rejected > then.rejected:
                     answers[prefix] = False
+                if prefix in answers:
+                    self._seen[prefix] = now
             if len(answers) < len(versions):
                 await asyncio.sleep(POLL_SECONDS)
 
