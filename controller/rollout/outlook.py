@@ -88,18 +88,22 @@ def _switching(obs: Observed, status: RolloutStatus, ground: Ground, now: dateti
         return Outlook(blocked=ground.blocked, wake=due)
     if not ground.in_effect:
         if late:
-            return Outlook(
-                event=Event.PERSON_NEEDED, reason=ground.trouble or "the mesh did not take the weight in time"
-            )
+            return _person(ground.trouble or "the mesh did not take the weight in time", ground.settles_at)
         return _wait(
             "mesh", ground.trouble or "waiting for the mesh to take the weight", _first(ground.settles_at, due)
         )
     if not ground.verified:
         reason = _share(status)
         if late:
-            return Outlook(event=Event.PERSON_NEEDED, reason=reason)
+            return _person(reason, ground.settles_at)
         return _wait("weight", reason, _first(ground.settles_at, due))
     return Outlook(event=done)
+
+
+def _person(reason: str, wake: datetime | None) -> Outlook:
+    """Ask a person. A phase that knows no pause goes on waiting, and says so."""
+    blocked = BlockedOn(kind="person", message=f"{reason}: see to it, or abort")
+    return Outlook(event=Event.PERSON_NEEDED, reason=reason, blocked=blocked, wake=wake)
 
 
 def _share(status: RolloutStatus) -> str:

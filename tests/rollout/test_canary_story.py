@@ -104,9 +104,13 @@ def test_going_back_to_stables_template_ends_the_canary_without_blame(world) -> 
 def test_a_third_template_starts_again_against_stable_and_drains_the_half_way_one(world) -> None:
     world.serving().upgrade()
     world.run(8)
+    assert world.live_weight(world.hash_of("m/v2")) == 20
     world.upgrade("m/v3").step()
     assert world.status.canary_revision.hash == world.hash_of("m/v3")
+    assert world.live_weight(world.hash_of("m/v1")) == 100
     assert world.hash_of("m/v2") in world.children
+    world.run(60)
+    assert set(world.children) == {world.hash_of("m/v1"), world.hash_of("m/v3")}
     world.good().settle()
     world.run(60)
     assert set(world.children) == {world.hash_of("m/v3")}
@@ -207,6 +211,32 @@ def test_the_old_stable_is_taken_down_only_after_the_drain(world) -> None:
     assert world.hash_of("m/v1") in world.children
     world.run(40)
     assert set(world.children) == {world.hash_of("m/v2")}
+
+
+@pytest.mark.parametrize("trouble", [{"share": 0.2}, {"accepted": False}])
+def test_until_the_last_weight_is_seen_old_pods_stay_and_what_lacks_is_named(world, trouble) -> None:
+    world.serving().upgrade().good()
+    while world.status.phase != "Promoting":
+        world.step(1)
+    for name, value in trouble.items():
+        setattr(world, name, value)
+    for seconds in (30, 1500):  # before the deadline, and long after it
+        world.step(seconds)
+        world.step(1)
+        assert world.status.phase == "Promoting"
+        assert world.hash_of("m/v1") in world.children
+        assert world.status.blocked_on is not None
+    assert (world.status.blocked_on.kind, "or abort" in world.status.message) == ("person", True)
+    world.share, world.accepted = None, True
+    world.settle()
+    assert (world.status.phase, world.status.stable_revision.number) == ("Healthy", 2)
+
+
+def test_a_stable_whose_pods_all_fail_does_not_hold_up_the_one_that_mends_it(world) -> None:
+    world.serving()
+    world.ready[world.hash_of("m/v1")] = 0
+    world.upgrade().good().settle()
+    assert (world.status.phase, world.status.stable_revision.number) == ("Healthy", 2)
 
 
 def test_an_invalid_spec_touches_nothing_and_says_what_is_wrong(world) -> None:
