@@ -300,6 +300,7 @@ KINDS = (
             Column("Canary", ".status.canaryRevision.number", "integer"),
             Column("Verdict", ".status.analysis.verdict"),
             Column("Judgeable", ".status.analysis.preflight.ready", description="Can the canary be judged", wide=True),
+            Column("Waits", ".status.blockedOn.kind", description="What kind of thing it waits for", wide=True),
             Column("Message", ".status.message", wide=True),
             _AGE,
         ),

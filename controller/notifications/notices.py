@@ -20,7 +20,7 @@ class Trigger(StrEnum):
     STARTED = "started"
     STEP = "step"
     PAUSED = "paused"
-    """It waits for a person."""
+    """It waits for a person: at a pause, or for an approval."""
     INCONCLUSIVE = "inconclusive"
     """It waits for a person, because the judge has no verdict."""
     PROMOTED = "promoted"
@@ -68,6 +68,10 @@ def notices(rollout: Mapping[str, Any], *, since: datetime, now: datetime) -> tu
         for entry in status.history
         if entry.at >= since and entry.type in _OF_ENTRIES
     ]
+    asked = _asked_at(status)
+    if asked is not None and since <= asked and status.blocked_on is not None:
+        number = status.canary_revision.number if status.canary_revision else 0
+        found.append(_notice(rollout, status, Trigger.PAUSED, asked, number, status.blocked_on.message))
     due = stuck_at(rollout)
     if due is not None and since <= due <= now and status.blocked_on is not None:
         number = status.canary_revision.number if status.canary_revision else 0
@@ -84,6 +88,17 @@ def stuck_at(rollout: Mapping[str, Any]) -> datetime | None:
     if status.phase not in _MOVING or blocked is None or blocked.since is None or blocked.kind in ("person", "time"):
         return None
     return blocked.since + STUCK_AFTER
+
+
+def _asked_at(status: RolloutStatus) -> datetime | None:
+    """Return since when a rollout waits for a person without being paused, as at an approval; None where it does not.
+
+    What is waited for may be of the same kind as before it, such as a pause; the step tells the two apart.
+    """
+    blocked = status.blocked_on
+    if status.phase not in _MOVING or blocked is None or blocked.kind != "person" or blocked.since is None:
+        return None
+    return max(blocked.since, status.step_started_at or blocked.since)
 
 
 def _status(rollout: Mapping[str, Any]) -> RolloutStatus:

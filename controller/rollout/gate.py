@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from controller.api.rollout import RolloutSpec, RolloutStatus
+from controller.api.rollout import Blocker, RolloutSpec, RolloutStatus
 from controller.api.strategy import Approval, Gate, Step, TimeWindow
 from controller.rollout.course import Stage, course
 from controller.rollout.observed import Observed, Question
@@ -35,6 +35,11 @@ def view(obs: Observed, status: RolloutStatus, gate: Gate, *, now: datetime) -> 
             return View(open=opening is not None, message="no time window opens")
         return View(open=False, message=f"the next time window opens at {opening:%Y-%m-%d %H:%M} UTC", wake=opening)
     return _webhook(obs, status, gate, now)
+
+
+def opener(gate: Gate) -> Blocker:
+    """Return what kind of thing a closed gate waits for: a person's approval, the clock, or somebody's webhook."""
+    return "person" if gate.approval is not None else "time" if gate.windows is not None else "gate"
 
 
 def _approval(status: RolloutStatus, approval: Approval) -> View:

@@ -220,7 +220,7 @@ def _gate(obs: Observed, status: RolloutStatus, ground: Ground, found: Gate, now
     seen = gate.view(obs, status, found, now=now)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=_first(due, seen.wake))
-    return Outlook(event=Event.STEP_DONE) if seen.open else _wait("gate", seen.message, seen.wake)
+    return Outlook(event=Event.STEP_DONE) if seen.open else _wait(gate.opener(found), seen.message, seen.wake)
 
 
 def _analysis(

@@ -43,9 +43,14 @@ def list_rollouts(
 
 def _urgency(row: dict[str, Any]) -> tuple[int, str, str]:
     meta = row["metadata"]
-    return phases.urgency(str(row.get("Phase") or "")), meta["namespace"], meta["name"]
+    return (
+        phases.urgency(str(row.get("Phase") or "Pending"), str(row.get("Waits") or "")),
+        meta["namespace"],
+        meta["name"],
+    )
 
 
+UNSEEN = "no controller has looked at it yet; see `doctor`"
 _HEADINGS = ("NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "AGE", "MESSAGE")
 _PHASE = _HEADINGS.index("PHASE")
 
@@ -66,12 +71,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["metadata"]["namespace"],
         row["metadata"]["name"],
-        str(row.get("Phase") or ""),
+        str(row.get("Phase") or "Pending"),
         f"{min(step + 1, steps)}/{steps}" if moving else "",
         f"{row.get('Weight') or 0:g}%" if moving else "",
         str(row.get("Verdict") or "") if moving else "",
         str(row.get("Age") or ""),
-        " ".join(str(row.get("Message") or "").split()),
+        " ".join(str(row.get("Message") or "").split()) if row.get("Phase") else UNSEEN,
     )
 
 

@@ -24,7 +24,9 @@ from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
 
 EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
-"""Exit codes of `status`; anything still moving is 2."""
+"""Exit codes of `status`, by phase."""
+MOVES, ASKS = 2, 3
+"""The exit codes of what still moves, and of what waits for a person, as at an approval."""
 LOOK_SECONDS = 0.5
 
 
@@ -122,7 +124,7 @@ def status(
             rollout = await finding.rollout(client, namespace, name)
             found = RolloutStatus.model_validate(rollout.get("status") or {})
             current = found.observed_generation == rollout["metadata"]["generation"]
-            if not wait or (current and found.phase in EXIT):
+            if not wait or (current and _code(found) != MOVES):
                 return found
             if clock.now().timestamp() > deadline:
                 print(f"it still moves after {timeout:g} s (--timeout)", file=sys.stderr)
@@ -131,7 +133,12 @@ def status(
 
     found = run(kubeconfig, context, work)
     line(f"{found.phase}: {found.message}")
-    raise typer.Exit(EXIT.get(found.phase, 2))
+    raise typer.Exit(_code(found))
+
+
+def _code(found: RolloutStatus) -> int:
+    asks = found.blocked_on is not None and found.blocked_on.kind == "person"
+    return EXIT.get(found.phase, ASKS if asks else MOVES)
 
 
 def history(

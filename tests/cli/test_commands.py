@@ -19,6 +19,7 @@ from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.connection import connector
 from localcluster.testserver import running_server
+from seldon_rollouts import phases
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,14 @@ async def test_status_has_exit_codes_for_pipelines(shell: Shell, phase: str, cod
     await shell.say(phase=phase, message="so it is")
     done = await shell.run("status", "iris")
     assert (done.returncode, done.stdout.strip()) == (code, f"{phase}: so it is")
+
+
+async def test_an_approval_that_is_waited_for_ends_the_waiting_and_leads_the_list(shell: Shell) -> None:
+    asks = {"kind": "person", "message": "waiting for somebody to approve owner"}
+    await shell.say(phase="Progressing", message="so it is", blockedOn=asks)
+    done = await shell.run("status", "iris", "--wait", "--timeout", "30")
+    assert (done.returncode, done.stdout.strip()) == (3, "Progressing: so it is")
+    assert phases.urgency("Progressing", "person") == phases.urgency("Paused") < phases.urgency("Progressing", "pods")
 
 
 @pytest.mark.parametrize(

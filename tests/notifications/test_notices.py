@@ -47,11 +47,19 @@ def test_a_pause_without_a_verdict_is_told_as_such(verdict: str, by: str, trigge
 
 
 @pytest.mark.parametrize(
-    ("kind", "minutes", "told"), [("pods", 16, True), ("pods", 14, False), ("person", 90, False), ("time", 90, False)]
+    ("kind", "minutes", "told"),
+    [("pods", 16, ["stuck"]), ("pods", 14, []), ("person", 90, ["paused"]), ("time", 90, [])],
 )
-def test_a_rollout_that_waits_too_long_is_stuck(kind: str, minutes: float, told: bool) -> None:
+def test_a_rollout_that_waits_too_long_is_stuck(kind: str, minutes: float, told: list[str]) -> None:
     waiting = rollout(blockedOn={"kind": kind, "message": "0 of 2", "since": START.isoformat()})
-    assert found(waiting, now=minutes) == ([("stuck", 2)] if told else [])
+    assert found(waiting, now=minutes) == [(each, 2) for each in told]
+
+
+@pytest.mark.parametrize(("since", "told"), [(0, [("paused", 2)]), (4, [])])
+def test_an_approval_that_is_waited_for_is_told_once_for_its_step(since: float, told: list[tuple[str, int]]) -> None:
+    blocked = {"kind": "person", "message": "waiting for somebody to approve owner", "since": START.isoformat()}
+    waiting = rollout(blockedOn=blocked, stepStartedAt=at(3).isoformat())
+    assert found(waiting, since=since) == told
 
 
 def test_the_same_event_is_the_same_notice_whoever_finds_it() -> None:

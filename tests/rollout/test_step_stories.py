@@ -179,7 +179,7 @@ def test_a_persons_own_pause_stops_the_clock_of_the_step(world) -> None:
 def test_a_gate_for_approval_waits_for_its_name(world) -> None:
     at_step(world, {"setWeight": 10}, {"gate": {"approval": {"name": "security"}}}, {"setWeight": 50}, {"pause": {}})
     world.run(600)
-    assert (world.status.blocked_on.kind, world.status.current_step_index) == ("gate", 1)
+    assert (world.status.blocked_on.kind, world.status.current_step_index) == ("person", 1)
     assert "approve security" in world.status.message
     world.ask("approve", by="grace")
     world.settle()

@@ -19,7 +19,7 @@ LONGEST_END = 3 * 3600.0
 
 def waits_for_somebody(status: Object) -> bool:
     """Say whether a rollout waits for a person, and judges meanwhile."""
-    return status.get("phase") == "Paused" or (status.get("blockedOn") or {}).get("kind") == "gate"
+    return status.get("phase") == "Paused" or (status.get("blockedOn") or {}).get("kind") in ("gate", "person")
 
 
 class Ending:
