@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 def convert(
     files: Annotated[list[Path], typer.Argument(help="YAML files; - for standard input.")],
 ) -> None:
-    """Print SeldonRollouts for SeldonDeployments, Argo Rollouts or Flagger Canaries; say what has no counterpart."""
+    """Print SeldonRollouts for SeldonDeployments, Argo Rollouts (and templates), Flagger Canaries; say what is lost."""
     made = converted([each for file in files for each in _documents(file)])
     notes = Console(stderr=True)
     for each in made:

@@ -1,11 +1,11 @@
-"""Conversion: a SeldonRollout out of a SeldonDeployment, an Argo Rollout or a Flagger Canary. Pure.
+"""Conversion: a SeldonRollout out of a SeldonDeployment, an Argo Rollout and its templates, or a Flagger Canary. Pure.
 
 Field names of both are facts of their APIs. What has no counterpart is said and left out, never guessed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
-from seldon_rollouts.conversion.argo import from_argo
+from seldon_rollouts.conversion.argo import from_argo, from_template
 from seldon_rollouts.conversion.flagger import from_flagger
 from seldon_rollouts.conversion.result import ConversionError, Converted, Object
 from seldon_rollouts.conversion.seldon import from_seldon_deployment
@@ -13,9 +13,11 @@ from seldon_rollouts.conversion.seldon import from_seldon_deployment
 _READERS: Mapping[tuple[str, str], Callable[[Object, Mapping[tuple[str, str], Object]], Converted]] = {
     ("machinelearning.seldon.io", "SeldonDeployment"): from_seldon_deployment,
     ("argoproj.io", "Rollout"): from_argo,
+    ("argoproj.io", "AnalysisTemplate"): from_template,
+    ("argoproj.io", "ClusterAnalysisTemplate"): from_template,
     ("flagger.app", "Canary"): from_flagger,
 }
-WANTED = "a SeldonDeployment, an Argo Rollout (argoproj.io) or a Flagger Canary (flagger.app)"
+WANTED = "a SeldonDeployment, an Argo Rollout or AnalysisTemplate (argoproj.io) or a Flagger Canary (flagger.app)"
 
 
 def convert(documents: Iterable[Object]) -> list[Converted]:

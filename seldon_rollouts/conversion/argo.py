@@ -1,9 +1,10 @@
 """An Argo Rollout (`argoproj.io/v1alpha1`) as a SeldonRollout: steps, analyses, blue-green, limits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seldon_rollouts.conversion.result import (
+    API,
     POD_NOTE,
     ConversionError,
     Converted,
@@ -51,10 +52,37 @@ def from_argo(obj: Object, others: Others) -> Converted:
     for field, instead in (("paused", "use the verb pause"), ("restartAt", "use the verb restart")):
         if spec.get(field):
             notes.append(f"spec.{field}: {instead}")
-    background = ((spec.get("strategy") or {}).get("canary") or {}).get("analysis")
-    if background:
+    canary = (spec.get("strategy") or {}).get("canary") or {}
+    if background := canary.get("analysis"):
         made["analysis"] = _analysis(background, notes, background=True)
+        _count_anew(made["analysis"], canary.get("steps") or ())
+    notes += [f"{kind} {each} is not among the files: give its manifest, too" for kind, each in _missing(made, others)]
     return Converted(source=f"Rollout {name}", rollout=rollout(obj, made), notes=tuple(notes))
+
+
+def from_template(obj: Object, _others: Others) -> Converted:
+    """Return an AnalysisTemplate or ClusterAnalysisTemplate: the same fields; `lint` tells what means another thing."""
+    kind, meta = str(obj["kind"]), obj.get("metadata") or {}
+    kept = {key: meta[key] for key in ("name", "namespace", "labels") if meta.get(key)}
+    made = {"apiVersion": API, "kind": kind, "metadata": kept, "spec": dict(obj.get("spec") or {})}
+    return Converted(source=f"{kind} {meta.get('name', '')}", rollout=made, notes=())
+
+
+def _count_anew(analysis: dict[str, Any], steps: Sequence[Object]) -> None:
+    """Steps that were left out before the one at which an analysis starts are not counted any more."""
+    if (starts := analysis.get("startingStep")) is not None:
+        analysis["startingStep"] = sum(bool(_step(step, [])) for step in steps[:starts])
+
+
+def _missing(made: Any, others: Others) -> Iterator[tuple[str, str]]:
+    """Give the kind and name of each template that is named somewhere below and is not among the documents."""
+    below = made.values() if isinstance(made, dict) else made if isinstance(made, list) else ()
+    if isinstance(made, dict) and isinstance(name := made.get("templateName"), str):
+        kind = "ClusterAnalysisTemplate" if made.get("clusterScope") else "AnalysisTemplate"
+        if (kind, name) not in others:
+            yield kind, name
+    for each in below:
+        yield from _missing(each, others)
 
 
 def _template(name: str, spec: Object, others: Others) -> Object:
@@ -77,6 +105,13 @@ def _strategy(strategy: Object, notes: list[str]) -> tuple[dict[str, Any], Any]:
     notes += unknown(canary, _CANARY, "strategy.canary.")
     if not canary.get("trafficRouting"):
         notes.append("without trafficRouting weights were shares of pods; here they are shares of requests, by Istio")
+    for kind in sorted(set(canary.get("trafficRouting") or ()) - {"istio", "managedRoutes"}):
+        notes.append(f"strategy.canary.trafficRouting.{kind}: no counterpart; requests are split by Istio")
+    if (canary.get("trafficRouting") or {}).get("istio"):
+        notes.append(
+            "strategy.canary.trafficRouting.istio: the rollout has a VirtualService of its own, under its own path; "
+            "to write into routes of yours give routing.virtualService"
+        )
     if canary.get("dynamicStableScale"):
         notes.append("strategy.canary.dynamicStableScale: set it again if you want it; stable keeps its pods otherwise")
     steps = [made for step in canary.get("steps") or () for made in _step(step, notes)]

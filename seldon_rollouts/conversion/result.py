@@ -16,7 +16,7 @@ class ConversionError(ControllerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """A SeldonRollout, and what of the original has no counterpart or is done differently."""
+    """A SeldonRollout or a template, and what of the original has no counterpart or is done differently."""
 
     source: str
     """Such as `Rollout iris`."""

@@ -70,6 +70,32 @@ def test_what_argo_has_and_we_have_not_is_said() -> None:
     assert all(word in told for word in ("step experiment", "spec.paused: use the verb pause", "shares of pods"))
 
 
+def test_templates_of_argo_come_along_and_those_that_are_missing_are_named() -> None:
+    template = {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate", "metadata": {"name": "checks", "uid": "u"},
+        "spec": {"metrics": [{"name": "m", "provider": {"prometheus": {"query": "up"}}}]},
+    }  # fmt: skip
+    named = [{"templateName": "checks"}, {"templateName": "checks", "clusterScope": True}]
+    rollout, carried = convert([argo({"canary": {"analysis": {"templates": named}}}), template])
+    assert carried.rollout["apiVersion"] == "rollouts.seldon.io/v1alpha1"
+    assert (carried.rollout["metadata"], carried.rollout["spec"]) == ({"name": "checks"}, template["spec"])
+    missing = [note for note in rollout.notes if "is not among the files" in note]
+    assert missing == ["ClusterAnalysisTemplate checks is not among the files: give its manifest, too"]
+
+
+def test_steps_that_are_left_out_are_not_counted_by_an_analysis_that_starts_later() -> None:
+    theirs = [{"setWeight": 5}, {"experiment": {}}, {"pause": {}}, {"setWeight": 20}]
+    analysis = {"templates": [{"templateName": "checks"}], "startingStep": 3}
+    made = one(argo({"canary": {"steps": theirs, "analysis": analysis}}))
+    assert made.rollout["spec"]["analysis"]["startingStep"] == 2
+
+
+@pytest.mark.parametrize(("routing", "said"), [("istio", "give routing.virtualService"), ("nginx", "no counterpart")])
+def test_where_requests_were_split_before_is_told(routing: str, said: str) -> None:
+    made = one(argo({"canary": {"trafficRouting": {routing: {"virtualService": {"name": "v"}}, "managedRoutes": []}}}))
+    assert any(routing in note and said in note for note in made.notes)
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [({"type": "Percent", "value": 90}, {"percent": 90}), ({"type": "Pod", "value": 3}, {"replicas": 3})],
