@@ -16,6 +16,12 @@ _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _V2_PREFIX = "#/definitions/"
 _V3_PREFIX = "#/components/schemas/"
 _WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_NO_SCHEMAS = b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.32.4"
+"""An OpenAPI v2 document in protobuf with its version and its title alone (swagger = 1, info = 2: title, version).
+
+kubectl asks for it in this form, for a List: of its items it finds no schema there, and leaves them to the server.
+"""
 
 
 class Documents:
@@ -29,6 +35,8 @@ class Documents:
     def answer(self, path: str, headers: dict[str, str]) -> Response | None:
         if not path.startswith("/openapi/"):
             return None
+        if path == "/openapi/v2" and "proto-openapi" in headers.get("accept", ""):
+            return Response(200, _NO_SCHEMAS, _PROTOBUF)
         if self._generation != self._kinds.generation:
             self._rendered = {}
             self._generation = self._kinds.generation

@@ -62,6 +62,17 @@ async def test_a_field_that_nobody_knows_is_refused(kubectl):
     assert 'unknown field "spec.replica"' in said
 
 
+async def test_a_list_is_applied_and_what_it_holds_is_looked_at_by_the_server(kubectl):
+    def listed(**more):
+        items = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **more} for name in "ab"]
+        return yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items})
+
+    assert 'unknown field "dada"' in await kubectl("apply", "-f", "-", stdin=listed(dada={}), fails=True)
+    assert await kubectl("apply", "-f", "-", stdin=listed()) == "configmap/a created\nconfigmap/b created\n"
+    shown = await kubectl("get", "configmaps", "a", "b", "-o", "yaml")
+    assert "configmap/b" in await kubectl("apply", "-f", "-", stdin=shown)
+
+
 async def test_create_makes_what_its_generators_make(kubectl):
     assert await kubectl("create", "configmap", "c", "--from-literal=k=v") == "configmap/c created\n"
     assert await kubectl("create", "secret", "generic", "s", "--from-literal=k=v") == "secret/s created\n"
