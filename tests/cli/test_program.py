@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +96,29 @@ def test_kubectl_completes_our_plugin(
     *choices, directive = capsys.readouterr().out.splitlines()
     assert [each.partition("\t")[0] for each in choices] == said
     assert directive == ":4"
+
+
+ZSH = """
+autoload -U compinit && compinit -u -D
+source <(seldon-rollouts completion zsh)
+_arguments() { print -r -- $1 }
+words=(seldon-rollouts prom) CURRENT=2
+${_comps[seldon-rollouts]}
+"""
+"""Does what zsh does when Tab is pressed, and prints what it would offer."""
+FISH = 'seldon-rollouts completion fish | source; complete -C "seldon-rollouts prom"'
+
+
+@pytest.mark.parametrize(("shell", "flag", "script"), [("zsh", "-f", ZSH), ("fish", "--no-config", FISH)])
+def test_other_shells_complete_commands(shell: str, flag: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} on this machine")
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [shell, flag, "-c", script], capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
+    offered = re.findall(r'(?:^|[(\s])"?([a-z-]+)(?:":|\t)', done.stdout)
+    assert offered == ["promote", "promote-full"], done.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,9 +1,12 @@
 """Kubeconfigs, tokens, exec plugins and service accounts, as far as we add to what kubernetes_asyncio reads."""
 
+import asyncio
+import contextlib
 import json
 import ssl
 import stat
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +23,7 @@ from controller.kube.connection import CredentialsError, connector, fixed
 from controller.kube.errors import UnavailableError
 from controller.kube.lasting import Lasting
 from controller.kube.resources import NAMESPACE
+from localcluster.apiserver import certificates
 from localcluster.testserver import running_server
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -170,3 +174,67 @@ async def test_a_kubeconfig_leads_to_a_server_over_tls() -> None:
         async with Client(strange, transport=Brief) as client:
             with pytest.raises(UnavailableError, match="its certificate is not trusted"):
                 await client.list(NAMESPACE)
+
+
+class Strict:
+    """A TLS server that wants to see a certificate, and remembers whose it saw."""
+
+    def __init__(self, folder: Path) -> None:
+        self.own, self.theirs = certificates.ensure(folder / "server"), certificates.ensure(folder / "client")
+        self.seen: list[Any] = []
+
+    def context(self) -> ssl.SSLContext:
+        made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.theirs.certificate))
+        made.load_cert_chain(self.own.certificate, self.own.key)
+        made.verify_mode = ssl.CERT_REQUIRED
+        return made
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.seen.append(writer.get_extra_info("peercert"))
+            body = json.dumps({"metadata": {}, "items": [{"metadata": {"name": "ml"}}]}).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+            await reader.read()
+        writer.close()
+
+
+def by_data(strict: Strict, _folder: Path) -> dict[str, Any]:
+    certificate, key = strict.theirs.certificate.read_bytes(), strict.theirs.key.read_bytes()
+    return {"client-certificate-data": b64encode(certificate).decode(), "client-key-data": b64encode(key).decode()}
+
+
+def by_path(strict: Strict, _folder: Path) -> dict[str, Any]:
+    return {"client-certificate": str(strict.theirs.certificate), "client-key": str(strict.theirs.key)}
+
+
+def by_plugin(strict: Strict, folder: Path) -> dict[str, Any]:
+    certificate, key = strict.theirs.certificate.read_text(), strict.theirs.key.read_text()
+    status = {"clientCertificateData": certificate, "clientKeyData": key}
+    told = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    plugin = folder / "plugin"
+    plugin.write_text(f"#!{sys.executable}\nprint({json.dumps(told)!r})\n")
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+
+
+@pytest.mark.parametrize("transport", [Lasting, Brief])
+@pytest.mark.parametrize("user", [by_data, by_path, by_plugin, None])
+async def test_a_client_certificate_is_shown_to_a_server_that_wants_one(
+    tmp_path: Path, user: Callable[[Strict, Path], dict[str, Any]] | None, transport: Any
+) -> None:
+    strict = Strict(tmp_path)
+    server = await asyncio.start_server(strict.serve, "127.0.0.1", 0, ssl=strict.context())
+    at = {"server": f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", "tls-server-name": "localhost"}
+    at["certificate-authority"] = str(strict.own.certificate)
+    path = written(tmp_path / "config", user(strict, tmp_path) if user else {"token": "hush"}, **at)
+    async with server, Client(connector(path, None, now=clock.now), transport=transport) as client:
+        if user is None:
+            with pytest.raises(UnavailableError):
+                await client.list(NAMESPACE)
+            return
+        items, _ = await client.list(NAMESPACE)
+    assert items[0]["metadata"]["name"] == "ml"
+    assert "seldon-rollouts-local" in str(strict.seen[0]["subject"])
