@@ -56,6 +56,8 @@ def doctor(
 
 def _show(checks: list[Check]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")  # on a narrow terminal a name goes on in the next line
     for each in checks:
         remedy = f"\n-> {each.remedy}" if each.remedy else ""
         table.add_row(Text(each.state, style=_STYLES[each.state]), each.about, Text(each.found + remedy))

@@ -79,6 +79,8 @@ def install(
         notifications=notifications,
         dashboard=dashboard,
     )
+    if pod_monitors:
+        print("with PodMonitors for the Prometheus operator; where there is none: --no-pod-monitors", file=sys.stderr)
     yaml.safe_dump_all(bundle(documents(wanted), wanted), sys.stdout, sort_keys=False, width=1_000_000)
 
 
