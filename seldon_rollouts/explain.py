@@ -6,7 +6,7 @@ from typing import Any
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from seldon_rollouts.view.acts import acts
-from seldon_rollouts.view.base import said, status_of
+from seldon_rollouts.view.base import carried, observed, said, status_of
 from seldon_rollouts.view.chances import chances
 
 
@@ -14,10 +14,10 @@ def weight(status: RolloutStatus) -> str:
     """Return the canary's weight, with the observed share where it was seen."""
     if status.canary_revision is None:
         return ""
-    seen = status.weights.observed.canary_percent
-    mirror = f" mirror {status.weights.mirror:g}%" if status.weights.mirror else ""
-    digits = ".1f" if status.weights.canary >= 1 else ".2f"
-    return f"{status.weights.canary:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
+    seen, weights = observed(status), carried(status)
+    mirror = f" mirror {weights.mirror:g}%" if weights.mirror else ""
+    digits = ".1f" if weights.canary >= 1 else ".2f"
+    return f"{weights.canary:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
 
 
 def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
@@ -28,7 +28,9 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         since = f" (since {status.blocked_on.since:%H:%M:%S} UTC)" if status.blocked_on.since else ""
         yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}{since}"
     if status.canary_revision is not None:
+        asked = status.weights.canary if carried(status).canary != status.weights.canary else 0
         unseen = "" if status.weights.verified else ", not yet seen at the gateway"
+        unseen = f", and gets {asked:g}% once its pods are ready" if asked else unseen
         yield f"The canary has {weight(status)} of requests{unseen}."
         if able := chances(status):
             yield able

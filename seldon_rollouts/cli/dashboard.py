@@ -41,7 +41,7 @@ def dashboard(
     context: Context = None,
 ) -> None:
     """Show all rollouts, live, in a browser; who signs in with a token may act as Kubernetes allows them."""
-    from seldon_rollouts.dashboard.app import LOOPBACK, Options, create  # FastAPI is only needed here
+    from seldon_rollouts.dashboard.app import LOOPBACK, TIMING, Options, create  # FastAPI is only needed here
 
     loopback = host in LOOPBACK or host.startswith("127.")
     options = Options(
@@ -60,7 +60,7 @@ def dashboard(
         async with Client(connector(kubeconfig, context, now=clock.now)) as client:
             if await client.served(resources.SELDON_ROLLOUT) is None:
                 raise UsageError("our kinds are missing: seldon-rollouts install | kubectl apply --server-side -f -")
-            app = create(Cluster(client), options, as_person=as_person)
+            app = create(Cluster(client, timing=TIMING), options, as_person=as_person)
             config = uvicorn.Config(
                 app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2,
                 server_header=False, ws="none",

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -13,8 +13,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from analysis.providers.prometheus import PrometheusProvider
 from controller import clock
+from controller.backoff import Backoff
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError
+from controller.kube.reflector import Timing
 from seldon_rollouts import __version__
 from seldon_rollouts.asking import ANSWER_SECONDS
 from seldon_rollouts.dashboard import acting, reading
@@ -26,6 +28,8 @@ from seldon_rollouts.dashboard.identity import Identity, forged
 from seldon_rollouts.dashboard.looks import Looks
 
 STATIC = Path(__file__).parent / "static"
+TIMING = Timing(backoff=Backoff(timedelta(seconds=0.5), timedelta(seconds=5)))
+"""Of the cluster that is shown: somebody looks on, so after an outage it is asked sooner than by a controller."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

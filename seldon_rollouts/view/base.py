@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from controller.api.arms import Weights
 from controller.api.rollout import RolloutStatus
 
 
@@ -28,3 +29,16 @@ def said(status: RolloutStatus) -> str:
     if status.message or status.observed_generation or status.history:
         return status.message
     return "no controller has looked at it yet; is one running? (`seldon-rollouts doctor`)"
+
+
+def carried(status: RolloutStatus) -> Weights:
+    """Return the weights in effect: those that are asked for, but none of a revision without ready pods."""
+    canary = status.canary_revision
+    if canary is None or canary.ready_replicas or status.stable_revision is None:
+        return status.weights
+    return status.weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0})
+
+
+def observed(status: RolloutStatus) -> float | None:
+    """Return the percent of requests that the canary was seen to take; None where all that it takes are copies."""
+    return status.weights.observed.canary_percent if status.weights.canary else None

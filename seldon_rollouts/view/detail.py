@@ -10,7 +10,7 @@ from controller.api.arms import RevisionStatus
 from controller.api.meta import format_duration
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
-from seldon_rollouts.view.base import View, status_of
+from seldon_rollouts.view.base import View, carried, observed, status_of
 from seldon_rollouts.view.chances import chances
 from seldon_rollouts.view.graphs import models
 from seldon_rollouts.view.rows import Row, row
@@ -117,7 +117,7 @@ def detail(rollout: Mapping[str, Any]) -> Detail:
         steps=_steps(rollout, status),
         revisions=tuple(_revisions(rollout, status)),
         verified=status.weights.verified,
-        observed_percent=status.weights.observed.canary_percent,
+        observed_percent=observed(status),
         metrics=tuple(
             Metric(**_fields(metric, Metric), limit=limits.get(metric.name)) for metric in status.analysis.metrics
         ),
@@ -172,9 +172,10 @@ def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView,
 def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Revision]:
     template = ((rollout.get("spec") or {}).get("template") or {}).get("spec") or {}
     target = status.canary_revision or status.stable_revision
+    weights = carried(status)
     for revision, weight in (
-        (status.stable_revision, status.weights.stable),
-        (status.canary_revision, status.weights.canary),
+        (status.stable_revision, weights.stable),
+        (status.canary_revision, weights.canary),
         *((retired, 0) for retired in status.retired_revisions),
     ):
         if revision is not None:
@@ -202,8 +203,8 @@ def point(status: RolloutStatus, at: datetime) -> Point:
     return Point(
         at=at,
         revision=judged.hash if judged else "",
-        weight=status.weights.canary,
-        observed=status.weights.observed.canary_percent,
+        weight=carried(status).canary,
+        observed=observed(status),
         evidence={metric.name: metric.evidence for metric in status.analysis.metrics},
         promote={metric.name: metric.promote_evidence for metric in status.analysis.metrics},
     )
@@ -219,7 +220,7 @@ def kept(status: RolloutStatus) -> list[Point]:
             at=each.at,
             revision=judged.hash,
             weight=each.weight,
-            observed=each.observed,
+            observed=each.observed if each.weight else None,
             evidence={name: 10**value for name, value in zip(curve.metrics, each.worse, strict=False)},
             promote={name: 10**value for name, value in zip(curve.metrics, each.good, strict=False)},
         )

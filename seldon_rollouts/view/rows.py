@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Literal
 
-from seldon_rollouts.view.base import View, said, status_of
+from controller.api.rollout import RolloutStatus
+from seldon_rollouts.view.base import View, carried, said, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -59,23 +60,31 @@ class Filter(View):
 def row(rollout: Mapping[str, Any]) -> Row:
     """Return a rollout as a row of the list."""
     status, meta = status_of(rollout), rollout["metadata"]
+    weights = carried(status)
     moving = status.canary_revision is not None
     last = status.rejected[-1] if status.rejected else None
     return Row(
         namespace=meta["namespace"],
         name=meta["name"],
         phase=status.phase,
-        urgency="attention" if status.phase in _ATTENTION else "moving" if status.phase in _MOVING else "rest",
+        urgency=_urgency(status),
         step=f"{min(status.current_step_index + 1, status.step_count)} of {status.step_count}" if moving else "",
-        stable_weight=status.weights.stable if status.stable_revision is not None else 0,
-        canary_weight=status.weights.canary,
-        mirror=status.weights.mirror,
+        stable_weight=weights.stable if status.stable_revision is not None else 0,
+        canary_weight=weights.canary,
+        mirror=weights.mirror,
         verdict=status.analysis.verdict if moving else "",
         blocked_on=status.blocked_on.kind if status.blocked_on else "",
         message=said(status),
         created_at=meta.get("creationTimestamp", ""),
         last_rollback=f"revision {last.number}: {last.message}" if last else "",
     )
+
+
+def _urgency(status: RolloutStatus) -> Urgency:
+    asked = status.blocked_on is not None and status.blocked_on.kind == "person"
+    if status.phase in _MOVING:
+        return "attention" if asked else "moving"
+    return "attention" if status.phase in _ATTENTION else "rest"
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:

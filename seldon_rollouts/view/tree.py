@@ -6,7 +6,7 @@ from typing import Any
 from controller.api.arms import RevisionStatus
 from controller.api.meta import REVISION_LABEL
 from controller.api.rollout import RolloutStatus
-from seldon_rollouts.view.base import View, status_of
+from seldon_rollouts.view.base import View, carried, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, pod
 
 Object = Mapping[str, Any]
@@ -52,8 +52,8 @@ def tree(
 
 
 def _revisions(status: RolloutStatus) -> Iterable[tuple[RevisionStatus, float]]:
-    stable, canary = status.stable_revision, status.canary_revision
-    for revision, weight in ((stable, status.weights.stable), (canary, status.weights.canary)):
+    stable, canary, weights = status.stable_revision, status.canary_revision, carried(status)
+    for revision, weight in ((stable, weights.stable), (canary, weights.canary)):
         if revision is not None:
             yield revision, weight
     for retired in status.retired_revisions:

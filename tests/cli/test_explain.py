@@ -13,7 +13,8 @@ SPEC = {
 MOVING = {
     "phase": "Progressing", "message": "revision 2 is progressing", "observedGeneration": 1, "stepCount": 3,
     "stableRevision": {"hash": "a", "number": 1, "name": "iris-a"},
-    "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b"}, "weights": {"stable": 95, "canary": 5},
+    "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b", "readyReplicas": 1},
+    "weights": {"stable": 95, "canary": 5},
 }  # fmt: skip
 
 
@@ -30,6 +31,10 @@ def test_a_rollout_that_nobody_has_looked_at_says_so() -> None:
     [
         ({"blockedOn": {"kind": "quota", "message": "no room"}}, "It waits for quota: no room"),
         ({}, "The canary has 5% of requests, not yet seen at the gateway."),
+        (
+            {"canaryRevision": {"hash": "b", "number": 2}},
+            "The canary has 0% of requests, and gets 5% once its pods are ready.",
+        ),
         ({"analysis": {"verdict": "NoData"}}, "The judge says NoData"),
         ({"analysis": {"verdict": "Good", "message": "as good"}}, "The judge says Good: as good"),
         ({"currentStepIndex": 1}, "Then: weight 25 %, promotion"),

@@ -19,7 +19,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.connection import Secret, connector
 from controller.kube.resources import Resource
 from localcluster.testserver import running_server
-from seldon_rollouts.dashboard.app import Options, create
+from seldon_rollouts.dashboard.app import TIMING, Options, create
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -54,7 +54,7 @@ STATUS: dict[str, Any] = {
     "message": "revision 2 is progressing: step 1 of 2",
     "stepCount": 2,
     "stableRevision": {"hash": "aaa", "number": 1, "name": "iris-aaa", "role": "stable"},
-    "canaryRevision": {"hash": "bbb", "number": 2, "name": "iris-bbb"},
+    "canaryRevision": {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 1, "readyReplicas": 1},
     "weights": {"stable": 95, "canary": 5},
     "analysis": {"verdict": "Inconclusive", "updatedAt": "2026-01-01T00:01:00Z", "metrics": [METRIC]},
     "history": [
@@ -201,7 +201,7 @@ async def serve(server: Server, options: Options, prefix: str = "") -> AsyncIter
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
-        app = create(Cluster(own), options, as_person=server.client)
+        app = create(Cluster(own, timing=TIMING), options, as_person=server.client)
         config = uvicorn.Config(
             under(app, prefix) if prefix else app, host="127.0.0.1", port=port, log_level="warning",
             timeout_graceful_shutdown=1, ws="none",

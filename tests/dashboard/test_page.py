@@ -239,7 +239,7 @@ async def test_while_the_api_server_is_away_the_page_says_so_and_then_goes_on(br
         await expect(page.get_by_role("link", name="default/iris")).to_be_visible()
         seen = await hindrances(page)
         await stack.enter_async_context(running_api_server(**where))
-        await expect(page.get_by_text("What is shown may be old")).to_be_hidden(timeout=90_000)
+        await expect(page.get_by_text("What is shown may be old")).to_be_hidden(timeout=60_000)
         await expect(page.locator("#live")).to_have_text("live")
         await page.close()
     assert seen == []

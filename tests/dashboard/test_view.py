@@ -63,6 +63,17 @@ def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
     assert (shown.row.step, shown.observed_percent, shown.metrics[0].evidence) == ("2 of 4", 4.8, 3.5)
 
 
+def test_a_canary_without_ready_pods_has_no_traffic_whatever_is_asked_for() -> None:
+    shown = detail(rollout(**{**MOVING, "canaryRevision": {**MOVING["canaryRevision"], "readyReplicas": 0}}))
+    assert (shown.row.stable_weight, shown.row.canary_weight, shown.row.mirror) == (100, 0, 0)
+    assert [each.weight for each in shown.revisions] == [100, 0]
+
+
+def test_copies_are_no_share_of_the_requests() -> None:
+    copied = {"stable": 100, "canary": 0, "mirror": 100, "observed": {"canaryPercent": 50}}
+    assert detail(rollout(**{**MOVING, "weights": copied})).observed_percent is None
+
+
 def test_what_is_judged_has_the_limit_of_the_spec_and_says_whether_it_can_be_judged() -> None:
     condition = {
         "type": "AnalysisReady", "status": "False", "reason": "NoSeries", "message": "no metrics",
@@ -102,6 +113,8 @@ def test_the_list_puts_what_needs_attention_first_and_finds_by_name() -> None:
     every = [rollout("a", phase="Healthy"), rollout("b", phase="Progressing"), rollout("c", phase="Degraded")]
     made = rows.ordered(map(rows.row, every))
     assert [row.name for row in made] == ["c", "b", "a"]
+    asks = rows.row(rollout("d", phase="Progressing", blockedOn={"kind": "person", "message": "approve owner"}))
+    assert asks.urgency == "attention"
     assert [row.name for row in made if Filter(search="ML/B").wants(row)] == ["b"]
     assert [row.name for row in made if Filter(urgency="rest").wants(row)] == ["a"]
     assert not [row for row in made if Filter(namespace="other").wants(row)]

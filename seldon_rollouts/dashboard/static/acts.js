@@ -11,8 +11,9 @@ export function actButtons(row, acts) {
     const why = acts.person ? `${acts.person} may look at this rollout, not change it.` : "Sign in to act on this rollout.";
     return make("section", { class: "acts" }, make("h2", {}, "What may be done"), make("p", { class: "soft message" }, why));
   }
+  const asked = row.blockedOn !== "person" ? "" : row.phase === "Paused" ? "promote" : "approve";
   const buttons = legal.map((each) => {
-    const button = make("button", { type: "button", class: each.danger ? "danger" : "act", "data-verb": each.verb, title: each.effect }, each.title);
+    const button = make("button", { type: "button", class: each.verb === asked ? "main" : each.danger ? "danger" : "act", "data-verb": each.verb, title: each.effect }, each.title);
     button.addEventListener("click", () => open(row, each));
     return button;
   });

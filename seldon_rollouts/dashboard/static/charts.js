@@ -11,8 +11,9 @@ function node(name, attributes, ...children) {
 }
 
 // lines: [{name, kind: stable|canary|other, points: [[seconds, value]]}]; limits: [{value, kind: limit|goal, label}]
-export function lineChart({ title, lines, limits = [], format = String, log = false, floor = 0 }) {
-  const scale = log ? (value) => Math.log10(Math.max(value, 1e-3)) : (value) => value;
+// What is less than `least` is drawn there: how much less says nothing.
+export function lineChart({ title, lines, limits = [], format = String, log = false, floor = 0, least = 1e-3 }) {
+  const scale = log ? (value) => Math.log10(Math.max(value, least)) : (value) => value;
   const all = lines.flatMap((line) => line.points);
   const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": describe(title, lines, format) });
   if (!all.length) {
@@ -33,15 +34,16 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
   }
   svg.append(node("text", { x: LEFT, y: HEIGHT - 6 }, clock(first)));
   svg.append(node("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, clock(last)));
-  limits.forEach((limit, index) => {  // their names in turn at the left and at the right, since two may be near
-    svg.append(node("line", { class: limit.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(limit.value), y2: y(limit.value) }));
-    svg.append(node("text", index % 2 ? { x: WIDTH - RIGHT - 4, y: y(limit.value) - 4, "text-anchor": "end" } : { x: LEFT + 4, y: y(limit.value) - 4 }, limit.label));
-  });
+  for (const limit of limits) svg.append(node("line", { class: limit.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(limit.value), y2: y(limit.value) }));
   for (const line of lines) {
     const path = line.points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
     svg.append(node("path", { class: line.kind, d: path }));
     if (line.points.length === 1) svg.append(node("circle", { class: line.kind, cx: x(line.points[0][0]), cy: y(line.points[0][1]), r: 3 }));
   }
+  limits.forEach((limit, index) => {  // above all lines, in turn at the left and at the right, since two may be near
+    const at = index % 2 ? { x: WIDTH - RIGHT - 4, "text-anchor": "end" } : { x: LEFT + 4 };
+    svg.append(node("text", { class: "label", y: y(limit.value) - 4, ...at }, limit.label));
+  });
   return svg;
 }
 

@@ -50,8 +50,8 @@ export function age(instant) {
 
 export const when = (instant) => new Date(instant).toLocaleString();
 export const plain = (value) => String(Math.round(value * 100) / 100);
-export const percent = (value) => `${(100 * value).toFixed(1)} %`;
-export const milliseconds = (value) => `${(1000 * value).toFixed(value < 0.01 ? 1 : 0)} ms`;
+export const percent = (value) => (value ? `${(100 * value).toFixed(1)} %` : "0 %");
+export const milliseconds = (value) => (value ? `${(1000 * value).toFixed(value < 0.01 ? 1 : 0)} ms` : "0 ms");
 const thousands = (value) => (value >= 1000 ? `${Math.round(value / 1000)}k` : value.toFixed(0));
 export const odds = (value) => (value >= 1 ? `${thousands(value)}:1` : `1:${thousands(1 / value)}`);
 // A number and its unit stay on one line.

@@ -49,7 +49,7 @@ function row(each) {
     make("td", { role: "cell" }, weightBar(each.stableWeight, each.canaryWeight, each.mirror), traffic(each)),
     make("td", { role: "cell", class: each.verdict }, each.verdict),
     make("td", { role: "cell" }, age(each.createdAt)),
-    make("td", { role: "cell" }, words(each.message), ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, words(`last rollback: ${each.lastRollback}`))] : [])));
+    make("td", { role: "cell" }, make("span", { class: "says", title: each.message }, words(each.message)), ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, words(`last rollback: ${each.lastRollback}`))] : [])));
 }
 
 export function phase(each) {

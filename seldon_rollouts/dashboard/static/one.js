@@ -6,6 +6,8 @@ import { phase } from "./list.js";
 import { runs } from "./runs.js";
 import { revisions } from "./revisions.js";
 
+const LEAST_ODDS = 0.01;
+
 export async function drawOne({ namespace, name, revision }) {
   const base = `rollouts/${namespace}/${name}`;
   byId("list").hidden = true;
@@ -40,7 +42,7 @@ async function presentPage(base, detail, past) {
     revisions(detail, around),
     episodes(detail.row, past),
     history("What happened", detail.history),
-    events(around.events),
+    events(around.events, detail.history),
   ];
 }
 
@@ -63,7 +65,10 @@ async function pastPage(base, detail, episode) {
 }
 
 function names(detail) {
-  const known = [...detail.rejections.map((each) => ({ ...each, role: "other", deployment: `${detail.row.name}-${each.hash}` })), ...detail.revisions];
+  // The one that was rejected last was the canary, and is drawn as such where no other one is.
+  const newest = detail.revisions.some((each) => each.role === "canary") ? -1 : 0;
+  const rejected = detail.rejections.map((each, index) => ({ ...each, role: index === newest ? "canary" : "other", deployment: `${detail.row.name}-${each.hash}` }));
+  const known = [...rejected.reverse(), ...detail.revisions];
   return {
     kind: (deployment) => ({ stable: "stable", canary: "canary" })[known.findLast((each) => each.deployment === deployment)?.role] || "other",
     name: (deployment) => { const found = known.findLast((each) => each.deployment === deployment); return found ? `revision ${found.number}` : deployment; },
@@ -79,13 +84,14 @@ function untold(blocker, message) {
 function heading(detail) {
   const steps = detail.steps.map((step) => make("li", { class: step.state, "aria-current": step.state === "current" ? "step" : null }, step.title));
   const seen = detail.observedPercent === null ? "" : `, observed ${detail.observedPercent.toFixed(1)} %`;
+  const canary = detail.revisions.some((each) => each.role === "canary") ? `, canary ${plain(detail.row.canaryWeight)} %` : "";
   const mirror = detail.row.mirror ? `, mirrored ${plain(detail.row.mirror)} %` : "";
   return make("section", {},
     make("h1", {}, `${detail.row.namespace}/${detail.row.name} `, phase(detail.row)),
     make("p", { class: "message" }, words(detail.row.message)),
     ...(detail.blockedOn ? [make("p", { class: "message waits" }, words(`waits for ${untold(detail.blockedOn, detail.row.message)}`))] : []),
     make("p", { class: "message split" }, weightBar(detail.row.stableWeight, detail.row.canaryWeight, detail.row.mirror),
-      make("span", { class: "soft" }, words(`stable ${plain(detail.row.stableWeight)} %, canary ${plain(detail.row.canaryWeight)} %${seen}${mirror}`))),
+      make("span", { class: "soft" }, words(`stable ${plain(detail.row.stableWeight)} %${canary}${seen}${mirror}`))),
     make("ol", { class: "steps", "aria-label": "steps" }, steps));
 }
 
@@ -152,24 +158,26 @@ function judged(metric, evidence) {
   return make("section", {},
     make("h2", {}, `${metric.name}: `, make("span", { class: metric.verdict }, metric.verdict)),
     make("p", { class: "message" }, words(metric.message)),
-    lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, format: odds }), legend(lines));
+    lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, least: LEAST_ODDS, format: odds }), legend(lines));
 }
 
 function episodes(row, past) {
   const rows = past.map((each) => make("tr", {},
-    make("td", {}, make("a", { href: `#/${row.namespace}/${row.name}/past/${each.revision}` }, `revision ${each.revision}`)),
-    make("td", {}, each.outcome || "under way"), make("td", {}, when(each.began)), make("td", {}, each.message)));
-  return make("section", {}, make("h2", {}, "Rollouts so far"), table(["Revision", "Outcome", "Began", "Why"], rows, "rollouts so far"));
+    make("td", { class: "time" }, make("a", { href: `#/${row.namespace}/${row.name}/past/${each.revision}` }, `revision ${each.revision}`)),
+    make("td", {}, each.outcome || "under way"), make("td", { class: "time" }, when(each.began)), make("td", {}, words(each.message))));
+  return make("section", { class: "told" }, make("h2", {}, "Rollouts so far"), table(["Revision", "Outcome", "Began", "Why"], rows, "rollouts so far"));
 }
 
 function history(title, all) {
   const rows = all.map((each) => make("tr", {},
-    make("td", {}, when(each.at)), make("td", {}, each.type), make("td", {}, each.message)));
-  return make("section", {}, make("h2", {}, title), table(["When", "What", "Why"], rows, title));
+    make("td", { class: "time" }, when(each.at)), make("td", {}, each.type), make("td", {}, words(each.message))));
+  return make("section", { class: "told" }, make("h2", {}, title), table(["When", "What", "Why"], rows, title));
 }
 
-function events(all) {
-  const rows = all.map((each) => make("tr", {}, make("td", {}, when(each.at)), make("td", { class: each.type }, each.reason),
+// What the history tells, too, is not told twice.
+function events(all, told) {
+  const known = new Set(told.map((each) => `${each.type} ${each.message}`));
+  const rows = all.filter((each) => !known.has(`${each.reason} ${each.message}`)).map((each) => make("tr", {}, make("td", { class: "time" }, when(each.at)), make("td", { class: each.type }, each.reason),
     make("td", {}, `${each.message}${each.count > 1 ? ` (${each.count} times)` : ""}`)));
-  return make("section", {}, make("h2", {}, "Events"), table(["When", "Reason", "Message"], rows, "events"));
+  return make("section", { class: "told" }, make("h2", {}, "Other events"), rows.length ? table(["When", "Reason", "Message"], rows, "other events") : make("p", { class: "soft" }, "None."));
 }
