@@ -88,8 +88,10 @@ class Notifier:
     async def run(self) -> None:
         """Deliver what waits, while we lead; a failure of a service delays its own letters alone."""
         self._read()
-        self._since = self._kept = await self._told_until()
-        self._newest = self._since
+        self._kept = await self._told_until()
+        self._since = self._newest = self._kept or clock.now()
+        if self._kept is None:
+            await self._keep()  # what happens from now on is told, also if we end before anything was
         for rollout in self._cluster.list(resources.SELDON_ROLLOUT):
             self._requeue(_key(rollout))
         kept_at = clock.now()
@@ -153,13 +155,13 @@ class Notifier:
         except (OSError, UnicodeDecodeError, ConfigurationError) as error:
             log.error("file=%s cannot be used error=%s", self._file, error)
 
-    async def _told_until(self) -> datetime:
-        """Return up to when everything was told; now, when nobody wrote it down, and a day ago at most."""
+    async def _told_until(self) -> datetime | None:
+        """Return up to when everything was told, a day ago at most; None when nobody wrote it down."""
         try:
             kept = await self._cluster.client.get(resources.CONFIG_MAP, self._namespace, CURSOR)
             told = datetime.fromisoformat((kept.get("data") or {})["toldUntil"])
         except (NotFoundError, KeyError, ValueError):
-            return clock.now()
+            return None
         return max(told, clock.now() - FORGET)
 
     async def _keep(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,46 @@ async def test_what_happens_is_told_once_also_after_a_refusal_and_a_restart(
         ("iris-1", "promoted"), ("iris-2", "rolledBack"),
     }  # fmt: skip
     assert len({told["id"] for told in listener.told}) == 2
+
+
+async def test_what_happened_before_an_end_that_came_too_early_is_told_by_the_next_one(
+    client: Client, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Any
+) -> None:
+    monkeypatch.setattr("controller.notifications.reconciler.MARGIN", timedelta())
+    file = tmp_path / "notifications.yaml"
+    file.write_text(
+        f"services: {{hook: {{webhook: {{url: '{listener.url}'}}}}}}\nsubscriptions: [{{services: [hook]}}]\n"
+    )
+    own = "never-led-before"
+    await client.create(resources.NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": own}})
+    settings = parse_settings(["--notifications-file", str(file)], {"POD_NAMESPACE": own})
+    sending = asyncio.Event()
+
+    async def silent(_message: Any) -> Failure | None:
+        sending.set()
+        await asyncio.Event().wait()
+        return None
+
+    async def noted() -> bool:
+        kept, _ = await client.list(resources.CONFIG_MAP, own)
+        return any(each["metadata"]["name"] == CURSOR for each in kept)
+
+    cluster = Cluster(client)
+    manager = Manager(cluster, [Notifier(cluster, settings, send=silent)], health=Health(Metrics()), workers=2)
+    killed = asyncio.create_task(manager.run(asyncio.Event()))
+    await until(noted)  # at once, and not only when something was told
+    await happen(client, "Promoted", 7)
+    await sending.wait()
+    killed.cancel()
+    await asyncio.gather(killed, return_exceptions=True)
+    client.metrics = Metrics()  # as in a new process
+    cluster, stop = Cluster(client), asyncio.Event()
+    manager = Manager(cluster, [Notifier(cluster, settings)], health=Health(Metrics()), workers=2)
+    task = asyncio.create_task(manager.run(stop))
+    await until(lambda: [told["name"] for told in listener.told] == ["iris-7"])
+    stop.set()
+    await task
+    client.metrics = Metrics()
 
 
 async def test_a_mail_is_handed_to_its_server() -> None:
