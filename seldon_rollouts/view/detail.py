@@ -161,7 +161,7 @@ def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView,
 
     def state(index: int) -> Literal["done", "current", "ahead"]:
         if not running:
-            return "done" if status.phase == "Healthy" else "ahead"
+            return "done" if status.phase in ("Healthy", "Shadowed") else "ahead"
         if index < status.current_step_index or status.phase == "Promoting":
             return "done"
         return "current" if index == status.current_step_index else "ahead"

@@ -56,6 +56,12 @@ def test_every_phase_has_a_health(phase: Phase) -> None:
     assert health(SELDON_ROLLOUT, rollout(phase)) == (HEALTH[phase], f"it is {phase}")
 
 
+def test_an_approval_that_is_waited_for_suspends() -> None:
+    waiting = rollout("Progressing")
+    waiting["status"]["blockedOn"] = {"kind": "person", "message": "waiting for somebody to approve owner"}
+    assert health(SELDON_ROLLOUT, waiting)[0] == "Suspended"
+
+
 @pytest.mark.parametrize(
     "obj",
     [{"metadata": {"generation": 1}}, rollout("Healthy", generation=4), rollout("Healthy", ready="False")],

@@ -11,9 +11,9 @@ function node(name, attributes, ...children) {
 }
 
 // lines: [{name, kind: stable|canary|other, points: [[seconds, value]]}]; limits: [{value, kind: limit|goal, label}]
-// What is less than `least` is drawn there: how much less says nothing.
-export function lineChart({ title, lines, limits = [], format = String, log = false, floor = 0, least = 1e-3 }) {
-  const scale = log ? (value) => Math.log10(Math.max(value, least)) : (value) => value;
+// On a scale of odds, what is outside of `least` and `most` is drawn at them: how much more says nothing.
+export function lineChart({ title, lines, limits = [], format = String, log = false, floor = 0, least = 1e-2, most = 1e4 }) {
+  const scale = log ? (value) => Math.log10(Math.min(Math.max(value, least), most)) : (value) => value;
   const all = lines.flatMap((line) => line.points);
   const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": describe(title, lines, format) });
   if (!all.length) {

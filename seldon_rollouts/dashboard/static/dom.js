@@ -52,7 +52,8 @@ export const when = (instant) => new Date(instant).toLocaleString();
 export const plain = (value) => String(Math.round(value * 100) / 100);
 export const percent = (value) => (value ? `${(100 * value).toFixed(1)} %` : "0 %");
 export const milliseconds = (value) => (value ? `${(1000 * value).toFixed(value < 0.01 ? 1 : 0)} ms` : "0 ms");
-const thousands = (value) => (value >= 1000 ? `${Math.round(value / 1000)}k` : value.toFixed(0));
+const MOST = 1e6;
+const thousands = (value) => (value > MOST ? "over 1M" : value === MOST ? "1M" : value >= 1000 ? `${Math.round(value / 1000)}k` : value.toFixed(0));
 export const odds = (value) => (value >= 1 ? `${thousands(value)}:1` : `1:${thousands(1 / value)}`);
 // A number and its unit stay on one line.
 export const words = (text) => text.replace(/(\d) (%|ms\b|s\b)/g, "$1\u00a0$2");

@@ -18,7 +18,7 @@ export async function drawList() {
   byId("empty").hidden = page.items.length > 0;
   byId("empty").textContent = query.get("namespace") || query.get("search") || query.has("urgency")
     ? "No rollout matches." : "There is no rollout yet, or none that you may see. One is made by: kubectl apply -f FILE";
-  byId("count").textContent = `${page.total} shown, ${page.attention} need attention`;
+  byId("count").textContent = `${page.total} found, ${page.attention} need attention`;
   byId("pages").hidden = page.total <= ROWS;
   byId("page").textContent = `${offset + 1} to ${offset + page.items.length} of ${page.total}`;
   byId("back").disabled = !offset;
@@ -66,6 +66,7 @@ export function listenToList(draw) {
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("search").addEventListener("input", again);
   for (const id of ["namespace", "urgency"]) byId(id).addEventListener("change", again);
-  byId("back").addEventListener("click", () => turn(-ROWS));
-  byId("next").addEventListener("click", () => turn(ROWS));
+  const leaf = (by) => turn(by).then(() => scrollTo(0, 0));
+  byId("back").addEventListener("click", () => leaf(-ROWS));
+  byId("next").addEventListener("click", () => leaf(ROWS));
 }

@@ -6,8 +6,6 @@ import { phase } from "./list.js";
 import { runs } from "./runs.js";
 import { revisions } from "./revisions.js";
 
-const LEAST_ODDS = 0.01;
-
 export async function drawOne({ namespace, name, revision }) {
   const base = `rollouts/${namespace}/${name}`;
   byId("list").hidden = true;
@@ -37,7 +35,7 @@ async function presentPage(base, detail, past) {
     actButtons(detail.row, acts),
     ...(detail.rejections.length ? [rollback(detail.rejections[0])] : []),
     ...(detail.metrics.length ? [sideBySide(detail)] : []),
-    make("div", { class: "cards" }, ...detail.metrics.map((metric) => judged(metric, evidence)), weights(evidence), ...measured(charts, names(detail))),
+    make("div", { class: "cards" }, ...detail.metrics.map((metric) => judged(metric, evidence)), ...weights(evidence), ...measured(charts, names(detail, around.revisions))),
     ...(around.runs.length ? [runs(detail, around.runs)] : []),
     revisions(detail, around),
     episodes(detail.row, past),
@@ -57,18 +55,18 @@ async function pastPage(base, detail, episode) {
       make("h1", {}, `${detail.row.namespace}/${detail.row.name}, revision ${episode.revision} as it was`),
       make("p", { class: "message" }, `${episode.outcome || "under way"}: ${episode.message}`),
       make("p", { class: "soft message" }, `${when(episode.began)} to ${episode.ended ? when(episode.ended) : "now"} `, make("a", { href: where }, "back to the present"))),
-    make("div", { class: "cards" }, ...measured(charts, names(detail))),
+    make("div", { class: "cards" }, ...measured(charts, names(detail, around.revisions))),
     ...(ran.length ? [runs(detail, ran)] : []),
     revisions(detail, { revisions: of }),
     history("What happened then", [...episode.entries].reverse()),
   ];
 }
 
-function names(detail) {
+function names(detail, kept) {
   // The one that was rejected last was the canary, and is drawn as such where no other one is.
   const newest = detail.revisions.some((each) => each.role === "canary") ? -1 : 0;
   const rejected = detail.rejections.map((each, index) => ({ ...each, role: index === newest ? "canary" : "other", deployment: `${detail.row.name}-${each.hash}` }));
-  const known = [...rejected.reverse(), ...detail.revisions];
+  const known = [...kept, ...rejected.reverse(), ...detail.revisions];
   return {
     kind: (deployment) => ({ stable: "stable", canary: "canary" })[known.findLast((each) => each.deployment === deployment)?.role] || "other",
     name: (deployment) => { const found = known.findLast((each) => each.deployment === deployment); return found ? `revision ${found.number}` : deployment; },
@@ -78,7 +76,8 @@ function names(detail) {
 // What is waited for: its kind alone where the sentence above it says the rest.
 function untold(blocker, message) {
   const [kind, ...rest] = blocker.split(": ");
-  return message.includes(rest.join(": ")) ? kind : blocker;
+  const what = kind === "person" ? "a person" : kind;
+  return message.includes(rest.join(": ")) ? what : [what, ...rest].join(": ");
 }
 
 function heading(detail) {
@@ -135,16 +134,18 @@ function spread(charts, known) {
   return make("section", {}, make("h2", {}, "How latency is spread"), barChart({ title: "How latency is spread", groups, edge: milliseconds }), legend(groups));
 }
 
-const legend = (lines) => make("p", { class: "legend" }, lines.map((line) => make("span", { class: line.kind }, line.name)));
+const legend = (lines) => make("p", { class: "legend" }, lines.filter((line) => !line.points || line.points.length).map((line) => make("span", { class: line.kind }, line.name)));
 
+// Nothing where all that the new revision got were copies, as in a shadow.
 function weights(evidence) {
+  if (evidence.length && !evidence.some((point) => point.weight)) return [];
   const at = (point) => Date.parse(point.at) / 1000;
   const lines = [
     { name: "configured", kind: "canary", points: evidence.map((point) => [at(point), point.weight]) },
     { name: "observed", kind: "other", points: evidence.filter((point) => point.observed !== null).map((point) => [at(point), point.observed]) },
   ];
-  return make("section", {}, make("h2", {}, "Canary weight"),
-    lineChart({ title: "Canary weight", lines, format: (value) => `${plain(value)} %` }), legend(lines));
+  return [make("section", {}, make("h2", {}, "Canary weight"),
+    lineChart({ title: "Canary weight", lines, format: (value) => `${plain(value)} %` }), legend(lines))];
 }
 
 function judged(metric, evidence) {
@@ -158,7 +159,7 @@ function judged(metric, evidence) {
   return make("section", {},
     make("h2", {}, `${metric.name}: `, make("span", { class: metric.verdict }, metric.verdict)),
     make("p", { class: "message" }, words(metric.message)),
-    lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, least: LEAST_ODDS, format: odds }), legend(lines));
+    lineChart({ title: `Evidence on ${metric.name}`, lines, limits, log: true, floor: 1, format: odds }), legend(lines));
 }
 
 function episodes(row, past) {
