@@ -309,6 +309,7 @@ class Calling(Writing):
         """A server that answers no PING is gone, whatever the network says of it."""
         self._probing = False
         if self._heard == heard:
+            self._lost("the server is silent")  # before the transport is: no further call goes this way
             self.abort()
 
 
