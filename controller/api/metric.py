@@ -7,17 +7,37 @@ what a measurement without a value counts as. Texts may hold `{{args.name}}`, wh
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.api.meta import ApiModel
 
 _TEMPLATED = r".*\{\{.+\}\}.*"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Count = int | Annotated[str, StringConstraints(pattern=rf"^(-?[0-9]+|{_TEMPLATED})$", max_length=253)]
+_COUNT = rf"^(-?[0-9]+|{_TEMPLATED})$"
+_INTERVAL = rf"^(([0-9]+(\.[0-9]+)?(h|m|s|ms))+|{_TEMPLATED})$"
+
+
+def _like(pattern: str, right: str) -> BeforeValidator:
+    """Say what would be right where a text is not like a pattern, which the schema holds, too."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not re.search(pattern, value, re.ASCII):
+            raise ValueError(f"{value[:50]!r} cannot be read; expected {right}")
+        return value
+
+    return BeforeValidator(check)
+
+
+Count = Annotated[
+    int | Annotated[str, StringConstraints(pattern=_COUNT, max_length=253)],
+    _like(_COUNT, "a whole number, or an argument such as {{args.count}}"),
+]
 """A whole number, or a text that becomes one: `"{{args.count}}"`."""
 Interval = Annotated[
-    str, StringConstraints(pattern=rf"^(([0-9]+(\.[0-9]+)?(h|m|s|ms))+|{_TEMPLATED})$", max_length=253)
+    str,
+    StringConstraints(pattern=_INTERVAL, max_length=253),
+    _like(_INTERVAL, "a duration such as 30s, 5m or 1h30m, or an argument such as {{args.interval}}"),
 ]
 """A duration such as `30s` or `1h30m`, or a text that becomes one: `"{{args.interval}}"`."""
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]

@@ -88,7 +88,7 @@ def main() -> None:
         print(f" {error}", file=sys.stderr)
         if hint := _advice(error):
             print(hint, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(getattr(error, "ends_with", 1))
 
 
 def _advice(error: Exception) -> str:

@@ -26,6 +26,12 @@ NamespaceLabel = Annotated[str, typer.Option(help="What Prometheus calls the nam
 PodLabel = Annotated[str, typer.Option(help="What Prometheus calls a scraped pod.")]
 
 
+class UnreadError(UsageError):
+    """Prometheus did not answer: there is no verdict, and least of all the bad one that 1 stands for."""
+
+    ends_with = EXIT[Verdict.ERROR]
+
+
 def add_to(app: typer.Typer) -> None:
     """Put the command into the program."""
     app.command("replay")(replay)
@@ -55,7 +61,7 @@ def replay(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Judge a past window, from Prometheus. Ends with 0 good, 1 bad, 3 inconclusive, 4 without data.
+    """Judge a past window, from Prometheus. Ends with 0 good, 1 bad, 3 inconclusive, 4 without data, 2 when misused.
 
     The half hour before --from teaches what stable is like, as in a rollout.
     """
@@ -66,7 +72,10 @@ def replay(
     start, until = moment("--from", begin, now), moment("--to", end, now)
     if not start < until <= now:
         raise typer.BadParameter(f"--from {start:%FT%TZ} must lie before --to {until:%FT%TZ}, and both in the past")
-    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
+    try:
+        provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
     labels = Labels(namespace_label, pod_label)
     comparison = Comparison(
         key=(namespace, arms[1].deployment),
@@ -77,8 +86,10 @@ def replay(
     )
     try:
         window = asyncio.run(judged(provider, comparison, until, step=span("--step", step), labels=labels))
-    except (ReplayError, ValueError) as error:
-        raise UsageError(str(error)) from None
+    except ReplayError as error:
+        raise UnreadError(str(error)) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     if not data(output, _written(comparison, window)):
         _show(comparison, window)
     raise typer.Exit(EXIT[window.last.verdict])

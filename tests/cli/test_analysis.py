@@ -82,7 +82,8 @@ def test_what_makes_no_run_is_refused_in_words(tmp_path: Path, arguments: tuple[
         ({"sucessCondition": "result < 1"}, 14, "metrics.0.sucessCondition: there is no such field"),
         ({"successCondition": "reslt < 1"}, 9, "unknown name 'reslt'"),
         ({"successCondition": "result < {{args.most}}"}, 6, "{{args.most}} is used, and args has no 'most'"),
-        ({"interval": "often"}, 14, "interval"),
+        ({"interval": "often"}, 14, "'often' cannot be read; expected a duration such as 30s"),
+        ({"count": "two"}, 14, "'two' cannot be read; expected a whole number"),
         ({"count": 5}, 9, "more than one needs an interval"),
     ],
 )

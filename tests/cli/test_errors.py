@@ -111,7 +111,7 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("plan x --prometheus-url prom:9090", 1, "must look like http://host:9090"),
         ("doctor --prometheus-url prom:9090", 1, "must look like http://host:9090"),
         ("dashboard --prometheus-url prom:9090", 1, "must look like http://host:9090"),
-        ("replay --from 2h --self x --prometheus-access none --prometheus-url http://p", 1, "expected a folder"),
+        ("replay --from 2h --self x --prometheus-access none --prometheus-url http://p", 2, "expected a folder"),
         ("analyze -f empty.yaml --prometheus-token-file none", 1, "none: expected a file with a bearer token"),
         ("replay --from 2h", 2, "give --stable and --canary, or --self"),
         ("replay --from soon --self x", 2, "expected an ISO time such as 2026-05-04T10:00Z, or how long ago"),
