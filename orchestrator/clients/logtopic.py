@@ -58,9 +58,8 @@ class TopicLog:
     async def take(self, event: Event) -> None:
         """Write it, and wait for the broker's word. Raises NodeError or TimeoutError."""
         async with asyncio.timeout(self._within):
-            await self._ready.wait()
-            producer = self._producer
-            assert producer is not None
+            while (producer := self._producer) is None:  # another event may have found it dead meanwhile
+                await self._ready.wait()
             try:
                 key = event.puid.encode() or None
                 await producer.send_and_wait(self._topic.name, event.body, key, headers=self._headers(event))
