@@ -124,9 +124,12 @@ class People:
         self._world.ending.before.append(waiting.clear)
 
     def do_answer(self, verb: str) -> None:
-        """Do what is waited for: open the gate, or say how it goes on."""
-        waits = (self._world.status().get("blockedOn") or {}).get("kind")
-        if waits in ("gate", "person", "metric"):
+        """Do what is waited for: approve, or say how it goes on."""
+        status = self._world.status()
+        waits = (status.get("blockedOn") or {}).get("kind")
+        if waits == "person" and status.get("phase") != "Paused":
+            self.do_verb("approve")
+        elif waits in ("gate", "person", "metric"):
             self.do_verb({"gate": "approve", "metric": "pass"}.get(waits, verb))
 
 
