@@ -6,7 +6,7 @@ from controller.api.rollout import AnalysisStatus, RolloutStatus
 from controller.rollout import group, pins
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
-from controller.rollout.stages import changed, course_of, enter, no_traffic, record, retire, running, unrouted
+from controller.rollout.stages import changed, course_of, enter, no_traffic, passed, record, retire, running, unrouted
 
 
 def new_revision(at: Happening, status: RolloutStatus) -> RolloutStatus:
@@ -32,8 +32,12 @@ def change_strategy(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Start the running revision again, by the first stage of the other strategy."""
     chosen = at.obs.spec.strategy.kind if at.obs.spec else None
     text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
+    drawn = passed(status.weights)
     status = record(unrouted(running(status)), at.now, "StrategyChanged", text)
-    status = changed(status, phase=at.phase.value, strategy=chosen, scale=None, analysis=AnalysisStatus())
+    # The canary is the same, so that stable's users are known by the weights at which they were drawn.
+    weights = status.weights.model_copy(update={"earlier": drawn})
+    status = changed(status, phase=at.phase.value, strategy=chosen, weights=weights, scale=None)
+    status = changed(status, analysis=AnalysisStatus())
     status = changed(status, attempt=_next_attempt(at.obs, status), group=group.fresh(status))
     return enter(at.obs, status, 0, at.now)
 

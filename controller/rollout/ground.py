@@ -93,6 +93,8 @@ def _verified(found: Ground, obs: Observed, split: Split, since: datetime, now: 
     return replace(found, verified=True) if now >= patient_until else replace(found, settles_at=patient_until)
 
 
+_STAYS = frozenset({Phase.PROGRESSING, Phase.PAUSED})
+"""Where a canary whose weight goes down, also to nothing, goes on: it starts again by another strategy."""
 _Allowed = tuple[Split | None, BlockedOn | None, datetime | None]
 
 
@@ -129,7 +131,7 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
         kept = _kept(obs, status, child.hash, weight, now)
         if kept > weight:
             split = Split(stable=stable.hash, canary=child.hash, weight=kept)
-            if weight:  # it goes down, not away: who is routed to it by a header, or stays with it, goes on
+            if weight or Phase(status.phase) in _STAYS:  # who is routed to it by a header, or stays with it, goes on
                 sticky = obs.routing.sticky is not None
                 split = replace(split, routes=routes, earlier=status.weights.earlier, sticky=sticky)
             return split, *_stable_short(obs, status)

@@ -78,9 +78,7 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
             weights = weights.model_copy(update={"mirror": 0})
             return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)
         case Step(set_weight=int() | float() as weight):
-            passed = dict.fromkeys((*weights.earlier, weights.canary))
-            earlier = tuple(share for share in passed if 0 < share < 100)[-EARLIER_LIMIT:]
-            new = {"stable": rest(weight), "canary": weight, "earlier": earlier}
+            new = {"stable": rest(weight), "canary": weight, "earlier": passed(weights)}
             return changed(status, weights=no_traffic(weights).model_copy(update=new))
         case Step(set_mirror=mirror) if mirror is not None:
             return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
@@ -121,6 +119,12 @@ def shadow_report(status: RolloutStatus, now: datetime) -> ShadowReport | None:
 def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
     found = status.shadow
     return record(status, now, "ShadowEnded", f"{found.verdict}: {found.message}") if found else status
+
+
+def passed(weights: Weights) -> tuple[float, ...]:
+    """Return the weights at which users were drawn who may stay, the present one last."""
+    known = dict.fromkeys((*weights.earlier, weights.canary))
+    return tuple(share for share in known if 0 < share < 100)[-EARLIER_LIMIT:]
 
 
 def no_traffic(weights: Weights) -> Weights:

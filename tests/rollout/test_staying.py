@@ -134,6 +134,25 @@ def test_a_smaller_weight_takes_no_user_away(make_world) -> None:
     assert [user.ask(world) for user in users] == before
 
 
+@pytest.mark.parametrize("weights", [(50,), (20, 50)])
+def test_stables_users_stay_while_a_canary_that_starts_again_leaves_as_stables_pods_come(make_world, weights) -> None:
+    world = sticky_world(make_world, COOKIE, *weights)
+    users = crowd(200, seed=12)
+    for weight in weights:
+        assert world.status.weights.canary == weight
+        for user in users:
+            user.ask(world)
+        if weight != weights[-1]:
+            world.ask("promote")
+            world.settle()
+    ours = [user for user in users if user.revision == world.hash_of("m/v1")]
+    world.ready[world.hash_of("m/v1")] = 1  # of 2
+    world.strategy, world.generation = {"blueGreen": {}}, world.generation + 1
+    world.step()
+    assert (world.status.strategy, world.live_weight(world.hash_of("m/v2"))) == ("blueGreen", 25)
+    assert {user.ask(world) for user in ours} == {world.hash_of("m/v1")}
+
+
 def test_cookies_of_an_earlier_canary_hold_nobody(make_world) -> None:
     world = sticky_world(make_world, COOKIE, 50)
     users = crowd(400, seed=11)
