@@ -35,9 +35,9 @@ def test_each_revision_has_its_seldondeployment_deployments_and_pods() -> None:
     pods = [obj("iris-b-0", of_b, status={"phase": "Running", "containerStatuses": [waiting]})]
     assert shown(tree(rollout, children, deployments, pods)) == [
         "SeldonRollout ml/iris: Progressing",
-        "  revision 1 iris-a: stable 95 %, 1/1 pods ready",
+        "  revision 1 iris-a: stable 100 %, 1/1 pods ready",
         "    SeldonDeployment iris-a: Available",
-        "  revision 2 iris-b: canary 5 %, 0/2 pods ready",
+        "  revision 2 iris-b: canary 0 %, 0/2 pods ready",
         "    SeldonDeployment iris-b: Creating",
         "      Deployment iris-b-default: 0/2 ready",
         "        Pod iris-b-0: Running, 3 restarts",
