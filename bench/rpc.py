@@ -1,15 +1,18 @@
-"""What a call over gRPC costs: the orchestrator beside Envoy and the barest proxy of the same library, in the same run.
+"""What a call over gRPC costs: the orchestrator beside Envoy and the barest proxy of grpc's library, in the same run.
 
-`python -m bench.rpc` prints a table and writes `bench/rpc.json`. What is measured runs on core 0; the node and the load
-on core 1. CPU comes from the scheduler, for each call.
+`python -m bench.rpc` prints a table and writes `bench/rpc.json`. What is measured runs on core 0; the load (h2load) and
+the node (one that answers what it was asked, over our own HTTP/2) on core 1. CPU comes from the scheduler, for each
+call. h2load knows nothing of gRPC: that answers are whole is seen by a call of grpc's own client before, and by the
+bytes that came.
 """
 
 import argparse
-import asyncio
 import base64
 import contextlib
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,8 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
-import uvloop
+import grpc
 
 from bench.programs import cpu_seconds, envoy_command, free_port, proxy_config
 from bench.scaled import ENVOY_RPC, Goal, table
@@ -30,13 +32,29 @@ METHOD = "/seldon.protos.Seldon/Predict"
 # A SeldonMessage with a tensor of 1 x 4 numbers.
 BODY = bytes.fromhex("1a2812260a020104122066666666666614400000000000000c40666666666666f63f9a9999999999c93f")
 NODE = """
+import asyncio, sys, uvloop
+from orchestrator.http2.exchange import Unary
+from orchestrator.http2.server import Server
+from orchestrator.http2.serving import Terms
+from orchestrator.room import Room
+async def echo(body, call):
+    return body
+async def main():
+    methods = {f"/seldon.protos.{name}/Predict": Unary(echo) for name in ("Seldon", "Model")}
+    await Server(Terms(methods=methods, limit=2**20, room=Room(2**30))).listen("127.0.0.1", int(sys.argv[1]))
+    await asyncio.Event().wait()
+uvloop.run(main())
+"""
+PROXY = """
 import sys, grpc, grpc.aio, uvloop
 class Handler(grpc.GenericRpcHandler):
     def service(self, details):
-        async def echo(body, context):
-            return body
-        return grpc.unary_unary_rpc_method_handler(echo)
+        async def ask(body, context):
+            return await send(body)
+        return grpc.unary_unary_rpc_method_handler(ask)
 async def main():
+    global send
+    send = grpc.aio.insecure_channel(f"127.0.0.1:{sys.argv[2]}").unary_unary("/seldon.protos.Seldon/Predict")
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((Handler(),))
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
@@ -44,15 +62,6 @@ async def main():
     await server.wait_for_termination()
 uvloop.run(main())
 """
-PROXY = NODE.replace(
-    "        async def echo(body, context):\n            return body\n",
-    "        async def echo(body, context):\n            return await send(body)\n",
-).replace(
-    "    server = grpc.aio.server()\n",
-    "    global send\n"
-    "    send = grpc.aio.insecure_channel(f'127.0.0.1:{sys.argv[2]}').unary_unary('/x.Y/Z')\n"
-    "    server = grpc.aio.server()\n",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +99,38 @@ def started(core: int, port: int, *words: str, **environment: str) -> Iterator[i
             process.wait()
 
 
-async def load(port: int, calls: int, at_a_time: int) -> float:
-    """Calls a second over four connections."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(min(4, at_a_time))]
-    sends = [channel.unary_unary(METHOD) for channel in channels]
+def checked(port: int) -> None:
+    """Raises SystemExit when grpc's own client does not get back what it sends."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        if (answer := channel.unary_unary(METHOD)(BODY, timeout=20)) != BODY:
+            raise SystemExit(f"port {port} answers {answer!r}")
 
-    async def work(at: int, count: int) -> None:
-        send = sends[at % len(sends)]
-        for _ in range(count):
-            await send(BODY)
 
-    begun = time.perf_counter()
-    await asyncio.gather(*[work(at, calls // at_a_time) for at in range(at_a_time)])
-    took = time.perf_counter() - begun
-    for channel in channels:
-        await channel.close()
-    return calls / took
+def load(port: int, calls: int, at_a_time: int, folder: Path) -> float:
+    """Calls a second over up to four connections. Raises SystemExit when one fails."""
+    message = folder / "message"
+    message.write_bytes(len(BODY).to_bytes(5, "big") + BODY)
+    connections = min(4, at_a_time)
+    command = ["h2load", "-t1", f"-n{calls}", f"-c{connections}", f"-m{at_a_time // connections}", f"-d{message}",
+               "-Hcontent-type: application/grpc", "-Hte: trailers", f"http://127.0.0.1:{port}{METHOD}"]  # fmt: skip
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    succeeded = int(re.findall(r"(\d+) succeeded", text)[0])
+    came = int(re.findall(r"\((\d+)\) data", text)[0])
+    if succeeded != calls or came != calls * message.stat().st_size:
+        raise SystemExit(f"port {port}: {text}")
+    return float(re.findall(r"([\d.]+) req/s", text)[0])
 
 
 def measured(case: str, target: str, port: int, pid: int | None, options: Any) -> Iterator[Result]:
     """One target at 1 and at 32 calls at a time, after a warm-up."""
-    for at_a_time in (1, 32):
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(load(port, 300, at_a_time))
+    checked(port)
+    with tempfile.TemporaryDirectory() as folder:
+        for at_a_time in (1, 32):
+            load(port, 512, at_a_time, Path(folder))
             before = cpu_seconds(pid) if pid else 0.0
-            rate = runner.run(load(port, options.calls, at_a_time))
+            rate = load(port, options.calls, at_a_time, Path(folder))
             cpu = (cpu_seconds(pid) - before) / options.calls * 1e6 if pid else None
-        yield Result(case, target, at_a_time, rate, cpu)
+            yield Result(case, target, at_a_time, rate, cpu)
 
 
 def orchestrator(graph: dict[str, Any], port: int) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -170,9 +183,11 @@ def conclusions(results: list[Result]) -> Iterator[str]:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=4000, help="of each case")
+    parser.add_argument("--calls", type=int, default=20_000, help="of each case")
     parser.add_argument("--json", type=Path, default=Path("bench/rpc.json"))
     options = parser.parse_args()
+    if shutil.which("h2load") is None or shutil.which("taskset") is None:
+        raise SystemExit("this bench needs h2load and taskset: apt-get install nghttp2-client util-linux")
     results: list[Result] = []
     print("| case | target | at a time | calls/s | CPU, us/call |\n|---|---|---|---|---|")
     for result in run(options):
