@@ -130,6 +130,15 @@ def test_messages_are_found_however_they_are_cut(bodies, data):
         (b"no gzip", b"gzip", Status.INTERNAL),
         (gzip.compress(bytes(2000)), b"gzip", Status.RESOURCE_EXHAUSTED),
     ],
+    ids=[
+        "gzip",
+        "deflate",
+        "no word of it",
+        "not known",
+        "cut",
+        "broken",
+        "long",
+    ],  # gzip's bytes have the time in them
 )
 def test_packed_messages(packed, encoding, status):
     assembly = messages.Assembly(1000, encoding)
