@@ -62,7 +62,7 @@ async def listener() -> AsyncIterator[Listener]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[Client]:
+async def server() -> AsyncIterator[Client]:
     async with (
         running_server(crds=[ROOT / "crds"]) as server,
         Client(connector(str(server.kubeconfig_path), None, now=clock.now)) as made,
@@ -70,6 +70,15 @@ async def client() -> AsyncIterator[Client]:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "seldon-system"}}
         await made.create(resources.NAMESPACE, namespace)
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(server: Client) -> AsyncIterator[Client]:
+    """Of a server without rollouts: a notifier also tells what happened a minute ago."""
+    yield server
+    left, _ = await server.list(resources.SELDON_ROLLOUT, "default")
+    for each in left:
+        await server.delete(resources.SELDON_ROLLOUT, "default", each["metadata"]["name"])
 
 
 async def happen(client: Client, kind: str, number: int) -> None:
