@@ -29,13 +29,9 @@ async def looked_at(client: Client) -> list[dict[str, Any]]:
         rows = await client.table(resources.SELDON_ROLLOUT)
     except ApiError:
         return []
-    rows.sort(key=_urgency)
+    rows.sort(key=lambda row: (phases.urgency(row), row["metadata"]["name"]))
     found = await asyncio.gather(*(_standing(client, row["metadata"]) for row in rows[:LOOKED]))
     return [each for each in found if each is not None]
-
-
-def _urgency(row: dict[str, Any]) -> tuple[int, str]:
-    return phases.urgency(str(row.get("Phase") or ""), str(row.get("Waits") or "")), row["metadata"]["name"]
 
 
 async def _standing(client: Client, meta: dict[str, Any]) -> dict[str, Any] | None:

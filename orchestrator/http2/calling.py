@@ -11,7 +11,7 @@ from orchestrator.http2.faults import Code
 from orchestrator.http2.fields import Fields
 from orchestrator.http2.messages import PREFIX_SIZE, Assembly
 from orchestrator.http2.status import RpcError, Status, of_http, of_reset
-from orchestrator.http2.streams import Broken, Data, Event, GoneAway, Head, Reset, Settled, Stream
+from orchestrator.http2.streams import Broken, Event, GoneAway, Reset, Settled, Stream
 from orchestrator.http2.writing import Writing
 
 _SIGN_OF_LIFE = 5.0  # seconds for a server that says nothing to answer a PING
@@ -67,7 +67,6 @@ class Calling(Writing):
         self.ready: asyncio.Future[None] = loop.create_future()
         self.leaving = False
         self._turns: deque[asyncio.Future[None]] = deque()
-        self._heard = loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._fires = inf
         self._probing = False
@@ -139,20 +138,6 @@ class Calling(Writing):
 
     # ------------------------------------------------------------ what comes
 
-    def data_received(self, data: bytes) -> None:
-        """Read answers."""
-        core = self._core
-        now = self._heard = self._loop.time()
-        for event in core.receive(data, now):
-            if type(event) is Data:
-                self._on_data(event.stream, event.data, event.ended)
-            elif type(event) is Head:
-                self._on_head(event.stream, event.fields, event.ended)
-            else:
-                self._on_other(event)
-        if core.out or core.waits:
-            self._soon()
-
     def _on_other(self, event: Event) -> None:
         if isinstance(event, Reset):
             untouched = event.by_peer and event.code is Code.REFUSED_STREAM
@@ -168,21 +153,21 @@ class Calling(Writing):
             self._lost(f"the server broke the rules of HTTP/2: {event.why}")
             self.close()
 
-    def _on_head(self, stream: Stream, fields: Fields, ended: bool) -> None:
+    def _on_head(self, stream: Stream, found: Fields, ended: bool) -> None:
         pending = stream.owner
         if pending is None:
             return
         if pending.answered is None:
-            answered = fields.made
+            answered = found.made
             if answered is None:
-                answered = fields.made = _Answered(fields)
+                answered = found.made = _Answered(found)
             pending.answered = answered
-            if answered.failure is not None and not (ended and fields.get(b"grpc-status")):
+            if answered.failure is not None and not (ended and found.get(b"grpc-status")):
                 self._fail(stream, RpcError(*answered.failure))
                 return
             if not ended:
                 return
-        self._on_trailers(stream, pending, fields)
+        self._on_trailers(stream, pending, found)
 
     def _on_trailers(self, stream: Stream, pending: Pending, fields: Fields) -> None:
         if fields.made is not True:

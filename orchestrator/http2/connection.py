@@ -59,7 +59,7 @@ class Connection(Sending):
         self._block: list[bytes] | None = None  # pieces of a header block that is not whole
         self._block_of: tuple[int, int] = (0, 0)  # its stream, and its flags
         self._closing_at = LARGEST  # streams above it are not taken any more
-        self._reads: tuple[Callable[[int, int, bytes, list[Event]], None] | None, ...] = (
+        self._reads: tuple[Callable[[int, int, bytes, list[Event]], None], ...] = (
             self._on_data, self._on_headers, self._on_priority, self._on_reset, self._on_settings, self._on_push,
             self._on_ping, self._on_goaway, self._on_window, self._on_continuation,
         )  # fmt: skip
@@ -106,10 +106,8 @@ class Connection(Sending):
             if not self.settled and kind != frames.SETTINGS:
                 raise Http2Error(Code.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             if kind <= CONTINUATION:
-                read = self._reads[kind]
-                assert read is not None
                 try:
-                    read(number & LARGEST, flags, data[start:at], events)
+                    self._reads[kind](number & LARGEST, flags, data[start:at], events)
                 except StreamError as error:
                     self._fail(error, events)
             else:

@@ -14,7 +14,7 @@ from orchestrator.http2.frames import LARGEST
 from orchestrator.http2.messages import PREFIX_SIZE, Assembly
 from orchestrator.http2.sending import Bounds
 from orchestrator.http2.status import Metadata, RpcError, Status
-from orchestrator.http2.streams import Broken, Data, Event, Head, Ponged, Reset, Stream
+from orchestrator.http2.streams import Broken, Event, Ponged, Reset, Stream
 from orchestrator.http2.writing import Writing
 from orchestrator.room import UNCOUNTED, Hold, Room
 
@@ -68,7 +68,7 @@ class Serving(Writing):
         super().__init__(Connection(server=True, bounds=owner.terms.bounds), loop)
         self._owner = owner
         self._terms = owner.terms
-        self._made = loop.time()
+        self._made = self._heard
         self._leaving = False
         self._drained: list[asyncio.Future[None]] = []
         self.tasks: set[asyncio.Task[None]] = set()
@@ -89,19 +89,10 @@ class Serving(Writing):
         self._owner.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Do what the bytes ask for."""
-        core = self._core
-        for event in core.receive(data, self._loop.time()):
-            if type(event) is Data:
-                self._on_data(event.stream, event.data, event.ended)
-            elif type(event) is Head:
-                self._on_head(event.stream, event.fields, event.ended)
-            else:
-                self._on_other(event)
-        if core.out or core.waits:
-            if self._full_since is not None and len(core.out) > _UNREAD:
-                self.abort()
-            self._soon()
+        """Do what the bytes ask for, while the client reads what is answered."""
+        super().data_received(data)
+        if self._full_since is not None and len(self._core.out) > _UNREAD:
+            self.abort()
 
     def _on_other(self, event: Event) -> None:
         if isinstance(event, Reset):

@@ -43,11 +43,7 @@ def list_rollouts(
 
 def _urgency(row: dict[str, Any]) -> tuple[int, str, str]:
     meta = row["metadata"]
-    return (
-        phases.urgency(str(row.get("Phase") or "Pending"), str(row.get("Waits") or "")),
-        meta["namespace"],
-        meta["name"],
-    )
+    return phases.urgency(row), meta["namespace"], meta["name"]
 
 
 UNSEEN = "no controller has looked at it yet; see `doctor`"

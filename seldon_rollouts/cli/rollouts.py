@@ -19,7 +19,7 @@ from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout,
 from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line
 from seldon_rollouts.drawing import drawn
-from seldon_rollouts.view.base import status_of
+from seldon_rollouts.view.base import asks, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
 
@@ -137,8 +137,7 @@ def status(
 
 
 def _code(found: RolloutStatus) -> int:
-    asks = found.blocked_on is not None and found.blocked_on.kind == "person"
-    return EXIT.get(found.phase, ASKS if asks else MOVES)
+    return EXIT.get(found.phase, ASKS if asks(found) else MOVES)
 
 
 def history(

@@ -31,6 +31,11 @@ def said(status: RolloutStatus) -> str:
     return "no controller has looked at it yet; is one running? (`seldon-rollouts doctor`)"
 
 
+def asks(status: RolloutStatus) -> bool:
+    """Say whether a person is waited for, be it at a pause or for an approval."""
+    return status.blocked_on is not None and status.blocked_on.kind == "person"
+
+
 def carried(status: RolloutStatus) -> Weights:
     """Return the weights in effect: those that are asked for, but none of a revision without ready pods."""
     canary = status.canary_revision

@@ -5,11 +5,11 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from controller.api.rollout import RolloutStatus
-from seldon_rollouts.view.base import View, carried, said, status_of
+from seldon_rollouts.phases import MOVING
+from seldon_rollouts.view.base import View, asks, carried, said, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
-_MOVING = frozenset({"Pending", "Progressing", "Promoting", "RollingBack"})
 _ORDER: Mapping[Urgency, int] = {"attention": 0, "moving": 1, "rest": 2}
 
 
@@ -81,9 +81,8 @@ def row(rollout: Mapping[str, Any]) -> Row:
 
 
 def _urgency(status: RolloutStatus) -> Urgency:
-    asked = status.blocked_on is not None and status.blocked_on.kind == "person"
-    if status.phase in _MOVING:
-        return "attention" if asked else "moving"
+    if status.phase in MOVING:
+        return "attention" if asks(status) else "moving"
     return "attention" if status.phase in _ATTENTION else "rest"
 
 

@@ -347,3 +347,21 @@ def remote() -> Callable[..., dict[str, Any]]:
         return {**unit(name, 0, *arguments, **more), "endpoint": endpoint}
 
     return make
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """The address of a broker."""
+    from mockbroker import mock_broker  # beside the tests, and not for those without topics
+
+    with mock_broker() as address:
+        yield address
+
+
+@pytest.fixture
+async def topics(broker: str, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """A client of two topics of this test alone: what is written to the second are its `answers`."""
+    from mockbroker import client_of
+
+    async with client_of(broker, request.node.name.partition("[")[0]) as client:
+        yield client

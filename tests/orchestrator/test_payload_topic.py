@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from mockbroker import Wire, client_of, mock_broker
+from mockbroker import Wire
 
 from orchestrator.clients import logtopic
 from orchestrator.errors import SettingsError
@@ -15,38 +15,24 @@ from orchestrator.topics import log_topic
 REQUEST, RESPONSE = "io.seldon.serving.inference.request", "io.seldon.serving.inference.response"
 
 
-@pytest.fixture(scope="module")
-def broker():
-    """The address of a broker."""
-    with mock_broker() as address:
-        yield address
-
-
-@pytest.fixture
-async def topic(broker, request):
-    """A reader of a topic of this test alone: what is logged to it are its `answers`."""
-    async with client_of(broker, request.node.name.partition("[")[0]) as client:
-        yield client
-
-
 def logged(unit, mode="all", **more):
     return {**unit, "logger": {"mode": mode, **more}}
 
 
-def to(topic, broker, **more):
-    return {"log_kafka_broker": broker, "log_kafka_topic": topic.target, **more}
+def to(topics, broker, **more):
+    return {"log_kafka_broker": broker, "log_kafka_topic": topics.target, **more}
 
 
 async def test_an_event_has_upstreams_headers_and_those_of_cloudevents(
-    node, orchestrate, make_unit, until, topic, broker
+    node, orchestrate, make_unit, until, topics, broker
 ):
     model = await node(lambda request: Response(200, b'{"strData":"answer"}'))
-    running = await orchestrate(logged(make_unit("m", model.port)), hostname="pod-1", **to(topic, broker))
+    running = await orchestrate(logged(make_unit("m", model.port)), hostname="pod-1", **to(topics, broker))
 
     await running.wire.predict({"strData": "question"}, **{"Seldon-Puid": "id-1"})
-    await until(lambda: len(topic.answers) == 2)
+    await until(lambda: len(topics.answers) == 2)
 
-    found = {dict(one.headers)["type"].decode(): one for one in topic.answers}
+    found = {dict(one.headers)["type"].decode(): one for one in topics.answers}
     assert {kind: json.loads(one.value) for kind, one in found.items()} == {
         REQUEST: {"strData": "question"}, RESPONSE: {"strData": "answer"},
     }  # fmt: skip
@@ -65,33 +51,33 @@ async def test_an_event_has_upstreams_headers_and_those_of_cloudevents(
         assert {name: headers.pop(name) for name in event} == event
         assert set(headers) == {"ce_id", "ce_time"}
         assert one.key == b"id-1"
-    assert len({dict(one.headers)["ce_id"] for one in topic.answers}) == 2
-    assert len({one.partition for one in topic.answers}) == 1
+    assert len({dict(one.headers)["ce_id"] for one in topics.answers}) == 2
+    assert len({one.partition for one in topics.answers}) == 1
     metrics = await running.wire.metrics()
     assert metrics["seldon_api_executor_payload_log_sent_total"] == 2
 
 
-async def test_all_nodes_log_to_the_topic_whatever_url_they_have(node, orchestrate, make_unit, until, topic, broker):
+async def test_all_nodes_log_to_the_topic_whatever_url_they_have(node, orchestrate, make_unit, until, topics, broker):
     elsewhere = await node(lambda request: Response(202))
     second = logged(make_unit("b", (await node()).port), "request", url=f"localhost:{elsewhere.port}")
     graph = logged(make_unit("a", (await node()).port, "MODEL", [second]), "request")
-    running = await orchestrate(graph, **to(topic, broker))
+    running = await orchestrate(graph, **to(topics, broker))
 
     await running.wire.predict({})
-    await until(lambda: len(topic.answers) == 2)
+    await until(lambda: len(topics.answers) == 2)
 
-    assert {dict(one.headers)["modelid"] for one in topic.answers} == {b"a", b"b"}
+    assert {dict(one.headers)["modelid"] for one in topics.answers} == {b"a", b"b"}
     assert elsewhere.requests == []
 
 
 async def test_requests_are_answered_without_the_broker_and_logged_when_it_comes(
-    node, orchestrate, make_unit, until, topic, broker
+    node, orchestrate, make_unit, until, topics, broker
 ):
     wire = Wire(broker)
     await wire.mend()
     await wire.cut()
     graph = logged(make_unit("m", (await node()).port), "request")
-    running = await orchestrate(graph, log_write_timeout_ms=100, **to(topic, wire.address))
+    running = await orchestrate(graph, log_write_timeout_ms=100, **to(topics, wire.address))
     queue = running.application.payload_log
 
     answers = [await running.wire.predict({"at": at}) for at in range(3)]
@@ -104,9 +90,9 @@ async def test_requests_are_answered_without_the_broker_and_logged_when_it_comes
         return queue.sent
 
     await until(logs)
-    await until(lambda: topic.answers)
+    await until(lambda: topics.answers)
     assert [answer.status for answer in (*answers, ready)] == [200] * 4
-    assert json.loads(topic.answers[0].value) == {"at": "last"}
+    assert json.loads(topics.answers[0].value) == {"at": "last"}
     await running.application.stop()
     await wire.cut()
 
@@ -131,10 +117,10 @@ async def test_a_broker_that_hangs_holds_no_request_up_and_what_does_not_fit_is_
 
 
 async def test_a_client_of_the_broker_that_has_given_up_is_replaced(
-    node, orchestrate, make_unit, until, topic, broker, monkeypatch, caplog
+    node, orchestrate, make_unit, until, topics, broker, monkeypatch, caplog
 ):
     graph = logged(make_unit("m", (await node()).port), "request")
-    running = await orchestrate(graph, **to(topic, broker))
+    running = await orchestrate(graph, **to(topics, broker))
     queue = running.application.payload_log
     await running.wire.predict({})
     await until(lambda: queue.sent == 1)
@@ -148,20 +134,20 @@ async def test_a_client_of_the_broker_that_has_given_up_is_replaced(
     await until(lambda: queue.failed == 1)
     await until(lambda: queue._sinks._producer not in {first, None})
     await running.wire.predict({})
-    await until(lambda: len(topic.answers) == 2)
+    await until(lambda: len(topics.answers) == 2)
 
     assert queue.sent == 2
     assert "nobody understands this" in caplog.text
 
 
-async def test_what_waits_at_the_end_is_written(node, orchestrate, make_unit, until, topic, broker):
-    running = await orchestrate(logged(make_unit("m", (await node()).port)), **to(topic, broker))
+async def test_what_waits_at_the_end_is_written(node, orchestrate, make_unit, until, topics, broker):
+    running = await orchestrate(logged(make_unit("m", (await node()).port)), **to(topics, broker))
     await running.wire.predict({})
 
     await running.application.stop()
 
     assert running.application.payload_log.sent == 2
-    await until(lambda: len(topic.answers) == 2)
+    await until(lambda: len(topics.answers) == 2)
 
 
 NEEDED = ["--sdep", "s", "--namespace", "n", "--predictor", "p"]

@@ -4,24 +4,10 @@ import asyncio
 import json
 
 import pytest
-from mockbroker import NoText, Wire, ask_in_one_batch, client_of, mock_broker
+from mockbroker import NoText, Wire, ask_in_one_batch
 
 from orchestrator.servers import streaming
 from orchestrator.servers.message import Response
-
-
-@pytest.fixture(scope="module")
-def broker():
-    """The address of a broker."""
-    with mock_broker() as address:
-        yield address
-
-
-@pytest.fixture
-async def topics(broker, request):
-    """A client of two topics of this test alone."""
-    async with client_of(broker, request.node.name.partition("[")[0]) as client:
-        yield client
 
 
 @pytest.fixture

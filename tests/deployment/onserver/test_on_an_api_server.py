@@ -11,16 +11,9 @@ from controller.deployment import plan
 from controller.kube.reflector import Timing
 from localcluster.furnish import furnish
 
+from .simple import ISTIO, SDEP, SIMPLE
+
 Make = Callable[..., dict[str, Any]]
-ISTIO = "networking.istio.io/v1"
-SDEP = ("machinelearning.seldon.io/v1", "seldondeployments")
-SIMPLE = {
-    ("Service", "iris-default"),
-    ("Service", "iris-default-classifier"),
-    ("Deployment", "iris-default-0-classifier"),
-    ("DestinationRule", "iris-default"),
-    ("VirtualService", "iris"),
-}
 
 
 async def test_a_model_becomes_available_with_at_most_twelve_writes(lab: Any, make_model: Make) -> None:

@@ -7,16 +7,9 @@ import pytest
 
 from controller.kube.errors import ConflictError
 
+from .simple import ISTIO, SDEP, SIMPLE
+
 Make = Callable[..., dict[str, Any]]
-ISTIO = "networking.istio.io/v1"
-SDEP = ("machinelearning.seldon.io/v1", "seldondeployments")
-SIMPLE = {
-    ("Service", "iris-default"),
-    ("Service", "iris-default-classifier"),
-    ("Deployment", "iris-default-0-classifier"),
-    ("DestinationRule", "iris-default"),
-    ("VirtualService", "iris"),
-}
 
 
 async def test_drift_is_healed(lab: Any, make_model: Make) -> None:
