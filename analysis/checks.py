@@ -130,4 +130,24 @@ class OutlierRate:
         return "outlierRate"
 
 
-Check = TrafficSplit | PredictionDrift | ShadowAgreement | Reward | OutlierRate
+@dataclass(frozen=True, slots=True)
+class ClientErrorRate:
+    """Requests that are answered as the client's fault, such as 400 or gRPC INVALID_ARGUMENT, canary against stable.
+
+    Both arms have the same clients, so a canary that refuses more takes other inputs than stable does.
+    """
+
+    max: float | None = None
+    action: Action = "warn"
+    required: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_share("clientErrorRate.max", self.max)
+
+    @property
+    def name(self) -> str:
+        """The name that findings carry."""
+        return "clientErrorRate"
+
+
+Check = TrafficSplit | PredictionDrift | ShadowAgreement | Reward | OutlierRate | ClientErrorRate

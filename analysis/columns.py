@@ -126,16 +126,22 @@ _EMPTY = Half()
 
 
 class _ArmSums(NamedTuple):
-    """The same of one arm; `gateway` is where its requests and the bad ones among them stand."""
+    """The same of one arm; `gateway` is where its requests and the bad ones among them stand.
+
+    `refused` is where those stand that clients are to blame for, at the pods and at the gateway.
+    """
 
     present: bool
     halves: tuple[_HalfSums | None, _HalfSums | None]
     gateway: tuple[tuple[int, ...], tuple[int, ...]] | None
+    refused: tuple[tuple[int, ...], tuple[int, ...]]
 
     def tick(self, risen: Sequence[int]) -> ArmTick:
         first, second = [_EMPTY if half is None else half.half(risen) for half in self.halves]
         gateway = None if self.gateway is None else _count(risen, *self.gateway)
-        return counters.arm_tick(first, second, present=self.present, gateway=gateway)
+        pods, gateways = self.refused
+        refused = (sum([risen[at] for at in pods]), sum([risen[at] for at in gateways]))
+        return counters.arm_tick(first, second, present=self.present, gateway=gateway, refused=refused)
 
 
 class _Sums(NamedTuple):
@@ -224,9 +230,11 @@ def _newer(last: ArmCounters, now: ArmReading) -> ArmCounters:
 def _summed(layout: ArmLayout, last: ArmCounters, start: int) -> _ArmSums | None:
     """How an arm's increments add up, its values from `start` on; None where pods of one half have different edges."""
     halves: list[_HalfSums | None] = [None, None]
+    refused: tuple[int, ...] = ()
     for name, codes, edges in layout.pods:
         middle, end, half = start + len(codes), start + len(codes) + len(edges), last.pods[name][1]
         outcomes = [(start + number, counters.orchestrator_outcome(code)) for number, code in enumerate(codes)]
+        refused += tuple([start + number for number, code in enumerate(codes) if counters.orchestrator_refusal(code)])
         served = tuple([at for at, bad in outcomes if bad is not None])
         timed = tuple([middle + number for number, edge in enumerate(edges) if edge == _INFINITY])
         within = slice(middle, end - len(timed))
@@ -249,10 +257,13 @@ def _summed(layout: ArmLayout, last: ArmCounters, start: int) -> _ArmSums | None
         )
     requests: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
+    turned: tuple[int, ...] = ()
     for _, each in layout.gateways:
         found = [(start + number, counters.gateway_outcome(*outcome)) for number, outcome in enumerate(each)]
         requests += tuple([at for at, bad in found if bad is not None])
         failed += tuple([at for at, bad in found if bad])
+        turned += tuple([start + number for number, one in enumerate(each) if counters.gateway_refusal(*one)])
         start += len(each)
     gateway = (requests, failed) if layout.gateways else None
-    return _ArmSums(bool(layout.pods or layout.gateways), (halves[0], halves[1]), gateway)
+    present = bool(layout.pods or layout.gateways)
+    return _ArmSums(present, (halves[0], halves[1]), gateway, (refused, turned))

@@ -100,6 +100,14 @@ def orchestrator_outcome(code: str) -> bool | None:
     return name in _GRPC_FAULTS or name not in _GRPC_OTHERS
 
 
+@lru_cache(maxsize=1024)
+def orchestrator_refusal(code: str) -> bool:
+    """Whether a request with this code was answered as the client's fault: 4xx, or what gRPC has in their place."""
+    if orchestrator_outcome(code) is not False:
+        return False
+    return 400 <= int(code) < 500 if code.isdecimal() else code.upper() != "OK"
+
+
 @lru_cache(maxsize=4096)
 def gateway_outcome(code: str, flags: str, grpc: str) -> bool | None:
     """Whether a request was bad as the gateway saw it; None when the client went away before the answer.
@@ -113,14 +121,23 @@ def gateway_outcome(code: str, flags: str, grpc: str) -> bool | None:
     return _GRPC_NUMBERS.get(grpc, False)
 
 
+@lru_cache(maxsize=4096)
+def gateway_refusal(code: str, flags: str, grpc: str) -> bool:
+    """Whether a request was answered as the client's fault, as the gateway saw it; terms as in `gateway_outcome`."""
+    if gateway_outcome(code, flags, grpc) is not False:
+        return False
+    return orchestrator_refusal(code) or (grpc.isdecimal() and grpc != "0")
+
+
 class _Sums:
     """What one half of an arm's pods did, while it is added up."""
 
-    __slots__ = ("bad", "requests", "timed", "within")
+    __slots__ = ("bad", "refused", "requests", "timed", "within")
 
     def __init__(self) -> None:
         self.requests = 0
         self.bad = 0
+        self.refused = 0
         self.timed = 0
         self.within: dict[float, int] = {}
 
@@ -132,6 +149,7 @@ class _Sums:
             increment = round(value - before.codes.get(code, 0))
             self.requests += increment
             self.bad += increment if bad else 0
+            self.refused += increment if orchestrator_refusal(code) else 0
         for edge, value in now.buckets.items():
             increment = round(value - before.buckets.get(edge, 0))
             if edge == _INFINITY:
@@ -152,6 +170,7 @@ class _Sums:
             if bad is not None:
                 self.requests += increment
                 self.bad += increment if bad else 0
+                self.refused += increment if orchestrator_refusal(code) else 0
         within = dict(zip(now.buckets, map(round, buckets), strict=True))
         self.timed += within.pop(_INFINITY, 0)
         if self.within:
@@ -185,19 +204,27 @@ def _advance_arm(last: ArmCounters, now: ArmReading, begun: Begun) -> tuple[ArmC
         pods[name] = (reading if reset else merged(before, reading), half)
         if begun.pods:
             sums[half].add(before, reading)
-    gateways, gateway = _advance_gateways(last.gateways, now.gateways, begun=begun.gateways)
+    gateways, gateway, refused = _advance_gateways(last.gateways, now.gateways, begun=begun.gateways)
     signals, counted = _advance_signals(last.signals, now.signals, begun=begun.signals)
     present = bool(now.pods or now.gateways)
-    tick = arm_tick(sums[0].half(), sums[1].half(), present=present, gateway=gateway, signals=counted)
+    refusals = (sums[0].refused + sums[1].refused, refused)
+    halves = (sums[0].half(), sums[1].half())
+    tick = arm_tick(*halves, present=present, gateway=gateway, refused=refusals, signals=counted)
     return ArmCounters(pods, gateways, signals), tick
 
 
 def arm_tick(
-    first: Half, second: Half, *, present: bool, gateway: Count | None, signals: Mapping[Signal, float] = _NO_SIGNALS
+    first: Half,
+    second: Half,
+    *,
+    present: bool,
+    gateway: Count | None,
+    refused: tuple[int, int],
+    signals: Mapping[Signal, float] = _NO_SIGNALS,
 ) -> ArmTick:
-    """What an arm did, by what both halves of its pods did."""
-    served = first.served.plus(second.served)
-    return ArmTick(present, gateway, served, _together(first.latencies, second.latencies), (first, second), signals)
+    """What an arm did, by what both halves of its pods did; `refused` counts at the pods and at the gateway."""
+    served, latencies = first.served.plus(second.served), _together(first.latencies, second.latencies)
+    return ArmTick(present, gateway, served, latencies, (first, second), signals, *refused)
 
 
 def _smaller_half(pods: Mapping[str, tuple[PodReading, int]]) -> int:
@@ -231,10 +258,10 @@ def merged(before: PodReading, now: PodReading) -> PodReading:
 
 def _advance_gateways(
     last: Mapping[str, GatewayCounters], now: Mapping[str, GatewayCounters], *, begun: bool
-) -> tuple[Mapping[str, GatewayCounters], Count | None]:
+) -> tuple[Mapping[str, GatewayCounters], Count | None, int]:
     if not now:
-        return last, None
-    requests = bad = 0
+        return last, None, 0
+    requests = bad = refused = 0
     gateways = dict(last)
     for name, reading in now.items():
         before = gateways.get(name, {})
@@ -246,7 +273,8 @@ def _advance_gateways(
             if begun and is_bad is not None:
                 requests += round(value - old)
                 bad += round(value - old) if is_bad else 0
-    return gateways, Count(requests, bad)
+                refused += round(value - old) if gateway_refusal(*series) else 0
+    return gateways, Count(requests, bad), refused
 
 
 def _advance_signals(

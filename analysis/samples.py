@@ -104,6 +104,10 @@ class ArmTick:
     halves: tuple[Half, Half] = (Half(), Half())
     signals: Mapping[Signal, float] = field(default_factory=dict)
     """What the typed checks count beside requests; nothing where nobody counts it."""
+    refused: int = 0
+    """Of the requests `served`, those that were answered as the client's fault."""
+    gateway_refused: int = 0
+    """The same of those at the gateway."""
 
     def counted(self, what: str, kind: str = "") -> int:
         """How much of one signal was counted."""

@@ -10,7 +10,7 @@ from analysis.judges import choice, ledger
 from analysis.judges.choice import Judge
 from analysis.judges.ledger import Steps
 from analysis.judges.view import View
-from analysis.samples import ArmTick, Count, Pair, Tick, Traffic
+from analysis.samples import NOTHING, ArmTick, Count, Pair, Tick, Traffic
 from analysis.signals import signal
 from analysis.signals.signal import Signal
 from analysis.signals.split import GRACE
@@ -64,6 +64,16 @@ class Pace(NamedTuple):
 
 
 _STILL = Pace()
+
+
+class Outcomes(NamedTuple):
+    """Requests of one tick, with the failed ones and with those that were refused as the client's fault."""
+
+    failed: Pair = Pair()
+    refused: Pair = Pair()
+
+
+_NONE = Outcomes()
 
 
 class Shifted(NamedTuple):
@@ -161,8 +171,8 @@ def step_all(ticks: Sequence[tuple[Session, Tick]]) -> list[Session]:
 def _step(session: Session, tick: Tick) -> Steps[Session]:
     if session.at is not None and tick.at <= session.at:
         raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
-    source, errors = _errors(session.source, tick)
-    view = _view(session, tick, errors)
+    source, outcomes = _outcomes(session.source, tick)
+    view = _view(session, tick, outcomes)
     judge = session.judge
     if judge is not None:
         judge = yield from choice.step(judge, view)
@@ -190,7 +200,7 @@ def _step(session: Session, tick: Tick) -> Steps[Session]:
     )
 
 
-def _view(session: Session, tick: Tick, errors: Pair) -> View:
+def _view(session: Session, tick: Tick, outcomes: Outcomes) -> View:
     steps = sum([session.judged_from < at < tick.at for at in session.restarts])
     return View(
         at=tick.at,
@@ -198,9 +208,10 @@ def _view(session: Session, tick: Tick, errors: Pair) -> View:
         judged=tick.at - tick.seconds >= session.judged_from,
         steps=steps,
         copies=steps + max(0, tick.at - tick.seconds - session.judged_from) // COPY_EVERY,
-        errors=errors,
+        errors=outcomes.failed,
         stable=tick.stable,
         canary=tick.canary,
+        refused=outcomes.refused,
         share=_share(session.shifts, tick),
     )
 
@@ -301,19 +312,24 @@ def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str
     return verdict, "; ".join(finding.message for finding in missing)
 
 
-def _errors(source: Source, tick: Tick) -> tuple[Source, Pair]:
-    """The failed requests of a tick, from the source that sees more of the canary."""
+def _outcomes(source: Source, tick: Tick) -> tuple[Source, Outcomes]:
+    """How the requests of a tick ended, from the source that sees more of the canary."""
     stable, canary = tick.stable.gateway, tick.canary.gateway
     if source.known and stable is None and canary is None:
-        return source, Pair()  # a gateway that was missed returns with what it counted meanwhile: count nothing twice
+        return source, _NONE  # a gateway that was missed returns with what it counted meanwhile: count nothing twice
     source = Source(
         gateway=source.gateway * _MEMORY + (canary.requests if canary else 0),
         orchestrator=source.orchestrator * _MEMORY + tick.canary.served.requests,
         known=source.known or stable is not None or canary is not None,
     )
     if source.gateway > 0 and 2 * source.gateway >= source.orchestrator:
-        return source, Pair(*(canary or Count()), *(stable or Count()))
-    return source, Pair(*tick.canary.served, *tick.stable.served)
+        refused = tick.canary.gateway_refused, tick.stable.gateway_refused
+        return source, _paired(canary or NOTHING, stable or NOTHING, *refused)
+    return source, _paired(tick.canary.served, tick.stable.served, tick.canary.refused, tick.stable.refused)
+
+
+def _paired(canary: Count, stable: Count, mine: int, theirs: int) -> Outcomes:
+    return Outcomes(Pair(*canary, *stable), Pair(canary.requests, mine, stable.requests, theirs))
 
 
 def _absent(ticks: int, arm: ArmTick) -> int:

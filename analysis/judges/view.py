@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from analysis.samples import ArmTick, Pair
 
+_NONE = Pair()
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -20,6 +22,8 @@ class View:
     errors: Pair
     stable: ArmTick
     canary: ArmTick
+    refused: Pair = _NONE
+    """Of the requests of `errors`, those that were answered as the client's fault."""
     share: float | None = None
     """The canary's share of live requests as configured, 0..1; None near a change of it and where none can be said."""
 

@@ -1,14 +1,16 @@
-"""outlierRate and shadowAgreement: shares of two arms, judged by the half-plane bets of failed requests.
+"""outlierRate, clientErrorRate and shadowAgreement: shares of two arms, judged by the bets on failed requests.
 
 outlierRate asks both ways, since inputs are dealt at random: more outliers on the canary than on stable, and fewer.
+clientErrorRate asks one way: a canary that refuses less than stable does is nobody's worry.
 shadowAgreement takes for the canary the pairs (canary's answer to a copy, stable's) and for stable the pairs of two
 answers of its own: what stable disagrees on with itself is noise, and no fault of the canary's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from analysis.checks import OutlierRate, ShadowAgreement
+from analysis.checks import ClientErrorRate, OutlierRate, ShadowAgreement
 from analysis.judges import sentences, statement
 from analysis.judges.question import Question
 from analysis.judges.statement import Statement
@@ -18,10 +20,53 @@ from analysis.signals.terms import Terms
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
-OUTLIER_LINES = Lines(rollback=Line(1.25, 0.005), promote=Line(1.5, 0.02))
+SHARE_LINES = Lines(rollback=Line(1.25, 0.005), promote=Line(1.5, 0.02))
 DISAGREEMENT_LINES = Lines(rollback=Line(1.25, 0.01), promote=Line(1.5, 0.03))
 _EXPECTED = 0.01
 _NONE = Pair()
+Metric = OutlierRate | ClientErrorRate | ShadowAgreement
+
+
+class Words(NamedTuple):
+    """How a sentence speaks of what a check counts."""
+
+    subject: str
+    unit: str
+    other: str
+    """Where the share is that it is held against."""
+    lacking: str
+    """That there is none of it."""
+    nothing: str
+    """Why the canary has no share."""
+    hint: str = ""
+    """What to look at where it is bad."""
+
+
+_WORDS: Mapping[type, Words] = {
+    OutlierRate: Words(
+        "rows marked as outliers",
+        "rows",
+        "on stable",
+        "no rows on stable",
+        "the canary's orchestrators count none",
+        ": both get the same inputs, so look at the routing and at what prepares inputs",
+    ),
+    ClientErrorRate: Words(
+        "requests refused as the client's fault",
+        "requests",
+        "on stable",
+        "no requests on stable",
+        "the canary has had no requests",
+        ": both have the same clients, so look at which inputs the canary takes",
+    ),
+    ShadowAgreement: Words(
+        "answers that differ from stable's",
+        "pairs",
+        "between two of its own",
+        "none of stable's own",
+        "no copy was compared",
+    ),
+}
 
 
 class Side(NamedTuple):
@@ -37,7 +82,7 @@ class Side(NamedTuple):
 class Shares:
     """The state of the check."""
 
-    metric: OutlierRate | ShadowAgreement
+    metric: Metric
     sides: tuple[Side, ...]
     total: Pair = _NONE
 
@@ -52,17 +97,18 @@ class Shares:
         return min([side.statement.better for side in self.sides])
 
 
-def begin(metric: OutlierRate | ShadowAgreement) -> Shares:
+def begin(metric: Metric) -> Shares:
     """The check before its first tick."""
     ceiling = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
     if isinstance(metric, ShadowAgreement):
         return Shares(metric, _weighted(ceiling or [_side(DISAGREEMENT_LINES)]))
-    return Shares(metric, _weighted([_side(OUTLIER_LINES), _side(OUTLIER_LINES, swapped=True), *ceiling]))
+    fewer = [_side(SHARE_LINES, swapped=True)] if isinstance(metric, OutlierRate) else []
+    return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *ceiling]))
 
 
 def step(shares: Shares, view: View, terms: Terms) -> Shares:
     """One tick."""
-    pair = counted(shares.metric, view.canary, view.stable)
+    pair = counted(shares.metric, view)
     sides = tuple([side._replace(statement=_step(side, pair, view, terms)) for side in shares.sides])
     if not view.judged:
         return replace(shares, sides=sides)
@@ -75,16 +121,15 @@ def restart(shares: Shares, number: int) -> Shares:
     return replace(shares, sides=tuple(sides))
 
 
-def counted(metric: OutlierRate | ShadowAgreement, canary: ArmTick, stable: ArmTick) -> Pair:
+def counted(metric: Metric, view: View) -> Pair:
     """What one tick counted of a check. Pairs are counted by who asks, the canary's orchestrators."""
-    if isinstance(metric, OutlierRate):
-        return Pair(
-            canary.counted("row"),
-            min(canary.counted("row"), canary.counted("outlier")),
-            stable.counted("row"),
-            min(stable.counted("row"), stable.counted("outlier")),
-        )
-    return Pair(*_pairs(canary, "canary"), *_pairs(canary, "stable"))
+    match metric:
+        case ClientErrorRate():
+            return view.refused
+        case OutlierRate():
+            return Pair(*_rows(view.canary), *_rows(view.stable))
+        case ShadowAgreement():
+            return Pair(*_pairs(view.canary, "canary"), *_pairs(view.canary, "stable"))
 
 
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
@@ -135,32 +180,32 @@ def _step(side: Side, pair: Pair, view: View, terms: Terms) -> Statement:
     return statement.step(side.statement, asked, needed=terms.nats)
 
 
+def _rows(arm: ArmTick) -> tuple[int, int]:
+    rows = arm.counted("row")
+    return rows, min(rows, arm.counted("outlier"))
+
+
 def _pairs(arm: ArmTick, which: str) -> tuple[int, int]:
     agree, differ = arm.counted("compare", f"{which}/agree"), arm.counted("compare", f"{which}/disagree")
     return agree + differ, differ
 
 
 def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
-    pair, metric = shares.total, shares.metric
-    agreement = isinstance(metric, ShadowAgreement)
-    subject = "answers that differ from stable's" if agreement else "rows marked as outliers"
+    pair, words = shares.total, _WORDS[type(shares.metric)]
     if verdict is Verdict.NO_DATA:
-        who = "no copy was compared" if agreement else "the canary's orchestrators count none"
-        return f"{subject}: {who}"
-    text = f"{subject}: {_against(pair, metric)}, {pair.canary_requests:,} {'pairs' if agreement else 'rows'}"
+        return f"{words.subject}: {words.nothing}"
+    text = f"{words.subject}: {_against(shares)}, {pair.canary_requests:,} {words.unit}"
     if verdict is Verdict.BAD:
         odds = f"evidence {sentences.odds(shares.evidence)} (needs {sentences.odds(terms.needed)})"
-        hint = "" if agreement else ": both get the same inputs, so look at the routing and at what prepares inputs"
-        return f"{text}, {odds}{hint}"
+        return f"{text}, {odds}{words.hint}"
     return f"{text}, {sentences.good_enough(shares.promote_evidence, good=verdict is Verdict.GOOD, bar=terms.bar)}"
 
 
-def _against(pair: Pair, metric: OutlierRate | ShadowAgreement) -> str:
+def _against(shares: Shares) -> str:
+    pair, metric, words = shares.total, shares.metric, _WORDS[type(shares.metric)]
     canary = sentences.share(pair.canary_bad / pair.canary_requests)
     if isinstance(metric, ShadowAgreement) and metric.max is not None:
         return f"{canary} against at most {sentences.share(metric.max)}"
-    other = "between two of its own" if isinstance(metric, ShadowAgreement) else "on stable"
     if not pair.stable_requests:
-        missing = "none of stable's own" if isinstance(metric, ShadowAgreement) else "no rows on stable"
-        return f"{canary}, and {missing} to compare with"
-    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} {other}"
+        return f"{canary}, and {words.lacking} to compare with"
+    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} {words.other}"

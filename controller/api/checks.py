@@ -85,6 +85,16 @@ class OutlierRateCheck(ApiModel):
     """A ceiling of one's own, as a share of rows; judged beside the comparison."""
 
 
+class ClientErrorRateCheck(ApiModel):
+    """Requests refused as the client's fault (4xx but 499, gRPC INVALID_ARGUMENT and the like), canary against stable.
+
+    Both get the same requests, so a canary that refuses more of them takes other inputs than stable does.
+    """
+
+    max: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A ceiling of one's own, as a share of requests; judged beside the comparison."""
+
+
 class MetricCheck(ApiModel):
     """One typed check on the orchestrator's and the gateway's own metrics: exactly one of the checks."""
 
@@ -95,9 +105,10 @@ class MetricCheck(ApiModel):
     shadow_agreement: ShadowAgreementCheck | None = None
     reward: RewardCheck | None = None
     outlier_rate: OutlierRateCheck | None = None
+    client_error_rate: ClientErrorRateCheck | None = None
     action: Literal["abort", "pause", "warn"] | None = None
     """What a bad finding does: roll back, ask a person, or only say it. By default errorRate and latency abort,
-    predictionDrift warns, the others pause."""
+    predictionDrift and clientErrorRate warn, the others pause."""
     required: bool | None = None
     """Whether a promotion needs this metric to be good; by default those that abort."""
 
@@ -106,9 +117,12 @@ class MetricCheck(ApiModel):
         if sum(getattr(self, name) is not None for name in _CHECKS) != 1:
             raise ValueError(
                 "a metric has exactly one of errorRate, latency, traffic, predictionDrift, shadowAgreement, reward, "
-                "outlierRate"
+                "outlierRate, clientErrorRate"
             )
         return self
 
 
-_CHECKS = ("error_rate", "latency", "traffic", "prediction_drift", "shadow_agreement", "reward", "outlier_rate")
+_CHECKS = (
+    *("error_rate", "latency", "traffic", "prediction_drift", "shadow_agreement", "reward", "outlier_rate"),
+    "client_error_rate",
+)

@@ -83,6 +83,8 @@ def _check(metric: MetricCheck) -> judge.Metric | checks.Check:
         return checks.ShadowAgreement(max=metric.shadow_agreement.max)
     if metric.outlier_rate is not None:
         return checks.OutlierRate(max=metric.outlier_rate.max)
+    if metric.client_error_rate is not None:
+        return checks.ClientErrorRate(max=metric.client_error_rate.max)
     if (asked := metric.reward) is not None:
         return checks.Reward(low=asked.low, high=asked.high, tolerance=asked.tolerance, delay=asked.delay)
     return judge.ErrorRate(max=metric.error_rate.max if metric.error_rate else None)

@@ -10,12 +10,18 @@ from analysis.samples import ArmReading, PodReading, Reading
 
 INF = float("inf")
 VALUES = st.integers(0, 400).map(float)
-CODES = st.fixed_dictionaries({"200": VALUES}, optional={"500": VALUES, "499": VALUES, "UNAVAILABLE": VALUES})
+CODES = st.fixed_dictionaries(
+    {"200": VALUES}, optional={"500": VALUES, "400": VALUES, "499": VALUES, "UNAVAILABLE": VALUES}
+)
 BUCKETS = st.one_of(
     st.just({}), st.fixed_dictionaries({0.1: VALUES, INF: VALUES}), st.fixed_dictionaries({INF: VALUES, 0.5: VALUES})
 )
 OUTCOMES = st.dictionaries(
-    st.sampled_from([("200", "-", ""), ("503", "UF", ""), ("0", "DC", ""), ("200", "-", "14")]), VALUES, min_size=1
+    st.sampled_from(
+        [("200", "-", ""), ("503", "UF", ""), ("0", "DC", ""), ("200", "-", "14"), ("200", "-", "3"), ("404", "-", "")]
+    ),
+    VALUES,
+    min_size=1,
 )
 ARMS = st.builds(
     ArmReading,

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.counters import Counters, advance, gateway_outcome, orchestrator_outcome
+from analysis.counters import (
+    Counters,
+    advance,
+    gateway_outcome,
+    gateway_refusal,
+    orchestrator_outcome,
+    orchestrator_refusal,
+)
 from analysis.samples import ArmReading, ArmTick, Count, PodReading, Reading
 
 INF = float("inf")
@@ -146,6 +153,29 @@ def test_outcomes_of_the_orchestrator(code, bad):
 )
 def test_outcomes_at_the_gateway(code, flags, grpc, bad):
     assert gateway_outcome(code, flags, grpc) is bad
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        *[(code, True) for code in ("400", "404", "429", "INVALID_ARGUMENT", "NotFound", "ResourceExhausted")],
+        *[(code, False) for code in ("200", "302", "499", "500", "0", "OK", "Ok", "CANCELLED", "Internal", "Odd")],
+    ],
+)
+def test_what_the_orchestrator_refuses_as_the_clients_fault(code, refused):
+    assert orchestrator_refusal(code) is refused
+
+
+@pytest.mark.parametrize(
+    ("outcome", "refused"),
+    [
+        *[(outcome, True) for outcome in (("404", "-", ""), ("200", "-", "3"), ("429", "RL", "8"))],
+        *[(outcome, False) for outcome in (("200", "-", ""), ("200", "-", "0"), ("200", "-", "14"), ("200", "-", "1"))],
+        *[(outcome, False) for outcome in (("404", "DC", ""), ("503", "UF", ""), ("499", "-", ""))],
+    ],
+)
+def test_what_is_refused_at_the_gateway(outcome, refused):
+    assert gateway_refusal(*outcome) is refused
 
 
 def test_time_goes_forward():

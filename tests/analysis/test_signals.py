@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analysis import session
-from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
+from analysis.checks import ClientErrorRate, OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
 from analysis.samples import ArmTick, Count, Half, Latencies, Tick
 from analysis.session import Session
 from analysis.spec import Arm, Comparison, ErrorRate, Latency, Plan, Shift
@@ -230,6 +230,7 @@ def test_a_plan_without_a_required_metric_is_refused():
         (lambda: Reward(tolerance=0.5), "reward.tolerance"),
         (lambda: Reward(delay=timedelta(-1)), "reward.delay"),
         (lambda: OutlierRate(max=0), "outlierRate.max"),
+        (lambda: ClientErrorRate(max=1), "clientErrorRate.max"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(make, says):

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.checks import ClientErrorRate
 from analysis.judges import halfplane
-from analysis.samples import ArmTick, Count
-from analysis.signals import drift, split
+from analysis.judges.view import View
+from analysis.samples import ArmTick, Count, Pair
+from analysis.signals import drift, shares, split
 from analysis.signals.drift import Family
-from analysis.spec import Line
+from analysis.signals.terms import Terms
+from analysis.spec import Bar, Line
 
 SHARES = st.floats(0.02, 0.98)
 
@@ -86,6 +89,37 @@ def test_losses_between_0_and_1_win_no_more_than_failures_do(canary, stable, siz
             losses = [Count(sum(arm), 0.5 * arm[1] + arm[2]) for arm in (theirs, mine)]
             mean += chance * other * exp(halfplane.gain(bet, *losses))
     assert mean <= 1 + 1e-9
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 5), st.integers(1, 7)),
+    base=st.floats(0.02, 0.7),
+    inside=st.floats(0, 1),
+    past=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 90)), min_size=1, max_size=4),
+)
+@settings(max_examples=25, deadline=None)
+def test_refusals_inside_the_line_win_nothing_on_average_whatever_was_seen_before(sizes, base, inside, past):
+    """The whole step of the check, with its mixture, φ and cap; the past is any, and the bet knows it."""
+    truth = (inside * min(1.0, shares.SHARE_LINES.rollback.at(base)), base)
+    terms = Terms(100, Bar(20, 6, 100))
+    state = shares.begin(ClientErrorRate())
+    for judged, (mine, theirs) in zip((False, True, True, True), past, strict=False):
+        state = shares.step(state, seen(Pair(20, mine, 200, theirs), judged=judged), terms)
+    mean = 0.0
+    for mine, theirs in product(*[range(size + 1) for size in sizes]):
+        chance = prod(
+            comb(size, bad) * true**bad * (1 - true) ** (size - bad)
+            for size, bad, true in zip(sizes, (mine, theirs), truth, strict=True)
+        )
+        mean += chance * shares.step(state, seen(Pair(sizes[0], mine, sizes[1], theirs)), terms).evidence
+    assert mean <= state.evidence * (1 + 1e-9)
+
+
+def seen(refused: Pair, *, judged: bool = True) -> View:
+    arm = ArmTick()
+    return View(
+        at=10, seconds=10, judged=judged, steps=0, copies=0, errors=Pair(), stable=arm, canary=arm, refused=refused
+    )
 
 
 def test_bins_are_taken_over_the_edges_that_both_arms_have():

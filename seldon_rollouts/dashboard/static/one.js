@@ -95,7 +95,7 @@ function heading(detail) {
 }
 
 // Shares are told in percent; a reward or an index is a number of its own.
-const SHARES = ["errorRate", "latency", "outlierRate", "shadowAgreement", "traffic"];
+const SHARES = ["errorRate", "latency", "clientErrorRate", "outlierRate", "shadowAgreement", "traffic"];
 
 function sideBySide(detail) {
   const told = (each, value) => (value === null ? "" : SHARES.includes(each.name) ? percent(value) : plain(value));
