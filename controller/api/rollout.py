@@ -349,7 +349,7 @@ class RolloutStatus(StatusModel):
     paused_by: str = ""
     pause_reason: str = ""
     forced_by: str = ""
-    """Who had it promoted without the judge's consent."""
+    """Who had it promoted without the judge's consent, and why."""
     skip_reason: str = ""
     """Why neither steps nor judge are needed: the revision was stable not long ago."""
     interrupted: Phase | None = None

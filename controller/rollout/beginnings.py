@@ -25,7 +25,7 @@ def retry(at: Happening, status: RolloutStatus) -> RolloutStatus:
     status, stable, target = changed(status, pinned=None), status.stable_revision, at.obs.target
     if stable is not None and target is not None and target.hash == stable.hash:
         return record(status, at.now, "Retried", f"the template's revision {stable.number} is stable already")
-    return _begin(at, status, "Retried", f"is retried by {at.by}")
+    return _begin(at, status, "Retried", f"is retried by {at.said}")
 
 
 def change_strategy(at: Happening, status: RolloutStatus) -> RolloutStatus:

@@ -13,9 +13,9 @@ METRICS = 8
 
 
 def grown(curve: Curve | None, analysis: AnalysisStatus, weights: Weights) -> Curve | None:
-    """Return the curve with what the judge says now, where that is new."""
+    """Return the curve with what the judge says now, where that is new and of the time that is judged."""
     metrics = analysis.metrics[:METRICS]
-    if analysis.updated_at is None or not metrics:
+    if analysis.updated_at is None or not metrics or before_it_began(analysis):
         return curve
     names = tuple(metric.name for metric in metrics)
     point = CurvePoint(
@@ -30,6 +30,12 @@ def grown(curve: Curve | None, analysis: AnalysisStatus, weights: Weights) -> Cu
     if point.at <= curve.points[-1].at:
         return curve
     return Curve(metrics=names, points=thinned((*curve.points, point)))
+
+
+def before_it_began(analysis: AnalysisStatus) -> bool:
+    """Say whether the judge has only read what was before: it begins with stable's own past."""
+    at, began = analysis.updated_at, analysis.started_at
+    return at is not None and began is not None and at < began
 
 
 def thinned(points: tuple[CurvePoint, ...]) -> tuple[CurvePoint, ...]:

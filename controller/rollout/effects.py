@@ -97,7 +97,7 @@ def _approve(at: Happening, status: RolloutStatus) -> RolloutStatus:
 
 
 def _next_step(at: Happening, status: RolloutStatus) -> RolloutStatus:
-    return _step_left(at, status, by=at.by)
+    return _step_left(at, status, by=at.by, why=at.intent.reason if at.intent else "")
 
 
 def _pause_over(at: Happening, status: RolloutStatus) -> RolloutStatus:
@@ -118,13 +118,13 @@ def _step_left(at: Happening, status: RolloutStatus, *, by: str, why: str = "") 
 def _promote(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Go on: past the present step, and at the end without the judge's consent."""
     if status.current_step_index >= status.step_count:
-        return changed(running(status), phase=at.phase.value, forced_by=at.by)
+        return changed(running(status), phase=at.phase.value, forced_by=at.said)
     return _next_step(at, status)
 
 
 def _switch(at: Happening, status: RolloutStatus) -> RolloutStatus:
     weights = no_traffic(status.weights).model_copy(update={"stable": 0, "canary": 100})
-    forced, skips = at.by or status.forced_by, status.skip_reason
+    forced, skips = at.said or status.forced_by, status.skip_reason
     status = changed(
         running(status),
         phase=at.phase.value,
@@ -145,7 +145,7 @@ def _resume(at: Happening, status: RolloutStatus) -> RolloutStatus:
     now, paused_at = at.now, status.paused_at or at.now
     person_step = not status.paused_by and _indefinite(at.obs, status)
     status = running(acceptance.without_hold(status, now))
-    status = record(_to(at, status), now, "Resumed", f"resumed by {at.by}")
+    status = record(_to(at, status), now, "Resumed", f"resumed by {at.said}")
     if person_step:
         return enter(at.obs, status, status.current_step_index + 1, now)
     started = status.step_started_at or now

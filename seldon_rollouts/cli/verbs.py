@@ -1,5 +1,6 @@
 """Commands that ask a rollout for something: each leaves an intent, waits for its answer, and prints it."""
 
+import getpass
 import os
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -92,4 +93,7 @@ def _ask(
 
 def who() -> str:
     """Return the name of whoever runs the command."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that no file names
+        return f"uid {os.getuid()}"

@@ -8,6 +8,7 @@ from typing import Any
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.watches import Change
+from controller.rollout.curve import before_it_began
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.detail import Point, kept, point
 from seldon_rollouts.view.rows import Row, ordered, row
@@ -75,7 +76,7 @@ class Feed:
     def _remember(self, key: Key, rollout: dict[str, Any]) -> None:
         status = status_of(rollout)
         at = status.analysis.updated_at
-        if at is None:
+        if at is None or before_it_began(status.analysis):
             return
         curve = self._curves.setdefault(key, deque(maxlen=CURVE_POINTS))
         if not curve or at > curve[-1].at:

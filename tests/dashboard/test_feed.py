@@ -27,11 +27,16 @@ class Watched:
     def watch(self, _resource: Resource, *, on_change: Callable[[Change], None]) -> None:
         self.tell = on_change
 
-    def changed(self, at: str, evidence: float, digest: str = "bbb") -> None:
+    def changed(self, at: str, evidence: float, digest: str = "bbb", began: str = "2026-01-01T00:00:30Z") -> None:
         metric = {"name": "errorRate", "verdict": "Inconclusive", "evidence": evidence}
         status: dict[str, Any] = {
             "canaryRevision": {"hash": digest, "number": 2},
-            "analysis": {"updatedAt": at, "metrics": [metric], "curve": CURVE if digest == "bbb" else None},
+            "analysis": {
+                "startedAt": began,
+                "updatedAt": at,
+                "metrics": [metric],
+                "curve": CURVE if digest == "bbb" else None,
+            },
         }
         rollout = {"metadata": {"namespace": "ml", "name": "iris"}, "status": status}
         self.tell(Change("MODIFIED", rollout))
@@ -63,3 +68,11 @@ async def test_a_dashboard_that_starts_late_shows_what_the_status_kept_and_goes_
     assert shown(feed) == [("00:40", 1.0), ("01:00", 10.0), ("01:10", 20.0)]
     cluster.changed("2026-01-01T00:05:00Z", 1.0, digest="ccc")
     assert shown(feed) == [("05:00", 1.0)]
+
+
+async def test_what_the_judge_reads_of_stables_own_past_is_not_drawn() -> None:
+    cluster = Watched()
+    feed = Feed(cluster)
+    cluster.changed("2026-01-01T00:05:00Z", 1.0, digest="ccc", began="2026-01-01T00:25:00Z")
+    cluster.changed("2026-01-01T00:25:10Z", 2.0, digest="ccc", began="2026-01-01T00:25:00Z")
+    assert shown(feed) == [("25:10", 2.0)]

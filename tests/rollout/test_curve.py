@@ -70,6 +70,13 @@ def test_nothing_new_adds_no_point(again: AnalysisStatus) -> None:
     assert curve.grown(before, again, WEIGHTS) == before
 
 
+@pytest.mark.parametrize(("updated", "points"), [(-1200, 0), (-1, 0), (0, 1), (2, 1)])
+def test_what_the_judge_reads_of_stables_own_past_is_no_point(updated: int, points: int) -> None:
+    past = said(updated, 1.0).model_copy(update={"started_at": START})
+    found = curve.grown(None, past, WEIGHTS)
+    assert len(found.points if found else ()) == points
+
+
 def test_other_metrics_begin_another_curve() -> None:
     found = curve.grown(drawn([(1.0, 1.0)]), said(10, 3.0, names="reward"), WEIGHTS)
     assert (found.metrics, len(found.points)) == (("reward",), 1)

@@ -180,6 +180,26 @@ class TestRestart:
         assert world.status.phase == "Healthy"
 
 
+@pytest.mark.parametrize(
+    ("before", "verb", "type_", "told"),
+    [
+        ((), "skip", "StepCompleted", "skipped by ada: because"),
+        ((), "promote", "StepCompleted", "skipped by ada: because"),
+        ((), "promote-full", "Promoting", "promoted by ada: because"),
+        (("pause",), "resume", "Resumed", "resumed by ada: because"),
+        (("abort",), "retry", "Retried", "retried by ada: because"),
+    ],
+)
+def test_each_verb_stands_in_the_history_with_who_and_why(world, before, verb, type_, told) -> None:
+    world.steps = [{"setWeight": 20}, {"pause": {"duration": "10m"}}]
+    world.serving().upgrade().run(30)
+    for earlier in before:
+        world.ask(earlier)
+        world.run(10)
+    world.ask(verb)
+    assert any(entry.type == type_ and told in entry.message for entry in world.status.history)
+
+
 def inconclusive(world):
     world.verdict = AnalysisStatus(verdict="Inconclusive", message="not enough requests")
     return world
