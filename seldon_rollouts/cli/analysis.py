@@ -38,7 +38,10 @@ def analyze(
     prometheus_access: PrometheusAccess = "",
     prometheus_token: PrometheusToken = "",
 ) -> None:
-    """Run an AnalysisTemplate from here. Ends with 0 when successful, 1 failed, 3 inconclusive, 4 error."""
+    """Run an AnalysisTemplate from here.
+
+    Ends with 0 when successful, 1 failed, 3 inconclusive, 4 error, 2 when files and arguments make no run.
+    """
     given, asked = dict(_pair(one) for one in arg or ()), door(prometheus_access, prometheus_token)
     try:
         metrics = plans(run_of(list(documents(file)), template, given))

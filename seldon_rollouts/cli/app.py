@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Annotated
 
@@ -33,6 +34,9 @@ ROOMS = {
     "version": ("version",),
 }  # fmt: skip
 """Which module has which commands: only that of the command that is asked for is loaded, so that it answers at once."""
+
+UNANSWERED = {"analyze": 4, "replay": 4, "status": 4}
+"""The commands of which 1 is an answer, Failed or Bad or rolled back, and with what an error of theirs ends."""
 
 
 def program(first: str = "") -> typer.Typer:
@@ -83,12 +87,15 @@ def main() -> None:
         sys.exit(141)
     except Exception as error:
         if not isinstance(error, _told()):
-            raise
+            if first not in UNANSWERED:
+                raise
+            traceback.print_exception(error)
+            sys.exit(UNANSWERED[first])
         typer.secho("error:", fg="red", err=True, nl=False)
         print(f" {error}", file=sys.stderr)
         if hint := _advice(error):
             print(hint, file=sys.stderr)
-        sys.exit(getattr(error, "ends_with", 1))
+        sys.exit(UNANSWERED.get(first, 1))
 
 
 def _advice(error: Exception) -> str:

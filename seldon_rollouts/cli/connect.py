@@ -40,9 +40,6 @@ Rollout = Annotated[str, typer.Argument(metavar="NAME", help="The rollout.", aut
 class UsageError(ControllerError):
     """A command cannot do what was asked; the message says what would be right."""
 
-    ends_with = 1
-    """The exit status; another one where 1 is an answer of the command."""
-
 
 def run(kubeconfig: str | None, context: str | None, work: Callable[[Client], Awaitable[Result]]) -> Result:
     """Do some work with a client of the cluster that the kubeconfig names."""

@@ -6,7 +6,6 @@ import typer
 
 from analysis.providers.access import Access, AccessError, access
 from analysis.providers.prometheus import PrometheusProvider
-from seldon_rollouts.cli.connect import UsageError
 
 MISSING = "give --prometheus-url, or set PROMETHEUS_URL, such as http://127.0.0.1:9090"
 PrometheusUrl = Annotated[str, typer.Option("--prometheus-url", envvar="PROMETHEUS_URL", help="Where metrics are.")]
@@ -30,23 +29,23 @@ def door(folder: str, token_file: str) -> Access:
     """Return what Prometheus asks for at its door.
 
     Raises:
-        UsageError: a file is missing, or does not fit the others.
+        BadParameter: a file is missing, or does not fit the others.
     """
     try:
         return access(folder, token_file)
     except AccessError as error:
-        raise UsageError(str(error)) from None
+        raise typer.BadParameter(str(error)) from None
 
 
 def provider_at(url: str, folder: str, token_file: str) -> PrometheusProvider:
     """Return the Prometheus that a person named.
 
     Raises:
-        UsageError: none was named, or it cannot be asked so.
+        BadParameter: none was named, or it cannot be asked so.
     """
     if not url:
-        raise UsageError(f"no Prometheus to ask: {MISSING}")
+        raise typer.BadParameter(f"no Prometheus to ask: {MISSING}")
     try:
         return PrometheusProvider.behind(url, door(folder, token_file))
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise typer.BadParameter(str(error)) from None

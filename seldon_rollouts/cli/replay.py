@@ -26,12 +26,6 @@ NamespaceLabel = Annotated[str, typer.Option(help="What Prometheus calls the nam
 PodLabel = Annotated[str, typer.Option(help="What Prometheus calls a scraped pod.")]
 
 
-class UnreadError(UsageError):
-    """Prometheus did not answer: there is no verdict, and least of all the bad one that 1 stands for."""
-
-    ends_with = EXIT[Verdict.ERROR]
-
-
 def add_to(app: typer.Typer) -> None:
     """Put the command into the program."""
     app.command("replay")(replay)
@@ -72,10 +66,7 @@ def replay(
     start, until = moment("--from", begin, now), moment("--to", end, now)
     if not start < until <= now:
         raise typer.BadParameter(f"--from {start:%FT%TZ} must lie before --to {until:%FT%TZ}, and both in the past")
-    try:
-        provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
-    except UsageError as error:
-        raise typer.BadParameter(str(error)) from None
+    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
     labels = Labels(namespace_label, pod_label)
     comparison = Comparison(
         key=(namespace, arms[1].deployment),
@@ -87,7 +78,7 @@ def replay(
     try:
         window = asyncio.run(judged(provider, comparison, until, step=span("--step", step), labels=labels))
     except ReplayError as error:
-        raise UnreadError(str(error)) from None
+        raise UsageError(str(error)) from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if not data(output, _written(comparison, window)):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.live import Live
 from rich.text import Text
+from typer.core import TyperCommand
 
 from controller import clock
 from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
@@ -27,13 +28,28 @@ EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
 """Exit codes of `status`, by phase."""
 MOVES, ASKS = 2, 3
 """The exit codes of what still moves, and of what waits for a person, as at an approval."""
+UNREAD = 4
+"""The exit code where there is no answer; `app` has it, too, for what goes wrong later."""
 LOOK_SECONDS = 0.5
+
+
+class Answering(TyperCommand):
+    """A command of whose exit codes 2 is an answer, so that a wrong use of it ends otherwise."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "exit_code", 0) == MOVES:
+                vars(error).update(exit_code=UNREAD)
+            raise
 
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands into the program."""
     app.command("get")(get)
-    app.command("status")(status)
+    app.command("status", cls=Answering)(status)
     app.command("history")(history)
     app.command("explain")(explain)
     app.command("diff")(compare)
@@ -116,7 +132,10 @@ def status(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Print where a rollout is. Ends with 0 healthy, 1 rolled back or invalid, 2 under way, 3 waiting for a person."""
+    """Print where a rollout is.
+
+    Ends with 0 healthy, 1 rolled back or invalid, 2 under way, 3 waiting for a person, 4 where it cannot be read.
+    """
 
     async def work(client: Client) -> RolloutStatus:
         deadline = clock.now().timestamp() + timeout

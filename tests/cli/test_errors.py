@@ -77,7 +77,8 @@ ASKING = [
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)
 def test_without_a_kubeconfig_the_place_is_named(told: Told, words: tuple[str, ...]) -> None:
     code, said = told(*words)
-    assert (code, "is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)" in said) == (1, True), said
+    expected = 4 if words[0] == "status" else 1  # of a status 1 would say that it was rolled back
+    assert (code, "is not a file; expected a kubeconfig (--kubeconfig, KUBECONFIG)" in said) == (expected, True), said
     assert "seldon-rollouts local up --detach" in said
 
 
@@ -107,12 +108,17 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("get x --kubeconfig closed --context z", 1, "there is no context 'z'; name one with --context. There are: a"),
         ("get x --kubeconfig broken.yaml", 1, "'broken.yaml', line 1: ScannerError; expected YAML"),
         ("list --kubeconfig closed", 1, "is the cluster up, and is it the right one? (--kubeconfig, --context)"),
-        ("plan x", 1, "give --prometheus-url, or set PROMETHEUS_URL"),
-        ("plan x --prometheus-url prom:9090", 1, "must look like http://host:9090"),
-        ("doctor --prometheus-url prom:9090", 1, "must look like http://host:9090"),
-        ("dashboard --prometheus-url prom:9090", 1, "must look like http://host:9090"),
+        ("plan x", 2, "give --prometheus-url, or set PROMETHEUS_URL"),
+        ("plan x --prometheus-url prom:9090", 2, "must look like http://host:9090"),
+        ("doctor --prometheus-url prom:9090", 2, "must look like http://host:9090"),
+        ("dashboard --prometheus-url prom:9090", 2, "must look like http://host:9090"),
         ("replay --from 2h --self x --prometheus-access none --prometheus-url http://p", 2, "expected a folder"),
-        ("analyze -f empty.yaml --prometheus-token-file none", 1, "none: expected a file with a bearer token"),
+        ("analyze -f empty.yaml --prometheus-token-file none", 2, "none: expected a file with a bearer token"),
+        ("analyze -f empty.yaml --prometheus-access none", 2, "--prometheus-access none: expected a folder"),
+        ("status x --kubeconfig closed", 4, "is the cluster up, and is it the right one?"),
+        ("status x --wiat", 4, "No such option: --wiat"),
+        ("status", 4, "Missing argument 'NAME'"),
+        ("status --help", 0, "4 where it cannot be read"),
         ("replay --from 2h", 2, "give --stable and --canary, or --self"),
         ("replay --from soon --self x", 2, "expected an ISO time such as 2026-05-04T10:00Z, or how long ago"),
         ("analyze -f none", 2, "does not exist"),
@@ -131,7 +137,7 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
             "no such field; check its spelling 1 objects, 1 problems",
         ),
         ("history x -o name", 2, "expected text, json or yaml"),
-        ("status x --timeout -1", 2, "greater than or equal to 0"),
+        ("status x --timeout -1", 4, "greater than or equal to 0"),
         ("lint -f items.yaml", 1, "items.yaml:1: expected a Kubernetes object, with its kind"),
         ("lint -f odd.yaml", 1, "odd.yaml:2: a AnalysisTemplate has metadata.name"),
         ("lint", 2, "Missing option '-f'"),
@@ -158,6 +164,20 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
 def test_what_cannot_be_done_is_told_with_what_can(told: Told, words: str, code: int, said: str) -> None:
     ended, everything = told(*words.split())
     assert (ended, said in " ".join(everything.split())) == (code, True), everything
+
+
+@pytest.mark.parametrize(("command", "code"), [("analyze -f empty.yaml", 4), ("lint -f empty.yaml", 1)])
+def test_a_fault_of_our_own_is_no_answer(told: Told, monkeypatch: pytest.MonkeyPatch, command: str, code: int) -> None:
+    def broken(files: object) -> None:
+        raise RuntimeError(f"a fault in reading {files}")
+
+    monkeypatch.setattr("seldon_rollouts.cli.analysis.documents", broken)
+    if code == 1:
+        with pytest.raises(RuntimeError):
+            told(*command.split())
+    else:
+        ended, said = told(*command.split())
+        assert (ended, "RuntimeError: a fault in reading" in said) == (code, True)
 
 
 class Shell(NamedTuple):
