@@ -6,7 +6,8 @@ from controller.api.rollout import AnalysisStatus, RolloutStatus
 from controller.rollout import group, pins
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
-from controller.rollout.stages import changed, course_of, enter, no_traffic, passed, record, retire, running, unrouted
+from controller.rollout.split import passed
+from controller.rollout.stages import changed, course_of, enter, no_traffic, record, retire, running, unrouted
 
 
 def new_revision(at: Happening, status: RolloutStatus) -> RolloutStatus:
@@ -32,7 +33,7 @@ def change_strategy(at: Happening, status: RolloutStatus) -> RolloutStatus:
     """Start the running revision again, by the first stage of the other strategy."""
     chosen = at.obs.spec.strategy.kind if at.obs.spec else None
     text = f"the strategy is {chosen} now, no longer {status.strategy}: it starts again"
-    drawn = passed(status.weights)
+    drawn = passed(status.weights.earlier, status.weights.canary)
     status = record(unrouted(running(status)), at.now, "StrategyChanged", text)
     # The canary is the same, so that stable's users are known by the weights at which they were drawn.
     weights = status.weights.model_copy(update={"earlier": drawn})
@@ -90,7 +91,7 @@ def _skips(obs: Observed, status: RolloutStatus, digest: str) -> str:
     if failed or not served or obs.spec is None or (course_of(obs).stands_down and not asked):
         return ""
     child = obs.children.get(digest)
-    left = any(retired.hash == digest for retired in status.retired_revisions)
+    left = any(retired.hash == digest for retired in obs.status.retired_revisions)
     if course_of(obs).fast_return and left and child is not None and child.available:
         return "it was stable before, and still stands"
     window = obs.spec.rollback_window

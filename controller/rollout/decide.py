@@ -37,6 +37,7 @@ from controller.rollout.ground import Ground, survey, wanted_spec, without_traff
 from controller.rollout.observed import Child, Observed
 from controller.rollout.outlook import Outlook, outlook
 from controller.rollout.phases import IN_PROGRESS, TRANSITIONS, Event, Phase
+from controller.rollout.split import passed
 
 _JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.INVALID})
 _WARNINGS = frozenset({"RolledBack", "Refused", "MetricWarning", "RouteHidesFaults"})
@@ -159,12 +160,12 @@ def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: da
 
 
 def _adopt_orphans(obs: Observed, status: RolloutStatus, now: datetime) -> RolloutStatus:
-    """A child that the status does not know, left by a crash or a lost status, goes the way of a retired one."""
-    target = pins.goal(obs, status)
+    """A child that the status does not know, left by a crash or a lost status, goes the way of a retired one.
+
+    The template's, too: where it begins it is taken up again, and where it does not nobody else would take it down.
+    """
     for digest in sorted(obs.children):
         if digest not in _live_hashes(status) and all(r.hash != digest for r in status.retired_revisions):
-            if target is not None and digest == target.hash:
-                continue
             number = obs.revisions[digest].number if digest in obs.revisions else 0
             orphan = RevisionStatus(hash=digest, number=number, name=obs.children[digest].name, role="retired")
             status = stages.retire(status, orphan, now)
@@ -223,6 +224,10 @@ def _decision(
 def _moved(status: RolloutStatus, ground: Ground, routes: str, now: datetime) -> RolloutStatus:
     """Note that the weights change now; the judge looks for late regressions from here."""
     weights = status.weights.model_copy(update={"changed_at": now, "accepted_at": None, "route_hash": routes})
+    if ground.split is not None and ground.split.sticky:
+        # What stable cannot carry yet makes weights of no step: users are drawn at them all the same.
+        drawn = passed(ground.split.earlier, ground.split.weight)
+        weights = weights.model_copy(update={"earlier": tuple(each for each in drawn if each != weights.canary)})
     analysis = status.analysis
     if analysis.started_at is not None and status.canary_revision is not None:
         analysis = analysis.model_copy(update={"restarts": (*analysis.restarts, now)[-RESTARTS_LIMIT:]})

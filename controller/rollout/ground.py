@@ -14,7 +14,7 @@ from controller.rollout.course import Bake, course
 from controller.rollout.observed import Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
 from controller.rollout.revisions import Revision
-from controller.rollout.split import Split
+from controller.rollout.split import Split, passed
 
 # Istio answers no acceptance by default: its proxies have taken a change well within this.
 MESH_GRACE = timedelta(seconds=5)
@@ -133,7 +133,7 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
             split = Split(stable=stable.hash, canary=child.hash, weight=kept)
             if weight or Phase(status.phase) in _STAYS:  # who is routed to it by a header, or stays with it, goes on
                 sticky = obs.routing.sticky is not None
-                split = replace(split, routes=routes, earlier=status.weights.earlier, sticky=sticky)
+                split = replace(split, routes=routes, earlier=_earlier(status, live), sticky=sticky)
             return split, *_stable_short(obs, status)
     if not (weight or mirror or routes):
         return Split(stable=stable.hash), blocked, None
@@ -145,10 +145,15 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
         mirror=mirror,
         control=control,
         routes=routes,
-        earlier=status.weights.earlier,
+        earlier=_earlier(status, live),
         sticky=obs.routing.sticky is not None,
     )
     return split, blocked, None
+
+
+def _earlier(status: RolloutStatus, live: float) -> tuple[float, ...]:
+    """Return the weights at which users may have been drawn: the live one, too, which a pass cut off may have left."""
+    return passed(status.weights.earlier, live)
 
 
 def _kept(obs: Observed, status: RolloutStatus, digest: str, wanted: float, now: datetime) -> float:

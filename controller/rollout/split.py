@@ -11,6 +11,9 @@ from controller.rollout.revisions import Destination, Revision, apportion, desti
 _WHOLE, _FINE = 100, 10_000
 """What the weights of a route sum to: percent, and hundredths of a percent where whole ones cannot say it."""
 
+EARLIER_LIMIT = 20
+"""Of the weights at which users were drawn, so many are known."""
+
 Weighted = tuple[Destination, int, str]
 """A destination, its weight, and the hash of its revision."""
 Mirror = tuple[Destination, float]
@@ -104,3 +107,9 @@ def services(obs: Observed, revision: Revision) -> tuple[str, ...]:
 def hosts(parts: Iterable[Destination]) -> frozenset[str]:
     """Return the hosts that take live requests."""
     return frozenset(part.host for part in parts if not part.shadow)
+
+
+def passed(earlier: Iterable[float], weight: float) -> tuple[float, ...]:
+    """Return the weights at which users were drawn who may stay, this one last; nobody is drawn at 0 or 100 percent."""
+    known = dict.fromkeys((*earlier, weight))
+    return tuple(share for share in known if 0 < share < 100)[-EARLIER_LIMIT:]

@@ -10,9 +10,9 @@ from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, 
 from controller.api.strategy import HeaderRoute, Step
 from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course, moves
 from controller.rollout.observed import Observed
+from controller.rollout.split import passed
 
 HISTORY_LIMIT = 50
-EARLIER_LIMIT = 20
 
 
 def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:
@@ -78,7 +78,7 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
             weights = weights.model_copy(update={"mirror": 0})
             return _report(changed(status, weights=weights, shadow=shadow_report(status, now)), now)
         case Step(set_weight=int() | float() as weight):
-            new = {"stable": rest(weight), "canary": weight, "earlier": passed(weights)}
+            new = {"stable": rest(weight), "canary": weight, "earlier": passed(weights.earlier, weights.canary)}
             return changed(status, weights=no_traffic(weights).model_copy(update=new))
         case Step(set_mirror=mirror) if mirror is not None:
             return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
@@ -119,12 +119,6 @@ def shadow_report(status: RolloutStatus, now: datetime) -> ShadowReport | None:
 def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
     found = status.shadow
     return record(status, now, "ShadowEnded", f"{found.verdict}: {found.message}") if found else status
-
-
-def passed(weights: Weights) -> tuple[float, ...]:
-    """Return the weights at which users were drawn who may stay, the present one last."""
-    known = dict.fromkeys((*weights.earlier, weights.canary))
-    return tuple(share for share in known if 0 < share < 100)[-EARLIER_LIMIT:]
 
 
 def no_traffic(weights: Weights) -> Weights:

@@ -153,6 +153,28 @@ def test_stables_users_stay_while_a_canary_that_starts_again_leaves_as_stables_p
     assert {user.ask(world) for user in ours} == {world.hash_of("m/v1")}
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_who_met_stable_at_a_weight_of_no_step_stays(make_world, cut_off) -> None:
+    """Stable's pods come one by one; what it cannot carry yet makes weights that no step names."""
+    world = sticky_world(make_world, COOKIE, 80, 10)
+    users = crowd(300, seed=13)
+    stable = world.hash_of("m/v1")
+    world.ready[stable] = 1  # of 2
+    before = world.status
+    world.ask("promote")
+    kept = world.live_weight(world.hash_of("m/v2"))
+    assert 10 < kept < 80
+    there = [user for user in users if user.ask(world) == stable]
+    assert there
+    if cut_off:  # the route was written, its status was not
+        world.status = before
+    world.ready[stable] = 2
+    world.run(5)
+    assert world.status.weights.canary == world.live_weight(world.hash_of("m/v2")) == 10
+    assert {user.ask(world) for user in there} == {stable}
+    assert world.step().actions == ()
+
+
 def test_cookies_of_an_earlier_canary_hold_nobody(make_world) -> None:
     world = sticky_world(make_world, COOKIE, 50)
     users = crowd(400, seed=11)
