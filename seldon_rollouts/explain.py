@@ -6,18 +6,18 @@ from typing import Any
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
 from seldon_rollouts.view.acts import acts
-from seldon_rollouts.view.base import carried, observed, said, status_of
+from seldon_rollouts.view.base import observed, said, status_of
 from seldon_rollouts.view.chances import chances
 
 
 def weight(status: RolloutStatus) -> str:
     """Return the canary's weight, with the observed share where it was seen."""
-    if status.canary_revision is None:
+    canary, seen = status.canary_revision, observed(status)
+    if canary is None:
         return ""
-    seen, weights = observed(status), carried(status)
-    mirror = f" mirror {weights.mirror:g}%" if weights.mirror else ""
-    digits = ".1f" if weights.canary >= 1 else ".2f"
-    return f"{weights.canary:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
+    mirror = f" mirror {canary.mirror:g}%" if canary.mirror else ""
+    digits = ".1f" if canary.weight >= 1 else ".2f"
+    return f"{canary.weight:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
 
 
 def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
@@ -28,10 +28,7 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         since = f" (since {status.blocked_on.since:%H:%M:%S} UTC)" if status.blocked_on.since else ""
         yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}{since}"
     if status.canary_revision is not None:
-        asked = status.weights.canary if carried(status).canary != status.weights.canary else 0
-        unseen = "" if status.weights.verified else ", not yet seen at the gateway"
-        unseen = f", and gets {asked:g}% once its pods are ready" if asked else unseen
-        yield f"The canary has {weight(status)} of requests{unseen}."
+        yield f"The canary has {weight(status)} of requests{_to_come(status)}."
         if able := chances(status):
             yield able
         yield f"The judge says {status.analysis.verdict}: {status.analysis.message}".rstrip(": ")
@@ -43,6 +40,18 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         yield f"The last intent ({status.last_intent.verb}) was refused: {status.last_intent.message}"
     verbs = sorted(act.verb for act in acts(rollout) if act.legal)
     yield f"A person may now: {', '.join(verbs) if verbs else 'nothing; change the spec to begin'}"
+
+
+def _to_come(status: RolloutStatus) -> str:
+    """Say what is asked for beyond what the canary has; else whether that was seen yet."""
+    canary, asked = status.canary_revision, status.weights
+    if canary is None or status.stable_revision is None:
+        return ""
+    if canary.weight != asked.canary:
+        return f", and is to have {asked.canary:g}%"
+    if canary.mirror != asked.mirror:
+        return f", and is to have {asked.mirror:g}% copied"
+    return "" if asked.verified else ", not yet seen at the gateway"
 
 
 def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> list[str]:

@@ -21,6 +21,10 @@ class RevisionStatus(StatusModel):
     """Pods wanted."""
     ready_replicas: int = 0
     """Pods that are ready."""
+    weight: Seen = 0
+    """Percent of live requests that the route gives it now. What it is to have stands in `weights`."""
+    mirror: Seen = 0
+    """Percent of live requests that the route copies to it now."""
     message: str = ""
     """Why it is not ready, in the pod's own words."""
     path: str = ""
@@ -45,7 +49,7 @@ class ObservedTraffic(StatusModel):
 
 
 class Weights(StatusModel):
-    """Where traffic goes."""
+    """Where traffic is to go. While pods are missing a revision has another weight; that stands with the revision."""
 
     stable: Seen = 100
     """Percent of live traffic for stable."""

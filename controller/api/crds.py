@@ -295,7 +295,7 @@ KINDS = (
             Column("Phase", ".status.phase"),
             Column("Step", ".status.currentStepIndex", "integer", description="The current step, from 0"),
             Column("Steps", ".status.stepCount", "integer"),
-            Column("Weight", ".status.weights.canary", "number", description="Percent of live traffic for the canary"),
+            Column("Weight", ".status.canaryRevision.weight", "number", description="The canary's percent of requests"),
             Column("Stable", ".status.stableRevision.number", "integer"),
             Column("Canary", ".status.canaryRevision.number", "integer"),
             Column("Verdict", ".status.analysis.verdict"),

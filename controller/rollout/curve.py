@@ -2,7 +2,7 @@
 
 from math import log10
 
-from controller.api.arms import Weights
+from controller.api.arms import ObservedTraffic
 from controller.api.rollout import AnalysisStatus
 from controller.api.seen import Curve, CurvePoint
 
@@ -12,16 +12,23 @@ METRICS = 8
 """Of at most so many metrics, the first ones."""
 
 
-def grown(curve: Curve | None, analysis: AnalysisStatus, weights: Weights) -> Curve | None:
-    """Return the curve with what the judge says now, where that is new and of the time that is judged."""
+def grown(curve: Curve | None, analysis: AnalysisStatus, weight: float, observed: ObservedTraffic) -> Curve | None:
+    """Return the curve with what the judge says now, where that is new and of the time that is judged.
+
+    Args:
+        curve: the curve so far.
+        analysis: what the judge says.
+        weight: percent of live requests that the canary has.
+        observed: what the gateway served.
+    """
     metrics = analysis.metrics[:METRICS]
     if analysis.updated_at is None or not metrics or before_it_began(analysis):
         return curve
     names = tuple(metric.name for metric in metrics)
     point = CurvePoint(
         at=analysis.updated_at,
-        weight=weights.canary,
-        observed=weights.observed.canary_percent,
+        weight=weight,
+        observed=observed.canary_percent,
         worse=tuple(_logarithm(metric.evidence) for metric in metrics),
         good=tuple(_logarithm(metric.promote_evidence) for metric in metrics),
     )

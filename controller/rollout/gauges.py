@@ -47,7 +47,9 @@ def _families() -> dict[str, GaugeMetricFamily]:
         "revision": family("revision", "Number of the revision, while there is one.", "role"),
         "step": family("step", "Step that is under way, counted from 1; while there is a canary."),
         "steps": family("steps", "How many steps there are; while there is a canary."),
-        "weight": family("weight_percent", "Percent of live requests, and of copies; while there is a canary.", "arm"),
+        "weight": family(
+            "weight_percent", "Percent of live requests, and of copies, by the route; while there is a canary.", "arm"
+        ),
         "observed": family("observed_percent", "Percent of requests that the canary was seen to serve."),
         "blocked": family("blocked_since_timestamp_seconds", "Since when it waits for something of this kind.", "kind"),
         "rejected": family(
@@ -75,10 +77,12 @@ def _add(families: Mapping[str, GaugeMetricFamily], rollout: Mapping[str, Any]) 
 
 def _moving(families: Mapping[str, GaugeMetricFamily], of: list[str], status: Mapping[str, Any]) -> None:
     steps, weights = int(status.get("stepCount") or 0), status.get("weights") or {}
+    stable, canary = status.get("stableRevision") or {}, status["canaryRevision"]
     families["step"].add_metric(of, min(int(status.get("currentStepIndex") or 0) + 1, steps))
     families["steps"].add_metric(of, steps)
-    for arm, field, default in (("stable", "stable", 100), ("canary", "canary", 0), ("mirrored", "mirror", 0)):
-        families["weight"].add_metric([*of, arm], weights.get(field, default))
+    shares = {"stable": stable.get("weight"), "canary": canary.get("weight"), "mirrored": canary.get("mirror")}
+    for arm, share in shares.items():
+        families["weight"].add_metric([*of, arm], share or 0)
     observed = (weights.get("observed") or {}).get("canaryPercent")
     if observed is not None:
         families["observed"].add_metric(of, observed)

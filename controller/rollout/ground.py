@@ -312,8 +312,7 @@ def live_mirror(obs: Observed, digest: str) -> float:
     revision = obs.revisions.get(digest)
     if obs.route is None or revision is None:
         return 0
-    hosts = (part.host for part in traffic.routed(obs, revision) if not part.shadow)
-    return traffic.live_mirror(obs.route.live, hosts)
+    return route.live_mirror(obs, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
 
 
 def _routed_to(obs: Observed, digest: str) -> bool:

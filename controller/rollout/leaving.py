@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from controller.api.meta import FINALIZER
 from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
-from controller.rollout import actions, adoption, plain, route
+from controller.rollout import actions, adoption, carried, plain, route
 from controller.rollout import status as words
 from controller.rollout.actions import Action, Decision
 from controller.rollout.ground import Ground, survey
@@ -82,7 +82,7 @@ def _undo(obs: Observed, now: datetime) -> Decision:
     # A route that was given back by a pass that was cut off before its status: the drain is counted from now.
     if back or (given and given != status.weights.route_hash):
         weights = {"changed_at": now, "route_hash": adoption.fingerprint(obs)}
-        status = changed(status, weights=status.weights.model_copy(update=weights))
+        status = carried.nothing(changed(status, weights=status.weights.model_copy(update=weights)))
         return _wait(obs, status, back, "traffic goes back to the SeldonDeployment", now + delay, now)
     due = (status.weights.changed_at or now) + delay
     waits = obs.route is not None and obs.route.accepted is False
@@ -103,6 +103,7 @@ def _become_plain(obs: Observed, now: datetime) -> Decision:
     if ours and not _settled(ground, stable.hash) and obs.plain is None:
         everybody = frozenset(obs.children)
         return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
+    status = carried.told(obs, status, None)
     step = plain.stage(obs, status, now=now, delay=delay)
     if now >= latest and step in plain.UNCERTAIN:
         # Whoever serves now is left alone: no revision goes before its replacement serves.
@@ -112,7 +113,7 @@ def _become_plain(obs: Observed, now: datetime) -> Decision:
         return Decision(actions=(*plain.unmark(obs), _end(obs)), status=status)
     if step in plain.MOVES:
         weights = {"changed_at": now, "route_hash": plain.fingerprint(obs)}
-        status = changed(status, weights=status.weights.model_copy(update=weights))
+        status = carried.nothing(changed(status, weights=status.weights.model_copy(update=weights)))
     due = plain.due(status, delay) if step is plain.Stage.DRAIN else latest
     todo, why = plain.actions_of(step, obs, status), plain.told(step, obs)
     return _wait(obs, status, todo, why, due, now, kind=plain.waits_for(step))
@@ -130,7 +131,7 @@ def _keep_stable(obs: Observed, now: datetime) -> Decision:
         # Too late to wait on: whoever the mesh still leads requests to is kept.
         everybody = frozenset(obs.children)
         return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
-    kept = frozenset({stable.hash})
+    status, kept = carried.told(obs, status, None), frozenset({stable.hash})
     due = (status.weights.changed_at or now) + delay
     if len(obs.children) > len(kept) and now < min(due, latest):
         return _wait(obs, status, [], "the canary's connections drain", due, now)
@@ -143,13 +144,15 @@ def _settled(ground: Ground, stable: str) -> bool:
 
 def _move(obs: Observed, status: RolloutStatus, ground: Ground, latest: datetime, now: datetime) -> Decision:
     todo: list[Action] = []
+    says = ground.split if ground.applied else None
     if ground.split is not None and not ground.applied and not ground.obstructed and obs.route is not None:
+        says = ground.split
         todo.append(route.write(obs, ground.split, ground.rendered))
         routes = route.fingerprint(ground.rendered)
         weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
         status = changed(status, weights=weights)
     why = ground.blocked.message if ground.blocked else ground.trouble or "all traffic goes to stable"
-    return _wait(obs, status, todo, why, min(ground.settles_at or latest, latest), now)
+    return _wait(obs, carried.told(obs, status, says), todo, why, min(ground.settles_at or latest, latest), now)
 
 
 def _release(obs: Observed, status: RolloutStatus, kept: frozenset[str]) -> Decision:

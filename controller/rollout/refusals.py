@@ -29,7 +29,7 @@ def refused(
     blocked = words.since(BlockedOn.model_validate({"kind": kind, "message": said[:_LONGEST]}), obs, now)
     status = decision.before_moving or decision.status
     ground = survey(obs, status, now=now)
-    fresh = words.told(obs, status, ground, blocked, now=now)
+    fresh = words.told(obs, status, ground, blocked, now=now, moved=False)
     before = obs.status.blocked_on
     if before is not None and before.message == blocked.message:
         return fresh, decision.announcements

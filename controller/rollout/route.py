@@ -94,6 +94,17 @@ def live_weight(obs: Observed, hosts: Iterable[str]) -> float:
     return max((traffic.weight_of(http, wanted) for http in own_route.named(own, obs.route.live)), default=0)
 
 
+def live_mirror(obs: Observed, hosts: Iterable[str]) -> float:
+    """Return the percent of requests that the live route copies to these hosts; of several named routes, the most."""
+    wanted = frozenset(hosts)
+    if obs.route is None:
+        return 0
+    own = obs.routing.virtual_service
+    if own is None:
+        return traffic.live_mirror(obs.route.live, wanted)
+    return max((traffic.copied_by(http, wanted) for http in own_route.named(own, obs.route.live)), default=0)
+
+
 def mentions(obs: Observed, hosts: Iterable[str]) -> bool:
     """Say whether any VirtualService that we write sends or copies a request to one of these hosts."""
     wanted = frozenset(hosts)

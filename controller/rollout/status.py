@@ -8,7 +8,7 @@ from controller.api.arms import ObservedTraffic, RevisionStatus
 from controller.api.meta import Condition
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
 from controller.api.seen import ANALYSIS_READY
-from controller.rollout import findings, preflight, runs
+from controller.rollout import carried, findings, preflight, runs
 from controller.rollout.course import course
 from controller.rollout.curve import grown
 from controller.rollout.ground import Ground, live_weight
@@ -104,8 +104,12 @@ def _opinion(obs: Observed, status: RolloutStatus) -> AnalysisStatus:
     seen, last = obs.analysis, status.analysis
     if seen is None:
         return last
+    weight = status.canary_revision.weight if status.canary_revision is not None else 0
     kept: dict[str, object] = {name: getattr(last, name) for name in _KEPT}
-    told = {"preflight": preflight.refreshed(obs.spec, seen, last), "curve": grown(last.curve, seen, status.weights)}
+    told = {
+        "preflight": preflight.refreshed(obs.spec, seen, last),
+        "curve": grown(last.curve, seen, weight, status.weights.observed),
+    }
     return seen.model_copy(update={**kept, **told})
 
 
@@ -159,9 +163,9 @@ def told(
     blocked: BlockedOn | None,
     *,
     now: datetime,
-    moved: bool = True,
+    moved: bool,
 ) -> RolloutStatus:
-    """Return the status with all that it tells: what it waits for, how many pods, the sentence, the conditions.
+    """Return the status with all that it tells: who gets how much, what it waits for, the sentence, the conditions.
 
     Args:
         obs: what was observed.
@@ -171,6 +175,7 @@ def told(
         now: the instant of the decision.
         moved: whether the route is being written, so that nobody has seen it yet.
     """
+    status = carried.told(obs, status, ground.split if moved or ground.applied else None)
     status = status.model_copy(
         update={
             "weights": status.weights.model_copy(update={"verified": ground.verified and not moved}),

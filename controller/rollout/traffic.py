@@ -158,11 +158,14 @@ def live_mirror(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
     wanted = frozenset(hosts)
     for http in (route.get("spec") or {}).get("http") or []:
         if http.get("name") == "rest":
-            copied = [
-                each for each in http.get("mirrors") or [] if (each.get("destination") or {}).get("host") in wanted
-            ]
-            return rounded(sum((each.get("percentage") or {}).get("value", 100) for each in copied))
+            return copied_by(http, wanted)
     return 0
+
+
+def copied_by(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
+    """Return the percent of its requests that one live route copies to these hosts."""
+    found = [each for each in http.get("mirrors") or [] if (each.get("destination") or {}).get("host") in hosts]
+    return rounded(sum((each.get("percentage") or {}).get("value", 100) for each in found))
 
 
 def mentions(route: Mapping[str, Any], hosts: Iterable[str]) -> bool:

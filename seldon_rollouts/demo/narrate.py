@@ -76,9 +76,10 @@ def _ordered(numbers: Mapping[str, int]) -> Sequence[tuple[str, int]]:
 
 def _place(status: RolloutStatus, digest: str) -> tuple[str, str]:
     if status.stable_revision and status.stable_revision.hash == digest:
-        return "stable", f"{status.weights.stable:g} %"
+        return "stable", f"{status.stable_revision.weight:g} %"
     if status.canary_revision and status.canary_revision.hash == digest:
-        return "canary", f"{status.weights.canary:g} %"
+        return "canary", f"{status.canary_revision.weight:g} %"
     if any(rejected.hash == digest for rejected in status.rejected):
         return "rejected", "0 %"
-    return "retired", "0 %"
+    left = (each.weight for each in status.retired_revisions if each.hash == digest)
+    return "retired", f"{next(left, 0):g} %"

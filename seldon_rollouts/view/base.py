@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from controller.api.arms import Weights
 from controller.api.rollout import RolloutStatus
 
 
@@ -36,14 +35,7 @@ def asks(status: RolloutStatus) -> bool:
     return status.blocked_on is not None and status.blocked_on.kind == "person"
 
 
-def carried(status: RolloutStatus) -> Weights:
-    """Return the weights in effect: those that are asked for, but none of a revision without ready pods."""
-    canary = status.canary_revision
-    if canary is None or canary.ready_replicas or status.stable_revision is None:
-        return status.weights
-    return status.weights.model_copy(update={"stable": 100, "canary": 0, "mirror": 0})
-
-
 def observed(status: RolloutStatus) -> float | None:
     """Return the percent of requests that the canary was seen to take; None where all that it takes are copies."""
-    return status.weights.observed.canary_percent if status.weights.canary else None
+    canary = status.canary_revision
+    return status.weights.observed.canary_percent if canary is not None and canary.weight else None

@@ -10,7 +10,7 @@ from controller.api.arms import RevisionStatus
 from controller.api.meta import format_duration
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.rollout.course import course, title
-from seldon_rollouts.view.base import View, carried, observed, status_of
+from seldon_rollouts.view.base import View, observed, status_of
 from seldon_rollouts.view.chances import chances
 from seldon_rollouts.view.graphs import models
 from seldon_rollouts.view.rows import Row, row
@@ -172,24 +172,19 @@ def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView,
 def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Revision]:
     template = ((rollout.get("spec") or {}).get("template") or {}).get("spec") or {}
     target = status.canary_revision or status.stable_revision
-    weights = carried(status)
-    for revision, weight in (
-        (status.stable_revision, weights.stable),
-        (status.canary_revision, weights.canary),
-        *((retired, 0) for retired in status.retired_revisions),
-    ):
+    for revision in (status.stable_revision, status.canary_revision, *status.retired_revisions):
         if revision is not None:
             current = target is not None and revision.hash == target.hash
-            yield _revision(revision, weight, models(template) if current else ())
+            yield _revision(revision, models(template) if current else ())
 
 
-def _revision(revision: RevisionStatus, weight: float, used: tuple[str, ...]) -> Revision:
+def _revision(revision: RevisionStatus, used: tuple[str, ...]) -> Revision:
     return Revision(
         number=revision.number,
         hash=revision.hash,
         deployment=revision.name,
         role=revision.role,
-        weight=weight,
+        weight=revision.weight,
         replicas=revision.replicas,
         ready=revision.ready_replicas,
         message=revision.message,
@@ -203,7 +198,7 @@ def point(status: RolloutStatus, at: datetime) -> Point:
     return Point(
         at=at,
         revision=judged.hash if judged else "",
-        weight=carried(status).canary,
+        weight=status.canary_revision.weight if status.canary_revision else 0,
         observed=observed(status),
         evidence={metric.name: metric.evidence for metric in status.analysis.metrics},
         promote={metric.name: metric.promote_evidence for metric in status.analysis.metrics},

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from controller.api.rollout import RolloutStatus
 from seldon_rollouts.phases import MOVING
-from seldon_rollouts.view.base import View, asks, carried, said, status_of
+from seldon_rollouts.view.base import View, asks, said, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -60,8 +60,8 @@ class Filter(View):
 def row(rollout: Mapping[str, Any]) -> Row:
     """Return a rollout as a row of the list."""
     status, meta = status_of(rollout), rollout["metadata"]
-    weights = carried(status)
-    moving = status.canary_revision is not None
+    stable, canary = status.stable_revision, status.canary_revision
+    moving = canary is not None
     last = status.rejected[-1] if status.rejected else None
     return Row(
         namespace=meta["namespace"],
@@ -69,9 +69,9 @@ def row(rollout: Mapping[str, Any]) -> Row:
         phase=status.phase,
         urgency=_urgency(status),
         step=f"{min(status.current_step_index + 1, status.step_count)} of {status.step_count}" if moving else "",
-        stable_weight=weights.stable if status.stable_revision is not None else 0,
-        canary_weight=weights.canary,
-        mirror=weights.mirror,
+        stable_weight=stable.weight if stable is not None else 0,
+        canary_weight=canary.weight if canary is not None else 0,
+        mirror=canary.mirror if canary is not None else 0,
         verdict=status.analysis.verdict if moving else "",
         blocked_on=status.blocked_on.kind if status.blocked_on else "",
         message=said(status),

@@ -6,7 +6,7 @@ from typing import Any
 from controller.api.arms import RevisionStatus
 from controller.api.meta import REVISION_LABEL
 from controller.api.rollout import RolloutStatus
-from seldon_rollouts.view.base import View, carried, status_of
+from seldon_rollouts.view.base import View, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, pod
 
 Object = Mapping[str, Any]
@@ -44,25 +44,17 @@ def tree(
         state=status.phase,
         good={"Healthy": True, "Degraded": False, "Invalid": False}.get(status.phase),
         message=status.message,
-        parts=tuple(
-            _revision(revision, weight, status, standing.get(revision.hash), below)
-            for revision, weight in _revisions(status)
-        ),
+        parts=tuple(_revision(revision, status, standing.get(revision.hash), below) for revision in _revisions(status)),
     )
 
 
-def _revisions(status: RolloutStatus) -> Iterable[tuple[RevisionStatus, float]]:
-    stable, canary, weights = status.stable_revision, status.canary_revision, carried(status)
-    for revision, weight in ((stable, weights.stable), (canary, weights.canary)):
-        if revision is not None:
-            yield revision, weight
-    for retired in status.retired_revisions:
-        yield retired, 0
+def _revisions(status: RolloutStatus) -> Iterable[RevisionStatus]:
+    known = (status.stable_revision, status.canary_revision, *status.retired_revisions)
+    return (revision for revision in known if revision is not None)
 
 
 def _revision(
     revision: RevisionStatus,
-    weight: float,
     status: RolloutStatus,
     child: Object | None,
     below: tuple[Mapping[str, list[Object]], Mapping[str, list[Object]]],
@@ -72,7 +64,7 @@ def _revision(
     return Part(
         kind="revision",
         name=f"{revision.number} {revision.name}",
-        state=f"{revision.role} {weight:g} %, {revision.ready_replicas}/{revision.replicas} pods ready",
+        state=f"{revision.role} {revision.weight:g} %, {revision.ready_replicas}/{revision.replicas} pods ready",
         good=revision.replicas > 0 and revision.ready_replicas >= revision.replicas,
         message=verdict if judged else revision.message,
         parts=(_child(child, *below),) if child is not None else (),

@@ -73,9 +73,11 @@ async def shell(cluster: Shell) -> Shell:
     return cluster
 
 
-REVISION = {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 2, "readyReplicas": 1}
+REVISION = {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 2, "readyReplicas": 1, "weight": 4.5}
+STABLE = {"hash": "aaa", "number": 1, "name": "iris-aaa", "role": "stable", "weight": 95.5}
 MOVING = {
-    "phase": "Progressing", "message": "revision 2 is progressing", "canaryRevision": REVISION, "stepCount": 6,
+    "phase": "Progressing", "message": "revision 2 is progressing", "stableRevision": STABLE,
+    "canaryRevision": REVISION, "stepCount": 6,
     "weights": {"stable": 95, "canary": 5}, "blockedOn": {"kind": "metric", "message": "not enough requests"},
 }  # fmt: skip
 
@@ -87,6 +89,9 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     listed, got = await shell.run("list", "-A"), await shell.run("get", "iris")
     explained, told = await shell.run("explain", "iris"), await shell.run("history", "iris")
     assert "Progressing" in listed.stdout
+    assert "4.5" in listed.stdout.splitlines()[-1]
+    assert "canary 4.5 %" in got.stdout
+    assert "has 4.5% of requests, and is to have 5%" in explained.stdout
     assert "iris-bbb" in got.stdout
     assert "1/2 pods ready" in got.stdout
     assert "waits for metric: not enough requests" in explained.stdout

@@ -12,8 +12,8 @@ SPEC = {
 }
 MOVING = {
     "phase": "Progressing", "message": "revision 2 is progressing", "observedGeneration": 1, "stepCount": 3,
-    "stableRevision": {"hash": "a", "number": 1, "name": "iris-a"},
-    "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b", "readyReplicas": 1},
+    "stableRevision": {"hash": "a", "number": 1, "name": "iris-a", "weight": 95},
+    "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b", "weight": 5},
     "weights": {"stable": 95, "canary": 5},
 }  # fmt: skip
 
@@ -32,8 +32,16 @@ def test_a_rollout_that_nobody_has_looked_at_says_so() -> None:
         ({"blockedOn": {"kind": "quota", "message": "no room"}}, "It waits for quota: no room"),
         ({}, "The canary has 5% of requests, not yet seen at the gateway."),
         (
-            {"canaryRevision": {"hash": "b", "number": 2}},
-            "The canary has 0% of requests, and gets 5% once its pods are ready.",
+            {"canaryRevision": {"hash": "b", "number": 2, "weight": 2}},
+            "The canary has 2% of requests, and is to have 5%.",
+        ),
+        (
+            {"canaryRevision": {"hash": "b", "number": 2, "weight": 40}, "weights": {"stable": 100}},
+            "The canary has 40% of requests, and is to have 0%.",
+        ),
+        (
+            {"canaryRevision": {"hash": "b", "number": 2}, "weights": {"stable": 100, "mirror": 100}},
+            "The canary has 0% of requests, and is to have 100% copied.",
         ),
         ({"analysis": {"verdict": "NoData"}}, "The judge says NoData"),
         ({"analysis": {"verdict": "Good", "message": "as good"}}, "The judge says Good: as good"),

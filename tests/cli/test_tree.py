@@ -21,8 +21,10 @@ def test_each_revision_has_its_seldondeployment_deployments_and_pods() -> None:
         "phase": "Progressing",
         "stableRevision": {
             "hash": "a", "number": 1, "name": "iris-a", "role": "stable", "replicas": 1, "readyReplicas": 1,
+            "weight": 80,
         },
         "canaryRevision": {"hash": "b", "number": 2, "name": "iris-b", "replicas": 2, "readyReplicas": 0},
+        "retiredRevisions": [{"hash": "c", "number": 3, "name": "iris-c", "role": "retired", "weight": 20}],
         "weights": {"stable": 95, "canary": 5},
     })  # fmt: skip
     children = [
@@ -35,12 +37,13 @@ def test_each_revision_has_its_seldondeployment_deployments_and_pods() -> None:
     pods = [obj("iris-b-0", of_b, status={"phase": "Running", "containerStatuses": [waiting]})]
     assert shown(tree(rollout, children, deployments, pods)) == [
         "SeldonRollout ml/iris: Progressing",
-        "  revision 1 iris-a: stable 100 %, 1/1 pods ready",
+        "  revision 1 iris-a: stable 80 %, 1/1 pods ready",
         "    SeldonDeployment iris-a: Available",
         "  revision 2 iris-b: canary 0 %, 0/2 pods ready",
         "    SeldonDeployment iris-b: Creating",
         "      Deployment iris-b-default: 0/2 ready",
         "        Pod iris-b-0: Running, 3 restarts",
+        "  revision 3 iris-c: retired 20 %, 0/0 pods ready",
     ]
 
 

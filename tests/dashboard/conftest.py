@@ -53,8 +53,15 @@ STATUS: dict[str, Any] = {
     "phase": "Progressing",
     "message": "revision 2 is progressing: step 1 of 2",
     "stepCount": 2,
-    "stableRevision": {"hash": "aaa", "number": 1, "name": "iris-aaa", "role": "stable"},
-    "canaryRevision": {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 1, "readyReplicas": 1},
+    "stableRevision": {"hash": "aaa", "number": 1, "name": "iris-aaa", "role": "stable", "weight": 95},
+    "canaryRevision": {
+        "hash": "bbb",
+        "number": 2,
+        "name": "iris-bbb",
+        "replicas": 1,
+        "readyReplicas": 1,
+        "weight": 5,
+    },
     "weights": {"stable": 95, "canary": 5},
     "analysis": {"verdict": "Inconclusive", "updatedAt": "2026-01-01T00:01:00Z", "metrics": [METRIC]},
     "history": [

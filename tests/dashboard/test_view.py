@@ -36,6 +36,7 @@ MOVING = {
         "role": "stable",
         "replicas": 2,
         "readyReplicas": 2,
+        "weight": 95,
     },
     "canaryRevision": {
         "hash": "bbb",
@@ -44,6 +45,7 @@ MOVING = {
         "replicas": 2,
         "readyReplicas": 1,
         "message": "starting",
+        "weight": 5,
     },
     "weights": {"stable": 95, "canary": 5, "observed": {"canaryPercent": 4.8}},
     "analysis": {
@@ -63,15 +65,19 @@ def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
     assert (shown.row.step, shown.observed_percent, shown.metrics[0].evidence) == ("2 of 4", 4.8, 3.5)
 
 
-def test_a_canary_without_ready_pods_has_no_traffic_whatever_is_asked_for() -> None:
-    shown = detail(rollout(**{**MOVING, "canaryRevision": {**MOVING["canaryRevision"], "readyReplicas": 0}}))
-    assert (shown.row.stable_weight, shown.row.canary_weight, shown.row.mirror) == (100, 0, 0)
-    assert [each.weight for each in shown.revisions] == [100, 0]
+def test_what_is_shown_is_what_the_route_carries_whatever_is_asked_for() -> None:
+    asked = {"weights": {"stable": 50, "canary": 50}}
+    left = {"hash": "ccc", "number": 3, "name": "iris-ccc", "role": "retired", "weight": 10}
+    stable = {**MOVING["stableRevision"], "weight": 85}
+    shown = detail(rollout(**{**MOVING, **asked, "stableRevision": stable, "retiredRevisions": [left]}))
+    assert (shown.row.stable_weight, shown.row.canary_weight, shown.row.mirror) == (85, 5, 0)
+    assert [each.weight for each in shown.revisions] == [85, 5, 10]
 
 
 def test_copies_are_no_share_of_the_requests() -> None:
-    copied = {"stable": 100, "canary": 0, "mirror": 100, "observed": {"canaryPercent": 50}}
-    assert detail(rollout(**{**MOVING, "weights": copied})).observed_percent is None
+    canary = {**MOVING["canaryRevision"], "weight": 0, "mirror": 100}
+    shown = detail(rollout(**{**MOVING, "canaryRevision": canary, "weights": {"observed": {"canaryPercent": 50}}}))
+    assert (shown.observed_percent, shown.row.mirror) == (None, 100)
 
 
 def test_what_is_judged_has_the_limit_of_the_spec_and_says_whether_it_can_be_judged() -> None:

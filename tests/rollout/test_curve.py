@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.arms import ObservedTraffic, Weights
+from controller.api.arms import ObservedTraffic
 from controller.api.rollout import AnalysisStatus, MetricStatus
 from controller.rollout import curve
 from controller.rollout.decide import decide
@@ -16,7 +16,7 @@ from seldon_rollouts.view.detail import kept
 
 from .conftest import START
 
-WEIGHTS = Weights(stable=80, canary=20, observed=ObservedTraffic(canary_percent=19.5))
+SPLIT = (20, ObservedTraffic(canary_percent=19.5))
 
 
 def said(seconds: int | None, *evidence: float, good: float = 1.0, names: str = "errorRate latency") -> AnalysisStatus:
@@ -31,7 +31,7 @@ def said(seconds: int | None, *evidence: float, good: float = 1.0, names: str = 
 def drawn(series: list[tuple[float, float]]):
     found = None
     for number, values in enumerate(series):
-        found = curve.grown(found, said(10 * number, *values, good=values[0] / 2), WEIGHTS)
+        found = curve.grown(found, said(10 * number, *values, good=values[0] / 2), *SPLIT)
     return found
 
 
@@ -57,7 +57,7 @@ def test_a_curve_of_many_metrics_stays_small_in_the_status() -> None:
     names = " ".join(f"metric{number}" for number in range(30))
     found = None
     for number in range(200):
-        found = curve.grown(found, said(10 * number, *[1e-9] * 30, names=names), WEIGHTS)
+        found = curve.grown(found, said(10 * number, *[1e-9] * 30, names=names), *SPLIT)
     assert len(found.metrics) == curve.METRICS
     assert len(found.model_dump_json(by_alias=True)) < 16_000
     usual = drawn([(1e-9, 1e-9)] * 200)
@@ -67,18 +67,18 @@ def test_a_curve_of_many_metrics_stays_small_in_the_status() -> None:
 @pytest.mark.parametrize("again", [said(10, 5.0, 5.0), said(None, 1.0, 1.0), said(20)])
 def test_nothing_new_adds_no_point(again: AnalysisStatus) -> None:
     before = drawn([(1.0, 1.0), (2.0, 2.0)])
-    assert curve.grown(before, again, WEIGHTS) == before
+    assert curve.grown(before, again, *SPLIT) == before
 
 
 @pytest.mark.parametrize(("updated", "points"), [(-1200, 0), (-1, 0), (0, 1), (2, 1)])
 def test_what_the_judge_reads_of_stables_own_past_is_no_point(updated: int, points: int) -> None:
     past = said(updated, 1.0).model_copy(update={"started_at": START})
-    found = curve.grown(None, past, WEIGHTS)
+    found = curve.grown(None, past, *SPLIT)
     assert len(found.points if found else ()) == points
 
 
 def test_other_metrics_begin_another_curve() -> None:
-    found = curve.grown(drawn([(1.0, 1.0)]), said(10, 3.0, names="reward"), WEIGHTS)
+    found = curve.grown(drawn([(1.0, 1.0)]), said(10, 3.0, names="reward"), *SPLIT)
     assert (found.metrics, len(found.points)) == (("reward",), 1)
 
 

@@ -20,11 +20,11 @@ UNDER_WAY = {
     "metadata": {"namespace": "ml", "name": "digits"},
     "status": {
         "phase": "Progressing",
-        "stableRevision": {"number": 3},
-        "canaryRevision": {"number": 4},
+        "stableRevision": {"number": 3, "weight": 99.5},
+        "canaryRevision": {"number": 4, "weight": 0.5, "mirror": 20},
         "currentStepIndex": 1,
         "stepCount": 5,
-        "weights": {"stable": 99.5, "canary": 0.5, "mirror": 20, "observed": {"canaryPercent": 0.4}},
+        "weights": {"stable": 95, "canary": 5, "observed": {"canaryPercent": 0.4}},
         "blockedOn": {"kind": "metric", "since": "2026-05-04T10:00:00Z"},
     },
 }

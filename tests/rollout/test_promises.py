@@ -122,6 +122,9 @@ def test_whatever_happens_the_promises_hold(make_world, steps, background, event
         weights = world.status.weights
         assert weights.stable + weights.canary == 100
         assert world.status.message
+        for told in (world.status.stable_revision, world.status.canary_revision, *world.status.retired_revisions):
+            if told is not None:
+                assert (told.weight, told.mirror) == (world.live_weight(told.hash), world.copies(told.hash))
         if world.status.phase in ("RollingBack", "Degraded", "Shadowed") and world.status.stable_revision:
             assert (weights.canary, weights.mirror, weights.control, world.status.header_routes) == (0, 0, 0, ())
 

@@ -1,7 +1,7 @@
 """The end of a story: the faults stop, and everything comes to rest, as it should be, without a write."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from controller.kube.resources import DEPLOYMENT, ENDPOINT_SLICE, POD, SELDON_DEPLOYMENT, SERVICE
@@ -99,6 +99,16 @@ class Ending:
         hosts = {f"{name}-default.{NAMESPACE_NAME}.svc.cluster.local" for name in expected}
         if not (weights.keys() | copies.keys()) <= hosts or round(sum(weights.values()), 6) != 100:
             raise BrokenPromiseError("the route leads to who serves", f"{weights} {copies}, expected {hosts}")
+        self._check_told(weights, copies)
+
+    def _check_told(self, weights: Mapping[str, float], copies: Mapping[str, float]) -> None:
+        """The status tells what the mesh does."""
+        status = self._world.status()
+        for revision in filter(None, (status.get("stableRevision"), status.get("canaryRevision"))):
+            host = f"{revision['name']}-default.{NAMESPACE_NAME}.svc.cluster.local"
+            told, done = (revision["weight"], revision["mirror"]), (weights.get(host, 0), copies.get(host, 0))
+            if any(abs(one - other) > 0.01 for one, other in zip(told, done, strict=True)):
+                raise BrokenPromiseError("the status tells the weights in effect", f"{host}: {told}, the mesh {done}")
 
     def _check_silence(self) -> None:
         """No write at rest; while a canary is paused it is judged, and its figures are written."""
