@@ -54,7 +54,7 @@ class PredictionDrift:
     required: bool | None = None
 
     def __post_init__(self) -> None:
-        if not self.max > 0:
+        if not 0 < self.max <= 100:
             raise ValueError(
                 f"predictionDrift.max is a population stability index above 0, such as 0.05; got {self.max}"
             )
@@ -100,8 +100,8 @@ class Reward:
     required: bool | None = None
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise ValueError(f"reward needs low < high, got {self.low} and {self.high}")
+        if not -1e9 <= self.low < self.high <= 1e9:
+            raise ValueError(f"reward needs low < high, both within ±1e9, got {self.low} and {self.high}")
         if not 0 < self.tolerance < 0.3:
             raise ValueError(f"reward.tolerance is a part of the range, above 0 and below 0.3; got {self.tolerance}")
         if self.delay < timedelta(0):

@@ -154,8 +154,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if not 0 < value <= 0.5:
-                raise ValueError(f"{name} must be within 0 < {name} <= 0.5, got {value}")
+            if not 1e-9 <= value <= 0.5:
+                raise ValueError(f"{name} must be within 1e-9 <= {name} <= 0.5, got {value}")
         if self.step_beta is not None and not self.beta <= self.step_beta <= 1:
             raise ValueError(
                 f"stepBeta must be within beta <= stepBeta <= 1, here {self.beta:g} to 1: a step that only raises the "

@@ -110,7 +110,7 @@ def _service(asked: WebMetric) -> web.Service:
         headers=headers,
         content=content,
         path=asked.json_path,
-        timeout=float(asked.timeout_seconds or 10),
+        timeout=float(asked.timeout_seconds or 0) or 10.0,
         insecure=asked.insecure,
         **_login(asked.authentication),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import re2
@@ -55,13 +56,13 @@ def _prepared(metric: Metric, spec: AnalysisRunSpec, arguments: Mapping[str, str
 
 
 def _plan(metric: Metric, spec: AnalysisRunSpec) -> Plan:
-    interval = duration(metric.interval) if metric.interval is not None else None
+    interval = _time("interval", metric.interval) if metric.interval is not None else None
     count = _whole(metric.count)
     failures = _whole(metric.failure_limit) or 0
     return Plan(
         name=metric.name,
         interval=interval,
-        initial_delay=duration(metric.initial_delay or "0s"),
+        initial_delay=_time("initialDelay", metric.initial_delay or "0s"),
         count=count or (1 if interval is None else None),
         failure_limit=None if failures < 0 else failures,
         inconclusive_limit=_whole(metric.inconclusive_limit) or 0,
@@ -70,6 +71,13 @@ def _plan(metric: Metric, spec: AnalysisRunSpec) -> Plan:
         dry_run=any(matches(rule.metric_name, metric.name) for rule in spec.dry_run),
         retention=_retention(metric.name, spec.measurement_retention),
     )
+
+
+def _time(field: str, text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise PlanError(f"{field} {error}") from None
 
 
 def _retention(name: str, rules: Sequence[MeasurementRetention]) -> int:

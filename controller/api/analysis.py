@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from controller.api.meta import ApiModel, Condition, Instant, StatusModel
+from controller.api.meta import LONGEST, ApiModel, Condition, Instant, StatusModel
 from controller.api.metric import Metric, Name, exactly_one
 
 MetricPhase = Literal["Pending", "Running", "Successful", "Failed", "Error", "Inconclusive"]
@@ -92,14 +92,18 @@ class TemplateRef(ApiModel):
     """It is a ClusterAnalysisTemplate."""
 
 
+Age = Annotated[int, Field(ge=0, le=int(LONGEST.total_seconds()))]
+"""Seconds, ten years at most."""
+
+
 class TtlStrategy(ApiModel):
     """When a finished run is deleted. The more special entry wins."""
 
-    seconds_after_completion: Annotated[int, Field(ge=0)] | None = None
+    seconds_after_completion: Age | None = None
     """After any end."""
-    seconds_after_success: Annotated[int, Field(ge=0)] | None = None
+    seconds_after_success: Age | None = None
     """After Successful."""
-    seconds_after_failure: Annotated[int, Field(ge=0)] | None = None
+    seconds_after_failure: Age | None = None
     """After Failed."""
 
 

@@ -39,7 +39,7 @@ class TrafficCheck(ApiModel):
 class PredictionDriftCheck(ApiModel):
     """Classes and scores in answers, canary against stable; counted where `seldon.io/prediction-metrics` is set."""
 
-    max: Annotated[float, Field(gt=0)] = 0.05
+    max: Annotated[float, Field(gt=0, le=100)] = 0.05
     """The population stability index from which on a difference matters."""
 
 
@@ -59,12 +59,15 @@ class ShadowAgreementCheck(ApiModel):
     """The share of the copies that is drawn before that."""
 
 
+Reward = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
 class RewardCheck(ApiModel):
     """The mean reward of feedback, canary against stable."""
 
-    low: float = 0.0
+    low: Reward = 0.0
     """The least reward that there is."""
-    high: float = 1.0
+    high: Reward = 1.0
     """The greatest reward that there is."""
     tolerance: Annotated[float, Field(gt=0, lt=0.3)] = 0.02
     """How much of the range the canary's mean may be lower."""

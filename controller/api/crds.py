@@ -31,6 +31,7 @@ def _unchanged(name: str) -> str:
     return f"{there} == has(oldSelf.{name}) && (!{there} || self.{name} == oldSelf.{name})"
 
 
+_NO_TIME = "matches('^([0.]+[a-z]+)+$')"
 _LIVE = "self.predictors.filter(p, !has(p.shadow) || !p.shadow)"
 
 EXTRAS = Extras(
@@ -156,6 +157,8 @@ EXTRAS = Extras(
                 "the mannWhitney judge compares with stable alone and knows no max: leave it out",
             ),
         ),
+        "Metric": (Rule(f"!has(self.interval) || !self.interval.{_NO_TIME}", "interval is longer than 0"),),
+        "RangeQuery": (Rule(f"!self.step.{_NO_TIME}", "rangeQuery.step is longer than 0"),),
         "MetricProvider": (exactly_one(MetricProvider, "a provider"),),
         "ArgumentSource": (exactly_one(ArgumentSource, "valueFrom"),),
         "Argument": (

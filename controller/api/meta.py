@@ -37,7 +37,10 @@ FINALIZER = f"{ROLLOUTS_GROUP}/traffic"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
+DURATION_PATTERN = r"^([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}(\.[0-9]{1,9})?s)?([0-9]{1,12}ms)?$"
+"""A schema can only count digits; that is enough for a sum with an instant to be an instant."""
+LONGEST = timedelta(hours=87_600)
+"""The longest duration that is taken, ten years."""
 
 
 class ApiModel(BaseModel):
@@ -59,7 +62,7 @@ def parse_duration(value: Any) -> Any:
     """Read `1h30m`, `90s`, `250ms` or a whole number of seconds; leave a timedelta as it is.
 
     Raises:
-        ValueError: the text is not such a duration.
+        ValueError: the text is not such a duration, or longer than `LONGEST`.
     """
     if isinstance(value, timedelta):
         return value
@@ -69,10 +72,10 @@ def parse_duration(value: Any) -> Any:
     if match is None:
         raise ValueError("expected a duration such as 30s, 5m or 1h30m")
     hours, minutes, seconds, millis = (float(part) if part else 0.0 for part in match.groups())
-    try:
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
-    except OverflowError:
-        raise ValueError("expected a duration of less than 2,700,000 years") from None
+    whole = 3600 * hours + 60 * minutes + seconds + millis / 1000
+    if whole > LONGEST.total_seconds():
+        raise ValueError("expected a duration of at most 87600h, ten years")
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
 
 
 def format_duration(value: timedelta) -> str:
@@ -98,7 +101,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1, "pattern": DURATION_PATTERN}]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": int(LONGEST.total_seconds())},
+                {"type": "string", "minLength": 1, "pattern": DURATION_PATTERN},
+            ]
+        }
     ),
 ]
 Instant = Annotated[

@@ -7,15 +7,21 @@ what a measurement without a value counts as. Texts may hold `{{args.name}}`, wh
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from controller.api.meta import ApiModel
 
 _TEMPLATED = r".*\{\{.+\}\}.*"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-_COUNT = rf"^(-?[0-9]+|{_TEMPLATED})$"
-_INTERVAL = rf"^(([0-9]+(\.[0-9]+)?(h|m|s|ms))+|{_TEMPLATED})$"
+_PART = r"(\.[0-9]{1,9})?"
+_INTERVAL = (
+    rf"^(([0-9]{{1,5}}{_PART}h|[0-9]{{1,7}}{_PART}m|[0-9]{{1,9}}{_PART}s|[0-9]{{1,12}}{_PART}ms)+|{_TEMPLATED})$"
+)
+_MOST = 2**31 - 1
+"""Argo Rollouts' counts are 32 bits wide, too."""
+_PATIENCE = 300
+"""Seconds that an answer is waited for at most: a measurement keeps others from being made meanwhile."""
 
 
 def _like(pattern: str, right: str) -> BeforeValidator:
@@ -29,15 +35,24 @@ def _like(pattern: str, right: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Count = Annotated[
-    int | Annotated[str, StringConstraints(pattern=_COUNT, max_length=253)],
-    _like(_COUNT, "a whole number, or an argument such as {{args.count}}"),
-]
+def _bounded(digits: str, least: int, most: int) -> WithJsonSchema:
+    """The schema of a whole number within bounds, or of a text that becomes one; validators bound those, too."""
+    text = {"type": "string", "pattern": rf"^({digits}|{_TEMPLATED})$", "maxLength": 253}
+    return WithJsonSchema({"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, text]})
+
+
+_Number = int | Annotated[str, StringConstraints(max_length=253)]
+_WHOLE = _like(rf"^(-?[0-9]{{1,10}}|{_TEMPLATED})$", "a whole number, or an argument such as {{args.count}}")
+Count = Annotated[_Number, _WHOLE, _bounded("[0-9]{1,10}", 0, _MOST)]
 """A whole number, or a text that becomes one: `"{{args.count}}"`."""
+Limit = Annotated[_Number, _WHOLE, _bounded("-1|[0-9]{1,10}", -1, _MOST)]
+"""The same, or -1 for no limit."""
+Seconds = Annotated[_Number, _WHOLE, _bounded("[0-9]{1,2}|[12][0-9]{2}|300", 0, _PATIENCE)]
+"""How long to wait for an answer, as a count."""
 Interval = Annotated[
     str,
     StringConstraints(pattern=_INTERVAL, max_length=253),
-    _like(_INTERVAL, "a duration such as 30s, 5m or 1h30m, or an argument such as {{args.interval}}"),
+    _like(_INTERVAL, "a duration such as 30s, 5m or 1h30m, at most 87600h, or an argument such as {{args.interval}}"),
 ]
 """A duration such as `30s` or `1h30m`, or a text that becomes one: `"{{args.interval}}"`."""
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -100,6 +115,12 @@ class RangeQuery(ApiModel):
     step: Interval
     """The time between two values."""
 
+    @model_validator(mode="after")
+    def _goes_on(self) -> "RangeQuery":
+        if _NO_TIME.fullmatch(self.step):
+            raise ValueError(f"rangeQuery has step {self.step}; expected one longer than 0")
+        return self
+
 
 class PrometheusMetric(ApiModel):
     """A PromQL query. A scalar gives a number, a vector a list of numbers."""
@@ -108,8 +129,8 @@ class PrometheusMetric(ApiModel):
     """The query."""
     address: str = ""
     """Such as `http://prometheus.istio-system:9090`; the controller's own when empty."""
-    timeout: Annotated[int, Field(ge=1)] | None = None
-    """Seconds to wait for the answer; 30 when absent."""
+    timeout: Annotated[int, Field(ge=1, le=_PATIENCE)] | None = None
+    """Seconds to wait for the answer, 300 at most; 30 when absent."""
     insecure: bool = False
     """Do not verify the server's certificate."""
     headers: tuple[Header, ...] = ()
@@ -133,8 +154,8 @@ class WebMetric(ApiModel):
     """Sent as JSON; with POST and PUT only, and not beside `body`."""
     json_path: str = ""
     """Where the value stands in the answer, such as `{$.data.ok}`; the whole answer when empty."""
-    timeout_seconds: Count | None = None
-    """Seconds to wait for the answer; 10 when absent."""
+    timeout_seconds: Seconds | None = None
+    """Seconds to wait for the answer, 300 at most; 10 when absent or 0."""
     insecure: bool = False
     """Do not verify the server's certificate."""
     authentication: Authentication | None = None
@@ -145,6 +166,13 @@ class WebMetric(ApiModel):
             raise ValueError("web has both body and jsonBody; give one of them")
         if self.method == "GET" and (self.body or self.json_body is not None):
             raise ValueError("web sends a body with POST or PUT; found method GET")
+        return self
+
+    @model_validator(mode="after")
+    def _patience(self) -> "WebMetric":
+        seconds = _whole(self.timeout_seconds)
+        if seconds is not None and not 0 <= seconds <= _PATIENCE:
+            raise ValueError(f"web has timeoutSeconds {seconds}; expected 1 to {_PATIENCE}, or 0 for 10")
         return self
 
 
@@ -194,7 +222,7 @@ class Metric(ApiModel):
     """Time from the run's start to the first measurement."""
     count: Count | None = None
     """How many measurements; more than one needs an interval. With an interval alone, it goes on until it is ended."""
-    failure_limit: Count | None = None
+    failure_limit: Limit | None = None
     """The metric fails when more measurements than this failed: 0 when absent, -1 for no limit."""
     inconclusive_limit: Count | None = None
     """The metric is inconclusive when more measurements than this are: 0 when absent."""
@@ -215,6 +243,8 @@ class Metric(ApiModel):
             if given is not None and given < least:
                 text = "-1 for no limit, or at least 0" if least < 0 else "at least 0"
                 raise ValueError(f"metric {self.name!r} has {_called(name)} {given}; expected {text}")
+            if given is not None and given > _MOST:
+                raise ValueError(f"metric {self.name!r} has {_called(name)} {given}; expected at most {_MOST}")
         whole = _whole(self.count)
         if whole is not None and whole > 1 and self.interval is None:
             raise ValueError(f"metric {self.name!r} has count {whole}; more than one needs an interval")

@@ -50,9 +50,9 @@ class Analysis(BackgroundTemplates):
 
     mannWhitney: minutes of both by their ranks, as Kayenta does; looked at every five minutes, without a promise.
     """
-    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    alpha: Annotated[float, Field(ge=1e-9, le=0.5)] = 0.01
     """Probability that a good revision is rolled back, over the whole rollout."""
-    beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    beta: Annotated[float, Field(ge=1e-9, le=0.5)] = 0.05
     """Probability, for each metric, that a revision beyond the promote line is found good."""
     step_beta: Annotated[float, Field(gt=0, le=1)] | None = None
     """Probability, for each metric, that such a revision gets another weight (below 100) from a step; it is not
@@ -60,7 +60,7 @@ class Analysis(BackgroundTemplates):
     `beta` where that is larger."""
     warmup: Duration = Field(default="60s", validate_default=True)
     """Measurements this soon after the canary's pods became ready are dropped."""
-    min_samples: Annotated[int, Field(ge=1)] = 100
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] = 100
     """Canary requests that a good verdict needs at least."""
     metrics: Annotated[tuple[MetricCheck, ...], Field(min_length=1, max_length=100)] = (
         MetricCheck(error_rate=ErrorRateCheck()),

@@ -71,7 +71,7 @@ def test_what_is_older_than_the_window_is_forgotten():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Plan(alpha=0), "alpha must be within 0 < alpha <= 0.5, got 0"),
+        (lambda: Plan(alpha=0), "alpha must be within 1e-9 <= alpha <= 0.5, got 0"),
         (lambda: Plan(beta=0.6), "beta must be within"),
         (lambda: Plan(step_beta=0.04), "stepBeta must be within beta <= stepBeta <= 1, here 0.05 to 1"),
         (lambda: Plan(step_beta=1.1), "never asks for more than the promotion; got 1.1"),

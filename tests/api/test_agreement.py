@@ -13,9 +13,10 @@ from controller.api.crds import KINDS
 # What a model alone refuses: its rules need numbers out of int-or-strings, or several lists at once.
 MODEL_ONLY = (
     "more than one needs an interval", "can reach neither limit", "switched off", "given twice", "web sends a body",
-    "both body and jsonBody", "less than 2,700,000 years", "at most two decimals", "a route is named once",
+    "both body and jsonBody", "at most 87600h", "at most two decimals", "a route is named once",
     "expected at least 0", "or at least 0", "expected one longer than 0", "is no time zone", "the last step is",
-    "without templates: name", "greater than or equal to datetime.timedelta",
+    "expected at most 2147483647", "expected 1 to 300", "has step", "without templates: name",
+    "greater than or equal to datetime.timedelta",
 )  # fmt: skip
 STATUS_ONLY = ("exactly one of", "true, or absent", "at least one of", "cookies or a header")
 """Rules that a status does without: only we write it."""
