@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from controller.api.rollout import RolloutSpec, RolloutStatus
-from controller.rollout.course import course, title
+from controller.api.rollout import RolloutStatus
 from seldon_rollouts.view.acts import acts
-from seldon_rollouts.view.base import observed, said, status_of
+from seldon_rollouts.view.base import observed, status_of
 from seldon_rollouts.view.chances import chances
+from seldon_rollouts.view.steps import ahead
+from seldon_rollouts.view.waiting import headline, waiting
 
 
 def weight(status: RolloutStatus) -> str:
@@ -23,19 +24,20 @@ def weight(status: RolloutStatus) -> str:
 def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
     """Say why a rollout is where it is, what comes next, and what a person may do."""
     status = status_of(rollout)
-    yield f"{status.phase}: {said(status)}".rstrip(": ")
-    if status.blocked_on is not None:
-        since = f" (since {status.blocked_on.since:%H:%M:%S} UTC)" if status.blocked_on.since else ""
-        yield f"It waits for {status.blocked_on.kind}: {status.blocked_on.message}{since}"
+    yield f"{status.phase}: {headline(status)}".rstrip(": ")
+    if (blocker := waiting(status)) is not None:
+        since = f" (since {blocker.since:%H:%M:%S} UTC)" if blocker.since else ""
+        yield f"It waits for {blocker.what}: {blocker.message}".rstrip(": ") + since
     if status.canary_revision is not None:
         yield f"The canary has {weight(status)} of requests{_to_come(status)}."
         if able := chances(status):
             yield able
-        yield f"The judge says {status.analysis.verdict}: {status.analysis.message}".rstrip(": ")
+        message = "" if status.analysis.metrics else status.analysis.message
+        yield f"The judge says {status.analysis.verdict}: {message}".rstrip(": ")
         for metric in status.analysis.metrics:
             yield f"  {metric.name}: {metric.message}"
-        if ahead := _ahead(rollout, status):
-            yield f"Then: {', '.join(ahead)}"
+        if following := ahead(rollout, status):
+            yield f"Then: {', '.join(following)}"
     if status.last_intent is not None and status.last_intent.outcome == "refused":
         yield f"The last intent ({status.last_intent.verb}) was refused: {status.last_intent.message}"
     verbs = sorted(act.verb for act in acts(rollout) if act.legal)
@@ -52,11 +54,3 @@ def _to_come(status: RolloutStatus) -> str:
     if canary.mirror != asked.mirror:
         return f", and is to have {asked.mirror:g}% copied"
     return "" if asked.verified else ", not yet seen at the gateway"
-
-
-def _ahead(rollout: Mapping[str, Any], status: RolloutStatus) -> list[str]:
-    try:
-        stages = course(RolloutSpec.model_validate(rollout.get("spec") or {})).stages
-    except ValueError:
-        return []
-    return [*(title(stage) for stage in stages[status.current_step_index + 1 :]), "promotion"]

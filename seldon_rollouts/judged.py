@@ -55,7 +55,7 @@ async def judged(rollouts: Iterable[dict[str, Any]], measurer: Measurer | None, 
     for rollout in rollouts:
         seen = status_of(rollout).analysis.preflight
         if seen is not None and seen.ready != "Unknown":
-            told.append(Judged(where=_where(rollout), ready=seen.ready == "True", message=_said(seen.message)))
+            told.append(Judged(where=_where(rollout), ready=seen.ready == "True", message=seen.message))
         elif monitor is not None and (alone := _alone(rollout, now)) is not None:
             monitor.track(alone)
             asked.append(alone.key)
@@ -65,14 +65,8 @@ async def judged(rollouts: Iterable[dict[str, Any]], measurer: Measurer | None, 
             judgement = monitor.judgement(key)
             if judgement is not None and judgement.preflight is not None:
                 found = judgement.preflight
-                told.append(
-                    Judged(where="/".join(key), ready=found.ready, message=_said(found.message or found.reason))
-                )
+                told.append(Judged(where="/".join(key), ready=found.ready, message=found.message or found.reason))
     return tuple(told)
-
-
-def _said(message: str) -> str:
-    return message.removesuffix(", see `doctor`")  # which is what says it
 
 
 def _where(rollout: dict[str, Any]) -> str:

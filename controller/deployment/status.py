@@ -147,7 +147,7 @@ def _workload(observed: Observed, live: Object, plan: Plan) -> tuple[str, str]:
     words = trouble(observed, live["metadata"]["name"])
     reason = failure(live)
     if reason:
-        return "Failed", f"{reason}: {words}" if words else reason
+        return "Failed", f"{reason.rstrip('.')}: {words}" if words else reason
     counted = f"{available_replicas(live)} of {wanted_replicas(live)} pods available"
     return "Creating", f"{counted}: {words}" if words else counted
 

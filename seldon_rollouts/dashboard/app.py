@@ -79,7 +79,7 @@ def create(cluster: Cluster, options: Options | None = None, *, as_person: AsPer
     )  # fmt: skip
     identity = Identity(Access(cluster.client, now=options.now), token_header=options.token_header)
     shown = reading.Shown(
-        feed=Feed(cluster),
+        feed=Feed(cluster, now=options.now),
         looks=Looks(cluster.client, now=options.now),
         prometheus=Prometheus(options.prometheus),
         identity=identity,

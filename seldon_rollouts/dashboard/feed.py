@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 from controller.kube import resources
@@ -11,7 +12,7 @@ from controller.kube.watches import Change
 from controller.rollout.curve import before_it_began
 from seldon_rollouts.view.base import status_of
 from seldon_rollouts.view.detail import Point, kept, point
-from seldon_rollouts.view.rows import Row, ordered, row
+from seldon_rollouts.view.rows import Row, as_of, ordered, row
 
 Key = tuple[str, str]
 CURVE_POINTS = 600
@@ -20,8 +21,10 @@ CURVE_POINTS = 600
 class Feed:
     """What the dashboard knows of the cluster's rollouts, kept by one watch."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
+        self._now = now
+        self._stale_at: datetime | None = None
         self._rows: dict[Key, Row] = {}
         self._ordered: list[Row] | None = None
         self._curves: dict[Key, deque[Point]] = {}
@@ -37,8 +40,11 @@ class Feed:
 
     def rows(self) -> list[Row]:
         """Return all rows, those that need attention first; not to be changed."""
-        if self._ordered is None:
-            self._ordered = ordered(self._rows.values())
+        now = self._now()
+        if self._ordered is None or (self._stale_at is not None and self._stale_at <= now):
+            self._ordered = ordered(as_of(row, now) for row in self._rows.values())
+            moving = (row.stuck_at for row in self._ordered if row.urgency == "moving")
+            self._stale_at = min(filter(None, moving), default=None)
         return self._ordered
 
     def rollout(self, namespace: str, name: str) -> dict[str, Any] | None:

@@ -35,6 +35,11 @@ def asks(status: RolloutStatus) -> bool:
     return status.blocked_on is not None and status.blocked_on.kind == "person"
 
 
+def compared(status: RolloutStatus) -> bool:
+    """Say whether a canary is under way beside a stable revision; the first revision has nothing beside it."""
+    return status.canary_revision is not None and status.stable_revision is not None
+
+
 def observed(status: RolloutStatus) -> float | None:
     """Return the percent of requests that the canary was seen to take; None where all that it takes are copies."""
     canary = status.canary_revision

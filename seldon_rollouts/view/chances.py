@@ -4,6 +4,8 @@ from controller.api.rollout import RolloutStatus
 from controller.api.seen import ANALYSIS_READY
 
 _STARTS = {"True": "It can be judged", "False": "It cannot be judged"}
+_INSTALLATION = frozenset({"NoPrometheus", "PrometheusFails", "NoSeries", "LabelMissing"})
+"""Reasons that lie in how Prometheus is installed, and whose cause another command finds."""
 
 
 def chances(status: RolloutStatus) -> str:
@@ -14,4 +16,5 @@ def chances(status: RolloutStatus) -> str:
     start = _STARTS.get(found.status, "Can it be judged? Not known")
     if found.status == "True" and found.message:
         return f"{start}: {found.message}"
-    return f"{start}: {found.message} ({found.reason})" if found.message else f"{start} ({found.reason})"
+    hint = ", see `seldon-rollouts doctor`" if found.reason in _INSTALLATION else ""
+    return f"{start}: {found.message} ({found.reason}{hint})" if found.message else f"{start} ({found.reason}{hint})"

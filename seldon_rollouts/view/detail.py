@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from controller.api.arms import RevisionStatus
 from controller.api.meta import format_duration
-from controller.api.rollout import RolloutSpec, RolloutStatus
-from controller.rollout.course import course, title
-from seldon_rollouts.view.base import View, observed, status_of
+from controller.api.rollout import RolloutStatus
+from seldon_rollouts.view.base import View, compared, observed, status_of
 from seldon_rollouts.view.chances import chances
 from seldon_rollouts.view.graphs import models
 from seldon_rollouts.view.rows import Row, row
+from seldon_rollouts.view.steps import StepView, track
+from seldon_rollouts.view.waiting import Waiting, headline, waiting
 
 
 class Metric(View):
@@ -33,13 +34,6 @@ class Metric(View):
     step_needed: float | None
     canary_requests: int
     stable_requests: int
-
-
-class StepView(View):
-    """One step on the track."""
-
-    title: str
-    state: Literal["done", "current", "ahead"]
 
 
 class Revision(View):
@@ -83,7 +77,11 @@ class Detail(View):
     """One rollout, whole."""
 
     row: Row
-    blocked_on: str
+    headline: str
+    """What it says, without what it waits for."""
+    waits: Waiting | None
+    judge: str
+    """What the judge says of the canary, beside the row's verdict; empty where none is compared."""
     chances: str
     """Whether the canary can be judged, and what would be found; empty where none is compared."""
     steps: tuple[StepView, ...]
@@ -112,9 +110,11 @@ def detail(rollout: Mapping[str, Any]) -> Detail:
     status, limits = status_of(rollout), _limits(rollout)
     return Detail(
         row=row(rollout),
-        blocked_on=f"{status.blocked_on.kind}: {status.blocked_on.message}" if status.blocked_on else "",
+        headline=headline(status),
+        waits=waiting(status),
+        judge=status.analysis.message if compared(status) else "",
         chances=chances(status),
-        steps=_steps(rollout, status),
+        steps=track(rollout, status),
         revisions=tuple(_revisions(rollout, status)),
         verified=status.weights.verified,
         observed_percent=observed(status),
@@ -152,23 +152,6 @@ def _fields(status: BaseModel, of: type[View]) -> dict[str, Any]:
     return status.model_dump(include=set(of.model_fields))
 
 
-def _steps(rollout: Mapping[str, Any], status: RolloutStatus) -> tuple[StepView, ...]:
-    try:
-        spec = RolloutSpec.model_validate(rollout.get("spec") or {})
-    except ValueError:
-        return ()
-    running = status.canary_revision is not None
-
-    def state(index: int) -> Literal["done", "current", "ahead"]:
-        if not running:
-            return "done" if status.phase in ("Healthy", "Shadowed") else "ahead"
-        if index < status.current_step_index or status.phase == "Promoting":
-            return "done"
-        return "current" if index == status.current_step_index else "ahead"
-
-    return tuple(StepView(title=title(stage), state=state(index)) for index, stage in enumerate(course(spec).stages))
-
-
 def _revisions(rollout: Mapping[str, Any], status: RolloutStatus) -> Iterable[Revision]:
     template = ((rollout.get("spec") or {}).get("template") or {}).get("spec") or {}
     target = status.canary_revision or status.stable_revision
@@ -192,12 +175,21 @@ def _revision(revision: RevisionStatus, used: tuple[str, ...]) -> Revision:
     )
 
 
+def judged(status: RolloutStatus) -> str:
+    """Return the hash of the revision that the judge speaks of, or spoke of last; empty where there is none."""
+    if status.canary_revision is not None:
+        return status.canary_revision.hash
+    last, began = (status.rejected[-1] if status.rejected else None), status.analysis.started_at
+    if last is not None and began is not None and last.at >= began:
+        return last.hash
+    return status.stable_revision.hash if status.stable_revision is not None else ""
+
+
 def point(status: RolloutStatus, at: datetime) -> Point:
     """Return what the evidence curve shows of one status."""
-    judged = status.canary_revision or status.stable_revision
     return Point(
         at=at,
-        revision=judged.hash if judged else "",
+        revision=judged(status),
         weight=status.canary_revision.weight if status.canary_revision else 0,
         observed=observed(status),
         evidence={metric.name: metric.evidence for metric in status.analysis.metrics},
@@ -207,13 +199,13 @@ def point(status: RolloutStatus, at: datetime) -> Point:
 
 def kept(status: RolloutStatus) -> list[Point]:
     """Return the points of the evidence curve that a status keeps."""
-    curve, judged = status.analysis.curve, status.canary_revision or status.stable_revision
-    if curve is None or judged is None:
+    curve, revision = status.analysis.curve, judged(status)
+    if curve is None or not revision:
         return []
     return [
         Point(
             at=each.at,
-            revision=judged.hash,
+            revision=revision,
             weight=each.weight,
             observed=each.observed if each.weight else None,
             evidence={name: 10**value for name, value in zip(curve.metrics, each.worse, strict=False)},

@@ -1,12 +1,14 @@
 """Rows: a rollout in one line, and the list of them."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Literal
 
 from controller.api.rollout import RolloutStatus
+from controller.notifications.notices import stuck_at
 from seldon_rollouts.phases import MOVING
-from seldon_rollouts.view.base import View, asks, said, status_of
+from seldon_rollouts.view.base import View, asks, compared, said, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -29,6 +31,9 @@ class Row(View):
     blocked_on: str
     """What kind of thing it waits for: pods, weight, metric, gate, person, mesh, quota, error, time, group."""
     message: str
+    waits_since: datetime | None
+    stuck_at: datetime | None
+    """When it has waited too long for something that is not a person's to give, nor the clock's."""
     created_at: str
     last_rollback: str
     """Why the last revision was rolled back, if one was."""
@@ -61,7 +66,7 @@ def row(rollout: Mapping[str, Any]) -> Row:
     """Return a rollout as a row of the list."""
     status, meta = status_of(rollout), rollout["metadata"]
     stable, canary = status.stable_revision, status.canary_revision
-    moving = canary is not None
+    moving = compared(status)
     last = status.rejected[-1] if status.rejected else None
     return Row(
         namespace=meta["namespace"],
@@ -75,6 +80,8 @@ def row(rollout: Mapping[str, Any]) -> Row:
         verdict=status.analysis.verdict if moving else "",
         blocked_on=status.blocked_on.kind if status.blocked_on else "",
         message=said(status),
+        waits_since=status.blocked_on.since if status.blocked_on else None,
+        stuck_at=stuck_at(rollout) if status.phase in MOVING else None,
         created_at=meta.get("creationTimestamp", ""),
         last_rollback=f"revision {last.number}: {last.message}" if last else "",
     )
@@ -84,6 +91,12 @@ def _urgency(status: RolloutStatus) -> Urgency:
     if status.phase in MOVING:
         return "attention" if asks(status) else "moving"
     return "attention" if status.phase in _ATTENTION else "rest"
+
+
+def as_of(row: Row, now: datetime) -> Row:
+    """Return a row as it is at an instant: what is stuck needs attention."""
+    stuck = row.urgency == "moving" and row.stuck_at is not None and row.stuck_at <= now
+    return row.model_copy(update={"urgency": "attention"}) if stuck else row
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:

@@ -8,6 +8,7 @@ from controller.api.meta import REVISION_LABEL
 from controller.api.rollout import RolloutStatus
 from seldon_rollouts.view.base import View, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, pod
+from seldon_rollouts.view.waiting import headline
 
 Object = Mapping[str, Any]
 
@@ -37,13 +38,14 @@ def tree(
     """
     status, meta = status_of(rollout), rollout["metadata"]
     below = _by_owner(deployments), _by_owner(pods)
+    told_below = bool(status.analysis.metrics) and status.blocked_on is not None and status.blocked_on.kind == "metric"
     standing = {_label(child, REVISION_LABEL): child for child in children}
     return Part(
         kind="SeldonRollout",
         name=f"{meta['namespace']}/{meta['name']}",
         state=status.phase,
         good={"Healthy": True, "Degraded": False, "Invalid": False}.get(status.phase),
-        message=status.message,
+        message=headline(status) if told_below else status.message,
         parts=tuple(_revision(revision, status, standing.get(revision.hash), below) for revision in _revisions(status)),
     )
 
@@ -60,7 +62,8 @@ def _revision(
     below: tuple[Mapping[str, list[Object]], Mapping[str, list[Object]]],
 ) -> Part:
     judged = revision.role == "canary" and status.stable_revision is not None
-    verdict = ": ".join(filter(None, (status.analysis.verdict, status.analysis.message)))
+    more = "" if status.analysis.metrics else status.analysis.message
+    verdict = ": ".join(filter(None, (status.analysis.verdict, more)))
     return Part(
         kind="revision",
         name=f"{revision.number} {revision.name}",

@@ -94,7 +94,7 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     assert "has 4.5% of requests, and is to have 5%" in explained.stdout
     assert "iris-bbb" in got.stdout
     assert "1/2 pods ready" in got.stdout
-    assert "waits for metric: not enough requests" in explained.stdout
+    assert "waits for evidence on a metric: not enough requests" in explained.stdout
     assert "abort" in explained.stdout
     assert "RevisionCreated" in told.stdout
 

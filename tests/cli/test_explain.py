@@ -29,7 +29,7 @@ def test_a_rollout_that_nobody_has_looked_at_says_so() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"blockedOn": {"kind": "quota", "message": "no room"}}, "It waits for quota: no room"),
+        ({"blockedOn": {"kind": "quota", "message": "no room"}}, "It waits for room in a quota: no room"),
         ({}, "The canary has 5% of requests, not yet seen at the gateway."),
         (
             {"canaryRevision": {"hash": "b", "number": 2, "weight": 2}},

@@ -18,7 +18,7 @@ from localcluster.apiserver.process import running_api_server
 from localcluster.ports import free_ports
 from seldon_rollouts.dashboard.app import Options
 
-from .conftest import CHROMIUM, EDITOR, QUIET, ROLLOUT, ROOT, VIEWER, Server, serve
+from .conftest import CHROMIUM, EDITOR, QUIET, ROLLOUT, ROOT, STATUS, VIEWER, Server, serve
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "production.md"
 LINKS = re.findall(r"https://rollouts\.example\.com([^\s\"]+)", GUIDE.read_text("utf-8"))
@@ -88,6 +88,18 @@ async def test_the_page_shows_a_rollout_and_follows_it_live(running: Any, watche
     await running.say(phase="Degraded", message="rolled back", rejected=[rejected])
     await expect(page.get_by_role("heading", name="default/iris")).to_contain_text("Degraded")
     await expect(page.locator(".rollback")).to_contain_text("5 % failed")
+
+
+async def test_a_weight_holds_until_the_next_one_and_so_its_line_has_steps(running: Any, watched: Watched) -> None:
+    page = watched.page
+    await page.goto(f"{running.url}/#/default/iris")
+    for minute, weight in ((2, 5), (3, 25)):
+        judged = {**STATUS["analysis"], "updatedAt": f"2026-01-01T00:0{minute}:00Z"}
+        canary = {**STATUS["canaryRevision"], "weight": weight}
+        await running.say(canaryRevision=canary, weights={"stable": 100 - weight, "canary": weight}, analysis=judged)
+        await running.until(lambda shown, weight=weight: shown["row"]["canaryWeight"] == weight)
+    line = page.get_by_role("img", name=re.compile("Canary weight: configured 25 %")).locator("path.canary")
+    await expect(line).to_have_attribute("d", re.compile(r"^M[\d. ]+(H[\d.]+V[\d.]+)+$"))
 
 
 async def test_a_revision_shows_its_graph_and_its_difference(running: Any, watched: Watched) -> None:

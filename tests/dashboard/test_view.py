@@ -58,8 +58,14 @@ MOVING = {
 
 def test_a_moving_rollout_shows_its_steps_weights_and_judge() -> None:
     shown = detail(rollout(**MOVING))
-    assert [step.state for step in shown.steps] == ["done", "current", "ahead", "ahead"]
-    assert [step.title for step in shown.steps] == ["mirror 100 %", "weight 5 %", "pause for a person", "judge"]
+    assert [step.state for step in shown.steps] == ["done", "current", "ahead", "ahead", "ahead"]
+    assert [step.title for step in shown.steps] == [
+        "mirror 100 %",
+        "weight 5 %",
+        "pause for a person",
+        "judge",
+        "promotion",
+    ]
     assert [(each.number, each.weight, each.ready) for each in shown.revisions] == [(1, 95, 2), (2, 5, 1)]
     assert shown.revisions[1].models == ("gs://m/v2",)
     assert (shown.row.step, shown.observed_percent, shown.metrics[0].evidence) == ("2 of 4", 4.8, 3.5)
@@ -89,7 +95,10 @@ def test_what_is_judged_has_the_limit_of_the_spec_and_says_whether_it_can_be_jud
     assert detail(found).metrics[0].limit is None
     found["spec"]["analysis"] = {"metrics": [{"errorRate": {"max": 0.02}, "action": "abort"}, {"latency": {}}]}
     shown = detail(found)
-    assert (shown.metrics[0].limit, shown.chances) == (0.02, "It cannot be judged: no metrics (NoSeries)")
+    assert (shown.metrics[0].limit, shown.chances) == (
+        0.02,
+        "It cannot be judged: no metrics (NoSeries, see `seldon-rollouts doctor`)",
+    )
 
 
 def test_a_rollback_is_shown_with_its_reason() -> None:

@@ -62,7 +62,9 @@ def test_what_is_missing_stands_in_the_condition_and_in_explain(world) -> None:
         "spec": world.raw_spec(),
         "status": world.status.model_dump(by_alias=True, mode="json", exclude_none=True),
     }
-    assert "It cannot be judged: Prometheus does not scrape iris-2 (NoSeries)" in list(sentences(rollout))
+    assert "It cannot be judged: Prometheus does not scrape iris-2 (NoSeries, see `seldon-rollouts doctor`)" in list(
+        sentences(rollout)
+    )
 
 
 def test_figures_stay_while_the_traffic_is_about_the_same(world) -> None:

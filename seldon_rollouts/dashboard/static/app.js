@@ -5,6 +5,7 @@ import { drawList, listenToList } from "./list.js";
 import { drawOne } from "./one.js";
 
 const CHART_SECONDS = 3;
+const LIST_SECONDS = 20;  // ages, and what has become stuck
 let drawing = Promise.resolve();
 let queued = false;
 
@@ -53,6 +54,7 @@ const signIn = listenToActs(draw);
 listenToList(draw);
 addEventListener("hashchange", () => { byId("one").replaceChildren(); draw().then(() => byId("content").focus()); });
 setInterval(() => { if (place() && !document.hidden) draw(); }, CHART_SECONDS * 1000);
+setInterval(() => { if (!place() && !document.hidden) draw(); }, LIST_SECONDS * 1000);
 drawSession();
 draw();
 listen();

@@ -1,7 +1,7 @@
 // Charts as plain SVG: a line for each series, an axis with few words, and a text for those who cannot see it.
 const NS = "http://www.w3.org/2000/svg";
 const WIDTH = 360, HEIGHT = 170, LEFT = 52, RIGHT = 8, TOP = 20, BOTTOM = 22;
-const LEAST_STEP = 0.01;
+const LEAST_STEP = 0.001;
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS(NS, name);
@@ -10,16 +10,22 @@ function node(name, attributes, ...children) {
   return made;
 }
 
-// lines: [{name, kind: stable|canary|other, points: [[seconds, value]]}]; limits: [{value, kind: limit|goal, label}]
+const nothing = () => {
+  const said = document.createElement("p");
+  said.className = "soft message";
+  said.append("Nothing was measured yet.");
+  return said;
+};
+
+// lines: [{name, kind: stable|canary|other, points: [[seconds, value]], steps: a value holds until the next one,
+// gap: seconds without a point after which the line begins anew}];
+// limits: [{value, kind: limit|goal, label}]
 // On a scale of odds, what is outside of `least` and `most` is drawn at them: how much more says nothing.
 export function lineChart({ title, lines, limits = [], format = String, log = false, floor = 0, least = 1e-2, most = 1e4 }) {
   const scale = log ? (value) => Math.log10(Math.min(Math.max(value, least), most)) : (value) => value;
   const all = lines.flatMap((line) => line.points);
+  if (!all.length) return nothing();
   const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": describe(title, lines, format) });
-  if (!all.length) {
-    svg.append(node("text", { x: LEFT, y: HEIGHT / 2 }, "nothing was measured yet"));
-    return svg;
-  }
   const times = all.map(([at]) => at);
   const values = [...all.map(([, value]) => scale(value)), ...limits.map((limit) => scale(limit.value)), scale(floor)];
   const [first, last] = [Math.min(...times), Math.max(...times)];
@@ -36,7 +42,9 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
   svg.append(node("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, clock(last)));
   for (const limit of limits) svg.append(node("line", { class: limit.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(limit.value), y2: y(limit.value) }));
   for (const line of lines) {
-    const path = line.points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+    const begins = (index) => !index || line.points[index][0] - line.points[index - 1][0] > (line.gap || Infinity);
+    const to = (at, value) => (line.steps ? `H${x(at).toFixed(1)}V${y(value).toFixed(1)}` : `L${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
+    const path = line.points.map(([at, value], index) => (!begins(index) ? to(at, value) : `M${x(at).toFixed(1)} ${y(value).toFixed(1)}`)).join("");
     svg.append(node("path", { class: line.kind, d: path }));
     if (line.points.length === 1) svg.append(node("circle", { class: line.kind, cx: x(line.points[0][0]), cy: y(line.points[0][1]), r: 3 }));
   }
@@ -50,7 +58,7 @@ export function lineChart({ title, lines, limits = [], format = String, log = fa
 // Round numbers from below all values to above them, at most five; with `least`, no step is smaller.
 function ticks(low, high, least) {
   const rough = Math.max((high - low) / 4, least || LEAST_STEP), size = 10 ** Math.floor(Math.log10(rough));
-  const step = least ? Math.ceil(rough) : size * [1, 2, 2.5, 5, 10].find((each) => each * size >= rough * 0.999);
+  const step = least ? Math.ceil(rough) : size * [1, 2, 5, 10].find((each) => each * size >= rough * 0.999);
   const from = Math.floor(low / step + 1e-9), to = Math.max(Math.ceil(high / step - 1e-9), from + 1);
   return Array.from({ length: to - from + 1 }, (_, index) => (from + index) * step);
 }
@@ -58,12 +66,9 @@ function ticks(low, high, least) {
 // groups: [{name, kind, bars: [{upto, share}]}], all with the same edges; one bar a group at each edge.
 export function barChart({ title, groups, edge }) {
   const edges = [...new Set(groups.flatMap((group) => group.bars.filter((bar) => bar.share > 0).map((bar) => bar.upto)))].sort((a, b) => (a < 0) - (b < 0) || a - b);
+  if (!edges.length) return nothing();
   const told = groups.map((group) => `${group.name} mostly ${said(group.bars.reduce((most, bar) => (bar.share > most.share ? bar : most), { share: -1 }), edge)}`);
   const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${told.join(", ") || "nothing yet"}` });
-  if (!edges.length) {
-    svg.append(node("text", { x: LEFT, y: HEIGHT / 2 }, "nothing was measured yet"));
-    return svg;
-  }
   const most = Math.max(...groups.flatMap((group) => group.bars.map((bar) => bar.share)));
   const slot = (WIDTH - LEFT - RIGHT) / edges.length, width = (slot * 0.8) / groups.length, ground = HEIGHT - BOTTOM;
   for (const part of [0, 0.5, 1]) {

@@ -11,7 +11,8 @@ export function make(name, attributes = {}, ...children) {
 // Heads of columns of numbers stand above them, at the right.
 export function table(head, rows, label) {
   if (!rows.length) return make("p", { class: "soft" }, "Nothing yet.");
-  const numbers = [...(rows[0]?.cells || [])].map((cell) => cell.className === "number");
+  const numbers = [...rows[0].cells].map((cell) => cell.className === "number");
+  for (const row of rows) [...row.cells].forEach((cell, index) => { cell.dataset.head = head[index]; });
   const heads = head.map((text, index) => make("th", { scope: "col", class: numbers[index] ? "number" : null }, text));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
     make("table", {}, make("thead", {}, make("tr", {}, heads)), make("tbody", {}, rows)));
@@ -48,12 +49,14 @@ export function age(instant) {
   return Number.isFinite(seconds) ? `${Math.floor(seconds)}s` : "";
 }
 
+// How long ago, or how long it has been; with the instant for those who point at it.
+export const since = (instant) => make("time", { datetime: instant, title: when(instant) }, age(instant));
 export const when = (instant) => new Date(instant).toLocaleString();
 export const plain = (value) => String(Math.round(value * 100) / 100);
-export const percent = (value) => (value ? `${(100 * value).toFixed(1)} %` : "0 %");
-export const milliseconds = (value) => (value ? `${(1000 * value).toFixed(value < 0.01 ? 1 : 0)} ms` : "0 ms");
+export const percent = (value) => `${Number(value < 0.01 ? (100 * value).toPrecision(2) : (100 * value).toFixed(1))} %`;
+export const milliseconds = (value) => `${Number((1000 * value).toFixed(value < 0.01 ? 1 : 0))} ms`;
 const MOST = 1e6;
-const thousands = (value) => (value > MOST ? "over 1M" : value === MOST ? "1M" : value >= 1000 ? `${Math.round(value / 1000)}k` : value.toFixed(0));
+const thousands = (value) => (value > MOST ? "over 1M" : value === MOST ? "1M" : value >= 1000 ? `${Math.round(value / 1000)}k` : `${Number(value.toFixed(value < 10 ? 1 : 0))}`);
 export const odds = (value) => (value >= 1 ? `${thousands(value)}:1` : `1:${thousands(1 / value)}`);
 // A number and its unit stay on one line.
 export const words = (text) => text.replace(/(\d) (%|ms\b|s\b)/g, "$1\u00a0$2");

@@ -1,6 +1,6 @@
 // The list: every rollout in one line, those that need attention first.
 import { weightBar } from "./charts.js";
-import { age, ask, byId, make, plain, words } from "./dom.js";
+import { age, ask, byId, make, plain, since, words } from "./dom.js";
 
 const ROWS = 100;
 let offset = 0;
@@ -49,7 +49,15 @@ function row(each) {
     make("td", { role: "cell" }, weightBar(each.stableWeight, each.canaryWeight, each.mirror), traffic(each)),
     make("td", { role: "cell", class: each.verdict }, each.verdict),
     make("td", { role: "cell" }, age(each.createdAt)),
-    make("td", { role: "cell" }, make("span", { class: "says", title: each.message }, words(each.message)), ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, words(`last rollback: ${each.lastRollback}`))] : [])));
+    make("td", { role: "cell" }, make("span", { class: "says", title: each.message }, words(each.message)), ...waits(each), ...(each.lastRollback && each.urgency !== "attention" ? [make("span", { class: "soft last" }, words(`last rollback: ${each.lastRollback}`))] : [])));
+}
+
+// How long it has waited, where that is long enough to be worth a look.
+const LONG_SECONDS = 60;
+
+function waits({ waitsSince }) {
+  if (!waitsSince || Date.now() - Date.parse(waitsSince) < LONG_SECONDS * 1000) return [];
+  return [make("span", { class: "waits last" }, "waiting for ", since(waitsSince))];
 }
 
 export function phase(each) {
