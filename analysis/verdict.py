@@ -45,6 +45,8 @@ class Finding:
     """Found neither good nor bad, it has enough for the next weight."""
     canary_requests: int = 0
     stable_requests: int = 0
+    phi: float | None = None
+    """How much noisier than chance what the figures are of is: 1 is not at all; None where it is not learned."""
     action: Action = "abort"
     """What a bad verdict of this metric does."""
     required: bool = True

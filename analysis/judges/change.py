@@ -80,4 +80,5 @@ def _finding(judge: Change, judged: Judged, share: float, *, guilty: bool) -> Fi
         promote_needed=1.0,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
+        phi=shown.statement.phi if shown else None,
     )

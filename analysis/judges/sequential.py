@@ -124,4 +124,5 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
         promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
+        phi=shown.statement.phi if shown else None,
     )

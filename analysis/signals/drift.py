@@ -142,6 +142,7 @@ def finding(drift: Drift, terms: Terms, *, bad: bool) -> Finding:
         promote_needed=1.0,
         canary_requests=shown.seen,
         stable_requests=round(sum(shown.stable.values())),
+        phi=float(dispersion.estimate(_QUIET, shown.noise)) if drift.counted else None,
     )
 
 

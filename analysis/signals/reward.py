@@ -87,6 +87,7 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
         promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
+        phi=rewards.statement.phi,
     )
 
 

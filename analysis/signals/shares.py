@@ -158,6 +158,7 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
         promising=promising,
         canary_requests=pair.canary_requests,
         stable_requests=pair.stable_requests,
+        phi=max([side.statement.phi for side in shares.sides]),
     )
 
 

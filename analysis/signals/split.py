@@ -104,6 +104,7 @@ def finding(split: Split, terms: Terms, *, bad: bool) -> Finding:
         promote_needed=1.0,
         canary_requests=split.canary,
         stable_requests=split.requests - split.canary,
+        phi=float(dispersion.estimate(_QUIET, split.noise)),
     )
 
 

@@ -46,6 +46,7 @@ def _families() -> dict[str, GaugeMetricFamily]:
         "needed": family(
             "evidence_threshold_log10", "Evidence at which the judge decides, or a step ends.", "metric", "side"
         ),
+        "phi": family("phi", "How much noisier than chance a metric is: 1 is not at all.", "metric"),
         "samples": family("samples", "Requests, rows, pairs or feedbacks that were judged.", "metric", "arm"),
         "value": family("measured", "A metric's figure, such as a share of requests.", "metric", "arm"),
         "verdict": family("verdict", "1 for the verdict that holds now.", "verdict"),
@@ -62,6 +63,8 @@ def _add(families: dict[str, GaugeMetricFamily], key: Key, finding: Finding) -> 
         families["needed"].add_metric([*of, side], log10(max(needed, _LEAST)))
     step = finding.promote_needed if finding.step_needed is None else finding.step_needed
     families["needed"].add_metric([*of, "step"], log10(max(step, _LEAST)))
+    if finding.phi is not None:
+        families["phi"].add_metric(of, finding.phi)
     for arm, value, samples in (
         ("canary", finding.canary, finding.canary_requests),
         ("stable", finding.stable, finding.stable_requests),

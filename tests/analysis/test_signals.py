@@ -215,6 +215,22 @@ def test_a_metric_of_ones_own_action_rolls_nothing_back():
     assert session.judge(state).verdict is Verdict.GOOD
 
 
+def test_each_metric_tells_how_noisy_it_is():
+    """Equal ticks are as little noisy as can be; a canary whose errors come in bursts is noisier than chance."""
+    metrics = (TrafficSplit(), PredictionDrift(), OutlierRate(), Reward(), ClientErrorRate())
+    watched = comparison(*metrics, shifts=((0, 0.1),))
+    calm = arm(100, 1, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5)
+    stable = arm(900, 9, class__a=540, class__b=360, row=900, outlier=9, feedback=81, reward=45)
+    state = run(watched, calm, stable, ticks=30)
+    quiet = {each.metric: each.phi for each in session.judge(state).findings}
+    assert len(quiet) == 7
+    assert all(phi is not None and 1 <= phi < 2.2 for phi in quiet.values()), quiet  # nobody is slow: the prior
+    for number in range(30):
+        burst = replace(calm, gateway=Count(100, 20 * (number % 3 == 0)), served=Count(100, 20 * (number % 3 == 0)))
+        state = session.step(state, Tick(state.at + 10, 10, stable, burst))
+    assert found(state, "errorRate").phi > 1.5 * quiet["errorRate"]
+
+
 def test_a_plan_without_a_required_metric_is_refused():
     with pytest.raises(ValueError, match="add errorRate or latency, or say"):
         Plan(metrics=(PredictionDrift(), TrafficSplit()))

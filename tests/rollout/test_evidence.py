@@ -21,7 +21,7 @@ def test_what_is_known_of_a_running_rollout_can_be_scraped_and_goes_with_it() ->
     scraped = registry()
     finding = Finding(
         metric="errorRate", verdict=Verdict.INCONCLUSIVE, message="", canary=0.02, evidence=10.0, promote_evidence=0.0,
-        step_needed=6.0, canary_requests=500,
+        step_needed=6.0, canary_requests=500, phi=2.5,
     )  # fmt: skip
     JUDGED["ml", "iris"] = Judgement(verdict=Verdict.INCONCLUSIVE, message="", findings=(finding,))
     of = {"namespace": "ml", "rollout": "iris"}
@@ -34,6 +34,7 @@ def test_what_is_known_of_a_running_rollout_can_be_scraped_and_goes_with_it() ->
     assert value("seldon_rollouts_samples", metric | {"arm": "canary"}) == 500
     assert value("seldon_rollouts_measured", metric | {"arm": "canary"}) == 0.02
     assert value("seldon_rollouts_measured", metric | {"arm": "stable"}) is None
+    assert value("seldon_rollouts_phi", metric) == 2.5
     assert value("seldon_rollouts_verdict", of | {"verdict": "Inconclusive"}) == 1
     JUDGED.clear()
     assert value("seldon_rollouts_verdict", of | {"verdict": "Inconclusive"}) is None
