@@ -1,7 +1,7 @@
 """Effects: what each event does to a rollout's status, as a table. Pure; `now` is the instant of the decision."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.api.group import GroupStatus
 from controller.api.people import Approved, Passed
@@ -12,7 +12,7 @@ from controller.rollout.course import kind
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
-from controller.rollout.stages import changed, course_of, enter, no_traffic, record, retire, running, unrouted
+from controller.rollout.stages import OVERDUE, changed, course_of, enter, no_traffic, record, retire, running, unrouted
 
 Effect = Callable[[Happening, RolloutStatus], RolloutStatus]
 
@@ -141,14 +141,20 @@ def _switch(at: Happening, status: RolloutStatus) -> RolloutStatus:
 
 
 def _resume(at: Happening, status: RolloutStatus) -> RolloutStatus:
-    """Leave a pause. Where a step itself waited for a person it is done; else its clock goes on where it stopped."""
-    now, paused_at = at.now, status.paused_at or at.now
+    """Leave a pause. Where a step itself waited for a person it is done; else its clock goes on where it stopped.
+
+    A step that had all its time for a verdict has it again.
+    """
+    now, paused_at, overdue = at.now, status.paused_at or at.now, status.pause_reason.startswith(OVERDUE)
     person_step = not status.paused_by and _indefinite(at.obs, status)
     status = running(acceptance.without_hold(status, now))
     status = record(_to(at, status), now, "Resumed", f"resumed by {at.said}")
     if person_step:
         return enter(at.obs, status, status.current_step_index + 1, now)
     started = status.step_started_at or now
+    if overdue:  # what the canary has stood counts
+        stood = (status.step_ahead or timedelta()) + max(paused_at - started, timedelta())
+        return changed(status, step_started_at=now, step_ahead=stood, step_extended=False, step_progress_at=now)
     again = started + (now - paused_at) if status.last_intent else now
     return changed(status, step_started_at=min(max(again, started), now), step_progress_at=now)
 

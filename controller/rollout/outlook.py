@@ -13,7 +13,7 @@ from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage,
 from controller.rollout.ground import Ground, deadline, enough, lacking
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
-from controller.rollout.stages import course_of
+from controller.rollout.stages import OVERDUE, course_of
 
 # Without enough evidence by then, a person decides: a canary is never promoted silently.
 PATIENCE = timedelta(minutes=10)
@@ -249,7 +249,7 @@ def _analysis(
         if lenient:
             return Outlook(event=Event.STEP_DONE)
         if view.message:
-            return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {view.message}")
+            return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {view.message}")
         return _overdue(obs, status, patience, now)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
@@ -265,14 +265,14 @@ def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta, now: dat
     seen = obs.traffic
     seconds = (seen.until - seen.since).total_seconds() if seen is not None else 0.0
     if status.analysis.verdict != "Inconclusive" or seen is None or seconds <= 0:
-        return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}")
+        return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {_opinion(status)}")
     rate = seen.canary / seconds
     few = f"the canary gets {rate:.1f} requests a second" if rate < FEW else ""
     if few and not status.step_extended:
         longer = f"{few}, so the step has {format_duration(patience)} more"
-        return Outlook(event=Event.TIME_EXTENDED, reason=f"no verdict in time: {_opinion(status)}; {longer}")
+        return Outlook(event=Event.TIME_EXTENDED, reason=f"{OVERDUE}: {_opinion(status)}; {longer}")
     advice = f"; {few}: give it more weight, copy requests to it first, or promote" if few else ""
-    return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {_opinion(status)}{advice}")
+    return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {_opinion(status)}{advice}")
 
 
 def _bake(obs: Observed, status: RolloutStatus, ground: Ground, stage: Bake, now: datetime) -> Outlook:

@@ -6,6 +6,7 @@ from controller.api.arms import RevisionStatus
 from controller.api.people import Pinned
 from controller.api.rollout import Intent, RolloutStatus
 from controller.rollout.observed import Observed
+from controller.rollout.phases import Phase
 from controller.rollout.revisions import Revision
 from controller.rollout.stages import changed, course_of, record
 
@@ -48,8 +49,7 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
     if found is None:
         return f"revision {intent.revision} is not in the history (any more); {_choice(obs)}"
     if _is(status.stable_revision, found):
-        more = "" if status.canary_revision is None else "; abort takes all traffic back to it"
-        return f"revision {found.number} is stable already{more}"
+        return f"revision {found.number} is stable already{_to_stable(status)}"
     rejected = next((each for each in status.rejected if each.hash == found.hash), None)
     if rejected is not None:
         return (
@@ -62,6 +62,13 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
     if course_of(obs).stands_down and not within_window(obs, status, found.number):
         return "the strategy only shadows, and the revision lies outside the rollback window; change the strategy"
     return ""
+
+
+def _to_stable(status: RolloutStatus) -> str:
+    if status.canary_revision is None:
+        return ""
+    leaving = Phase(status.phase) is Phase.ROLLING_BACK
+    return "; all traffic is going back to it" if leaving else "; abort takes all traffic back to it"
 
 
 def _known(obs: Observed) -> list[Revision]:

@@ -13,6 +13,8 @@ from controller.rollout.observed import Observed
 from controller.rollout.split import passed
 
 HISTORY_LIMIT = 50
+OVERDUE = "no verdict in time"
+"""So begins the reason for which a person is asked where a step had its time and the judge too little evidence."""
 
 
 def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:

@@ -67,3 +67,27 @@ def test_it_goes_on_where_steps_are_given_again(world) -> None:
     world.ask("resume")
     world.good().run(20)
     assert world.status.phase == "Healthy"
+
+
+def test_who_resumes_has_the_verdict_waited_for_as_long_again(world) -> None:
+    waiting(world, 10_000_000).run(3600)
+    world.ask("resume")
+    assert world.status.phase == "Progressing"
+    world.run(290)
+    assert world.status.phase == "Progressing"
+    world.run(20)
+    assert world.status.phase == "Paused"
+    world.ask("resume")
+    world.good().run(100)
+    assert world.status.phase == "Healthy"
+
+
+def test_what_a_canary_has_stood_before_the_pause_counts_for_the_least_time(world) -> None:
+    world.steps = [{"setWeight": 20}, {"analysis": {"minDuration": "4m", "maxDuration": "5m"}}, {"pause": {}}]
+    world.requests = 100_000
+    world.serving().upgrade()
+    world.verdict = UNDECIDED
+    world.run(320)
+    world.ask("resume")
+    world.good().step(1)
+    assert (world.status.phase, world.status.current_step_index) == ("Paused", 2)
