@@ -1,5 +1,6 @@
 """The dashboard's application: an API under /api/v1, and one page that draws what it says."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from seldon_rollouts.dashboard.charts import Prometheus
 from seldon_rollouts.dashboard.feed import Feed
 from seldon_rollouts.dashboard.identity import Identity, forged
 from seldon_rollouts.dashboard.looks import Looks
+from seldon_rollouts.dashboard.pulse import Pulse
 
 STATIC = Path(__file__).parent / "static"
 TIMING = Timing(backoff=Backoff(timedelta(seconds=0.5), timedelta(seconds=5)))
@@ -67,11 +69,15 @@ def create(cluster: Cluster, options: Options | None = None, *, as_person: AsPer
         as_person: makes a client that asks with a person's token; without it nothing can be asked for.
     """
     options = options or Options()
+    feed = Feed(cluster, now=options.now)
+    pulse = Pulse(cluster.client, lambda: feed.problem, now=options.now)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with cluster:
+        async with cluster, asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(pulse.run())
             yield
+            beating.cancel()
 
     app = FastAPI(
         title="Seldon Rollouts", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -79,7 +85,8 @@ def create(cluster: Cluster, options: Options | None = None, *, as_person: AsPer
     )  # fmt: skip
     identity = Identity(Access(cluster.client, now=options.now), token_header=options.token_header)
     shown = reading.Shown(
-        feed=Feed(cluster, now=options.now),
+        feed=feed,
+        pulse=pulse,
         looks=Looks(cluster.client, now=options.now),
         prometheus=Prometheus(options.prometheus),
         identity=identity,

@@ -14,6 +14,7 @@ from seldon_rollouts.dashboard.charts import Charts, Prometheus, Window
 from seldon_rollouts.dashboard.feed import Feed
 from seldon_rollouts.dashboard.identity import Identity
 from seldon_rollouts.dashboard.looks import Look, Looks
+from seldon_rollouts.dashboard.pulse import Pulse
 from seldon_rollouts.dashboard.stream import events
 from seldon_rollouts.view.acts import Act, acts
 from seldon_rollouts.view.base import View
@@ -50,6 +51,7 @@ class Shown:
     """What the routes show things from."""
 
     feed: Feed
+    pulse: Pulse
     looks: Looks
     prometheus: Prometheus
     identity: Identity
@@ -119,7 +121,7 @@ def _list(router: APIRouter, shown: Shown) -> None:
         """Tell, as server-sent events, that something has changed; the page then asks for what it shows."""
         await shown.viewer(request)
         return StreamingResponse(
-            events(shown.feed), media_type="text/event-stream",
+            events(shown.feed, shown.pulse), media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )  # fmt: skip
 

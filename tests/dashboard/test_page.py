@@ -248,6 +248,7 @@ async def test_while_the_api_server_is_away_the_page_says_so_and_then_goes_on(br
         await expect(page.locator("#live")).to_have_text("live")
         await up.__aexit__(None, None, None)
         await expect(page.get_by_text("What is shown may be old")).to_contain_text("the API server does not answer")
+        await expect(page.locator("#away-seen")).to_contain_text(re.compile(r"Last seen \d+s ago, at "))
         await expect(page.get_by_role("link", name="default/iris")).to_be_visible()
         seen = await hindrances(page)
         await stack.enter_async_context(running_api_server(**where))

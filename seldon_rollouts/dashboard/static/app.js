@@ -1,11 +1,14 @@
 // Where one is, and drawing again when the API says that something has changed.
 import { drawSession, listenToActs } from "./acts.js";
-import { byId } from "./dom.js";
+import { age, byId } from "./dom.js";
 import { drawList, listenToList } from "./list.js";
 import { drawOne } from "./one.js";
 
 const CHART_SECONDS = 3;
 const LIST_SECONDS = 20;  // ages, and what has become stuck
+const SILENT_SECONDS = 35;  // a dashboard gives a sign of life every 14
+const RETRY_SECONDS = 2;
+let heard = 0;
 let drawing = Promise.resolve();
 let queued = false;
 
@@ -25,29 +28,50 @@ function draw() {
   return drawing;
 }
 
-// Say that what is shown may be old: since when, and why; nothing where it is as it should be.
-function away(why) {
-  const shown = byId("away");
-  if (why && shown.hidden) shown.dataset.since = new Date().toLocaleTimeString();
-  shown.hidden = !why;
-  shown.textContent = why && `What is shown may be old, since ${shown.dataset.since}: ${why}`;
+// Say that what is shown may be old: why, and when it was last as it is; nothing where it is as it should be.
+function away(why, seen = heard) {
+  byId("away").hidden = !why;
+  if (why && byId("away-why").textContent !== why) byId("away-why").textContent = why;
+  byId("away").dataset.seen = seen;
+  tick();
+}
+
+function tick() {
+  const seen = Number(byId("away").dataset.seen);
+  if (!byId("away").hidden) byId("away-seen").textContent = seen ? `Last seen ${age(seen)} ago, at ${new Date(seen).toLocaleTimeString()}.` : "";
+}
+
+function alive() {
+  heard = Date.now();
 }
 
 function listen() {
-  const changes = new EventSource("api/v1/changes");
-  changes.onopen = () => away("");
-  changes.addEventListener("changed", () => { byId("live").textContent = "live"; draw(); });
-  changes.addEventListener("trouble", ({ data }) => {
-    const said = JSON.parse(data);
-    byId("live").textContent = said ? "not live" : "live";
-    away(said && `the API server does not answer the dashboard (${said}).`);
-  });
-  changes.onerror = () => {
-    byId("live").textContent = "reconnecting";
-    away("the dashboard does not answer. This page goes on by itself.");
-    // A browser gives up where the answer was no stream, such as a proxy's error page.
-    if (changes.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  const changes = new EventSource("api/v1/changes"), began = Date.now();
+  const again = () => {
+    clearInterval(watching);
+    changes.close();
+    listen();
   };
+  const gone = () => {
+    byId("live").textContent = "reconnecting";
+    away("What is shown may be old: the dashboard does not answer. This page goes on by itself.");
+  };
+  // A dashboard that has frozen ends no connection; it only says nothing any more.
+  const watching = setInterval(() => {
+    tick();
+    const gaveUp = changes.readyState === EventSource.CLOSED, waited = (Date.now() - Math.max(heard, began)) / 1000;
+    if (waited > (gaveUp ? RETRY_SECONDS : SILENT_SECONDS)) { gone(); again(); }
+  }, 1000);
+  changes.onopen = () => { alive(); away(""); };
+  changes.onerror = gone;  // where the answer was no stream, such as a proxy's error page, a browser gives up
+  changes.addEventListener("alive", alive);
+  changes.addEventListener("changed", () => { alive(); byId("live").textContent = "live"; draw(); });
+  changes.addEventListener("trouble", ({ data }) => {
+    const { why, seen } = JSON.parse(data);
+    alive();
+    byId("live").textContent = why ? "not live" : "live";
+    away(why && `What is shown may be old: the API server does not answer the dashboard (${why}).`, seen ? Date.parse(seen) : 0);
+  });
 }
 
 const signIn = listenToActs(draw);

@@ -34,9 +34,12 @@ function asShown(fresh, shown) {
   return fresh;
 }
 
+const PATIENCE_SECONDS = 60;
+
 export async function ask(path, { method = "GET", body } = {}) {
   const headers = { accept: "application/json", ...(body ? { "content-type": "application/json" } : {}) };
-  const answer = await fetch(`api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const signal = AbortSignal.timeout(PATIENCE_SECONDS * 1000);
+  const answer = await fetch(`api/v1/${path}`, { method, headers, body: body && JSON.stringify(body), signal });
   if (answer.ok) return answer.status === 204 ? null : answer.json();
   const said = await answer.json().catch(() => ({}));
   const detail = typeof said.detail === "string" ? said.detail : JSON.stringify(said.detail || "");
@@ -44,7 +47,7 @@ export async function ask(path, { method = "GET", body } = {}) {
 }
 
 export function age(instant) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(instant)) / 1000);
+  const at = typeof instant === "number" ? instant : Date.parse(instant), seconds = Math.max(0, (Date.now() - at) / 1000);
   for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60]]) if (seconds >= 2 * size) return `${Math.floor(seconds / size)}${unit}`;
   return Number.isFinite(seconds) ? `${Math.floor(seconds)}s` : "";
 }
