@@ -106,17 +106,6 @@ def _metrics(comparison: Comparison, arm: Arm, seen: ArmCounters, found: Found) 
         if families and not any(FAMILIES[family][0] in kinds for family in families):
             text = f"{metric.name}: {' and '.join(families)} of {arm.deployment} is not there: {_maker(metric)}"
             yield "NoSignal", text, is_required(metric.action, metric.required)
-        elif isinstance(metric, ShadowAgreement) and _by_grpc_alone(seen):
-            text = f"{metric.name}: {arm.deployment} is asked over gRPC, and only answers over REST are compared"
-            hint = "send some of the copied requests over REST, or leave the metric out"
-            yield "CopiesOverGrpc", f"{text}: {hint}", is_required(metric.action, metric.required)
-
-
-def _by_grpc_alone(seen: ArmCounters) -> bool:
-    """Whether no answer was compared, and none could be: all codes are gRPC's names, and no number of HTTP's."""
-    compared = sum(count for each in seen.signals.values() for (kind, _), count in each.items() if kind == "compare")
-    codes = {code for pod, _ in seen.pods.values() for code, count in pod.codes.items() if count}
-    return not compared and bool(codes) and not any(code.isdecimal() for code in codes)
 
 
 def _maker(metric: object) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from orchestrator import heap
 from orchestrator.bandits import bandits
 from orchestrator.clients.calls import Calls
-from orchestrator.clients.comparer import AT_A_TIME, LONGEST_ANSWER, Comparer, Sample
+from orchestrator.clients.comparer import AT_A_TIME, Comparer, Sample
+from orchestrator.clients.counterpart import LONGEST_ANSWER, Counterpart
 from orchestrator.clients.events import Origin, Sinks
 from orchestrator.clients.node import NodeCall
 from orchestrator.clients.payloadlog import PayloadLog
@@ -26,7 +27,9 @@ from orchestrator.engine import Engine
 from orchestrator.errors import SettingsError
 from orchestrator.graph.node import Node
 from orchestrator.graph.parse import parse
+from orchestrator.http2.channel import Channel, Target
 from orchestrator.identity import uuids
+from orchestrator.podinfo import Compared
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import Form
 from orchestrator.readiness import Probe
@@ -162,11 +165,20 @@ class Application:
         settings, wanted = self._settings, self._settings.compared
         if wanted is None:
             return None
-        tls = Trust(settings.node_authorities).context() if wanted.tls else None
-        address = (wanted.host, wanted.port)
-        pool = Pool("compared with", address, self._calls.hosts, size=AT_A_TIME, limit=LONGEST_ANSWER, tls=tls)
         sample = Sample(wanted.share, wanted.per_second / settings.workers, chance.random)
-        return Comparer(wanted, self.metrics.identity, self._codec, pool, sample)
+        return Comparer(self._counterpart(wanted), wanted.tolerance, self.metrics.identity, self._codec, sample)
+
+    def _counterpart(self, wanted: Compared) -> Counterpart:
+        trust, hosts = Trust(self._settings.node_authorities), self._calls.hosts
+        host, port, secure = wanted.rest
+        tls = trust.context() if secure else None
+        pool = Pool("compared with", (host, port), hosts, size=AT_A_TIME, limit=LONGEST_ANSWER, tls=tls)
+        channel = None
+        if wanted.grpc is not None:
+            called, number, secure = wanted.grpc
+            tls = trust.context("h2") if secure else None
+            channel = Channel(Target(called, number, lambda: hosts.address(called), tls), LONGEST_ANSWER)
+        return Counterpart(f"{host}:{port}".encode(), pool, channel)
 
     def _payload_log(self, chance: Random) -> PayloadLog:
         settings = self._settings

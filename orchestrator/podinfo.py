@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from orchestrator.errors import SettingsError
@@ -15,6 +16,7 @@ PREDICTION_METRICS = "seldon.io/prediction-metrics"
 PREDICTION_SAMPLE = "seldon.io/prediction-metrics-sample"
 PREDICTION_BOUNDS = "seldon.io/prediction-metrics-bounds"
 COMPARE_WITH = "seldon.io/compare-with"
+COMPARE_WITH_GRPC = "seldon.io/compare-with-grpc"
 COMPARE_TOLERANCE = "seldon.io/compare-tolerance"
 COMPARE_PER_SECOND = "seldon.io/compare-per-second"
 COMPARE_SHARE = "seldon.io/compare-share"
@@ -32,16 +34,24 @@ class PredictionMetrics:
     bounds: tuple[float, ...] = SCORE_BOUNDS
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """With whom the answers to copies are compared, how near numbers have to be, and how many copies are asked about.
-
-    `per_second` is of the whole pod; `share` (0 to 1) is what is drawn before.
-    """
+class Address(NamedTuple):
+    """Where another orchestrator is asked."""
 
     host: str
     port: int
     tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """With whom the answers to copies are compared, how near numbers have to be, and how many copies are asked about.
+
+    Without `grpc` copies over gRPC are not compared. `per_second` is of the whole pod; `share` (0 to 1) is what is
+    drawn before.
+    """
+
+    rest: Address
+    grpc: Address | None = None
     tolerance: float = 0.01
     per_second: float = 1.0
     share: float = 1.0
@@ -136,7 +146,20 @@ def compared(annotations: Mapping[str, str]) -> Compared | None:
     Raises:
         SettingsError: a value cannot be used; the message names the annotation.
     """
-    url = annotations.get(COMPARE_WITH)
+    rest = _address(annotations, COMPARE_WITH)
+    if rest is None:
+        return None
+    return Compared(
+        rest,
+        _address(annotations, COMPARE_WITH_GRPC),
+        tolerance=_within(annotations, COMPARE_TOLERANCE, "0.01", least=0.0, most=1.0),
+        per_second=_within(annotations, COMPARE_PER_SECOND, "1", least=0.001, most=MOST_PER_SECOND),
+        share=_within(annotations, COMPARE_SHARE, "1", least=1e-4, most=1.0),
+    )
+
+
+def _address(annotations: Mapping[str, str], name: str) -> Address | None:
+    url = annotations.get(name)
     if not url:
         return None
     try:
@@ -145,15 +168,8 @@ def compared(annotations: Mapping[str, str]) -> Compared | None:
     except ValueError:
         host, port, tls = None, 0, False
     if not host or not port or url not in {f"http://{host}:{port}", f"https://{host}:{port}"}:
-        raise SettingsError(f"annotation {COMPARE_WITH}: {url!r} is not valid; expected such as http://iris.ml:8000")
-    return Compared(
-        host,
-        port,
-        tls,
-        tolerance=_within(annotations, COMPARE_TOLERANCE, "0.01", least=0.0, most=1.0),
-        per_second=_within(annotations, COMPARE_PER_SECOND, "1", least=0.001, most=MOST_PER_SECOND),
-        share=_within(annotations, COMPARE_SHARE, "1", least=1e-4, most=1.0),
-    )
+        raise SettingsError(f"annotation {name}: {url!r} is not valid; expected such as http://iris.ml:8000")
+    return Address(host, port, tls)
 
 
 def _within(annotations: Mapping[str, str], name: str, unset: str, *, least: float, most: float) -> float:

@@ -13,7 +13,6 @@ from controller.deployment.advice import advise
 from controller.deployment.configuration import Configuration
 from controller.deployment.subject import Subject
 from controller.deployment.validation import Problem, check, parse
-from controller.rollout import comparing
 from controller.rollout.validity import read
 
 LONGEST_WARNING = 250
@@ -131,7 +130,7 @@ def _of_rollout(obj: Mapping[str, Any], configuration: Configuration, *, operato
         return Opinion(tuple(_of_template(each) for each in child))
     found = check(child, configuration)
     warned = [f"spec.template.{each}" for each in advise(child, copied=_copies(rollout["spec"].get("strategy") or {}))]
-    return Opinion(tuple(_of_template(each) for each in found), (*comparing.advice(spec, template), *warned))
+    return Opinion(tuple(_of_template(each) for each in found), tuple(warned))
 
 
 def _of_template(problem: Problem) -> str:

@@ -37,7 +37,7 @@ class PreflightStatus(StatusModel):
 
     ready: Literal["True", "False", "Unknown"] = "Unknown"
     reason: str = ""
-    """Such as Measured, NoSeries, LabelMissing, NoTraffic, NoHistogram, NoUsableBucket, NoSignal, CopiesOverGrpc."""
+    """Such as Measured, NoSeries, LabelMissing, NoTraffic, NoHistogram, NoUsableBucket, NoSignal."""
     message: str = ""
     """What is missing and how to get it; else what could be seen."""
     requests: float = 0

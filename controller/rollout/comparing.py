@@ -14,6 +14,7 @@ from controller.api.names import (
     COMPARE_SHARE_ANNOTATION,
     COMPARE_TOLERANCE_ANNOTATION,
     COMPARE_WITH_ANNOTATION,
+    COMPARE_WITH_GRPC_ANNOTATION,
 )
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.errors import InvalidSpecError
@@ -43,16 +44,6 @@ def check(spec: RolloutSpec) -> None:
         return
     expected = "a strategy that copies requests: shadow, setMirror in a canary's steps, or blueGreen's analysis"
     raise InvalidSpecError(_field(spec), spec.strategy.kind, expected)
-
-
-def advice(spec: RolloutSpec, template: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the writer of a comparison should know."""
-    if asked(spec) is None or (template.get("spec") or {}).get("transport") != "grpc":
-        return ()
-    text = (
-        "answers over REST alone are compared; spec.template.spec.transport is grpc, and copies over gRPC count nowhere"
-    )
-    return (f"{_field(spec)}: {text}",)
 
 
 def _field(spec: RolloutSpec) -> str:
@@ -105,7 +96,7 @@ def _wanted(obs: Observed, status: RolloutStatus, revision: Revision) -> dict[st
         COMPARE_SHARE_ANNOTATION: f"{found.share:g}",
     }
     return {
-        part.subset: {COMPARE_WITH_ANNOTATION: _address(other, _counterpart(obs, other, part.subset)), **how}
+        part.subset: {**_addresses(other, _counterpart(obs, other, part.subset)), **how}
         for part in routed(obs, revision)
         if not part.shadow
     }
@@ -117,8 +108,9 @@ def _counterpart(obs: Observed, stable: Revision, name: str) -> Destination:
     return next((part for part in parts if part.subset == name), max(parts, key=lambda part: part.share))
 
 
-def _address(revision: Revision, part: Destination) -> str:
+def _addresses(revision: Revision, part: Destination) -> Notes:
     spec = revision.template.get("spec") or {}
     own: Mapping[str, Any] = next((each for each in predictors(spec) if each.get("name") == part.subset), {})
     scheme = "https" if (own.get("ssl") or {}).get("certSecretName") else "http"
-    return f"{scheme}://{part.host}:{part.http_port}"
+    ports = {COMPARE_WITH_ANNOTATION: part.http_port, COMPARE_WITH_GRPC_ANNOTATION: part.grpc_port}
+    return {name: f"{scheme}://{part.host}:{port}" for name, port in ports.items()}

@@ -8,48 +8,29 @@ stable against each other are the pair `stable`: how much one revision differs f
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from time import monotonic
 
-from orchestrator.clients.context import handed_on
-from orchestrator.clients.pool import Pool
-from orchestrator.errors import BadPayloadError, NodeError
-from orchestrator.podinfo import Compared
+from orchestrator.clients.counterpart import Asked, Called, Counterpart
+from orchestrator.errors import BadPayloadError
 from orchestrator.protocols.agreement import Answered, agree, answered
 from orchestrator.protocols.codec import Codec
-from orchestrator.protocols.payload import SPLIT, Payload
+from orchestrator.protocols.payload import Payload
 from orchestrator.telemetry.families import Shown
 from orchestrator.telemetry.metrics import PREDICTOR, Identity
 
 log = logging.getLogger(__name__)
 
-COMPARISON = b"seldon-comparison"
-"""The header that marks a request as a comparison's."""
 PAIRS = ("canary", "stable")
 RESULTS = ("agree", "disagree", "error")
 _DROPPED = ("busy", "long")
 _LONGEST = 256 * 1024  # bytes of a body that is compared: reading it holds nobody up
 AT_A_TIME = 4
 """Comparisons of one process; further ones are dropped."""
-LONGEST_ANSWER = 1024 * 1024
-"""Bytes of an answer of who is compared with."""
-_SECONDS = 30.0  # for one answer
-_OWN = frozenset({b"accept-encoding", b"traceparent", b"tracestate", b"b3", b"seldon-skip-logging", COMPARISON})
 
 
 def is_copy(host: bytes) -> bool:
-    """Whether the Host of a request says that it is a copy: Envoy appends `-shadow` to the name."""
+    """Whether the Host (or :authority) of a request says that it is a copy: Envoy appends `-shadow` to the name."""
     return host.partition(b":")[0].endswith(b"-shadow")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A copied request, as it came in."""
-
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    payload: Payload
-    puid: bytes
 
 
 class Sample:
@@ -87,18 +68,17 @@ class Comparer:
     """Asks who is compared with, a few requests at a time, and counts. What does not fit is dropped and counted.
 
     Args:
-        wanted: whom, how near, how many.
+        other: who is compared with.
+        tolerance: how near numbers have to be.
         identity: whose answers are compared.
         codec: of the graph.
-        pool: the connections to who is compared with.
         sample: which copies are compared.
     """
 
-    def __init__(self, wanted: Compared, identity: Identity, codec: Codec, pool: Pool, sample: Sample) -> None:
+    def __init__(self, other: Counterpart, tolerance: float, identity: Identity, codec: Codec, sample: Sample) -> None:
         values = (identity.deployment, identity.predictor, identity.version)
         self._labels = tuple(zip(PREDICTOR, values, strict=True))
-        self._wanted, self._codec, self._pool, self._sample = wanted, codec, pool, sample
-        self._authority = f"{wanted.host}:{wanted.port}".encode()
+        self._other, self._tolerance, self._codec, self._sample = other, tolerance, codec, sample
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts = {(pair, result): 0 for pair in PAIRS for result in RESULTS}
         self.dropped = dict.fromkeys(_DROPPED, 0)
@@ -107,7 +87,12 @@ class Comparer:
         """Whether the answer to the next copy shall be offered."""
         return self._sample.takes()
 
-    def offer(self, asked: Asked, answer: Payload | None) -> None:
+    @property
+    def over_grpc(self) -> bool:
+        """Whether copies over gRPC can be compared."""
+        return self._other.over_grpc
+
+    def offer(self, asked: Asked | Called, answer: Payload | None) -> None:
         """Compare the answer to a copy soon; None is one that failed."""
         if answer is None:
             self.counts["canary", "error"] += 1
@@ -148,7 +133,7 @@ class Comparer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._pool.close()
+        await self._other.close()
 
     def _fits(self, payload: Payload) -> bool:
         if payload.flow is None and len(payload.body) <= _LONGEST:
@@ -156,7 +141,7 @@ class Comparer:
         self.dropped["long"] += 1
         return False
 
-    async def _compare(self, asked: Asked, answer: Payload) -> None:
+    async def _compare(self, asked: Asked | Called, answer: Payload) -> None:
         first = await self._asked(asked)
         self._count("canary", self._read(answer), first)
         second = await self._asked(asked) if first is not None else None
@@ -165,7 +150,7 @@ class Comparer:
     def _count(self, pair: str, one: Answered | None, other: Answered | None) -> None:
         result = "error"
         if one is not None and other is not None:
-            result = "agree" if agree(one, other, self._wanted.tolerance) else "disagree"
+            result = "agree" if agree(one, other, self._tolerance) else "disagree"
         self.counts[pair, result] += 1
 
     def _read(self, answer: Payload) -> Answered | None:
@@ -175,23 +160,6 @@ class Comparer:
             log.debug("an answer could not be compared: %s", error)
             return None
 
-    async def _asked(self, asked: Asked) -> Answered | None:
-        try:
-            async with asyncio.timeout(_SECONDS):
-                reply = await self._pool.request(self._head(asked), asked.payload.body, within=_SECONDS, again=True)
-        except (NodeError, TimeoutError) as error:
-            log.debug("no answer to compare with: %s", error)
-            return None
-        return self._read(reply.payload) if reply.status == 200 else None
-
-    def _head(self, asked: Asked) -> bytes:
-        payload = asked.payload
-        headers = [each for each in asked.headers if each[0] not in _OWN and not each[0].startswith((b"x-b3-", b"ce-"))]
-        lines = handed_on(headers, asked.puid)
-        if payload.encoding:
-            lines += b"Content-Encoding: %b\r\n" % payload.encoding
-        if payload.split:
-            lines += b"%b: %d\r\n" % (SPLIT, payload.split)
-        lines += b"%b: true\r\nSeldon-Skip-Logging: true\r\n" % COMPARISON
-        lines += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (payload.content_type, len(payload.body))
-        return b"POST %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (asked.target, self._authority, lines)
+    async def _asked(self, asked: Asked | Called) -> Answered | None:
+        answer = await self._other.answer(asked)
+        return None if answer is None else self._read(answer)

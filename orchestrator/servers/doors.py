@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from orchestrator.clients.comparer import COMPARISON, Asked, Comparer, is_copy
+from orchestrator.clients.comparer import Comparer, is_copy
 from orchestrator.clients.context import PUID, Context, handed_on
+from orchestrator.clients.counterpart import MARK, Asked
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.tracing import Tracing
 from orchestrator.errors import OrchestratorError, OverloadedError
@@ -27,6 +28,7 @@ Answer = Response | Coroutine[Any, Any, Response]
 Door = Callable[[Request], Answer]
 Serve = Callable[..., Coroutine[Any, Any, Payload]]  # the payload, its context, and the node to start at
 
+_COMPARISON = MARK.encode()
 CLIENT_LEFT = 499  # the `code` of a request whose client did not wait for the answer
 _BUSY = seldon.failure(503, "too many requests at a time", "OVERLOADED")
 
@@ -137,7 +139,7 @@ class Doors:
     # ------------------------------------------------------------ the graph
 
     def _predict(self, request: Request, name: str = "") -> Answer:
-        if request.header(COMPARISON):
+        if request.header(_COMPARISON):
             return self._compared_with(request, name)
         serve = partial(self._named, self._serve, name) if name else self._serve
         comparer = self._house.comparer

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
+from orchestrator.clients.comparer import Comparer, is_copy
 from orchestrator.clients.context import PUID, Context, passed_on
+from orchestrator.clients.counterpart import MARK, Called
 from orchestrator.clients.tracing import Tracing
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError
 from orchestrator.http2.exchange import Call, Unary
 from orchestrator.http2.status import RpcError, Status
-from orchestrator.protocols.payload import Form, Kind, Protobuf
+from orchestrator.protocols.payload import Form, Kind, Payload, Protobuf
 from orchestrator.room import Hold
 from orchestrator.servers.house import House
 from orchestrator.servers.statuses import told
+from orchestrator.telemetry.metrics import Codes
 
 Serve = Callable[[bytes, Context], Awaitable[bytes]]
 
@@ -58,19 +61,41 @@ class RpcDoors:
             for method, door in house.codec.grpc.doors.items():
                 if door in counted:
                     serves[door] = partial(self._traced, serves[door], house.tracing, method)
-        self.methods = {
-            method: self._measured(method, serves[door], limited=door in counted)
-            for method, door in house.codec.grpc.doors.items()
-        }
+        self.methods = {}
+        for method, door in house.codec.grpc.doors.items():
+            codes, serve = house.metrics.served(method, "unary"), serves[door]
+            if door == "predict":
+                self.methods[method] = self._predictions(method, codes, serve)
+            else:
+                self.methods[method] = self._measured(codes, serve, part=1 if door in counted else 0)
 
-    def _measured(self, method: str, serve: Serve, *, limited: bool) -> Unary:
+    def _predictions(self, method: str, codes: Codes, serve: Serve) -> Unary:
+        """A comparison's are counted apart; copies that belong to the sample are compared after their answers."""
+        served = self._measured(codes, serve)
+        aside = self._measured(self._house.metrics.served("comparisons", "unary"), self._predicted, part=2)
+        comparer, compared = self._house.comparer, served
+        if comparer is not None and comparer.over_grpc:
+            compared = self._measured(codes, partial(self._compared, serve, comparer, method))
+        else:
+            comparer = None
+
+        def handle(body: bytes, call: Call) -> Awaitable[bytes]:
+            if MARK in [key for key, _ in call.metadata]:
+                return aside.serve(body, call)
+            if comparer is not None and is_copy(call.authority.encode("latin-1")) and comparer.takes():
+                return compared.serve(body, call)
+            return served.serve(body, call)
+
+        return Unary(handle, served.refused)
+
+    def _measured(self, codes: Codes, serve: Serve, *, part: int = 1) -> Unary:
+        """Count what is served; it is refused where the `part`th of the calls that may be is under way (0: never)."""
         house, load = self._house, self._house.load
-        codes = house.metrics.served(method, "unary")
-        identity, most = house.identity, house.request_timeout
+        identity, most, limited = house.identity, house.request_timeout, part > 0
 
         async def handle(body: bytes, call: Call) -> bytes:
             begun, puid = perf_counter(), ""
-            if limited and load.in_flight >= load.limit:
+            if limited and part * load.in_flight >= load.limit:
                 load.refused += 1
                 codes.observe("UNAVAILABLE", 0.0)
                 raise RpcError(Status.UNAVAILABLE, "too many requests at a time")
@@ -112,13 +137,30 @@ class RpcDoors:
 
     async def _predict(self, body: bytes, context: Context) -> bytes:
         house = self._house
-        node, context.model = house.addressed(house.codec.grpc.model("predict", body))
-        answer = await self._engines.predict.predict(Protobuf(body, Kind.REQUEST), context, node)
-        if context.routing is not None:
-            answer = house.codec.with_routing(answer, context.routing)
+        answer = await self._walked(body, context)
         if house.predictions is not None:
             house.predictions.offer(partial(house.codec.outcome, answer))
         return answer.body
+
+    async def _predicted(self, body: bytes, context: Context) -> bytes:
+        """Answer a comparison: what models answer is not counted once more, and no trace is made."""
+        return (await self._walked(body, context)).body
+
+    async def _walked(self, body: bytes, context: Context) -> Payload:
+        house = self._house
+        node, context.model = house.addressed(house.codec.grpc.model("predict", body))
+        answer = await self._engines.predict.predict(Protobuf(body, Kind.REQUEST), context, node)
+        return answer if context.routing is None else house.codec.with_routing(answer, context.routing)
+
+    async def _compared(self, serve: Serve, comparer: Comparer, method: str, body: bytes, context: Context) -> bytes:
+        asked = Called(method, context.metadata, Protobuf(body, Kind.REQUEST))
+        try:
+            answer = await serve(body, context)
+        except OrchestratorError:
+            comparer.offer(asked, None)
+            raise
+        comparer.offer(asked, Protobuf(answer))
+        return answer
 
     async def _asked_alone(self, verb: str, body: bytes, context: Context) -> bytes:
         engine = self._engines.others.get(verb)

@@ -113,18 +113,6 @@ def test_a_graph_with_side_effects_in_a_shadow_is_warned_of(graph: dict[str, Any
     assert "warnings" not in _asked(ROLLOUT, _rollout({"canary": {"steps": [{"setWeight": 10}]}}, graph))
 
 
-@pytest.mark.parametrize(("transport", "warned"), [("grpc", True), ("rest", False)])
-def test_who_compares_answers_of_a_graph_that_is_asked_over_grpc_is_warned(transport: str, warned: bool) -> None:
-    template = {"spec": {"transport": transport, "predictors": [{"name": "p", "graph": SERVER}]}}
-    analysis = {"metrics": [{"errorRate": {}}, {"shadowAgreement": {}}]}
-    found = _asked(ROLLOUT, _rollout({"shadow": {"duration": "1h"}}, template=template, analysis=analysis))
-    assert found["allowed"], found
-    said = [
-        each for each in found.get("warnings", ()) if "spec.analysis.metrics[1].shadowAgreement: answers over" in each
-    ]
-    assert bool(said) is warned
-
-
 @pytest.mark.parametrize(
     ("rollout", "said"),
     [

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 
@@ -134,21 +133,6 @@ def test_only_the_canary_has_to_compare_answers() -> None:
     assert "seldon_shadow_compare_total of iris-2 is not there: it is our orchestrator's" in told.message
     assert "iris-1" not in told.message
     assert looked(watched, steady(900), steady(100, signals=[("compare", "canary/agree")])).message == ""
-
-
-def test_copies_over_grpc_alone_are_told_since_nobody_compares_them() -> None:
-    watched, silent = comparison(ErrorRate(), ShadowAgreement(required=True)), ("compare", "canary/agree")
-
-    def canary(at: int, *, compared: float, codes: tuple[str, str]) -> ArmReading:
-        return replace(steady(100, codes=codes)(at), signals={"a": {silent: compared}})
-
-    grpc = ("OK", "INTERNAL")
-    told = looked(watched, steady(900), lambda at: canary(at, compared=0.0, codes=grpc))
-    assert (told.ready, told.reason) == (False, "CopiesOverGrpc")
-    assert "shadowAgreement: iris-2 is asked over gRPC, and only answers over REST are compared" in told.message
-    for compared, codes in ((1.0, grpc), (0.0, ("200", "500")), (0.0, ("OK", "200"))):
-        seen = looked(watched, steady(900), partial(canary, compared=compared, codes=codes))
-        assert (seen.ready, seen.message) == (True, "")
 
 
 def test_a_prometheus_that_fails_says_nothing_about_the_series() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.application import _CODECS
 from orchestrator.errors import SettingsError
-from orchestrator.podinfo import Compared, compared
+from orchestrator.podinfo import Address, Compared, compared
 from orchestrator.protocols.agreement import agree, answered, near, same
 from orchestrator.protocols.payload import Payload
 
@@ -107,9 +107,13 @@ WITH = "seldon.io/compare-with"
 
 def test_with_whom_is_an_annotation():
     assert compared({}) is None
-    assert compared({WITH: "http://iris-1.ml:8000"}) == Compared("iris-1.ml", 8000)
+    assert compared({WITH: "http://iris-1.ml:8000"}) == Compared(Address("iris-1.ml", 8000))
     more = {"seldon.io/compare-tolerance": "0", "seldon.io/compare-per-second": "20", "seldon.io/compare-share": "0.5"}
-    assert compared({WITH: "https://iris-1.ml:8000", **more}) == Compared("iris-1.ml", 8000, True, 0.0, 20.0, 0.5)
+    assert compared({WITH: "https://iris-1.ml:8000", **more}) == Compared(
+        Address("iris-1.ml", 8000, True), None, 0.0, 20.0, 0.5
+    )
+    both = {WITH: "http://iris-1.ml:8000", f"{WITH}-grpc": "https://iris-1.ml:5001"}
+    assert compared(both).grpc == Address("iris-1.ml", 5001, True)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +124,7 @@ def test_with_whom_is_an_annotation():
         ({WITH: "http://iris-1.ml:x"}, "compare-with"),
         ({WITH: "http://iris-1.ml:80/path"}, "compare-with"),
         ({WITH: "ftp://iris-1.ml:80"}, "compare-with"),
+        ({WITH: "http://i:1", f"{WITH}-grpc": "iris-1.ml:5001"}, "compare-with-grpc: 'iris-1.ml:5001' is not valid"),
         ({WITH: "http://i:1", "seldon.io/compare-tolerance": "2"}, "tolerance: '2' is not valid; expected 0 to 1"),
         ({WITH: "http://i:1", "seldon.io/compare-per-second": "0"}, "compare-per-second: '0' is not valid"),
         ({WITH: "http://i:1", "seldon.io/compare-share": "all"}, "compare-share: 'all' is not valid"),

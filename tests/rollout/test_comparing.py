@@ -33,6 +33,7 @@ def test_a_canary_is_told_where_stable_is(compared) -> None:
     compared.run(10)
     assert notes(compared, "m/v2")["default"] == {
         WITH: address(compared, "m/v1"),
+        f"{WITH}-grpc": address(compared, "m/v1").replace(":8000", ":5001"),
         "seldon.io/compare-tolerance": "0.01",
         "seldon.io/compare-per-second": "5",
         "seldon.io/compare-share": "1",
