@@ -35,6 +35,34 @@ class ClusterError(Exception):
     """The cluster cannot be started; the message carries the log lines that say why."""
 
 
+def prepare(data_dir: Path) -> None:
+    """Make the folder and look for what a cluster needs, before anything is started.
+
+    Raises:
+        ClusterError: the folder cannot be made, a cluster runs in it, or a program is not on this machine.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        running = state.runs(data_dir)
+    except OSError as error:
+        raise ClusterError(
+            f"{data_dir}: no cluster can be kept there ({error.strerror}); name a folder that can be written"
+        ) from error
+    if running:
+        raise _taken(data_dir)
+    try:
+        find_envoy()
+        find_prometheus()
+    except MissingProgramError as error:
+        raise ClusterError(f"the local cluster did not start: {error}") from error
+
+
+def _taken(data_dir: Path) -> ClusterError:
+    return ClusterError(
+        f"a local cluster runs in {data_dir}: `status` says where, `down` ends it; or name another folder"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a cluster is made. Ports of 0 are chosen; `crds` are files or folders of definitions to install."""
@@ -82,9 +110,9 @@ class LocalCluster:
 
     async def up(self) -> None:
         """Start everything and return when all of it is ready. Raises ClusterError, having ended what it started."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        prepare(self.data_dir)
         if not self._lock.take():
-            raise ClusterError(f"another local cluster runs in {self.data_dir}; end it first, or choose another folder")
+            raise _taken(self.data_dir)
         previous = state.read(self.data_dir)
         if previous is not None:
             await sweep(previous.id)
@@ -92,17 +120,11 @@ class LocalCluster:
             self._clear()
         try:
             people.write(self.data_dir / people.FILE, self.options.people)
-            find_envoy()
-            find_prometheus()
             self._write_state("Starting")
             await self._start_all()
             self._write_state("Ready")
-        except (ProgramError, MissingProgramError, ApiError, TimeoutError, OSError) as error:
-            logs = (
-                ""
-                if isinstance(error, ProgramError | MissingProgramError)
-                else "".join(each.tail(5) for each in self._running)
-            )
+        except (ProgramError, ApiError, TimeoutError, OSError) as error:
+            logs = "" if isinstance(error, ProgramError) else "".join(each.tail(5) for each in self._running)
             await self.down()
             raise ClusterError(f"the local cluster did not start: {error}{logs}") from error
         except BaseException:

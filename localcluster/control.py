@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from localcluster import state
-from localcluster.cluster import ClusterError, LocalCluster
+from localcluster.cluster import ClusterError, LocalCluster, prepare
 from localcluster.faults import FaultError, Faults
 from localcluster.state import Addresses, State
 from localcluster.supervise import log_tail
@@ -93,19 +93,26 @@ async def down(data_dir: Path) -> bool:
 async def detach(argv: Sequence[str], data_dir: Path, *, limit: float = 120.0) -> State:
     """Run a command that supervises a cluster in `data_dir` (`... up`), in a session of its own, until it is ready.
 
-    Raises ClusterError with the end of its output (`supervisor.log` in the folder) if it ends or takes too long.
+    Whoever stops waiting, as by ctrl-C, ends it. Raises ClusterError if nothing can be started there, and with the
+    end of its output (`supervisor.log` in the folder) if it ends or takes too long.
     """
+    prepare(data_dir)
     log_file = data_dir / "supervisor.log"
     pid = _background(argv, log_file)
     deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        found = state.read(data_dir)
-        if found is not None and found.pid == pid and found.phase == "Ready":
-            return found
-        code = _exit_code(pid)
-        if code is not None:
-            raise ClusterError(f"the local cluster's supervisor ended with {code}{log_tail(log_file)}")
-        await asyncio.sleep(0.05)
+    try:
+        while time.monotonic() < deadline:
+            found = state.read(data_dir)
+            if found is not None and found.pid == pid and found.phase == "Ready":
+                return found
+            code = _exit_code(pid)
+            if code is not None:
+                raise ClusterError(f"the local cluster's supervisor ended with {code}{log_tail(log_file)}")
+            await asyncio.sleep(0.05)
+    except asyncio.CancelledError:
+        os.kill(pid, signal.SIGTERM)
+        await asyncio.to_thread(os.waitpid, pid, 0)
+        raise
     os.kill(pid, signal.SIGTERM)
     raise ClusterError(f"the local cluster was not ready after {limit:g} s{log_tail(log_file)}")
 

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -31,17 +34,32 @@ def demo(
     """
     # A terminal that is not there, such as a log of CI, gets wide lines: reasons are long.
     console = Console(stderr=as_json, width=None if Console().is_terminal else 160)
-    account = asyncio.run(_tell(console, keep=keep, folder=folder))
+    with _place(folder) as place:
+        try:
+            account = asyncio.run(_tell(console, place, keep=keep))
+        except asyncio.CancelledError:
+            raise typer.Exit(128 + signal.SIGTERM) from None
     if as_json:
         print(json.dumps(account, indent=2))
     raise typer.Exit(1 if account["problems"] else 0)
 
 
-async def _tell(console: Console, *, keep: bool, folder: Path | None) -> dict[str, object]:
+@contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    """Give a folder: the one that was named, else one that goes with the demo, however that ends."""
+    if folder is not None:
+        yield folder.absolute()
+        return
+    with TemporaryDirectory(prefix="seldon-rollouts-demo-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+async def _tell(console: Console, place: Path, *, keep: bool) -> dict[str, object]:
     from seldon_rollouts.demo.run import tell  # scikit-learn is only needed here
 
+    _end_as_by_ctrl_c()
     with Narrator(console) as narrator:
-        told = await tell(narrator, folder=folder, keep=keep)
+        told = await tell(narrator, place, keep=keep)
     account = told.account
     console.print(
         f"{account['requests']} requests sent, {account['failed']} failed, {account['lost']} of them not by a bad "
@@ -54,6 +72,8 @@ async def _tell(console: Console, *, keep: bool, folder: Path | None) -> dict[st
         console.print(f"[red]not as promised:[/red] {problem}", highlight=False, soft_wrap=True)
     if not account["problems"]:
         console.print("[green]all as promised[/green]")
+    elif not keep:
+        console.print("to look at what happened: seldon-rollouts demo --keep", highlight=False, soft_wrap=True)
     if told.cluster is not None:
         at = told.cluster.addresses
         console.print(
@@ -66,6 +86,13 @@ async def _tell(console: Console, *, keep: bool, folder: Path | None) -> dict[st
         finally:
             await told.cluster.down()
     return account
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let SIGTERM, which would leave the folder, end the demo as ctrl-C does: whole."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _until_told_to_end() -> None:

@@ -1,12 +1,8 @@
 """`seldon-rollouts local`: a Kubernetes to try things on, made of processes on this machine."""
 
 import asyncio
-import os
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from localcluster import people, state
-from localcluster.cluster import ClusterError, LocalCluster
+from localcluster import control, images, people, state
+from localcluster.cluster import ClusterError
 from seldon_rollouts import local
 
 app = typer.Typer(
@@ -39,6 +35,16 @@ def add_to(program: typer.Typer) -> None:
     program.add_typer(app, name="local")
 
 
+def _catalogue(file: Path | None) -> Path | None:
+    """Read the images now: the node, which needs them, starts when the cluster is half there."""
+    try:
+        if file is not None:
+            images.read(file)
+    except images.CatalogueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return file
+
+
 @app.command()
 def up(
     folder: DataDir = local.DEFAULT_DIR,
@@ -50,56 +56,47 @@ def up(
         Runtime | None,
         typer.Option(help="Serve models by these real servers, installed in an environment of their own."),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="YAML: image name to a list of words, the local command.")] = None,
-    import_path: Annotated[Path | None, typer.Option(help="Where containers find your Python classes.")] = None,
-    storage_root: Annotated[Path | None, typer.Option(help="Stands in for buckets: gs://b/p is FOLDER/gs/b/p.")] = None,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option("--images", callback=_catalogue, help="YAML: image name to a list of words, the local command."),
+    ] = None,
+    import_path: Annotated[
+        Path | None, typer.Option(help="Where containers find your Python classes.", exists=True, file_okay=False)
+    ] = None,
+    storage_root: Annotated[
+        Path | None,
+        typer.Option(help="Stands in for buckets: gs://b/p is FOLDER/gs/b/p.", exists=True, file_okay=False),
+    ] = None,
 ) -> None:
     """Start the cluster, and print where it is."""
     flags = {
         "--runtime": runtime.value if runtime else None,
-        "--images": images,
+        "--images": catalogue,
         "--import-path": import_path,
         "--storage-root": storage_root,
     }
     node = tuple(word for flag, value in flags.items() if value is not None for word in (flag, str(value)))
     if detach:
-        _detach(folder, node, keep_data=keep_data, controller=controller, dashboard=dashboard)
+        argv = _detached(folder, node, keep_data=keep_data, controller=controller, dashboard=dashboard)
+        _say(asyncio.run(control.detach(argv, folder)))
         return
     cluster = local.cluster(
         folder, keep_data=keep_data, with_controller=controller, with_dashboard=dashboard, node_arguments=node
     )
-    asyncio.run(_up(folder, cluster))
 
-
-async def _up(folder: Path, cluster: LocalCluster) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    async with cluster:
-        found = state.read(folder)
-        if found is not None:
+    def ready(_: state.Addresses) -> None:
+        if (found := state.read(folder)) is not None:
             _say(found)
-        await ended.wait()
+
+    asyncio.run(control.serve(cluster, ready))
 
 
-def _detach(folder: Path, node: tuple[str, ...], *, keep_data: bool, controller: bool, dashboard: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _detached(folder: Path, node: tuple[str, ...], *, keep_data: bool, controller: bool, dashboard: bool) -> list[str]:
     argv = [sys.executable, "-m", "seldon_rollouts", "local", "up", "--data-dir", str(folder)]
     argv += ["--keep-data"] if keep_data else []
     argv += [] if controller else ["--no-controller"]
     argv += [] if dashboard else ["--no-dashboard"]
-    argv += node
-    log = folder / "up.out"
-    with log.open("wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
-    while process.poll() is None:
-        found = state.read(folder)
-        if found is not None and found.phase == "Ready" and found.pid == process.pid:
-            _say(found)
-            return
-        time.sleep(0.1)
-    raise ClusterError(f"the local cluster did not start:\n{log.read_text(errors='replace')}")
+    return [*argv, *node]
 
 
 def _say(found: state.State) -> None:
@@ -141,14 +138,5 @@ def env(folder: DataDir = local.DEFAULT_DIR) -> None:
 @app.command()
 def down(folder: DataDir = local.DEFAULT_DIR) -> None:
     """End the cluster; what it kept with `--keep-data` stays."""
-    found = state.read(folder)
-    if found is None or not state.runs(folder):
-        _console.print(f"no local cluster runs in {folder}", soft_wrap=True)
-        return
-    os.kill(found.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while state.runs(folder):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"process {found.pid} does not end; look at {folder / 'logs'}")
-        time.sleep(0.1)
-    _console.print("ended")
+    ended = asyncio.run(control.down(folder))
+    _console.print("ended" if ended else f"no local cluster runs in {folder}", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from controller import clock
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.connection import connector
-from localcluster.cluster import LocalCluster
+from localcluster.cluster import LocalCluster, prepare
 from localcluster.faults import Faults
 from seldon_rollouts import local
 from seldon_rollouts.demo import models, report, scenes
@@ -32,9 +31,18 @@ class Told:
     """Still running, when it is to be kept."""
 
 
-async def tell(narrator: Narrator, *, folder: Path | None = None, keep: bool = False) -> Told:
-    """Play the whole demo and return the account; end the cluster unless it is to be kept."""
-    place = folder or Path(tempfile.mkdtemp(prefix="seldon-rollouts-demo-"))
+async def tell(narrator: Narrator, place: Path, *, keep: bool = False) -> Told:
+    """Play the whole demo and return the account; end the cluster unless it is to be kept.
+
+    Args:
+        narrator: who tells it.
+        place: the folder of models and cluster.
+        keep: whether the cluster is left running.
+
+    Raises:
+        ClusterError: the cluster cannot be started; what it lacks is said before anything else is done.
+    """
+    prepare(place / "cluster")
     narrator.say("training four models on scikit-learn's handwritten digits")
     trained = await asyncio.to_thread(models.train, place / "models")
     narrator.say(f"  accuracy of the first {trained.accuracy[0]:.1%}, of the second {trained.accuracy[1]:.1%}")

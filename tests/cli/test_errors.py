@@ -98,8 +98,9 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         (there / name).symlink_to(sys.executable)
     monkeypatch.setenv("PATH", str(there))
     monkeypatch.setitem(sys.modules, "envoy", None)  # the wheel is not installed
-    code, said = told("local", "up", "--data-dir", str(tmp_path / "data"))
-    assert (code, says in " ".join(said.split())) == (1, True), said
+    for words in (("local", "up"), ("local", "up", "-d"), ("demo",)):
+        code, said = told(*words, "--data-dir", str(tmp_path / "data"))
+        assert (code, says in " ".join(said.split()), "training" in said) == (1, True, False), said
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,12 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("dashboard --port 99999", 2, "less than or equal to 65535"),
         ("completion powershell", 2, "'fish'"),
         ("local env --data-dir none", 1, "start one: seldon-rollouts local up --detach"),
+        ("local up --data-dir empty.yaml", 1, "no cluster can be kept there (File exists); name a folder"),
+        ("local up -d --data-dir empty.yaml", 1, "no cluster can be kept there (File exists); name a folder"),
+        ("local up --images none", 2, "none: cannot be read"),
+        ("local up --images empty.yaml", 2, "expected a mapping of image names"),
+        ("local up --storage-root none", 2, "dir 'none' does not exist"),
+        ("local up --import-path none", 2, "dir 'none' does not exist"),
         ("local status --data-dir none", 1, "no local cluster runs in none"),
         ("demo --nosuch", 2, "No such option: --nosuch"),
         ("nosuch", 2, "No such command 'nosuch'"),

@@ -153,6 +153,19 @@ async def test_a_detached_cluster_outlives_its_starter(tmp_path: Path) -> None:
     assert gone(found)()
 
 
+async def test_a_detached_cluster_ends_with_who_stops_waiting_for_it(tmp_path: Path, until: Callable[..., Any]) -> None:
+    argv = [sys.executable, "-m", "localcluster", "up", "--data-dir", str(tmp_path)]
+    waiting = asyncio.create_task(control.detach(argv, tmp_path))
+    await until(lambda: (found := state.read(tmp_path)) is not None and bool(marked(found.id)))
+    found = state.read(tmp_path)
+    assert found is not None
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert gone(found)()
+    assert not state.runs(tmp_path)
+
+
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[LocalCluster]:
     async with LocalCluster(tmp_path / "cluster") as one:
@@ -204,7 +217,7 @@ async def test_a_cluster_with_a_real_api_server_is_furnished_and_leaves_nothing(
 
 
 async def test_a_second_cluster_in_the_same_folder_is_refused(cluster: LocalCluster) -> None:
-    with pytest.raises(ClusterError, match="another local cluster runs in"):
+    with pytest.raises(ClusterError, match="a local cluster runs in"):
         await LocalCluster(cluster.data_dir).up()
 
 

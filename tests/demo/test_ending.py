@@ -1,0 +1,21 @@
+"""However the demo ends, nothing of it is left."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_demo_that_is_told_to_end_takes_its_folder_with_it(tmp_path: Path, number: int, code: int) -> None:
+    argv = [sys.executable, "-m", "seldon_rollouts", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as demo:
+        assert demo.stdout is not None
+        assert "training" in demo.stdout.readline()
+        demo.send_signal(number)
+        _, said = demo.communicate(timeout=60)
+    assert (demo.returncode, said, list(tmp_path.glob("seldon-rollouts-demo-*"))) == (code, "", [])
