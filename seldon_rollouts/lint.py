@@ -1,6 +1,7 @@
 """Lint: templates, runs and rollouts looked at offline, as strictly as the controllers will. Pure, over documents."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -8,22 +9,30 @@ from pydantic import BaseModel, ValidationError
 from analysis.providers.asked import path, promql
 from analysis.providers.asked.answer import AskError
 from analysis.runs.arguments import references
+from controller.admission.review import opinion
 from controller.analysisruns.plans import PlanError, literal, matches, prepared
+from controller.api import crds
 from controller.api.analysis import AnalysisRun, AnalysisRunSpec, AnalysisTemplate, ClusterAnalysisTemplate, TemplateRef
+from controller.api.deployment import SeldonDeployment
+from controller.api.faults import faults, written
 from controller.api.joining import JoinError, join
 from controller.api.rollout import SeldonRollout
 from controller.clock import now
-from controller.errors import InvalidSpecError
-from controller.rollout import judging, revisions
-from seldon_rollouts import joined, services
+from controller.deployment.configuration import Configuration
+from seldon_rollouts import joined, services, unknown
 from seldon_rollouts.documents import Document
 
 KINDS: dict[str, type[BaseModel]] = {
     "AnalysisTemplate": AnalysisTemplate,
     "ClusterAnalysisTemplate": ClusterAnalysisTemplate,
     "AnalysisRun": AnalysisRun,
+    "SeldonDeployment": SeldonDeployment,
     "SeldonRollout": SeldonRollout,
 }
+_VERSIONS = {each.name: tuple(f"{each.group}/{version}" for version in each.versions) for each in crds.KINDS}
+_ARGO = "argoproj.io"
+"""Its AnalysisTemplates are looked at as ours: what they mean here is what a person who migrates asks."""
+_PARTS = re.compile(r"[^.\[\]]+")
 _CODES = {"AnalysisTemplate": False, "ClusterAnalysisTemplate": True}
 
 
@@ -46,15 +55,15 @@ def lint(found: Sequence[Document]) -> list[Problem]:
         problems += _shape(document)
         if model is None:
             continue
+        spec = document.object.get("spec") or {}
+        strangers = list(unknown.fields(document.kind, spec))
+        problems += _at(document, (one._replace(message=f"{written(one.path)}: {one.message}") for one in strangers))
         try:
-            value = model.model_validate({"spec": document.object.get("spec") or {}})
+            value = model.model_validate({"spec": spec})
         except ValidationError as error:
             problems += _invalid(document, error)
             continue
-        problems += [
-            Problem(document.file, document.line(one.path), one.message, one.warning)
-            for one in services.asked(document, found)
-        ]
+        problems += _at(document, services.asked(document, found))
         if isinstance(value, AnalysisTemplate | ClusterAnalysisTemplate):
             reference = TemplateRef(template_name=document.name or "?", cluster_scope=_CODES[document.kind])
             if reference in parsed:
@@ -65,36 +74,72 @@ def lint(found: Sequence[Document]) -> list[Problem]:
             problems += _template(document, value)
         elif isinstance(value, AnalysisRun):
             problems += _run(document, value.spec)
-        elif isinstance(value, SeldonRollout):
-            problems += _rollout(document, value)
+        else:
+            problems += _reviewed(document)
+        if isinstance(value, SeldonRollout):
+            problems += _at(document, _falling(value))
             rollouts.append((document, value))
     for reference, (document, _) in parsed.items():
         problems += _joined(reference, document, {one: value for one, (_, value) in parsed.items()})
     specs = {reference: value.spec for reference, (_, value) in parsed.items()}
     for document, rollout in rollouts:
-        for one in joined.looked_at(document, rollout, specs, found):
-            problems.append(Problem(document.file, document.line(one.path), one.message, one.warning))
+        problems += _at(document, joined.looked_at(document, rollout, specs, found))
     return sorted(problems, key=lambda problem: (problem.file, problem.line))
 
 
+def _at(document: Document, found: Iterable[joined.Found]) -> Iterator[Problem]:
+    return (Problem(document.file, document.line(one.path), one.message, one.warning) for one in found)
+
+
 def _shape(document: Document) -> Iterator[Problem]:
-    """Look whether it is an object at all, and has a name where it is ours."""
+    """Look whether it is an object at all, of a kind and version that is served, and has a name where it is ours."""
     if not document.kind:
         yield Problem(document.file, document.line(), "expected a Kubernetes object, with its kind")
-    elif document.kind in KINDS and not document.name:
-        yield Problem(document.file, document.line(("metadata",)), f"a {document.kind} has metadata.name")
+        return
+    version = str(document.object.get("apiVersion") or "")
+    group = version.partition("/")[0]
+    if document.kind in KINDS:
+        if not document.name:
+            yield Problem(document.file, document.line(("metadata",)), f"a {document.kind} has metadata.name")
+        served = _VERSIONS[document.kind]
+        if version not in served and not (group == _ARGO and document.kind.startswith("Analysis")):
+            said = f"apiVersion: {version!r} is not valid; a {document.kind} is of {' or '.join(served)}"
+            yield Problem(document.file, document.line(("apiVersion",)), said)
+    elif group in {each.group for each in crds.KINDS}:
+        said = f"kind: there is no {document.kind} in {group}{unknown.like(document.kind, KINDS)}"
+        yield Problem(document.file, document.line(("kind",)), said)
 
 
 def _invalid(document: Document, error: ValidationError) -> Iterator[Problem]:
-    found = error.errors()
-    for one in found:
-        path = one["loc"]
-        if one["type"] == "too_short" and any(each["loc"][: len(path)] == path != each["loc"] for each in found):
-            continue  # there are items, and what is wrong with them is told
-        said = str(one["msg"]).removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            said = "there is no such field; check its spelling"
-        yield Problem(document.file, document.line(path), f"{'.'.join(map(str, path))}: {said}")
+    for one in faults(error, ()):
+        if one.kind != "extra_forbidden":  # told by the definition, with what is like it
+            yield Problem(document.file, document.line(one.path), str(one))
+
+
+def _reviewed(document: Document) -> Iterator[Problem]:
+    """Say what the webhook would of a SeldonDeployment or a SeldonRollout, its template included."""
+    group = str(document.object.get("apiVersion") or "").partition("/")[0]
+    found = opinion({"group": group, "kind": document.kind}, document.object, Configuration())
+    for message, warning in (*((each, False) for each in found.problems), *((each, True) for each in found.warnings)):
+        yield Problem(document.file, document.line(_place(message)), message, warning)
+
+
+def _place(message: str) -> tuple[str | int, ...]:
+    """Return the path that a sentence begins with."""
+    return tuple(int(part) if part.isdigit() else part for part in _PARTS.findall(message.split(": ", 1)[0]))
+
+
+def _falling(rollout: SeldonRollout) -> Iterator[joined.Found]:
+    """Warn of a weight below the one before it: users who had the new version are given the old one again."""
+    canary = rollout.spec.strategy.canary if rollout.spec.strategy else None
+    before = None
+    for index, step in enumerate((canary.steps if canary else None) or ()):
+        if step.set_weight is None:
+            continue
+        if before is not None and step.set_weight < before:
+            said = f"steps[{index}].setWeight: {step.set_weight:g} comes after {before:g}: users go back to stable here"
+            yield joined.Found(("spec", "strategy", "canary", "steps", index), said, warning=True)
+        before = step.set_weight
 
 
 def _template(document: Document, template: AnalysisTemplate | ClusterAnalysisTemplate) -> Iterator[Problem]:
@@ -140,14 +185,6 @@ def _run(document: Document, spec: AnalysisRunSpec) -> Iterator[Problem]:
     try:
         prepared(spec, given)
     except PlanError as error:
-        yield Problem(document.file, document.line(("spec",)), str(error))
-
-
-def _rollout(document: Document, rollout: SeldonRollout) -> Iterator[Problem]:
-    try:
-        revisions.check_template((document.object.get("spec") or {}).get("template") or {})
-        judging.plan(rollout.spec.analysis)
-    except (InvalidSpecError, ValueError) as error:
         yield Problem(document.file, document.line(("spec",)), str(error))
 
 

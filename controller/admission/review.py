@@ -134,6 +134,8 @@ def _of_rollout(obj: Mapping[str, Any], configuration: Configuration, *, operato
 
 
 def _of_template(problem: Problem) -> str:
+    if problem.field == "metadata.name":
+        return f"metadata.name: {problem.expected}; its revisions' names add 11 characters"
     return f"spec.template.{problem}" if problem.field.startswith("spec.") else f"spec.template: {problem}"
 
 

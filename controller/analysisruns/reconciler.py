@@ -22,6 +22,7 @@ from controller.analysisruns.decide import Decision, Observed, Taken, decide
 from controller.analysisruns.plans import PlanError, Prepared, literal, prepared
 from controller.analysisruns.room import Room
 from controller.api.analysis import AnalysisRunSpec, AnalysisRunStatus, SecretKeyRef
+from controller.api.faults import faults
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ConflictError, NotFoundError
@@ -278,9 +279,7 @@ def _parsed(run: dict[str, Any]) -> tuple[AnalysisRunSpec | None, AnalysisRunSta
         spec = AnalysisRunSpec.model_validate(run.get("spec") or {})
         return spec, status, prepared(spec, literal(spec) | _placeholders(spec)), _unresolved(spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(("spec", *(str(part) for part in first["loc"])))
-        return None, status, (), f"{path}: {first['msg']}"[:1000]
+        return None, status, (), str(next(faults(error)))
     except PlanError as error:
         return None, status, (), str(error)
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeploymentSpec
+from controller.api.faults import brief, faults, written
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
 from controller.deployment import annotations, explaining, parameters, streaming
 from controller.deployment.configuration import Configuration
@@ -50,10 +51,7 @@ def parse(raw: Mapping[str, Any]) -> Subject | tuple[Problem, ...]:
     try:
         spec = SeldonDeploymentSpec.model_validate(raw.get("spec") or {})
     except ValidationError as error:
-        return tuple(
-            Problem(_path(("spec", *each["loc"])), _brief(each["input"]), _expectation(each["type"], each["msg"]))
-            for each in error.errors(include_url=False, include_context=False)
-        )
+        return tuple(Problem(written(each.path), each.value, each.expected) for each in faults(error))
     metadata = raw["metadata"]
     return Subject(
         name=metadata["name"],
@@ -64,22 +62,6 @@ def parse(raw: Mapping[str, Any]) -> Subject | tuple[Problem, ...]:
         annotations=metadata.get("annotations") or {},
         spec=spec,
     )
-
-
-def _path(parts: tuple[str | int, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return text.removeprefix(".")
-
-
-def _brief(value: object) -> object:
-    text = repr(value)
-    return value if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _expectation(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "a value; the field is required"
-    return message.removeprefix("Input should be ").removeprefix("'', ")
 
 
 def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]:
@@ -111,7 +93,7 @@ def _shapes(spec: SeldonDeploymentSpec) -> Iterator[Problem]:
 
 
 def _told(found: Iterable[Found]) -> Iterator[Problem]:
-    return (Problem(field, _brief(value), expected) for field, value, expected in found)
+    return (Problem(field, brief(value), expected) for field, value, expected in found)
 
 
 def _identity(subject: Subject) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.api.analysis import AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, TemplateRef
+from controller.api.faults import faults
 from controller.api.meta import ATTEMPT_LABEL, REVISION_LABEL, RUN_LABEL
 from controller.api.rollout import RolloutSpec, RolloutStatus
 from controller.kube import resources
@@ -86,6 +87,4 @@ def template(obj: Mapping[str, Any]) -> AnalysisTemplateSpec | str:
     try:
         return AnalysisTemplateSpec.model_validate(obj.get("spec") or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(("spec", *(str(part) for part in first["loc"])))
-        return f"{path}: {first['msg']}"[:500]
+        return str(next(faults(error)))

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controller.api.faults import faults
 from controller.api.rollout import RolloutSpec
 from controller.errors import InvalidSpecError
 from controller.rollout import comparing, judging, revisions
@@ -18,9 +19,7 @@ def read(rollout: Mapping[str, Any]) -> tuple[RolloutSpec | None, str]:
         judging.plan(spec.analysis)
         comparing.check(spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(("spec", *(str(part) for part in first["loc"])))
-        return None, f"{path}: {first['msg']}, found {first['input']!r}"[:1000]
+        return None, str(next(faults(error)))
     except InvalidSpecError as error:
         return None, str(error)
     except ValueError as error:

@@ -116,7 +116,7 @@ def test_a_graph_with_side_effects_in_a_shadow_is_warned_of(graph: dict[str, Any
 @pytest.mark.parametrize(
     ("rollout", "said"),
     [
-        (_rollout({"canary": {"steps": [{"setWeight": 300}]}}), "spec.strategy.canary.steps.0.setWeight"),
+        (_rollout({"canary": {"steps": [{"setWeight": 300}]}}), "spec.strategy.canary.steps[0].setWeight"),
         (_rollout({"blueGreen": {}}, {"name": "m"}), "spec.template.spec.predictors[0].graph.name: 'm'"),
         (_rollout({"blueGreen": {}}, {**SERVER, "implementation": "NO_SERVER"}), "NO_SERVER"),
         (

@@ -79,7 +79,11 @@ def test_what_makes_no_run_is_refused_in_words(tmp_path: Path, arguments: tuple[
     ("metric", "line", "said"),
     [
         ({}, 0, "1 objects, 0 problems"),
-        ({"sucessCondition": "result < 1"}, 14, "metrics.0.sucessCondition: there is no such field"),
+        (
+            {"sucessCondition": "result < 1"},
+            14,
+            "there is no such field; did you mean successCondition?",
+        ),
         ({"successCondition": "reslt < 1"}, 9, "unknown name 'reslt'"),
         ({"successCondition": "result < {{args.most}}"}, 6, "{{args.most}} is used, and args has no 'most'"),
         ({"interval": "often"}, 14, "'often' cannot be read; expected a duration such as 30s"),

@@ -135,7 +135,7 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         (
             "lint -f unknown.yaml",
             1,
-            "no such field; check its spelling 1 objects, 1 problems",
+            "no such field; did you mean setWeight? 1 objects, 1 problems",
         ),
         ("history x -o name", 2, "expected text, json or yaml"),
         ("status x --timeout -1", 4, "greater than or equal to 0"),
