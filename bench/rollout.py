@@ -72,10 +72,12 @@ class Witness:
     """Sees what is written, and when."""
 
     changes: list[Change] = field(default_factory=list)
-    writes: int = 0
-    """That moved the rollout on."""
+    writes: list[int] = field(default_factory=list)
+    """Those that moved the rollout on, by the versions that they led to: the server counts all objects' as one."""
     figures: int = 0
     """Status writes that told figures or a verdict only: one for each look of the judge, while there is traffic."""
+    reached: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The version of the status that first told of a canary's step."""
 
     def route(self, new: Object | None, old: Object | None) -> None:
         """A VirtualService: another generation is a write of ours, a condition the mesh's answer."""
@@ -83,7 +85,7 @@ class Witness:
             return
         now, generation = time.time(), new["metadata"]["generation"]
         if old is None or old["metadata"]["generation"] != generation:
-            self.writes += 1
+            self.writes.append(_version(new))
             self.changes.append(Change(_weight(new), 0.0, now))
         if self.changes and self.changes[-1].accepted is None and _accepted(new, generation):
             self.changes[-1].accepted = now
@@ -92,17 +94,30 @@ class Witness:
         """A rollout: its status says when the weights were decided on."""
         status = (new or {}).get("status") or {}
         before = (old or {}).get("status") or {}
-        if old is not None and status != before:
-            self.writes += _moved(status) != _moved(before)
-            self.figures += _moved(status) == _moved(before)
+        if new is not None and old is not None and status != before:
+            moved = _moved(status) != _moved(before)
+            self.writes += [_version(new)] if moved else []
+            self.figures += not moved
+        if new is not None and (canary := status.get("canaryRevision")):
+            self.reached.setdefault((canary["hash"], status.get("currentStepIndex", 0)), _version(new))
         changed = (status.get("weights") or {}).get("changedAt")
         if changed and self.changes and not self.changes[-1].decided:
             self.changes[-1].decided = datetime.fromisoformat(changed).timestamp()
 
     def child(self, new: Object | None, old: Object | None) -> None:
         """A revision's SeldonDeployment: all but its status is written by the rollout controller."""
-        if new is None or old is None or new.get("status") == old.get("status"):
-            self.writes += 1
+        found = new or old
+        if found is not None and (new is None or old is None or new.get("status") == old.get("status")):
+            self.writes.append(_version(found))
+
+    def between(self, canary: str, first: int, last: int) -> int:
+        """Return how many writes took a canary from one step to another."""
+        since, until = self.reached[canary, first], self.reached[canary, last]
+        return sum(since < version <= until for version in self.writes)
+
+
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 def _moved(status: Object) -> tuple[Any, ...]:
@@ -294,12 +309,12 @@ async def _round(stage: Stage, watcher: Watcher, tally: Tally, wanted: Object) -
     before, witness, steps = len(stage.witness.changes), stage.witness, wanted["spec"]["strategy"]["canary"]["steps"]
     await stage.apply(wanted)
     await stage.until(lambda: "canaryRevision" in stage.status() and stage.status()["currentStepIndex"] >= 1, 120)
-    writes, figures, began = witness.writes, witness.figures, time.monotonic()
+    figures, began = witness.figures, time.monotonic()
     first, canary = stage.status()["currentStepIndex"], stage.status()["canaryRevision"]["hash"]
     for goal in (*range(TELL, len(steps), TELL), len(steps)):
         await stage.until(lambda goal=goal: stage.status().get("currentStepIndex", 0) >= goal, 20 * TELL)
         print(f"{goal:4} of this rollout's {len(steps)} after {time.monotonic() - began:.0f} s", flush=True)
-    tally.writes += witness.writes - writes
+    tally.writes += witness.between(canary, first, len(steps))
     tally.figures += witness.figures - figures
     tally.seconds += time.monotonic() - began
     tally.steps += len(steps) - first

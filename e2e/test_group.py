@@ -40,8 +40,8 @@ def apart(kube) -> list[str]:
         ahead, behind = kube.read(first)["status"], kube.read(second)["status"]
         if ahead["stableRevision"]["number"] < 2 or behind["stableRevision"]["number"] == 2:
             continue
-        if behind["weights"]["canary"] != 100:
-            found.append(f"{first} is promoted, {second} has its canary at {behind['weights']['canary']}")
+        if (weight := behind["canaryRevision"]["weight"]) != 100:
+            found.append(f"{first} is promoted, {second} has its canary at {weight}")
     return found
 
 

@@ -24,7 +24,7 @@ def test_a_good_shadow_is_reported_and_goes_on_into_its_canary(kube, crowd, trai
     kube.until("the first revision serves", lambda: phase(kube) == "Healthy")
     with crowd("digits", 240) as users:
         kube.write(rollout(trained.uris[1], then))
-        kube.until("copies are taken", lambda: (kube.status("digits").get("weights") or {}).get("mirror") == 100)
+        kube.until("copies are taken", lambda: kube.status("digits").get("canaryRevision", {}).get("mirror") == 100)
         canary = kube.status("digits")["canaryRevision"]["hash"]
         kube.until("the shadow has its report", lambda: "shadow" in kube.status("digits"))
         reported = kube.status("digits")["shadow"]
@@ -45,3 +45,4 @@ def test_a_bad_shadow_is_reported_and_no_user_ever_met_it(kube, crowd, trained) 
     assert users.failures == []
     assert (status["shadow"]["verdict"], status["rejected"][-1]["reason"]["metric"]) == ("Bad", "errorRate")
     assert status["shadow"]["hash"] == status["rejected"][-1]["hash"]
+    assert set(users.tallies) == {status["stableRevision"]["hash"]}, "nobody was answered by it"

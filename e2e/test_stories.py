@@ -55,8 +55,7 @@ def test_a_better_model_is_promoted_by_itself_and_no_request_is_lost(kube, crowd
         kube.write(rollout("digits", trained.uris[1]))
         kube.until("it is promoted", lambda: phase(kube, "digits") == "Healthy" and stable_number(kube, "digits") == 2)
     assert users.failures == []
-    weights = kube.status("digits")["weights"]
-    assert (weights["stable"], weights["canary"]) == (100, 0)
+    assert kube.status("digits")["stableRevision"]["weight"] == 100
 
 
 @pytest.mark.parametrize(
@@ -68,9 +67,10 @@ def test_a_bad_model_is_rolled_back_by_itself_with_its_reason(kube, crowd, train
         kube.write(rollout("digits", trained.uris[model]))
         kube.until("it is rolled back", lambda: phase(kube, "digits") == "Degraded")
         status = kube.status("digits")
-        sent = users.sent
+        (rejected,) = status["rejected"]
+        sent, met = users.sent, users.answered(rejected["hash"])
         kube.until("stable goes on serving", lambda: users.sent > sent + 300)
-    (rejected,) = status["rejected"]
+        assert 0 < met == users.answered(rejected["hash"]), "nobody is answered by it any more"
     assert rejected["reason"]["metric"] == metric
     assert text in rejected["message"]
     assert rejected["reason"]["evidence"] >= rejected["reason"]["needed"] or "at once" in rejected["message"]

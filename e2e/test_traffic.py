@@ -159,7 +159,7 @@ def test_friends_by_header_in_a_persons_virtual_service_reach_the_canary_and_nob
         kube.ask("digits", "promote")
         kube.until(
             "the weight is verified",
-            lambda: phase(kube) == "Paused" and kube.status("digits")["weights"]["canary"] == 50,
+            lambda: phase(kube) == "Paused" and kube.status("digits")["canaryRevision"]["weight"] == 50,
         )
         shared = {"friends": revisions(x_group="friends"), "others": revisions()}
         both = kube.read("shop", **ISTIO)

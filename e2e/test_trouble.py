@@ -31,6 +31,11 @@ def step(kube) -> int:
     return int(kube.status("digits").get("currentStepIndex", 0))
 
 
+def weight(kube) -> float | None:
+    """Percent of live requests that the route gives to the canary."""
+    return kube.status("digits").get("canaryRevision", {}).get("weight")
+
+
 def serve(kube, uri: str, **more: Any) -> None:
     kube.write(rollout(uri, PAUSES, **more))
     kube.until("the first revision serves", lambda: phase(kube) == "Healthy")
@@ -75,7 +80,7 @@ def test_without_prometheus_nothing_is_promoted_and_with_it_again_it_goes_on(wor
     serve(kube, trained.uris[0])
     with crowd("digits", 240) as users:
         kube.write(rollout(trained.uris[1], JUDGED))
-        kube.until("the canary has traffic", lambda: kube.status("digits").get("weights", {}).get("canary") == 20)
+        kube.until("the canary has traffic", lambda: weight(kube) == 20)
         world.faults.cut_prometheus()
         try:
             kube.until("it says so", lambda: kube.status("digits")["analysis"].get("verdict") in ("Error", "NoData"))
@@ -110,12 +115,14 @@ def test_an_abort_at_each_step_with_stable_short_of_pods_loses_nothing(kube, cro
             else:
                 kube.write(rollout(trained.uris[1], PAUSES, replicas=2))
             kube.until(f"step {at} is reached", lambda at=at: phase(kube) == "Progressing" and step(kube) >= at)
-            stable = kube.status("digits")["stableRevision"]["hash"]
+            stable, canary = (kube.status("digits")[role]["hash"] for role in ("stableRevision", "canaryRevision"))
             kube.core.delete_namespaced_pod(pods_of(kube, stable)[0].metadata.name, kube.namespace)
             kube.ask("digits", "abort")
             kube.until("stable serves all", lambda: phase(kube) == "Degraded")
-            weights = kube.status("digits")["weights"]
-            assert (weights["stable"], weights["canary"]) == (100, 0)
+            assert kube.status("digits")["stableRevision"]["weight"] == 100
+            met, sent = users.answered(canary), users.sent
+            kube.until("users go on", lambda sent=sent: users.sent > sent + 120)
+            assert users.answered(canary) == met, "nobody is answered by it any more"
     assert users.failures == []
     assert stable_number(kube) == 1
 
@@ -126,7 +133,7 @@ def test_pods_that_crash_are_seen_at_the_gateway_and_rolled_back(world, kube, cr
     serve(kube, trained.uris[0])
     with crowd("digits", 240) as users:
         kube.write(rollout(trained.uris[1], [{"setWeight": 50}, {"pause": {"duration": "10m"}}]))
-        kube.until("the canary has traffic", lambda: kube.status("digits").get("weights", {}).get("canary") == 50)
+        kube.until("the canary has traffic", lambda: weight(kube) == 50)
         digest = kube.status("digits")["canaryRevision"]["hash"]
 
         def rolled_back() -> bool:

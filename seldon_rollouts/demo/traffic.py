@@ -86,6 +86,10 @@ class Users:
         """All requests that were answered or failed."""
         return sum(tally.requests for tally in self.tallies.values())
 
+    def answered(self, revision: str) -> int:
+        """Return how many requests a revision has answered, well or badly."""
+        return self.tallies[revision].requests if revision in self.tallies else 0
+
     async def run(self) -> None:
         """Ask until `stop`; each connection keeps its own pace, so that a slow answer holds up only itself."""
         timeout = aiohttp.ClientTimeout(total=10)

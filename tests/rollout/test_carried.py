@@ -84,3 +84,5 @@ def test_copies_by_a_persons_route_go_on_while_some_pods_are_missing(make_world)
     world.run(3)
     assert world.status.canary_revision.mirror == 60
     assert [each["percentage"] for each in world.own["spec"]["http"][0]["mirrors"]] == [{"value": 60}]
+    world.ask("abort")
+    assert "mirrors" not in world.own["spec"]["http"][0], "where there were none of the person's none are left"
