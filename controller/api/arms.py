@@ -1,9 +1,12 @@
 """The revisions of a rollout as they stand in the cluster, and where traffic goes: parts of its status."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from controller.api.meta import Instant, StatusModel
 from controller.api.percent import Seen
+from controller.api.strategy import RouteMatch
 
 
 class RevisionStatus(StatusModel):
@@ -57,6 +60,8 @@ class Weights(StatusModel):
     """Percent of live traffic for the canary."""
     mirror: Seen = 0
     """Percent of live requests that are copied to the canary."""
+    mirror_match: Annotated[tuple[RouteMatch, ...], Field(max_length=10)] = ()
+    """Which requests are copied to the canary: any of these, or all when empty."""
     control: Seen = 0
     """Percent of live requests that are copied to stable, for the judge, once the canary has them all."""
     before: Seen = 0

@@ -57,13 +57,6 @@ class AnalysisStep(FromTemplates):
     """
 
 
-class SetMirror(ApiModel):
-    """Copy a share of live requests to the canary; users get the stable revision's answers."""
-
-    percentage: Percent = 100
-    """Percent of live requests that are copied, with at most two decimals."""
-
-
 class Webhook(ApiModel):
     """Ask a web service: an answer of 2xx opens the gate, any other or none keeps it closed."""
 
@@ -165,6 +158,15 @@ class RouteMatch(ApiModel):
         if self.cookies and any(name.lower() == "cookie" for name in self.headers or {}):
             raise ValueError("a match has cookies or a header `cookie`, not both")
         return self
+
+
+class SetMirror(ApiModel):
+    """Copy a share of live requests to the canary; users get the answers of whoever they asked."""
+
+    percentage: Percent = 100
+    """Percent of live requests that are copied, with at most two decimals."""
+    match: Annotated[tuple[RouteMatch, ...], Field(max_length=10)] = ()
+    """Copy only requests that match any of these, such as those that change nothing; all when empty."""
 
 
 class HeaderRoute(ApiModel):

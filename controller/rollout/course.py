@@ -221,8 +221,8 @@ def title(stage: Stage) -> str:
             return f"bake {format_duration(duration)}, {holdback} % held back"
         case Step(set_weight=int() | float() as weight):
             return f"weight {weight:g} %"
-        case Step(set_mirror=SetMirror(percentage=share)):
-            return f"mirror {share:g} %"
+        case Step(set_mirror=SetMirror(percentage=share, match=match)):
+            return f"mirror {share:g} % of what matches" if match else f"mirror {share:g} %"
         case Step(pause=Pause(duration=duration)):
             return f"pause {format_duration(duration)}" if duration is not None else "pause for a person"
         case Step(set_header_route=HeaderRoute(name=name, match=found)):

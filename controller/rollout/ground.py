@@ -143,6 +143,7 @@ def _allowed(obs: Observed, status: RolloutStatus, now: datetime) -> _Allowed:
         canary=canary.hash,
         weight=weight,
         mirror=mirror,
+        mirrored=status.weights.mirror_match,
         control=control,
         routes=routes,
         earlier=_earlier(status, live),

@@ -14,7 +14,7 @@ from controller.api.routing import REVISION_HEADER, OwnVirtualService
 from controller.api.strategy import RouteMatch
 from controller.rollout import matching
 from controller.rollout.observed import Observed
-from controller.rollout.specials import Special, Tokens, specials, tokens
+from controller.rollout.specials import MIRRORED, Special, Tokens, specials, tokens
 from controller.rollout.split import Split, copied, routed, taken
 from controller.rollout.traffic import targets
 
@@ -58,7 +58,7 @@ def _against(obs: Observed, http: Http, split: Split | None, *, grpc: bool) -> s
         return f"{', '.join(foreign)} is no revision of this rollout; before the first it leads to the host {obs.name}"
     if split is None:
         return ""
-    if copied(obs, split) and http.get("mirror"):
+    if copied(obs, split, chosen=True) and http.get("mirror"):
         return "it has a `mirror` of its own; write it as `mirrors`, beside which copies can stand"
     try:
         list(_combined(obs, http, split, grpc=grpc))
@@ -87,6 +87,13 @@ def named(own: OwnVirtualService, live: Mapping[str, Any]) -> list[Http]:
     """Return the named routes of a live VirtualService."""
     wanted = (*own.routes, *own.grpc_routes)
     return [http for http in (live.get("spec") or {}).get("http") or [] if http.get("name") in wanted]
+
+
+def copying(obs: Observed, own: OwnVirtualService, live: Mapping[str, Any]) -> list[Http]:
+    """Return the routes of a live VirtualService that may copy requests to us: the named ones, and those of a match."""
+    ours = tuple(_prefix(obs, base) + MIRRORED for base in (*own.routes, *own.grpc_routes))
+    routes = (live.get("spec") or {}).get("http") or []
+    return [*named(own, live), *(http for http in routes if str(http.get("name")).startswith(ours))]
 
 
 def hides(obs: Observed) -> str:
@@ -195,10 +202,11 @@ def _one(obs: Observed, http: Http, special: Special, told: Tokens, *, grpc: boo
     if path is not None and "rewrite" in http:
         base = str(http["rewrite"].get("uri") or "/")
         result["rewrite"] = {**http["rewrite"], "uri": base.rstrip("/") + str(path.exact or path.prefix)}
-    fresh = targets(special.to, (), told, grpc=grpc, drawn=special.draws)
+    fresh = targets(special.to, special.copies, told, grpc=grpc, drawn=special.draws)
     result["route"] = _dressed(obs, http, fresh["route"])
     foreign = [each for each in result.pop("mirrors", None) or [] if not _ours(obs, _host(each))]
-    yield {**result, **({"mirrors": foreign} if foreign else {})}
+    mirrors = [*foreign, *fresh.get("mirrors", [])]
+    yield {**result, **({"mirrors": mirrors} if mirrors else {})}
 
 
 def _both(base: Mapping[str, Any], match: RouteMatch) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def live_mirror(obs: Observed, hosts: Iterable[str]) -> float:
     own = obs.routing.virtual_service
     if own is None:
         return traffic.live_mirror(obs.route.live, wanted)
-    return max((traffic.copied_by(http, wanted) for http in own_route.named(own, obs.route.live)), default=0)
+    return max((traffic.copied_by(http, wanted) for http in own_route.copying(obs, own, obs.route.live)), default=0)
 
 
 def mentions(obs: Observed, hosts: Iterable[str]) -> bool:

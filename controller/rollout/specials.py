@@ -9,10 +9,12 @@ from controller.api.percent import rest, rounded
 from controller.api.routing import REVISION_HEADER, Sticky
 from controller.api.strategy import PathMatch, RouteMatch, TextMatch
 from controller.rollout.observed import Observed
-from controller.rollout.split import Split, Weighted, all_of, weighted
+from controller.rollout.split import Mirror, Split, Weighted, all_of, copied, taken, weighted
 
 FEEDBACK_PATHS = {"v1": "/api/v1.0/feedback", "v0": "/api/v0.1/feedback"}
 FEEDBACK_METHOD = "/seldon.protos.Seldon/SendFeedback"
+MIRRORED = "mirror."
+"""So begin the names of routes of requests that are copied where others are not; no header route has such a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class Special:
     """The one gRPC method; all when empty."""
     draws: bool = False
     """Its answers say with which revision the user stays."""
+    copies: tuple[Mirror, ...] = ()
+    """Who gets copies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +67,21 @@ def specials(obs: Observed, split: Split, *, feedback: bool = True) -> list[Spec
         for route in split.routes
         for index, match in enumerate(route.match)
     ]
-    return [*found, *(_feedback(obs, split) if feedback else ()), *_staying(obs, split)]
+    return [*found, *(_feedback(obs, split) if feedback else ()), *_staying(obs, split), *_mirrored(obs, split)]
 
 
 def exposed(split: Split) -> bool:
     """Say whether the canary answers some users, and stable others."""
     return split.weight < 100 and bool(split.weight or split.routes)
+
+
+def _mirrored(obs: Observed, split: Split) -> Iterable[Special]:
+    """Requests that are copied where others are not: whoever answers them, as all others, by the weights."""
+    if not split.mirror:
+        return
+    to, copies = tuple(taken(obs, split)), tuple(copied(obs, split, chosen=True))
+    for index, match in enumerate(split.mirrored):
+        yield Special(name=f"{MIRRORED}{index}", matches=(match,), to=to, copies=copies, draws=True)
 
 
 def _feedback(obs: Observed, split: Split) -> Iterable[Special]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.api.percent import rest
-from controller.api.strategy import HeaderRoute
+from controller.api.strategy import HeaderRoute, RouteMatch
 from controller.rollout.observed import Observed
 from controller.rollout.revisions import Destination, Revision, apportion, destinations
 
@@ -30,6 +30,8 @@ class Split:
     """Percent for the canary, with at most two decimals."""
     mirror: float = 0
     """Percent of live requests that the canary gets copied."""
+    mirrored: tuple[RouteMatch, ...] = ()
+    """Which requests it gets copied: any of these, or all when empty."""
     control: float = 0
     """Percent of live requests that stable gets copied, once the canary has them all."""
     routes: tuple[HeaderRoute, ...] = ()
@@ -79,10 +81,17 @@ def taken(obs: Observed, split: Split) -> list[Weighted]:
     return weighted(obs, [(split.stable, rest(split.weight)), (split.canary, split.weight)])
 
 
-def copied(obs: Observed, split: Split) -> list[Mirror]:
-    """Return who gets copies: the predictors that are shadows, the canary, and stable once the canary has all."""
+def copied(obs: Observed, split: Split, *, chosen: bool = False) -> list[Mirror]:
+    """Return who gets copies: the predictors that are shadows, the canary, and stable once the canary has all.
+
+    Args:
+        obs: what was observed.
+        split: the split.
+        chosen: whether the requests match where only some are copied to the canary.
+    """
     found: list[Mirror] = []
-    copies = ((split.stable, rest(split.weight), split.control), (split.canary, split.weight, split.mirror))
+    mirror = split.mirror if chosen or not split.mirrored else 0
+    copies = ((split.stable, rest(split.weight), split.control), (split.canary, split.weight, mirror))
     for digest, share, percent in copies:
         if digest is None:
             continue

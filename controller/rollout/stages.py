@@ -7,7 +7,7 @@ from typing import Any
 from controller.api.arms import RevisionStatus, Weights
 from controller.api.percent import rest
 from controller.api.rollout import AnalysisStatus, HistoryEntry, RolloutStatus, ShadowReport
-from controller.api.strategy import HeaderRoute, Step
+from controller.api.strategy import HeaderRoute, RouteMatch, Step
 from controller.rollout.course import EMPTY, Bake, Course, Report, Stage, Switch, course, moves
 from controller.rollout.observed import Observed
 from controller.rollout.split import passed
@@ -38,12 +38,12 @@ def course_of(obs: Observed) -> Course:
 def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> RolloutStatus:
     """Go to a stage. A weight ends a mirror; a mirror leaves the weight."""
     stages = course_of(obs).stages
-    copying, ahead = status.weights.mirror > 0, _ahead(stages, status, index, now)
+    copying, ahead = _copies(status.weights), _ahead(stages, status, index, now)
     if index < len(stages):
         status = _arrive(stages[index], status, now)
     if index < len(stages) and moves(stages[index]):
         status = changed(status, weights=status.weights.model_copy(update={"accepted_at": None}))
-    if (status.weights.mirror > 0) != copying:
+    if _copies(status.weights) != copying:
         # Copies are counted by the orchestrators alone, live requests by the gateway too: a comparison of its own.
         status = changed(status, analysis=AnalysisStatus())
     return changed(
@@ -56,6 +56,11 @@ def enter(obs: Observed, status: RolloutStatus, index: int, now: datetime) -> Ro
         step_extended=False,
         step_progress_at=now,
     )
+
+
+def _copies(weights: Weights) -> tuple[RouteMatch, ...] | None:
+    """Return which requests are copied; None where none are."""
+    return weights.mirror_match if weights.mirror > 0 else None
 
 
 def _ahead(stages: Sequence[Stage], status: RolloutStatus, index: int, now: datetime) -> timedelta | None:
@@ -83,7 +88,8 @@ def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus
             new = {"stable": rest(weight), "canary": weight, "earlier": passed(weights.earlier, weights.canary)}
             return changed(status, weights=no_traffic(weights).model_copy(update=new))
         case Step(set_mirror=mirror) if mirror is not None:
-            return changed(status, weights=weights.model_copy(update={"mirror": mirror.percentage}))
+            new = {"mirror": mirror.percentage, "mirror_match": mirror.match}
+            return changed(status, weights=weights.model_copy(update=new))
         case Step(set_header_route=route) if route is not None:
             return changed(status, header_routes=_routed(status.header_routes, route))
         case Step(set_scale=scale) if scale is not None:
@@ -126,7 +132,7 @@ def _report(status: RolloutStatus, now: datetime) -> RolloutStatus:
 def no_traffic(weights: Weights) -> Weights:
     """Return the weights with everything on stable, and no copies."""
     before = weights.canary or weights.before
-    cleared = {"stable": 100, "canary": 0, "mirror": 0, "control": 0, "earlier": ()}
+    cleared = {"stable": 100, "canary": 0, "mirror": 0, "mirror_match": (), "control": 0, "earlier": ()}
     return weights.model_copy(update={**cleared, "before": before})
 
 

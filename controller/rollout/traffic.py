@@ -11,7 +11,7 @@ from controller.api.routing import REVISION_HEADER
 from controller.rollout import matching
 from controller.rollout.observed import Observed, Route, TrafficWindow
 from controller.rollout.revisions import Destination, owner_reference
-from controller.rollout.specials import Special, Tokens, exposed, specials, tokens
+from controller.rollout.specials import MIRRORED, Special, Tokens, exposed, specials, tokens
 from controller.rollout.split import Mirror, Split, Weighted, copied, routed, services, taken
 
 __all__ = ["Split", "agrees", "covers", "live_weight", "mentions", "routed", "services", "virtual_service"]
@@ -65,12 +65,12 @@ def _http(obs: Observed, split: Split) -> Iterator[dict[str, Any]]:
 
 def _special(obs: Observed, special: Special, prefix: str, told: Tokens) -> Iterator[dict[str, Any]]:
     if special.rest:
-        to = targets(special.to, (), told, grpc=False, drawn=special.draws)
+        to = targets(special.to, special.copies, told, grpc=False, drawn=special.draws)
         where = matching.rest(prefix, *special.matches)
         yield {"name": f"rest-{special.name}", **where, **to, "retries": dict(RETRIES)}
     where = matching.grpc(obs.namespace, obs.name, *special.matches, method=special.grpc_method)
     if special.grpc and where:
-        to = targets(special.to, (), told, grpc=True, drawn=special.draws)
+        to = targets(special.to, special.copies, told, grpc=True, drawn=special.draws)
         yield {"name": f"grpc-{special.name}", **where, **to, "retries": dict(RETRIES)}
 
 
@@ -155,11 +155,10 @@ def weight_of(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
 
 def live_mirror(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
     """Return the percent of REST requests that a live VirtualService copies to these hosts."""
-    wanted = frozenset(hosts)
-    for http in (route.get("spec") or {}).get("http") or []:
-        if http.get("name") == "rest":
-            return copied_by(http, wanted)
-    return 0
+    wanted, own = frozenset(hosts), ("rest", f"rest-{MIRRORED}")
+    routes = (route.get("spec") or {}).get("http") or []
+    named = (http for http in routes if http.get("name") == own[0] or str(http.get("name")).startswith(own[1]))
+    return max((copied_by(http, wanted) for http in named), default=0)
 
 
 def copied_by(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
@@ -197,10 +196,13 @@ def agrees(window: TrafficWindow, split: Split) -> bool | None:
     The split is random for each request, so the share is binomial: four standard errors are allowed, or two percentage
     points, or half of a smaller share. At 0 and at 100 percent almost nothing may go the other way. Copies are counted
     as requests where they arrive, so both must have some; requests of header routes come to the canary on top of its
-    weight. With sticky users the weight is a share of users, who do not all send as much: the canary must have some.
+    weight. Of copies of some requests it is not known how many there should be: none tells nothing. With sticky users
+    the weight is a share of users, who do not all send as much: the canary must have some.
     """
     total = window.stable + window.canary
     if total < MIN_REQUESTS_TO_VERIFY:
+        return None
+    if split.mirror and split.mirrored and not window.canary:
         return None
     if split.mirror or split.control or (split.sticky and 0 < split.weight < 100):
         return window.stable > 0 and window.canary > 0

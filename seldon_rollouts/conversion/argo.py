@@ -144,7 +144,7 @@ def _step(step: Object, notes: list[str]) -> list[dict[str, Any]]:
             case "setCanaryScale":
                 return [{"setScale": _scale(value)}]
             case "setMirrorRoute":
-                return [{"setMirror": {"percentage": value.get("percentage", 100) if _matches(value) else 0}}]
+                return [{"setMirror": _mirror(value, notes)}]
             case "setHeaderRoute":
                 return [{"setHeaderRoute": _header_route(value)}]
             case "analysis":
@@ -154,9 +154,29 @@ def _step(step: Object, notes: list[str]) -> list[dict[str, Any]]:
     return []
 
 
-def _matches(route: Object) -> bool:
-    """A mirror route without a match takes the mirror away."""
-    return bool(route.get("match"))
+def _mirror(route: Object, notes: list[str]) -> dict[str, Any]:
+    """A mirror route without a match takes the mirror away; one with an empty match copies everything."""
+    theirs = route.get("match") or ()
+    if not theirs:
+        return {"percentage": 0}
+    matches = [_request(each) for each in theirs]
+    if None in matches:
+        about = f"step setMirrorRoute {route.get('name')}"
+        notes.append(
+            f"{about}: its match has no counterpart, left out: copy by headers, method, or the path's beginning"
+        )
+        return {"percentage": 0}
+    made = {"percentage": route.get("percentage", 100)}
+    return made if {} in matches else {**made, "match": matches}
+
+
+def _request(match: Object) -> dict[str, Any] | None:
+    """Return a match of requests; None where ours cannot say it."""
+    method, path, headers = (dict(match.get(name) or {}) for name in ("method", "path", "headers"))
+    if method.keys() - {"exact"} or path.keys() - {"exact", "prefix"}:
+        return None
+    made = {"headers": headers, "path": path, "method": method.get("exact")}
+    return {name: value for name, value in made.items() if value}
 
 
 def _seconds(duration: Any) -> str:

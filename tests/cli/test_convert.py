@@ -51,6 +51,26 @@ ROUTE = {"name": "Beta", "match": [{"headerName": "x-beta", "headerValue": {"exa
         ({"setCanaryScale": {"weight": 25}}, {"setScale": {"percent": 25}}),
         ({"setCanaryScale": {"matchTrafficWeight": True}}, {"setScale": {"matchWeight": True}}),
         ({"setMirrorRoute": {"name": "m", "percentage": 35, "match": [{}]}}, {"setMirror": {"percentage": 35}}),
+        (
+            {
+                "setMirrorRoute": {
+                    "name": "m",
+                    "match": [
+                        {"method": {"exact": "GET"}, "path": {"prefix": "/v1/"}},
+                        {"headers": {"x": {"regex": "a.*"}}},
+                    ],
+                }
+            },
+            {
+                "setMirror": {
+                    "percentage": 100,
+                    "match": [
+                        {"path": {"prefix": "/v1/"}, "method": "GET"},
+                        {"headers": {"x": {"regex": "a.*"}}},
+                    ],
+                }
+            },
+        ),
         ({"setMirrorRoute": {"name": "m"}}, {"setMirror": {"percentage": 0}}),
         (
             {"setHeaderRoute": ROUTE},
@@ -68,6 +88,13 @@ def test_what_argo_has_and_we_have_not_is_said() -> None:
     assert steps(made) == [{"setWeight": 5}]
     told = " ".join(made.notes)
     assert all(word in told for word in ("step experiment", "spec.paused: use the verb pause", "shares of pods"))
+
+
+def test_copies_of_requests_that_we_cannot_tell_are_left_out_and_said() -> None:
+    theirs = {"setMirrorRoute": {"name": "m", "match": [{"path": {"regex": "/v[12]/.*"}}]}}
+    made = one(argo({"canary": {"steps": [theirs], "trafficRouting": {"istio": {}}}}))
+    assert steps(made) == [{"setMirror": {"percentage": 0}}]
+    assert any("setMirrorRoute m: its match has no counterpart" in note for note in made.notes)
 
 
 def test_templates_of_argo_come_along_and_those_that_are_missing_are_named() -> None:
