@@ -55,7 +55,7 @@ class Measurer:
         self._layouts: dict[Key, Layout] = {}
         """Of each comparison, the one of its last row: it is the same while it is equal."""
 
-    async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
+    async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading | Row]:
         """The raw counters of all comparisons at one instant. Raises ProviderError when any part is missing."""
         if comparisons != self._asked:
             self._asked = list(comparisons)
@@ -105,8 +105,8 @@ class Measurer:
         nameless = bool(spaces.pop("", None))
         return Found({name: frozenset(found) for name, found in spaces.items()}, nameless)
 
-    def _sort(self, parts: Sequence[Part], answers: Sequence[Instant], at: int) -> dict[Key, Reading]:
-        found: dict[Key, Reading] = {}
+    def _sort(self, parts: Sequence[Part], answers: Sequence[Instant], at: int) -> dict[Key, Reading | Row]:
+        found: dict[Key, Reading | Row] = {}
         start = 0
         for part in parts:
             end = start + len(part.queries)

@@ -7,13 +7,13 @@ the same instants.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
 from analysis import columns, preflight, session
-from analysis.columns import Counted
+from analysis.columns import Counted, Row
 from analysis.counters import Counters
 from analysis.measure import Measurer
 from analysis.preflight import Found
@@ -199,7 +199,7 @@ class Monitor:
             await self._feed(group, await self._measurer.replay(comparisons, _moment(start), _moment(last), self._step))
             start = last + self._step
 
-    async def _feed(self, group: Sequence[_Tracked], readings: dict[Key, tuple[Reading, ...]]) -> None:
+    async def _feed(self, group: Sequence[_Tracked], readings: Mapping[Key, Sequence[Reading | Row]]) -> None:
         for first in range(0, len(group), _TOGETHER):
             part = group[first : first + _TOGETHER]
             for at in zip(*[readings[tracked.comparison.key] for tracked in part], strict=True):
@@ -211,10 +211,11 @@ class Monitor:
             await asyncio.sleep(0)  # others want the loop, too
 
 
-def _advance(readings: Sequence[tuple[_Tracked, Reading]]) -> None:
+def _advance(readings: Sequence[tuple[_Tracked, Reading | Row]]) -> None:
     due = []
-    for tracked, reading in readings:
-        tracked.counted, tick = columns.advance(tracked.counted, reading)
+    advanced = columns.advance_all([(tracked.counted, reading) for tracked, reading in readings])
+    for (tracked, _), (counted, tick) in zip(readings, advanced, strict=True):
+        tracked.counted = counted
         if tick is not None:
             due.append((tracked, tick))
     stepped = session.step_all([(tracked.session, tick) for tracked, tick in due])

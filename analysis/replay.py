@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from analysis.columns import Row
 from analysis.measure import Labels, Measurer
 from analysis.monitor import Monitor
 from analysis.providers.provider import Provider
@@ -95,7 +96,7 @@ class _Recorded(Measurer):
     def __init__(self, provider: Provider, until: datetime, step: int, labels: Labels | None, *, halved: bool) -> None:
         super().__init__(provider, labels=labels)
         self._until, self._step = until, step
-        self._ahead: dict[int, dict[Key, Reading]] = {}
+        self._ahead: dict[int, dict[Key, Reading | Row]] = {}
         self._sides: dict[str, int] | None = {} if halved else None
 
     @property
@@ -103,7 +104,7 @@ class _Recorded(Measurer):
         """How many pods were seen of a deployment that is halved."""
         return len(self._sides or {})
 
-    async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading]:
+    async def read(self, comparisons: Sequence[Comparison], at: datetime) -> dict[Key, Reading | Row]:
         """The raw counters at one instant."""
         moment = int(at.timestamp())
         if moment not in self._ahead:

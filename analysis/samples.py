@@ -1,8 +1,9 @@
 """What was measured: raw counters at one instant, and requests by outcome and latency between two instants."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -69,29 +70,31 @@ class Reading:
     canary: ArmReading = ArmReading()
 
 
-@dataclass(frozen=True, slots=True)
-class Latencies:
+class Latencies(NamedTuple):
     """Successful requests, and how many of them took at most each edge (seconds)."""
 
     total: int = 0
-    within: Mapping[float, int] = field(default_factory=dict)
+    within: Mapping[float, int] = MappingProxyType({})
 
     def slower(self, edge: float) -> Count:
         """Requests, with those slower than the edge as bad ones; no requests where the edge is unknown."""
-        within = self.within.get(edge)
-        return Count() if within is None else Count(self.total, max(0, self.total - within))
+        [found] = self.slower_at((edge,))
+        return Count(*found)
+
+    def slower_at(self, edges: Iterable[float]) -> list[tuple[int, int]]:
+        """The same for many edges, as plain pairs."""
+        total, known = self.total, map(self.within.get, edges)
+        return [(0, 0) if within is None else (total, total - within if within < total else 0) for within in known]
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
+class Half(NamedTuple):
     """One half of an arm's pods: two halves of stable show how noisy equal pods are."""
 
     served: Count = NOTHING
     latencies: Latencies = Latencies()
 
 
-@dataclass(frozen=True, slots=True)
-class ArmTick:
+class ArmTick(NamedTuple):
     """What one arm did in one tick."""
 
     present: bool = True
@@ -102,7 +105,7 @@ class ArmTick:
     """Outcomes at the orchestrators."""
     latencies: Latencies = Latencies()
     halves: tuple[Half, Half] = (Half(), Half())
-    signals: Mapping[Signal, float] = field(default_factory=dict)
+    signals: Mapping[Signal, float] = MappingProxyType({})
     """What the typed checks count beside requests; nothing where nobody counts it."""
     refused: int = 0
     """Of the requests `served`, those that were answered as the client's fault."""
@@ -114,8 +117,7 @@ class ArmTick:
         return round(self.signals.get((what, kind), 0.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """What both arms did in the `seconds` up to `at` (whole seconds since 1970)."""
 
     at: int

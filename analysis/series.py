@@ -6,9 +6,10 @@ Labels stay bytes. While the same series are answered, in the same order, where 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import isfinite
-from operator import is_not, itemgetter
+from operator import is_not
 from typing import Any
 
+import numpy as np
 import orjson
 
 from analysis.columns import Layout, Row, laid_out
@@ -101,37 +102,44 @@ class Part:
         self._comparisons = comparisons
         self._directory: Directory | None = None
         self._written: list[Sequence[bytes]] = []
-        self._rows: list[tuple[Key, Layout, itemgetter[Any]]] = []
+        self._rows: list[tuple[Key, Layout, int]] = []
+        self._places = np.zeros(0, dtype=np.intp)
         self._others: list[Comparison] = []
 
     def readings(
         self, directory: Directory, answers: Sequence[Instant], at: int, layouts: Mapping[Key, Layout]
-    ) -> Iterator[tuple[Key, Reading]]:
+    ) -> Iterator[tuple[Key, Reading | Row]]:
         """Each comparison's reading; `layouts` are those of its last one, which are kept where they are equal."""
-        written, values = [answer.written for answer in answers], [*chain(*[answer.values for answer in answers])]
-        if not isfinite(sum(values)):
+        written = [answer.written for answer in answers]
+        values = np.array([*chain(*[answer.values for answer in answers])], dtype=np.float64)
+        if not np.isfinite(values).all():
             yield from _by_name(directory, self._comparisons, answers, at)
             return
         if directory is not self._directory or any(map(is_not, written, self._written)):
             self._arrange(directory, written, layouts)
-        for key, layout, pick in self._rows:
-            yield key, Row(at, layout, pick(values))
+        sorted_values, start = values[self._places], 0
+        for key, layout, width in self._rows:
+            yield key, Row(at, layout, sorted_values[start : start + width])
+            start += width
         if self._others:
             yield from _by_name(directory, self._others, answers, at)
 
     def _arrange(self, directory: Directory, written: list[Sequence[bytes]], layouts: Mapping[Key, Layout]) -> None:
         self._directory, self._written, self._rows, self._others = directory, written, [], []
+        found: list[int] = []
         table = Table(directory)
         table.add(chain(*written), range(sum(map(len, written))))
         for one in self._comparisons:
             places = table.reading(one, 0)
             row = laid_out(places)
-            if row is None or len(row.values) < 2:
+            if row is None:
                 self._others.append(one)
                 continue
             known = layouts.get(one.key)
             layout = known if known == row.layout and known is not None else row.layout
-            self._rows.append((one.key, layout, itemgetter(*map(int, row.values))))
+            self._rows.append((one.key, layout, len(row.values)))
+            found += map(int, row.values)
+        self._places = np.array(found, dtype=np.intp)
 
 
 def _by_name(

@@ -1,7 +1,7 @@
 """One comparison while it is judged: `step(session, tick)` is pure, so the same ticks give the same evidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -31,8 +31,7 @@ _WINDOW = 3
 """Ticks that `traffic` looks back on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Which metrics tell outcomes. The gateway's see crashed pods and refused connections, but not mirrored copies.
 
     They are used while the gateway counts at least half of what the canary's orchestrators serve, in a fading sum.
@@ -83,8 +82,7 @@ class Shifted(NamedTuple):
     share: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """Everything that the judgement rests on."""
 
     plan: Plan
@@ -236,7 +234,7 @@ def with_restarts(session: Session, comparison: Comparison) -> Session | None:
     moved = shifts[len(session.shifts) :]
     if shifts[: len(session.shifts)] != session.shifts or any(session.judged_from < shift.at < past for shift in moved):
         return None
-    return replace(session, restarts=restarts, shifts=shifts)
+    return session._replace(restarts=restarts, shifts=shifts)
 
 
 class Standing(NamedTuple):

@@ -4,13 +4,15 @@
 
 A server in another process answers as Prometheus does, with counters that move: for each rollout two pods of stable
 and one of the canary, each with the orchestrator's 15 buckets and two codes, and both arms at one gateway. The CPU of
-this process alone is counted, by part; the judge has been through its warm-up before.
+this process alone is counted, and garbage is collected as the controller does it; the judge has been through its
+warm-up before.
 """
 
 import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.spec import Arm, Comparison, Plan
+from bench.programs import memory
+from controller.garbage import collect_seldom
 
 EDGES = ("0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1.0", "2.5", "5.0", "7.5", "10.0")
 STEP = 10
@@ -133,6 +137,7 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    collect_seldom()
     mine, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
@@ -146,12 +151,16 @@ def main() -> None:
         "rollouts": asked.rollouts,
         "cpuSecondsPerTick": round(median, 4),
         "ticks": [round(one, 4) for one in found],
+        "residentMiB": round(memory(os.getpid()), 1),
     }
     if asked.json:
         print(json.dumps(told))
     else:
         each = 1000 * median / asked.rollouts
-        print(f"{asked.rollouts:,} running rollouts: {1000 * median:.0f} ms of CPU for one tick, {each:.3f} ms each")
+        print(
+            f"{asked.rollouts:,} running rollouts: {1000 * median:.0f} ms of CPU for one tick, {each:.3f} ms each, "
+            f"{told['residentMiB']} MiB"
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import uvloop
 
 from controller import clock
 from controller.errors import ControllerError
+from controller.garbage import collect_seldom
 from controller.health import Health, HealthServer
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
@@ -178,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"seldon-rollouts-controller: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
         return 2
     configure_logging(settings.log_level)
+    collect_seldom()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(settings))

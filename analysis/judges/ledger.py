@@ -6,6 +6,7 @@ row alone, and is the same however many rows go with it.
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy as np
 from analysis.judges import dispersion, wealth
 from analysis.judges.dispersion import Flags, Numbers
 from analysis.judges.question import MOST, NEARNESS, WEIGHTS, Question, place, weights
-from analysis.samples import Pair
 
 _WORSE, _BETTER = len(WEIGHTS), len(NEARNESS)
 _MEMORY = 0.997
@@ -42,13 +42,13 @@ T = TypeVar("T")
 class Ask(NamedTuple):
     """One tick for some rows, each with what it counted: rows of pasts alone, or of statements with their questions.
 
-    `pairs` and `halves` (of stable's pods; what was counted before the run alone) are by row. Without questions, and
-    before the run, the rows only learn.
+    `counts` and `halves` (of stable's pods; what was counted before the run alone) are the four numbers of a pair for
+    each row, one after the other. Without questions, and before the run, the rows only learn.
     """
 
     rows: bytes
-    pairs: Sequence[Pair]
-    halves: Sequence[Pair] = ()
+    counts: Sequence[float]
+    halves: Sequence[float] = ()
     questions: tuple[Question, ...] = ()
     judged: bool = False
     needed: float = 0.0
@@ -120,22 +120,21 @@ def answer(asks: Sequence[Ask]) -> list[bytes]:
     found: list[bytes] = [b""] * len(asks)
     groups: dict[tuple[int, bool, bool], list[int]] = {}
     for number, ask in enumerate(asks):
-        if ask.pairs:
-            width = len(ask.rows) // (8 * len(ask.pairs))
+        if ask.counts:
+            width = len(ask.rows) // (2 * len(ask.counts))
             groups.setdefault((width, ask.judged, ask.renewed), []).append(number)
     for (width, judged, renewed), numbers in groups.items():
         group = [asks[number] for number in numbers]
         table = _table([ask.rows for ask in group], width)
-        pairs = np.array([pair for ask in group for pair in ask.pairs], dtype=np.float64).T.copy()
+        pairs = _pairs([ask.counts for ask in group])
         if judged and width == WIDTH:
-            needed = np.array([ask.needed for ask in group for _ in ask.pairs])
+            needed = np.repeat([ask.needed for ask in group], [len(ask.questions) for ask in group])
             questions = [question for ask in group for question in ask.questions]
             _judge(table, pairs, needed, questions, renewed=renewed)
         if judged:
             _learn(table, pairs)
         else:
-            halves = np.array([half for ask in group for half in ask.halves], dtype=np.float64).T.copy()
-            _learn_before(table, pairs, halves)
+            _learn_before(table, pairs, _pairs([ask.halves for ask in group]))
         rows, start = _rows(table), 0
         for number, ask in zip(numbers, group, strict=True):
             found[number] = rows[start : start + len(ask.rows)]
@@ -242,6 +241,11 @@ def _summed(table: Numbers) -> Numbers:
         table[into] = total
     table[WORSE_EVIDENCE] += table[RESERVE]
     return table
+
+
+def _pairs(counts: Sequence[Sequence[float]]) -> Numbers:
+    """By number of the pair, and by row."""
+    return np.array([*chain.from_iterable(counts)], dtype=np.float64).reshape(-1, 4).T.copy()
 
 
 def _table(rows: Sequence[bytes], width: int) -> Numbers:

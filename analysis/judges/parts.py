@@ -1,6 +1,5 @@
 """The parts of one metric: a comparison with stable, at one or several edges, and a ceiling of one's own."""
 
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -31,8 +30,7 @@ class Part(NamedTuple):
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One metric with its parts. A latency metric has none until stable's past has chosen the edges."""
 
     metric: Metric
@@ -41,42 +39,45 @@ class Judged:
     """The numbers of the parts, in their order."""
     pasts: tuple[tuple[float, bytes], ...] = ()
     """By histogram edge: what is known of it, until the edges are chosen."""
-
-    @property
-    def evidence(self) -> float:
-        """That the canary is worse, how many to one."""
-        if not self.parts:
-            return 1.0
-        found = memoryview(self.rows).cast("d")[ledger.WORSE_EVIDENCE :: ledger.WIDTH].tolist()
-        return sum([part.weight * each for part, each in zip(self.parts, found, strict=True)])
-
-    @property
-    def promote_evidence(self) -> float:
-        """That the canary is good enough, how many to one: the least of all parts."""
-        found = memoryview(self.rows).cast("d")[ledger.BETTER_EVIDENCE :: ledger.WIDTH].tolist() if self.parts else []
-        return min([each for part, each in zip(self.parts, found, strict=True) if part.clears], default=1.0)
+    evidence: float = 1.0
+    """That the canary is worse, how many to one."""
+    promote_evidence: float = 1.0
+    """That the canary is good enough, how many to one: the least of all parts."""
+    samples: int = 0
+    """Canary requests that were judged since the last step change."""
 
     @property
     def requests(self) -> Pair:
         """What was judged since the last step change."""
         return max([self.statement(number).recent for number in range(len(self.parts))], default=Pair())
 
-    @property
-    def samples(self) -> int:
-        """Canary requests that were judged since the last step change."""
-        found = memoryview(self.rows).cast("d")[ledger.RECENT.start :: ledger.WIDTH].tolist() if self.parts else []
-        return int(max(found, default=0.0))
-
     def statement(self, number: int) -> Statement:
         """The statement of the part with this number, from 0 on."""
         return Statement(self.parts[number].question, self.rows[number * SIZE : (number + 1) * SIZE])
+
+
+def _with_rows(metric: Metric, parts: tuple[Part, ...], rows: bytes) -> Judged:
+    """A metric with what its rows say; one without parts says nothing."""
+    if not parts:
+        return Judged(metric)
+    numbers = memoryview(rows).cast("d")
+    worse = numbers[ledger.WORSE_EVIDENCE :: ledger.WIDTH].tolist()
+    better = numbers[ledger.BETTER_EVIDENCE :: ledger.WIDTH].tolist()
+    return Judged(
+        metric,
+        parts,
+        rows,
+        evidence=sum([part.weight * each for part, each in zip(parts, worse, strict=True)]),
+        promote_evidence=min([each for part, each in zip(parts, better, strict=True) if part.clears], default=1.0),
+        samples=int(max(numbers[ledger.RECENT.start :: ledger.WIDTH].tolist())),
+    )
 
 
 def begin(metric: Metric) -> Judged:
     """A metric before its first tick."""
     if isinstance(metric, ErrorRate):
         parts = _error_parts(metric)
-        return Judged(metric, parts, b"".join([ledger.begin(part.question) for part in parts]))
+        return _with_rows(metric, parts, b"".join([ledger.begin(part.question) for part in parts]))
     return Judged(metric)
 
 
@@ -86,18 +87,17 @@ def ask(judged: Judged, view: View, *, needed: float, renewed: bool = False) -> 
         judged = _choose(judged.metric, judged.pasts, view)
     if not judged.parts:
         return judged, _learn_edges(judged.pasts, view)
-    pairs = [view.errors if part.edge is None else view.slower(part.edge) for part in judged.parts]
+    edges = [part.edge for part in judged.parts]
     if not view.judged:
-        halves = [view.error_halves if part.edge is None else view.slower_halves(part.edge) for part in judged.parts]
-        return judged, Ask(judged.rows, pairs, halves)
+        return judged, Ask(judged.rows, view.counts(edges), view.halves(edges))
     questions = tuple([part.question for part in judged.parts])
-    return judged, Ask(judged.rows, pairs, (), questions, judged=True, needed=needed, renewed=renewed)
+    return judged, Ask(judged.rows, view.counts(edges), (), questions, judged=True, needed=needed, renewed=renewed)
 
 
 def told(judged: Judged, view: View, rows: bytes) -> Judged:
     """The metric with what the ledger answered."""
     if judged.parts:
-        return Judged(judged.metric, judged.parts, rows)
+        return _with_rows(judged.metric, judged.parts, rows)
     size, known = 8 * ledger.PAST, dict(judged.pasts)
     for number, edge in enumerate(view.stable.latencies.within):
         known[edge] = rows[number * size : (number + 1) * size]
@@ -108,7 +108,8 @@ def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     """Look for regressions that begin now, too."""
     if not judged.parts:
         return judged
-    return Judged(judged.metric, judged.parts, ledger.restart(judged.rows, number, step_changed=step_changed))
+    rows = ledger.restart(judged.rows, number, step_changed=step_changed)
+    return _with_rows(judged.metric, judged.parts, rows)
 
 
 def _error_parts(metric: ErrorRate) -> tuple[Part, ...]:
@@ -126,8 +127,7 @@ def _ceiling(most: float, expected: float) -> Question:
 def _learn_edges(pasts: tuple[tuple[float, bytes], ...], view: View) -> Ask:
     known, edges = dict(pasts), list(view.stable.latencies.within)
     rows = b"".join([known.get(edge, ledger.NO_PAST) for edge in edges])
-    pairs = [view.slower(edge) for edge in edges]
-    return Ask(rows, pairs, () if view.judged else [view.slower_halves(edge) for edge in edges], judged=view.judged)
+    return Ask(rows, view.counts(edges), () if view.judged else view.halves(edges), judged=view.judged)
 
 
 def _choose(metric: Latency, pasts: tuple[tuple[float, bytes], ...], view: View) -> Judged:
@@ -144,7 +144,7 @@ def _choose(metric: Latency, pasts: tuple[tuple[float, bytes], ...], view: View)
     if metric.max is not None and metric.slower_than is not None:
         parts += _ceiling_parts(list(known), metric.slower_than.total_seconds(), metric.max)
     rows = [ledger.begin(part.question, known.get(part.edge or 0.0, ledger.NO_PAST)) for part in parts]
-    return Judged(metric, tuple(parts), b"".join(rows))
+    return _with_rows(metric, tuple(parts), b"".join(rows))
 
 
 def choose_edges(shares: list[tuple[float, float]]) -> tuple[float, ...]:

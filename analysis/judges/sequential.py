@@ -5,8 +5,9 @@ alpha holds for the whole rollout: P(a good canary is ever rolled back) ≤ alph
 asked of each metric by itself.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 from analysis.judges import emergency, parts, sentences
 from analysis.judges.emergency import Emergency, Past
@@ -15,20 +16,22 @@ from analysis.judges.parts import Judged
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import Pair
-from analysis.spec import ErrorRate, Plan
+from analysis.spec import Bar, ErrorRate, Plan
 from analysis.verdict import Finding, Verdict
 
 ERRORS_WEIGHT = 3.0
 """The weight of failed requests in the joint evidence, where latency has 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sequential:
+class Sequential(NamedTuple):
     """The state of the judge. `bad` is final: once the evidence sufficed, nothing that comes later takes it back."""
 
     plan: Plan
+    bar: Bar
     metrics: tuple[Judged, ...]
-    emergency: Emergency | None = None
+    emergency: Emergency | None
+    shares: tuple[float, ...]
+    """What each metric contributes to the joint evidence."""
     steps: int = 0
     """Step changes so far."""
     copies: int = 0
@@ -38,50 +41,53 @@ class Sequential:
     @property
     def evidence(self) -> float:
         """That the canary is worse in any metric, how many to one."""
-        return sum(self.shares) + (emergency.SHARE * self.emergency.evidence if self.emergency else 0.0)
+        return _joint(self.shares, self.emergency)
 
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """What each metric contributes to the joint evidence. Errors are rare, and latency tells more a request."""
-        weights = [ERRORS_WEIGHT if isinstance(judged.metric, ErrorRate) else 1.0 for judged in self.metrics]
-        all_of_it = (1 - emergency.SHARE if self.emergency else 1.0) / sum(weights)
-        return tuple([all_of_it * weight * one.evidence for weight, one in zip(weights, self.metrics, strict=True)])
+
+def _shares(metrics: Sequence[Judged], watch: Emergency | None) -> tuple[float, ...]:
+    """What each metric contributes. Errors are rare, and latency tells more a request."""
+    weights = [ERRORS_WEIGHT if isinstance(judged.metric, ErrorRate) else 1.0 for judged in metrics]
+    all_of_it = (1 - emergency.SHARE if watch else 1.0) / sum(weights)
+    return tuple([all_of_it * weight * one.evidence for weight, one in zip(weights, metrics, strict=True)])
+
+
+def _joint(shares: tuple[float, ...], watch: Emergency | None) -> float:
+    return sum(shares) + (emergency.SHARE * watch.evidence if watch else 0.0)
 
 
 def begin(plan: Plan) -> Sequential:
     """The judge before the first tick."""
     metrics = tuple(parts.begin(metric) for metric in plan.compared)
     has_errors = any(isinstance(metric, ErrorRate) for metric in plan.compared)
-    return Sequential(plan, metrics, Emergency() if has_errors else None)
+    watch = Emergency() if has_errors else None
+    return Sequential(plan, plan.bar, metrics, watch, _shares(metrics, watch))
 
 
 def step(judge: Sequential, view: View) -> Steps["Sequential"]:
     """One tick."""
     if judge.bad:
         return judge
-    judge = _restart(judge, view)
-    watch = judge.emergency
+    metrics, watch = _restarted(judge, view), judge.emergency
     if watch is not None and view.judged:
-        errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).statement(0)
-        watch = emergency.step(watch, view.errors, lambda: _past(errors))
-    asked = [parts.ask(judged, view, needed=judge.plan.nats) for judged in judge.metrics]
+        errors = next(judged for judged in metrics if isinstance(judged.metric, ErrorRate))
+        watch = emergency.step(watch, view.errors, lambda: _past(errors.statement(0)))
+    asked = [parts.ask(judged, view, needed=judge.plan.nats) for judged in metrics]
     answers = yield [ask for _, ask in asked]
-    told = [parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)]
-    judge = Sequential(judge.plan, tuple(told), watch, judge.steps, judge.copies)
-    return replace(judge, bad=True) if judge.evidence >= judge.plan.needed else judge
+    metrics = tuple([parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)])
+    shares = _shares(metrics, watch)
+    bad = _joint(shares, watch) >= judge.plan.needed
+    return Sequential(judge.plan, judge.bar, metrics, watch, shares, view.steps, view.copies, bad)
 
 
 def _past(errors: Statement) -> Past:
     return Past(errors.question.lines.rollback, errors.share, errors.phi)
 
 
-def _restart(judge: Sequential, view: View) -> Sequential:
-    if view.steps == judge.steps and view.copies == judge.copies:
-        return judge
+def _restarted(judge: Sequential, view: View) -> tuple[Judged, ...]:
     metrics, step_changed = judge.metrics, view.steps > judge.steps
     for number in range(judge.copies + 1, view.copies + 1):
         metrics = tuple([parts.restart(judged, number, step_changed=step_changed) for judged in metrics])
-    return Sequential(judge.plan, metrics, judge.emergency, view.steps, view.copies)
+    return metrics
 
 
 def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
@@ -104,7 +110,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
     evidence = judge.evidence if guilty else share
     promote_evidence = judged.promote_evidence
     samples = judged.samples
-    promising, good = plan.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
+    promising, good = judge.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
     verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
     if not said:
         return _unsaid(judged.metric.name, verdict, promising)

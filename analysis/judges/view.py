@@ -1,14 +1,14 @@
 """What a judge sees of one tick."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from analysis.samples import ArmTick, Pair
+from analysis.samples import ArmTick, Latencies, Pair
 
 _NONE = Pair()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One tick, with the source of the error counts already chosen."""
 
     at: int
@@ -27,17 +27,27 @@ class View:
     share: float | None = None
     """The canary's share of live requests as configured, 0..1; None near a change of it and where none can be said."""
 
-    @property
-    def error_halves(self) -> Pair:
-        """Failed requests of two halves of stable's pods."""
-        first, second = self.stable.halves
-        return Pair(*first.served, *second.served)
+    def counts(self, edges: Sequence[float | None]) -> list[float]:
+        """Of both arms, for each edge (seconds): requests and slower ones, as a pair has them, one after the other.
 
-    def slower(self, edge: float) -> Pair:
-        """Requests slower than `edge` seconds, of both arms."""
-        return Pair(*self.canary.latencies.slower(edge), *self.stable.latencies.slower(edge))
+        Without an edge, failed ones. Edges are given for all or for none.
+        """
+        told = [edge for edge in edges if edge is not None]
+        if not told:
+            return [*self.errors] * len(edges)
+        return _side_by_side(self.canary.latencies, self.stable.latencies, told)
 
-    def slower_halves(self, edge: float) -> Pair:
-        """Requests slower than `edge` seconds, of two halves of stable's pods."""
-        first, second = self.stable.halves
-        return Pair(*first.latencies.slower(edge), *second.latencies.slower(edge))
+    def halves(self, edges: Sequence[float | None]) -> list[float]:
+        """The same of two halves of stable's pods."""
+        told, (first, second) = [edge for edge in edges if edge is not None], self.stable.halves
+        if not told:
+            return [*first.served, *second.served] * len(edges)
+        return _side_by_side(first.latencies, second.latencies, told)
+
+
+def _side_by_side(one: Latencies, other: Latencies, edges: Sequence[float]) -> list[float]:
+    found: list[float] = []
+    for pair in zip(one.slower_at(edges), other.slower_at(edges), strict=True):
+        for each in pair:
+            found += each
+    return found

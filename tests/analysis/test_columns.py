@@ -54,19 +54,39 @@ def stories(draw) -> list[Reading]:
     return told
 
 
+def in_rows(story: list[Reading]) -> list[Row]:
+    """The readings as rows, equal layouts as one."""
+    rows, layouts = [], []
+    for reading in story:
+        row = laid_out(reading)
+        layouts.append(next((each for each in layouts if each == row.layout), row.layout))
+        rows.append(row._replace(layout=layouts[-1]))
+    return rows
+
+
 @settings(max_examples=60)
 @given(stories())
 def test_rows_give_the_ticks_and_counters_that_readings_give(story):
-    by_row, by_name, layouts = Counted(), Counters(), []
-    for reading in story:
-        row = laid_out(reading)
-        known = next((each for each in layouts if each == row.layout), row.layout)
-        layouts.append(known)
-        by_row, tick = columns.advance(by_row, Row(row.at, known, row.values))
+    by_row, by_name, rows = Counted(), Counters(), in_rows(story)
+    for reading, row in zip(story, rows, strict=True):
+        [(by_row, tick)] = columns.advance_all([(by_row, row)])
         by_name, expected = counters.advance(by_name, reading)
         assert tick == expected
         assert by_row.counters == by_name
         assert by_row.at == by_name.at
+
+
+@settings(max_examples=40)
+@given(st.lists(stories(), min_size=2, max_size=5))
+def test_a_comparison_is_counted_the_same_whichever_are_counted_with_it(told):
+    together, alone = [Counted() for _ in told], [Counted() for _ in told]
+    for at in zip(*[in_rows(story) for story in told], strict=False):
+        found = columns.advance_all(list(zip(together, at, strict=True)))
+        together = [counted for counted, _ in found]
+        for number, row in enumerate(at):
+            [(alone[number], tick)] = columns.advance_all([(alone[number], row)])
+            assert found[number][1] == tick
+            assert together[number].counters == alone[number].counters
 
 
 @settings(max_examples=20)

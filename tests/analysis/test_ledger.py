@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,15 +61,21 @@ def test_no_number_depends_on_what_goes_along_with_it():
         judged = number >= 10
         pairs = [_some(rng) for _ in questions]
         halves = () if judged else [_some(rng) for _ in questions]
-        asked = Ask(together, pairs, halves, tuple(questions), judged=judged, needed=7.6, renewed=number % 7 == 0)
+        asked = Ask(
+            together, flat(pairs), flat(halves), tuple(questions), judged=judged, needed=7.6, renewed=number % 7 == 0
+        )
         together = ledger.answer([asked])[0]
         alone = [
-            ledger.answer([asked._replace(rows=row, pairs=[pair], halves=halves[at : at + 1], questions=(question,))])[
-                0
-            ]
+            ledger.answer(
+                [asked._replace(rows=row, counts=pair, halves=flat(halves[at : at + 1]), questions=(question,))]
+            )[0]
             for at, (row, pair, question) in enumerate(zip(alone, pairs, questions, strict=True))
         ]
         assert together == b"".join(alone)
+
+
+def flat(pairs: Sequence[Pair]) -> list[float]:
+    return [number for pair in pairs for number in pair]
 
 
 def _some(rng: random.Random) -> Pair:

@@ -218,10 +218,10 @@ def test_the_gateway_tells_outcomes_where_it_counts_the_canary():
 
 
 def test_mirrored_copies_are_judged_by_the_orchestrators():
-    mirrored = replace(arm(1000, 60), gateway=Count(2, 0))  # two requests to the preview URL
+    mirrored = arm(1000, 60)._replace(gateway=Count(2, 0))  # two requests to the preview URL
     state = run(mirrored, arm(1000, 10, gateway=True), ticks=30, begun=learned(), until={Verdict.BAD})
     assert session.judge(state).findings[0].canary == pytest.approx(0.06)
-    state = run(replace(mirrored, served=Count(1000, 10)), arm(1000, 10, gateway=True), ticks=3, begun=learned())
+    state = run(mirrored._replace(served=Count(1000, 10)), arm(1000, 10, gateway=True), ticks=3, begun=learned())
     assert session.traffic(state, mirrored=True).canary_share == pytest.approx(0.5)
     assert session.traffic(state, mirrored=False).canary_share == pytest.approx(2 / 1002)
 
@@ -270,7 +270,7 @@ def test_a_latency_ceiling_between_two_edges_blames_by_the_upper_and_clears_by_t
 
 
 def test_a_latency_that_no_edge_can_tell_stays_inconclusive():
-    always_slow = replace(arm(1000), latencies=Latencies(1000, dict.fromkeys(EDGES, 0)))
+    always_slow = arm(1000)._replace(latencies=Latencies(1000, dict.fromkeys(EDGES, 0)))
     state = run(always_slow, always_slow, ticks=100, begun=session.begin(comparison()))
     assert session.judge(state).verdict is Verdict.INCONCLUSIVE
     assert "no edge that 60 % of them stay under" in session.judge(state).message
@@ -329,7 +329,7 @@ def test_a_step_change_that_lies_in_the_past_of_a_session_asks_for_a_replay():
 def test_evidence_is_finite_and_never_negative(draws):
     state = learned()
     for number, tick in enumerate(stream(draws)):
-        state = session.step(state, replace(tick, at=state.at + 10))
+        state = session.step(state, tick._replace(at=state.at + 10))
         judge = judged(state)
         assert 0 <= judge.evidence < float("inf"), number
         for metric in judge.metrics:

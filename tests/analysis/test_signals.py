@@ -226,7 +226,7 @@ def test_each_metric_tells_how_noisy_it_is():
     assert len(quiet) == 7
     assert all(phi is not None and 1 <= phi < 2.2 for phi in quiet.values()), quiet  # nobody is slow: the prior
     for number in range(30):
-        burst = replace(calm, gateway=Count(100, 20 * (number % 3 == 0)), served=Count(100, 20 * (number % 3 == 0)))
+        burst = calm._replace(gateway=Count(100, 20 * (number % 3 == 0)), served=Count(100, 20 * (number % 3 == 0)))
         state = session.step(state, Tick(state.at + 10, 10, stable, burst))
     assert found(state, "errorRate").phi > 1.5 * quiet["errorRate"]
 
