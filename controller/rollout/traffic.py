@@ -210,8 +210,8 @@ def agrees(window: TrafficWindow, split: Split) -> bool | None:
     smaller, few = min(wanted, 1 - wanted), min(window.canary, window.stable)
     if not smaller:
         return abs(share - wanted) <= _TOLERANCE or (bool(split.routes) and share > wanted)
-    if not few and smaller * total < _EXPECTED_TO_TELL:
-        return None
+    if not few:
+        return None if smaller * total < _EXPECTED_TO_TELL else False
     # The second term is the variance of a share of which hardly any request is expected yet.
     error = sqrt((wanted * (1 - wanted) + 1 / total) / total)
     allowed = max(4 * error, min(_TOLERANCE, smaller / 2))

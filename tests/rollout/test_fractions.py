@@ -85,6 +85,9 @@ def window(world, stable: int, canary: int) -> TrafficWindow:
         (99.5, 6, 994, True),
         (5, 950, 50, True),
         (5, 1000, 0, False),
+        (5, 199, 0, None),
+        (5, 200, 0, False),  # ten are expected: none speaks against it, though their spread would allow for it
+        (95, 0, 200, False),
     ],
 )
 def test_a_small_weight_is_verified_by_requests_and_not_by_their_absence(

@@ -25,7 +25,7 @@ FAULTS = (
     "read too_many", "read server_error", "read lost_before",
 )  # fmt: skip
 MISCHIEF = (
-    "again", "ambush", "answer", "back", "crash",
+    "again", "ambush", "answer", "back", "boast", "crash",
     "deaf", "edit", "evict", "forbid", "invalid", "jump", "lookup", "outage", "podcrash", "quota", "refuse", "replay",
     "scale", "second", "slow", "slowpods", "sluggish", "storm", "strategy", "verb",
 )  # fmt: skip

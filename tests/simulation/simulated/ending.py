@@ -37,7 +37,7 @@ class Ending:
         self._world.faults.calm()
         self._world.workloads.set_quota(False)
         self._world.workloads.start_time = START_TIME
-        self._world.mesh.delay = 0.3
+        self._world.mesh.delay, self._world.mesh.ahead = 0.3, 0.0
         self._world.mesh.set_refusing(False)
         self._world.prometheus.mode = "up"
         self._world.shop.heal()

@@ -29,8 +29,12 @@ class Mesh:
         self.rules: dict[str, Object] = {}
         """By host."""
         self.changed_at: dict[str, float] = {}
+        self.ahead = 0.0
+        """Seconds by which it says that it has a route before it has."""
         self.taken: dict[str, list[datetime]] = {}
-        """When each route was taken, newest last."""
+        """When it said of each route that it has it, newest last."""
+        self._had: dict[str, list[tuple[datetime, dict[str, float], dict[str, float]]]] = {}
+        """By route: since when it gave which shares and copies, newest last."""
         self._foreign: set[tuple[str, int]] = set()
         """Generations, by the uid of the route, that lead where somebody wanted who is no controller."""
         api.watchers.append(self._happened)
@@ -76,11 +80,23 @@ class Mesh:
         if live is None or live["metadata"]["generation"] != obj["metadata"]["generation"]:
             return  # a newer one is on its way
         if not self.refuses:
-            self.effective[name] = obj
-            self.changed_at[name] = self._timeline.now
             self.taken.setdefault(name, []).append(self._timeline.true_time())
-        if self.silent:
-            return
+            if self.ahead and not self.silent:
+                self._timeline.after(self.ahead, lambda: self._in_force(name, obj))
+            else:
+                self._in_force(name, obj)
+        if not self.silent:
+            self._tell(name, obj)
+
+    def _in_force(self, name: str, obj: Object) -> None:
+        live = self._api.find(VIRTUAL_SERVICE, name)
+        if live is None or _version(live) != _version(obj):
+            return  # gone, or a newer one is on its way
+        self.effective[name] = obj
+        self.changed_at[name] = self._timeline.now
+        self._had.setdefault(name, []).append((self._timeline.true_time(), *self.shares(name)))
+
+    def _tell(self, name: str, obj: Object) -> None:
         generation = obj["metadata"]["generation"]
         condition = {
             "type": "Reconciled",
@@ -119,6 +135,12 @@ class Mesh:
                 copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
         return weights, copies
 
+    def gave(self, name: str, host: str, since: datetime) -> list[tuple[float, float]]:
+        """Return the percent of requests and of copies that a host got from an instant on, oldest first."""
+        known = self._had.get(name, [])
+        first = sum(at <= since for at, _, _ in known) - 1
+        return [(weights.get(host, 0.0), copies.get(host, 0.0)) for _, weights, copies in known[max(first, 0) :]]
+
     def up_to_date(self, name: str) -> bool:
         """Say whether the route in effect is the newest."""
         route, live = self.effective.get(name), self._api.find(VIRTUAL_SERVICE, name)
@@ -133,6 +155,15 @@ class Mesh:
         """Say whether the route in effect sends or copies anything to a host."""
         weights, copies = self.shares(name)
         return bool(weights.get(host)) or bool(copies.get(host))
+
+
+def hosts(route: Object) -> set[str]:
+    """All hosts that a VirtualService sends or copies anything to."""
+    return {
+        part["destination"]["host"]
+        for http in route["spec"]["http"]
+        for part in (*http["route"], *(http.get("mirrors") or ()))
+    }
 
 
 def _version(route: Object) -> tuple[str, int]:

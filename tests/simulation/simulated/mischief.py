@@ -108,6 +108,11 @@ class Mischief:
         self._world.mesh.delay = min(delay, 3.0) if self._world.mesh.silent else delay
         self._for(seconds, lambda: setattr(self._world.mesh, "delay", 0.3))
 
+    def do_boast(self, ahead: float, seconds: float) -> None:
+        """A mesh that says it has a route before it has: some gateways are behind the others."""
+        self._world.mesh.ahead = ahead
+        self._for(seconds, lambda: setattr(self._world.mesh, "ahead", 0.0))
+
     def do_refuse(self, seconds: float) -> None:
         if not self._world.mesh.silent:
             self._world.mesh.set_refusing(True)

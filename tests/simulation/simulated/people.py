@@ -8,7 +8,7 @@ from controller.kube.resources import CONTROLLER_REVISION, SELDON_DEPLOYMENT, SE
 from localcluster.apiserver.history import Event
 from simulated.api import NAMESPACE_NAME, Object
 from simulated.story import Happening
-from simulated.ways import WAYS
+from simulated.ways import BESIDE, WAYS
 
 if TYPE_CHECKING:
     from simulated.world import World
@@ -86,10 +86,11 @@ class People:
     def do_strategy(self, index: int) -> None:
         self.do_release(**WAYS[index])
 
-    def do_release(self, strategy: Object, bake: Object | None = None) -> None:
-        """Change the strategy; another one takes the place of the one before."""
+    def do_release(self, strategy: Object, **more: Any) -> None:
+        """Change the strategy and what goes with it; another one takes the place of the one before."""
         others: Object = dict.fromkeys(("canary", "blueGreen", "shadow"))
-        self.patch({"spec": {"strategy": {**others, **strategy}, "bake": bake}})
+        beside: Object = dict.fromkeys(BESIDE)
+        self.patch({"spec": {"strategy": {**others, **strategy}, **beside, **more}})
 
     def do_scale(self, replicas: int) -> None:
         predictors = json.loads(json.dumps((self._world.live() or {})["spec"]["template"]["spec"]["predictors"]))

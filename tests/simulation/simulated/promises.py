@@ -1,5 +1,6 @@
 """The promises of the design, checked on every write and every state that the world comes to."""
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ MOVING = frozenset({"Progressing", "Paused", "Promoting"})
 AT_REST = frozenset({"Healthy", "Degraded", "Paused", "Shadowed"})
 SERVING = frozenset({"SeldonDeployment", "Deployment", "Service", "DestinationRule"})
 """Kinds without which a revision cannot answer."""
+BOTH = ("rest", "grpc")
+"""The routes that take everybody's requests, by protocol."""
 LATELY = 900.0
 """Seconds in which a stable that the world took pods from may be worse than a bad canary."""
 
@@ -90,6 +93,8 @@ class Promises:
             total = sum(part["weight"] for part in http["route"])
             if total not in (100, 10_000):
                 self.broken("weights sum to 100", f"route {http.get('name')} sums to {total}")
+        if len({json.dumps(_split(http)) for http in route["spec"]["http"] if http.get("name") in BOTH}) > 1:
+            self.broken("both protocols are split alike", f"{[_split(http) for http in route['spec']['http']]}")
         version = route["metadata"].get("resourceVersion")
         if live is not None and version != live["metadata"]["resourceVersion"]:
             return  # the server refuses it
@@ -147,6 +152,8 @@ class Promises:
         host = f"{child}-default.{self._world.key[0]}.svc.cluster.local"
         if child and self._world.mesh.names(self._world.door(), host) and not self._in_doubt():
             self.broken("nothing goes while the route in effect names it", f"{resource.kind} {name} is deleted")
+        if resource.name == SELDON_DEPLOYMENT.name:
+            self._world.onward.removed(live)
 
     def _in_doubt(self) -> bool:
         """A mesh that says nothing is believed to be quick; that is wrong of a route that it has not taken yet.
@@ -217,6 +224,12 @@ class Promises:
     def _served(self, child: str, count: int, lost: int) -> None:
         if lost and not self._world.excused(child):
             self.broken("no request is lost", f"{lost} of {count} requests found no ready pod of {child}")
+
+
+def _split(http: Object) -> list[Any]:
+    """Who gets what of a route, and who gets copies."""
+    parts = [(part["destination"]["host"], part.get("weight")) for part in http["route"]]
+    return [parts, [(each["destination"]["host"], each["percentage"]) for each in http.get("mirrors") or ()]]
 
 
 def _weights(route: Object | None) -> dict[str, float]:

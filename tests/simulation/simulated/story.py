@@ -182,6 +182,7 @@ _DRAWS: dict[str, tuple[int, Any]] = {
     "evict": (3, lambda c: (c.randint(0, 9),)),
     "quota": (2, lambda c: (c.choice([10.0, 200.0, 900.0]),)),
     "sluggish": (2, lambda c: (c.choice([2.0, 30.0]), c.choice([30.0, 200.0]))),
+    "boast": (2, lambda c: (c.choice([4.0, 12.0, 20.0]), c.choice([60.0, 600.0]))),
     "refuse": (2, lambda c: (c.choice([5.0, 100.0, 900.0]),)),
     "prometheus": (4, lambda c: (c.choice(["down", "empty", "nan", "late"]), c.choice([20.0, 200.0]))),
     "jump": (1, lambda c: (c.choice([30.0, -30.0, 3600.0]),)),

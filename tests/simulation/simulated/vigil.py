@@ -7,6 +7,7 @@ from controller.api.meta import parse_duration
 from controller.kube.resources import SELDON_ROLLOUT, VIRTUAL_SERVICE, Resource
 from localcluster.apiserver.history import Event
 from simulated.api import Object
+from simulated.mesh import hosts
 
 if TYPE_CHECKING:
     from simulated.world import World
@@ -156,12 +157,3 @@ def _moves(rollout: Object, index: int) -> bool:
     """Whether a step changes who gets which requests."""
     steps = (rollout["spec"]["strategy"].get("canary") or {}).get("steps") or ()
     return index < len(steps) and not {"setWeight", "setMirror", "setHeaderRoute"}.isdisjoint(steps[index])
-
-
-def hosts(route: Object) -> set[str]:
-    """All hosts that a VirtualService sends or copies anything to."""
-    return {
-        part["destination"]["host"]
-        for http in route["spec"]["http"]
-        for part in (*http["route"], *(http.get("mirrors") or ()))
-    }

@@ -43,4 +43,17 @@ WAYS: tuple[dict[str, Any], ...] = (
     {"strategy": {"canary": {"replicaProgressThreshold": {"percent": 30}, "steps": [
         {"setWeight": 30}, {"pause": {"duration": "30s"}}, {"setScale": {"replicas": 4}}, {"setWeight": 60},
         {"analysis": {"maxDuration": "2m"}}]}}, **_MINUTE},
+    {"strategy": {"canary": {"weights": [10, 50], "interval": "20s"}}, "rollbackWindow": {"revisions": 2}},
+    {"strategy": {"canary": {"judgedFromStep": 2, "steps": [
+        {"setScale": {"percent": 50}}, _HEADER, {"gate": {"windows": [{"start": "00:00", "end": "00:00"}]}},
+        {"setHeaderRoute": {"name": "inside", "match": [{"headers": {"x-team": {"prefix": "m"}}}, {"method": "PUT"}]}},
+        {"setWeight": 20}, {"pause": {"duration": "30s"}}, {"setWeight": 35}, {"analysis": {"maxDuration": "2m"}}]}},
+        "abortScaleDownDelay": "2m"},
+    _blue_green(previewHeader={}, prePromotionAnalysis={"skip": True}, autoPromotionSeconds=15,
+                postPromotionAnalysis={"maxDuration": "2m"})
+    | {"rollbackWindow": {"revisions": 1}, "scaleDownDelayRevisionLimit": 1},
+    {"strategy": {"shadow": {"duration": "40s", "percentage": 50, "then": {"dynamicStableScale": True, "steps": [
+        {"setWeight": 40}, {"pause": {"duration": "30s"}}, {"setWeight": 75}]}}}},
 )  # fmt: skip
+BESIDE = ("bake", "rollbackWindow", "abortScaleDownDelay", "scaleDownDelayRevisionLimit")
+"""What goes with a strategy in some of them."""

@@ -17,6 +17,7 @@ from simulated.lookup import Lookup
 from simulated.mates import Mates
 from simulated.mesh import Mesh
 from simulated.mischief import Mischief
+from simulated.onward import Onward
 from simulated.people import People
 from simulated.process import Hooks, Process
 from simulated.promises import Promises
@@ -71,7 +72,7 @@ class World:
         self.prometheus = Prometheus()
         self.faults = Faults(self.timeline.chance("faults"), self.reached)
         self.promises = Promises(self)
-        self.vigil = Vigil(self)
+        self.vigil, self.onward = Vigil(self), Onward(self)
         self.users.after, self.users.reached = self._asked, self.reach
         self.jumped = False
         self.noisy_until = 0.0
@@ -148,6 +149,7 @@ class World:
         """The users have sent their requests."""
         self.stayers.ask(self.users.door)
         self.vigil.look()
+        self.onward.look()
 
     def status(self) -> Object:
         """Its status."""
