@@ -84,6 +84,7 @@ class Measurer:
         self, comparisons: Sequence[Comparison], start: datetime, end: datetime, step: int
     ) -> dict[Key, tuple[Reading, ...]]:
         """The raw counters at start, start + step, ..., end: the same as `read` would have given at each of them."""
+        start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # answers are told apart by whole seconds
         queries = self._all_queries(comparisons)
         answers = [await self._provider.between(query, start, end, step) for query in queries]
         moments = range(int(start.timestamp()), int(end.timestamp()) + 1, step)

@@ -127,7 +127,7 @@ def _series(arm: Arm, found: Found) -> tuple[str, str]:
     if not spaces and found.nameless:
         return "LabelMissing", f"{name} has no label deployment_name: the scrape configuration must keep it"
     text = f"Prometheus has no {name} with deployment_name {arm.deployment} in namespace {arm.namespace}"
-    return "NoSeries", f"{text}: it does not scrape its pods"
+    return "NoSeries", f"{text}: no request came yet, or its pods are not scraped"
 
 
 def _quiet(comparison: Comparison, session: Session, number: int) -> str | None:

@@ -25,8 +25,10 @@ def refused(obs: Observed, status: RolloutStatus, intent: Intent) -> str:
         case Event.PROMOTE_FULL if obs.spec and course(obs.spec).stands_down:
             return "a shadow is never promoted; change the strategy to release the revision"
         case Event.APPROVE if not gate.to_approve(obs, status, intent.gate):
-            known = ", ".join(gate.approvable(obs)) or "none"
-            return f"no gate {intent.gate!r} asks for an approval now; the strategy's are: {known}"
+            known = ", ".join(gate.approvable(obs))
+            which = f"gate {intent.gate!r}" if intent.gate else "gate"
+            strategy = f"the strategy's gates are: {known}" if known else "the strategy has none"
+            return f"no {which} asks for an approval now; {strategy}"
         case Event.ROLLBACK:
             return pins.refused(obs, status, intent)
         case Event.RESTART if status.stable_revision is None and status.canary_revision is None:

@@ -8,7 +8,7 @@ import typer
 from controller.kube import resources
 from seldon_rollouts import phases
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, run
-from seldon_rollouts.cli.output import Format, Output, coloured, data, line, width
+from seldon_rollouts.cli.output import Format, Output, coloured, data, line, reference, width
 
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
 
@@ -33,7 +33,7 @@ def list_rollouts(
         return
     rows = sorted(run(kubeconfig, context, lambda client: client.table(resources.SELDON_ROLLOUT, where)), key=_urgency)
     if output is Format.NAME:
-        print("".join(f"{resources.SELDON_ROLLOUT.name}/{row['metadata']['name']}\n" for row in rows), end="")
+        print("".join(f"{reference(resources.SELDON_ROLLOUT, row['metadata']['name'])}\n" for row in rows), end="")
         return
     if not rows:
         line("no rollouts found" if where is None else f"no rollouts found in namespace {where}; -A lists all")

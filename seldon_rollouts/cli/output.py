@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from controller.kube.resources import Resource
+
 
 class Format(StrEnum):
     """What `-o` takes."""
@@ -31,6 +33,11 @@ def data(output: Format, value: Any) -> bool:
     elif output is Format.YAML:
         print(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), end="")
     return output in (Format.JSON, Format.YAML)
+
+
+def reference(resource: Resource, name: str) -> str:
+    """Name an object as `kubectl -o name` does."""
+    return f"{resource.kind.lower()}.{resource.group}/{name}"
 
 
 def line(text: str) -> None:

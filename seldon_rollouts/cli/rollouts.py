@@ -18,7 +18,7 @@ from controller.kube.errors import NotFoundError
 from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.console import CONSOLE
-from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.cli.output import Format, Output, data, line, reference
 from seldon_rollouts.drawing import drawn
 from seldon_rollouts.view.base import asks, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
@@ -67,7 +67,7 @@ def get(
     if output not in (Format.TEXT, Format.WIDE):
         rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
         if not data(output, rollout):
-            print(f"{resources.SELDON_ROLLOUT.name}/{name}")
+            print(reference(resources.SELDON_ROLLOUT, name))
         return
     if not watch:
         shown = run(kubeconfig, context, lambda client: _look(client, namespace, name))
@@ -173,7 +173,7 @@ def history(
     if data(output, (rollout.get("status") or {}).get("history") or []):
         return
     for entry in status_of(rollout).history:
-        line(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.type:<16} {entry.message}")
+        line(f"{entry.at:%Y-%m-%d %H:%M:%SZ}  {entry.type:<16} {entry.message}")
 
 
 def explain(name: Rollout, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:

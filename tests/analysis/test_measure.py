@@ -1,9 +1,10 @@
 """Grouped queries: few of them, and each series found by its comparison."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
+import pytest
 
 from analysis.checks import OutlierRate, PredictionDrift, Reward, ShadowAgreement
 from analysis.measure import Labels, Measurer
@@ -158,3 +159,20 @@ async def test_looks_between_ticks_leave_alone_what_the_ticks_remember_of_series
     _, found = await measurer.counted([comparison("iris")], AT)
     assert found["ml", "iris"].canary.gateways == {"gw//iris-2-b": {("200", "-", ""): 9}}
     assert measurer._directory._places == known
+
+
+class Whole(Recorded):
+    """A provider that answers at start, start + step, ..., and tells instants by the nearest whole second."""
+
+    async def between(self, query: str, start: datetime, end: datetime, step: int) -> tuple[Series, ...]:
+        span = range(int((end - start).total_seconds()) // step + 1)
+        samples = tuple((round(start.timestamp() + turn * step), float(turn)) for turn in span)
+        return tuple(Series(each.written, samples) for each in await super().between(query, start, end, step))
+
+
+@pytest.mark.parametrize("fraction", [0, 400_000, 600_000, 999_999])
+async def test_a_past_window_is_read_whole_whatever_the_fraction_of_its_start(fraction: int) -> None:
+    where = {"namespace": "ml", "deployment_name": "iris-1", "pod": "p", "instance": "127.0.0.9:8000", "code": "200"}
+    start, one = AT + timedelta(microseconds=fraction), comparison("iris", services=False)
+    found = await Measurer(Whole(count=[series(0, **where)])).replay([one], start, start + timedelta(minutes=3), 60)
+    assert [len(reading.stable.pods) for reading in found[one.key]] == [1, 1, 1, 1]

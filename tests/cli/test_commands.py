@@ -120,7 +120,7 @@ async def test_an_approval_that_is_waited_for_ends_the_waiting_and_leads_the_lis
 
 @pytest.mark.parametrize(
     ("output", "said"),
-    [("name", "seldonrollouts.rollouts.seldon.io/iris\n"), ("wide", "Progressing"), ("json", '"kind": "List"')],
+    [("name", "seldonrollout.rollouts.seldon.io/iris\n"), ("wide", "Progressing"), ("json", '"kind": "List"')],
 )
 async def test_the_list_has_forms_for_pipes(shell: Shell, output: str, said: str) -> None:
     await shell.say(**MOVING)
