@@ -28,7 +28,9 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
     if (blocker := waiting(status)) is not None:
         since = f" (since {blocker.since:%H:%M:%S} UTC)" if blocker.since else ""
         yield f"It waits for {blocker.what}: {blocker.message}".rstrip(": ") + since
-    if status.canary_revision is not None:
+    if status.canary_revision is not None and status.stable_revision is None:
+        yield "It is the first revision, and nothing serves beside it: it gets all requests once its pods are ready."
+    elif status.canary_revision is not None:
         yield f"The canary has {weight(status)} of requests{_to_come(status)}."
         if able := chances(status):
             yield able

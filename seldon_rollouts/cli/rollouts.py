@@ -10,7 +10,7 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from controller import clock
-from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
+from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL, parse_duration
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
@@ -28,6 +28,7 @@ EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
 """Exit codes of `status`, by phase."""
 MOVES, ASKS = 2, 3
 """The exit codes of what still moves, and of what waits for a person, as at an approval."""
+FAILED = 1
 UNREAD = 4
 """The exit code where there is no answer; `app` has it, too, for what goes wrong later."""
 LOOK_SECONDS = 0.5
@@ -134,25 +135,36 @@ def status(
 ) -> None:
     """Print where a rollout is.
 
-    Ends with 0 healthy, 1 rolled back or invalid, 2 under way, 3 waiting for a person, 4 where it cannot be read.
+    Ends with 0 healthy, 1 rolled back or invalid (with --wait also a first revision that has no ready pods within
+    progressDeadline), 2 under way, 3 waiting for a person, 4 where it cannot be read.
     """
 
-    async def work(client: Client) -> RolloutStatus:
+    async def work(client: Client) -> tuple[RolloutStatus, bool]:
         deadline = clock.now().timestamp() + timeout
         while True:
             rollout = await finding.rollout(client, namespace, name)
             found = RolloutStatus.model_validate(rollout.get("status") or {})
             current = found.observed_generation == rollout["metadata"]["generation"]
-            if not wait or (current and _code(found) != MOVES):
-                return found
+            stuck = wait and current and _stuck(rollout, found)
+            if not wait or stuck or (current and _code(found) != MOVES):
+                return found, stuck
             if clock.now().timestamp() > deadline:
                 print(f"it still moves after {timeout:g} s (--timeout)", file=sys.stderr)
-                return found
+                return found, False
             await asyncio.sleep(LOOK_SECONDS)
 
-    found = run(kubeconfig, context, work)
+    found, stuck = run(kubeconfig, context, work)
     line(f"{found.phase}: {found.message}")
-    raise typer.Exit(_code(found))
+    raise typer.Exit(FAILED if stuck else _code(found))
+
+
+def _stuck(rollout: dict[str, Any], found: RolloutStatus) -> bool:
+    """Return whether a first revision, to which nothing can be gone back, is without ready pods past the deadline."""
+    blocked, deadline = found.blocked_on, (rollout.get("spec") or {}).get("progressDeadline", "10m")
+    if found.stable_revision is not None or blocked is None or blocked.kind != "pods" or blocked.since is None:
+        return False
+    past: bool = clock.now() - blocked.since > parse_duration(deadline)
+    return past
 
 
 def _code(found: RolloutStatus) -> int:

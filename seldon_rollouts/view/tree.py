@@ -11,6 +11,8 @@ from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, pod
 from seldon_rollouts.view.waiting import headline
 
 Object = Mapping[str, Any]
+_ALIKE = 200
+"""Characters after which two messages that began alike are the same."""
 
 
 class Part(View):
@@ -40,7 +42,7 @@ def tree(
     below = _by_owner(deployments), _by_owner(pods)
     told_below = bool(status.analysis.metrics) and status.blocked_on is not None and status.blocked_on.kind == "metric"
     standing = {_label(child, REVISION_LABEL): child for child in children}
-    return Part(
+    whole = Part(
         kind="SeldonRollout",
         name=f"{meta['namespace']}/{meta['name']}",
         state=status.phase,
@@ -48,6 +50,15 @@ def tree(
         message=headline(status) if told_below else status.message,
         parts=tuple(_revision(revision, status, standing.get(revision.hash), below) for revision in _revisions(status)),
     )
+    return _told_once(whole, "")
+
+
+def _told_once(part: Part, above: str) -> Part:
+    """Leave out what a part only repeats of what is said above it. A long message is cut there, and whole at a pod."""
+    begins = part.message[:_ALIKE] if part.parts else part.message
+    message = "" if begins in above else part.message
+    told = f"{above}\n{message}"
+    return part.model_copy(update={"message": message, "parts": tuple(_told_once(each, told) for each in part.parts)})
 
 
 def _revisions(status: RolloutStatus) -> Iterable[RevisionStatus]:

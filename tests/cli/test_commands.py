@@ -99,6 +99,16 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     assert "RevisionCreated" in told.stdout
 
 
+@pytest.mark.parametrize(("since", "code"), [("2026-01-01T00:00:00Z", 1), ("2999-01-01T00:00:00Z", 2)])
+async def test_a_first_revision_without_pods_is_waited_for_until_the_deadline(
+    shell: Shell, since: str, code: int
+) -> None:
+    blocked = {"kind": "pods", "message": "0 of 1 pods ready", "since": since}
+    await shell.say(phase="Pending", canaryRevision=REVISION, blockedOn=blocked)
+    done = await shell.run("status", "iris", "--wait", "--timeout", "0")
+    assert done.returncode == code, done.stderr
+
+
 @pytest.mark.parametrize(("phase", "code"), [("Healthy", 0), ("Degraded", 1), ("Progressing", 2), ("Paused", 3)])
 async def test_status_has_exit_codes_for_pipelines(shell: Shell, phase: str, code: int) -> None:
     await shell.say(phase=phase, message="so it is")

@@ -58,3 +58,10 @@ def test_each_part_of_the_answer_has_its_sentence(more: dict[str, Any], said: st
 
 def test_what_a_person_may_do_ends_it() -> None:
     assert told(MOVING)[-1].startswith("A person may now: abort, ")
+
+
+def test_a_first_revision_is_not_said_to_go_through_steps() -> None:
+    first = {"hash": "a", "number": 1, "name": "iris-a"}
+    said = told({"phase": "Pending", "message": "the first revision is starting", "canaryRevision": first})
+    assert "It is the first revision, and nothing serves beside it" in said[1]
+    assert not any("Then:" in one or "judge" in one for one in said)

@@ -62,3 +62,13 @@ def test_a_canary_says_what_the_judge_says(analysis: dict[str, str], said: str) 
 
 def test_what_is_not_there_is_left_out() -> None:
     assert shown(tree(obj("iris", {}))) == ["SeldonRollout ml/iris: Pending"]
+
+
+def test_what_is_said_above_is_not_said_again_below() -> None:
+    said = "0 of 1 pods available: container c: CrashLoopBackOff: no weights here"
+    revision = {"hash": "a", "number": 1, "name": "iris-a", "role": "canary", "replicas": 1, "message": said}
+    status = {"phase": "Pending", "message": f"the first revision is starting; {said}", "canaryRevision": revision}
+    child = obj("iris-a", {"rollouts.seldon.io/revision-hash": "a"}, status={"state": "Creating", "description": said})
+    whole = tree(obj("iris", {}, status=status), [child])
+    below = whole.parts[0]
+    assert (whole.message.count(said), below.message, below.parts[0].message) == (1, "", "")
