@@ -20,6 +20,12 @@ from localcluster.mesh.policies import ENVOY
 from localcluster.ports import free_ports
 from localcluster.programs import find_envoy
 from localcluster.supervise import Program, Supervised
+from orchestrator.clients.comparer import is_copy
+from orchestrator.http2.channel import Channel, Target
+from orchestrator.http2.exchange import Call, Unary
+from orchestrator.http2.server import Server
+from orchestrator.http2.serving import Terms
+from orchestrator.room import Room
 
 REQUESTS = 400
 
@@ -87,6 +93,37 @@ async def test_mirrored_requests_reach_the_shadow_and_its_answers_reach_nobody(
     assert await proxy.count(20) == {"stable": 20}
     await until(lambda: len(shadow.requests) == 20)
     assert "-shadow" in shadow.requests[0][1]["Host"]
+
+
+async def test_a_mirrored_call_over_grpc_says_so_in_its_authority(
+    build: Any, proxy: Any, until: Callable[..., Any]
+) -> None:
+    """Our client calls, our server is called: by it the orchestrator knows a copy."""
+    heard: dict[str, list[tuple[str, bytes]]] = {"stable": [], "canary": []}
+    servers, objects, method = [], [], "/seldon.protos.Seldon/Predict"
+    for name, address in (("stable", "127.1.9.1"), ("canary", "127.1.9.2")):
+
+        async def serve(body: bytes, call: Call, name: str = name) -> bytes:
+            heard[name].append((call.authority, body))
+            return name.encode()
+
+        server = Server(Terms(methods={method: Unary(serve)}, limit=1 << 20, room=Room(1 << 20)))
+        servers.append(server)
+        port = await server.listen(address, 0)
+        objects += [build.service(name), build.slice(name, f"{name}-1", address=address, port=port - 1)]
+    stable, canary = (build.to(name, port=5001) for name in heard)
+    routed = {"match": [{"uri": {"prefix": method}}], "route": [stable], "mirror": canary["destination"]}
+    await proxy.follow(build.seen(*objects, build.virtual_service(routed)))
+    gateway = Channel(Target("iris.ml", proxy.settings.gateway_port, lambda: "127.0.0.1"), 1 << 20)
+    try:
+        assert await gateway.call(method, b"asked") == b"stable"
+        await until(lambda: heard["canary"])
+        assert [is_copy(heard[name][0][0].encode()) for name in heard] == [False, True]
+        assert [heard[name][0][1] for name in heard] == [b"asked", b"asked"]
+    finally:
+        await gateway.close()
+        for server in servers:
+            await server.close(0.0)
 
 
 async def test_a_hundred_weight_changes_lose_no_request(build: Any, proxy: Any, backend: Callable[..., Any]) -> None:
