@@ -1,16 +1,14 @@
-"""outlierRate, clientErrorRate and shadowAgreement: shares of two arms, judged by the bets on failed requests.
+"""outlierRate and clientErrorRate: shares of two arms, judged by the half-plane bets on failed requests.
 
 outlierRate asks both ways, since inputs are dealt at random: more outliers on the canary than on stable, and fewer.
 clientErrorRate asks one way: a canary that refuses less than stable does is nobody's worry.
-shadowAgreement takes for the canary the pairs (canary's answer to a copy, stable's) and for stable the pairs of two
-answers of its own: what stable disagrees on with itself is noise, and no fault of the canary's.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from analysis.checks import ClientErrorRate, OutlierRate, ShadowAgreement
+from analysis.checks import ClientErrorRate, OutlierRate
 from analysis.judges import sentences, statement
 from analysis.judges.question import Question
 from analysis.judges.statement import Statement
@@ -21,10 +19,9 @@ from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
 SHARE_LINES = Lines(rollback=Line(1.25, 0.005), promote=Line(1.5, 0.02))
-DISAGREEMENT_LINES = Lines(rollback=Line(1.25, 0.01), promote=Line(1.5, 0.03))
 _EXPECTED = 0.01
 _NONE = Pair()
-Metric = OutlierRate | ClientErrorRate | ShadowAgreement
+Metric = OutlierRate | ClientErrorRate
 
 
 class Words(NamedTuple):
@@ -32,13 +29,9 @@ class Words(NamedTuple):
 
     subject: str
     unit: str
-    other: str
-    """Where the share is that it is held against."""
-    lacking: str
-    """That there is none of it."""
     nothing: str
     """Why the canary has no share."""
-    hint: str = ""
+    hint: str
     """What to look at where it is bad."""
 
 
@@ -46,25 +39,14 @@ _WORDS: Mapping[type, Words] = {
     OutlierRate: Words(
         "rows marked as outliers",
         "rows",
-        "on stable",
-        "no rows on stable",
         "the canary's orchestrators count none",
         ": both get the same inputs, so look at the routing and at what prepares inputs",
     ),
     ClientErrorRate: Words(
         "requests refused as the client's fault",
         "requests",
-        "on stable",
-        "no requests on stable",
         "the canary has had no requests",
         ": both have the same clients, so look at which inputs the canary takes",
-    ),
-    ShadowAgreement: Words(
-        "answers that differ from stable's",
-        "pairs",
-        "between two of its own",
-        "none of stable's own",
-        "no copy was compared",
     ),
 }
 
@@ -100,8 +82,6 @@ class Shares:
 def begin(metric: Metric) -> Shares:
     """The check before its first tick."""
     ceiling = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
-    if isinstance(metric, ShadowAgreement):
-        return Shares(metric, _weighted(ceiling or [_side(DISAGREEMENT_LINES)]))
     fewer = [_side(SHARE_LINES, swapped=True)] if isinstance(metric, OutlierRate) else []
     return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *ceiling]))
 
@@ -122,14 +102,10 @@ def restart(shares: Shares, number: int) -> Shares:
 
 
 def counted(metric: Metric, view: View) -> Pair:
-    """What one tick counted of a check. Pairs are counted by who asks, the canary's orchestrators."""
-    match metric:
-        case ClientErrorRate():
-            return view.refused
-        case OutlierRate():
-            return Pair(*_rows(view.canary), *_rows(view.stable))
-        case ShadowAgreement():
-            return Pair(*_pairs(view.canary, "canary"), *_pairs(view.canary, "stable"))
+    """What one tick counted of a check."""
+    if isinstance(metric, ClientErrorRate):
+        return view.refused
+    return Pair(*_rows(view.canary), *_rows(view.stable))
 
 
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
@@ -186,11 +162,6 @@ def _rows(arm: ArmTick) -> tuple[int, int]:
     return rows, min(rows, arm.counted("outlier"))
 
 
-def _pairs(arm: ArmTick, which: str) -> tuple[int, int]:
-    agree, differ = arm.counted("compare", f"{which}/agree"), arm.counted("compare", f"{which}/disagree")
-    return agree + differ, differ
-
-
 def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
     pair, words = shares.total, _WORDS[type(shares.metric)]
     if verdict is Verdict.NO_DATA:
@@ -203,10 +174,7 @@ def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
 
 
 def _against(shares: Shares) -> str:
-    pair, metric, words = shares.total, shares.metric, _WORDS[type(shares.metric)]
-    canary = sentences.share(pair.canary_bad / pair.canary_requests)
-    if isinstance(metric, ShadowAgreement) and metric.max is not None:
-        return f"{canary} against at most {sentences.share(metric.max)}"
+    pair, canary = shares.total, sentences.share(shares.total.canary_bad / shares.total.canary_requests)
     if not pair.stable_requests:
-        return f"{canary}, and {words.lacking} to compare with"
-    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} {words.other}"
+        return f"{canary}, and no {_WORDS[type(shares.metric)].unit} on stable to compare with"
+    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} on stable"

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from analysis.checks import Check, PredictionDrift, TrafficSplit, is_required
+from analysis.checks import Check, PredictionDrift, ShadowAgreement, TrafficSplit, is_required
 from analysis.checks import Reward as RewardCheck
 from analysis.judges.view import View
-from analysis.signals import drift, reward, shares, split
+from analysis.signals import agreement, drift, reward, shares, split
+from analysis.signals.agreement import Agreement
 from analysis.signals.drift import Drift
 from analysis.signals.reward import Rewards
 from analysis.signals.shares import Shares
@@ -13,7 +14,7 @@ from analysis.signals.split import Split
 from analysis.signals.terms import Terms
 from analysis.verdict import Finding
 
-State = Drift | Rewards | Shares | Split
+State = Agreement | Drift | Rewards | Shares | Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def begin(metric: Check, terms: Terms, judged_from: int) -> Signal:
             state = Drift(metric)
         case RewardCheck():
             state = reward.begin(metric, judged_from)
+        case ShadowAgreement():
+            state = agreement.begin(metric)
         case _:
             state = shares.begin(metric)
     return Signal(metric, terms, state)
@@ -67,6 +70,8 @@ def step(signal: Signal, view: View) -> Signal:
             state = reward.step(state, view, signal.terms)
         case Drift():
             state = drift.step(state, view, signal.terms)
+        case Agreement():
+            state = agreement.step(state, view, signal.terms)
         case Shares():
             state = shares.step(state, view, signal.terms)
     stepped = replace(signal, state=state, copies=view.copies)
@@ -83,6 +88,8 @@ def finding(signal: Signal) -> Finding:
             found = reward.finding(state, terms, bad=signal.bad)
         case Drift():
             found = drift.finding(state, terms, bad=signal.bad)
+        case Agreement():
+            found = agreement.finding(state, terms, bad=signal.bad)
         case _:
             found = shares.finding(state, terms, bad=signal.bad)
     return replace(found, action=metric.action, required=is_required(metric.action, metric.required))
@@ -96,6 +103,8 @@ def _restart(state: State, number: int) -> State:
             return reward.restart(state, number)
         case Drift():
             return drift.restart(state, number)
+        case Agreement():
+            return agreement.restart(state, number)
         case Shares():
             return shares.restart(state, number)
 

@@ -22,6 +22,13 @@ log = logging.getLogger(__name__)
 
 PAIRS = ("canary", "stable")
 RESULTS = ("agree", "disagree", "error")
+BOTH = {
+    ("agree", "agree"): "agree",
+    ("disagree", "disagree"): "disagree",
+    ("disagree", "agree"): "canary",
+    ("agree", "disagree"): "stable",
+}
+"""Of both pairs of one copy: whether they agree alike, or which of them differs alone."""
 _DROPPED = ("busy", "long")
 _LONGEST = 256 * 1024  # bytes of a body that is compared: reading it holds nobody up
 AT_A_TIME = 4
@@ -81,6 +88,7 @@ class Comparer:
         self._other, self._tolerance, self._codec, self._sample = other, tolerance, codec, sample
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts = {(pair, result): 0 for pair in PAIRS for result in RESULTS}
+        self.counts |= {("both", result): 0 for result in BOTH.values()}
         self.dropped = dict.fromkeys(_DROPPED, 0)
 
     def takes(self) -> bool:
@@ -143,15 +151,18 @@ class Comparer:
 
     async def _compare(self, asked: Asked | Called, answer: Payload) -> None:
         first = await self._asked(asked)
-        self._count("canary", self._read(answer), first)
+        ours = self._count("canary", self._read(answer), first)
         second = await self._asked(asked) if first is not None else None
-        self._count("stable", first, second)
+        theirs = self._count("stable", first, second)
+        if (ours, theirs) in BOTH:
+            self.counts["both", BOTH[ours, theirs]] += 1
 
-    def _count(self, pair: str, one: Answered | None, other: Answered | None) -> None:
+    def _count(self, pair: str, one: Answered | None, other: Answered | None) -> str:
         result = "error"
         if one is not None and other is not None:
             result = "agree" if agree(one, other, self._tolerance) else "disagree"
         self.counts[pair, result] += 1
+        return result
 
     def _read(self, answer: Payload) -> Answered | None:
         try:

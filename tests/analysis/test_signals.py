@@ -159,10 +159,9 @@ def test_equal_outlier_rates_are_good():
 
 def test_disagreement_is_held_against_what_stable_disagrees_on_with_itself():
     watched = comparison(ShadowAgreement())
-    same = {"compare__stable_agree": 95, "compare__stable_disagree": 5}
-    equal = arm(100, **same, compare__canary_agree=94, compare__canary_disagree=6)
+    equal = arm(100, compare__both_agree=93, compare__both_disagree=4, compare__both_canary=2, compare__both_stable=1)
     assert found(run(watched, equal, arm(100), ticks=300), "shadowAgreement").verdict is not Verdict.BAD
-    worse = arm(100, **same, compare__canary_agree=80, compare__canary_disagree=20)
+    worse = arm(100, compare__both_agree=79, compare__both_disagree=4, compare__both_canary=16, compare__both_stable=1)
     agreement = found(run(watched, worse, arm(100), ticks=60), "shadowAgreement")
     assert (agreement.verdict, agreement.action) == (Verdict.BAD, "pause")
     assert "20 % against 5.0 % between two of its own" in agreement.message
@@ -217,13 +216,14 @@ def test_a_metric_of_ones_own_action_rolls_nothing_back():
 
 def test_each_metric_tells_how_noisy_it_is():
     """Equal ticks are as little noisy as can be; a canary whose errors come in bursts is noisier than chance."""
-    metrics = (TrafficSplit(), PredictionDrift(), OutlierRate(), Reward(), ClientErrorRate())
+    metrics = (TrafficSplit(), PredictionDrift(), OutlierRate(), Reward(), ClientErrorRate(), ShadowAgreement())
     watched = comparison(*metrics, shifts=((0, 0.1),))
-    calm = arm(100, 1, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5)
+    copies = {"compare__both_agree": 95, "compare__both_canary": 3, "compare__both_stable": 2}
+    calm = arm(100, 1, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5, **copies)
     stable = arm(900, 9, class__a=540, class__b=360, row=900, outlier=9, feedback=81, reward=45)
     state = run(watched, calm, stable, ticks=30)
     quiet = {each.metric: each.phi for each in session.judge(state).findings}
-    assert len(quiet) == 7
+    assert len(quiet) == 8
     assert all(phi is not None and 1 <= phi < 2.2 for phi in quiet.values()), quiet  # nobody is slow: the prior
     for number in range(30):
         burst = calm._replace(gateway=Count(100, 20 * (number % 3 == 0)), served=Count(100, 20 * (number % 3 == 0)))
@@ -257,7 +257,7 @@ def test_what_makes_no_sense_is_refused_by_name(make, says):
 def test_a_session_with_signals_that_is_rebuilt_equals_the_one_that_lived_through_it():
     metrics = (TrafficSplit(), PredictionDrift(), OutlierRate(), Reward(), ShadowAgreement())
     early, both = ((0, 0.1),), ((0, 0.1), (300, 0.5))
-    canary = arm(100, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5, compare__canary_agree=9)
+    canary = arm(100, class__a=60, class__b=40, row=100, outlier=1, feedback=9, reward=5, compare__both_agree=9)
     stable = arm(900, class__a=720, class__b=180, row=900, outlier=9, feedback=80, reward=40)
     lived = run(comparison(*metrics, shifts=early), canary, stable, ticks=20)
     lived = session.with_restarts(lived, comparison(*metrics, shifts=both))

@@ -2,16 +2,18 @@
 
 from itertools import product
 from math import comb, exp, factorial, prod
+from operator import mul
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.checks import ClientErrorRate
+from analysis.checks import ClientErrorRate, ShadowAgreement
 from analysis.judges import halfplane
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Count, Pair
-from analysis.signals import drift, shares, split
+from analysis.signals import agreement, drift, shares, split
+from analysis.signals.agreement import Table
 from analysis.signals.drift import Family
 from analysis.signals.terms import Terms
 from analysis.spec import Bar, Line
@@ -113,6 +115,89 @@ def test_refusals_inside_the_line_win_nothing_on_average_whatever_was_seen_befor
         )
         mean += chance * shares.step(state, seen(Pair(sizes[0], mine, sizes[1], theirs)), terms).evidence
     assert mean <= state.evidence * (1 + 1e-9)
+
+
+TABLES = [
+    Table(both, canary, stable, 3 - both - canary - stable)
+    for both in range(4)
+    for canary in range(4 - both)
+    for stable in range(4 - both - canary)
+]
+"""All that three copies may show."""
+
+
+@given(
+    weights=st.tuples(*[st.floats(0.001, 1)] * 4),
+    side=st.sampled_from(["rollback", "promote"]),
+    past=st.lists(st.sampled_from([Table(1, 1, 1, 30), Table(0, 9, 0, 20), Table(0, 0, 9, 20)]), max_size=3),
+    most=st.none() | st.floats(0.02, 0.5),
+)
+@settings(max_examples=150, deadline=None)
+def test_agreement_wins_nothing_on_average_however_the_two_pairs_of_a_copy_hang_together(weights, side, past, most):
+    """Any joint distribution, moved onto the line where it lies beyond: the whole step, with mixture, φ and cap."""
+    terms, state = Terms(100, Bar(20, 6, 100)), agreement.begin(ShadowAgreement(max=most))
+    for table in past:
+        state = agreement.step(state, copied(table), terms)
+    chances = on_the_line(weights, getattr(state.lines, side), above=side == "promote")
+    mean = {"rollback": 0.0, "promote": 0.0}
+    for table in TABLES:
+        chance = factorial(3) / prod(map(factorial, table)) * prod(map(pow, chances, table))
+        stepped = agreement.step(state, copied(table), terms)
+        mean["rollback"] += chance * stepped.worse.evidence
+        mean["promote"] += chance * stepped.better.evidence
+    before = {"rollback": state.worse.evidence, "promote": state.better.evidence}
+    assert mean[side] <= before[side] * (1 + 1e-9)
+
+
+@given(weights=st.tuples(*[st.floats(0.001, 1)] * 4), most=st.none() | st.floats(0.02, 0.5))
+@settings(max_examples=150, deadline=None)
+def test_no_stake_on_a_copy_wins_on_average_without_tempering_and_cap(weights, most):
+    lines = agreement.begin(ShadowAgreement(max=most)).lines
+    for line, staked in ((lines.rollback, agreement.stakes), (lines.promote, agreement.safe_stakes)):
+        chances = on_the_line(weights, line, above=staked is agreement.safe_stakes)
+        for stake in staked(line):
+            paid = [exp(agreement.gains([stake], line, Table(*one))[0]) for one in ONE_COPY]
+            assert sum(map(mul, chances, paid)) <= 1 + 1e-9
+
+
+ONE_COPY = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+
+
+def on_the_line(weights, line, *, above):
+    """The chances of a table's places, of the null: a distribution beyond the line is mixed with one within it."""
+    chances = [weight / sum(weights) for weight in weights]
+
+    def beyond(place):
+        excess = place[0] + place[1] - line.ratio * (place[0] + place[2]) - line.offset
+        return -excess if above else excess
+
+    inner = [0.0, 1.0, 0.0, 0.0] if above else [0.0, 0.0, 0.0, 1.0]
+    if beyond(chances) <= 0:
+        return chances
+    part = beyond(chances) / (beyond(chances) - beyond(inner))
+    return [(1 - part) * mine + part * other for mine, other in zip(chances, inner, strict=True)]
+
+
+def copied(table: Table) -> View:
+    """A tick in which copies were compared."""
+    both, canary, stable, neither = table
+    counted = {
+        ("compare", f"both/{name}"): count
+        for name, count in zip(("disagree", "canary", "stable", "agree"), table, strict=True)
+    }
+    counted |= {("compare", "canary/disagree"): both + canary, ("compare", "canary/agree"): stable + neither}
+    arms = {"stable": ArmTick(), "canary": ArmTick(signals=counted)}
+    return View(at=10, seconds=10, judged=True, steps=0, copies=0, errors=Pair(), **arms)
+
+
+def test_with_equal_lines_it_is_the_exact_test_of_mcnemar():
+    """Copies of which both differ, or none, pay nothing; of the others each is a fair coin under the null."""
+    line = Line(1, 0)
+    for stake in (0.1, 0.5, 0.9):
+        (alike,) = agreement.gains([stake], line, Table(both=7, neither=90))
+        (alone,) = agreement.gains([stake], line, Table(canary=5, stable=2))
+        assert alike == 0
+        assert exp(alone) == pytest.approx(2**7 * ((1 + stake) / 2) ** 5 * ((1 - stake) / 2) ** 2)
 
 
 def seen(refused: Pair, *, judged: bool = True) -> View:

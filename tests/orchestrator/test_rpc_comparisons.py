@@ -106,11 +106,12 @@ async def settled(running, until, number=1):
 @pytest.mark.parametrize(
     ("stable", "canary", "expected"),
     [
-        ([[0.9, 0.1]], [[0.8, 0.2]], {("canary", "agree"): 2, ("stable", "agree"): 2}),
-        ([[0.9, 0.1]], [[0.1, 0.9]], {("canary", "disagree"): 2, ("stable", "agree"): 2}),
-        ([[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1]], {("canary", "agree"): 2, ("stable", "disagree"): 2}),
+        ([[0.9, 0.1]], [[0.8, 0.2]], ("agree", "agree", "agree")),
+        ([[0.9, 0.1]], [[0.1, 0.9]], ("disagree", "agree", "canary")),
+        ([[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1]], ("agree", "disagree", "stable")),
+        ([[0.9, 0.1], [0.1, 0.9]], [[0.1, 0.9]], ("disagree", "disagree", "disagree")),
     ],
-    ids=["the same class", "another class", "stable is not of one mind"],
+    ids=["the same class", "another class", "stable is not of one mind", "nor is the canary of its first"],
 )
 async def test_each_copy_is_compared_with_two_answers_of_stable(
     revision, copies, until, protocol, stable, canary, expected
@@ -124,7 +125,7 @@ async def test_each_copy_is_compared_with_two_answers_of_stable(
         assert answer == ANSWERS[protocol](*canary[0]).SerializeToString()
         await settled(new, until, number)
 
-    assert compared(new) == expected
+    assert compared(new) == dict.fromkeys(zip(("canary", "stable", "both"), expected, strict=True), 2)
     assert len(asked.calls) == 4
 
 
@@ -229,7 +230,7 @@ async def test_a_slow_stable_holds_nobody_up_and_what_does_not_fit_is_dropped(re
     ready.set()
     await settled(new, until, AT_A_TIME)
 
-    assert compared(new) == {("canary", "agree"): AT_A_TIME, ("stable", "agree"): AT_A_TIME}
+    assert compared(new) == {(pair, "agree"): AT_A_TIME for pair in ("canary", "stable", "both")}
 
 
 async def test_a_long_message_is_answered_and_not_compared(revision, copies):
