@@ -68,8 +68,10 @@ def test_a_bad_model_is_rolled_back_by_itself_with_its_reason(kube, crowd, train
         kube.until("it is rolled back", lambda: phase(kube, "digits") == "Degraded")
         status = kube.status("digits")
         (rejected,) = status["rejected"]
-        sent, met = users.sent, users.answered(rejected["hash"])
-        kube.until("stable goes on serving", lambda: users.sent > sent + 300)
+        sent = users.sent
+        kube.until("requests under way are answered", lambda: users.sent > sent + 300)
+        met = users.answered(rejected["hash"])
+        kube.until("stable goes on serving", lambda: users.sent > sent + 600)
         assert 0 < met == users.answered(rejected["hash"]), "nobody is answered by it any more"
     assert rejected["reason"]["metric"] == metric
     assert text in rejected["message"]

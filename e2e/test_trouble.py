@@ -120,8 +120,10 @@ def test_an_abort_at_each_step_with_stable_short_of_pods_loses_nothing(kube, cro
             kube.ask("digits", "abort")
             kube.until("stable serves all", lambda: phase(kube) == "Degraded")
             assert kube.status("digits")["stableRevision"]["weight"] == 100
-            met, sent = users.answered(canary), users.sent
-            kube.until("users go on", lambda sent=sent: users.sent > sent + 120)
+            sent = users.sent
+            kube.until("requests under way are answered", lambda sent=sent: users.sent > sent + 60)
+            met = users.answered(canary)
+            kube.until("users go on", lambda sent=sent: users.sent > sent + 180)
             assert users.answered(canary) == met, "nobody is answered by it any more"
     assert users.failures == []
     assert stable_number(kube) == 1

@@ -226,15 +226,17 @@ def test_conditions_for_those_who_wait_for_them(world) -> None:
 
 @pytest.mark.parametrize("where", ["a pause step", "an analysis", "a person's pause"])
 def test_promote_full_from_wherever_it_waits(world, where: str) -> None:
-    world.steps = {
+    friends = {"setHeaderRoute": {"name": "friends", "match": [{"headers": {"x-group": {"exact": "friends"}}}]}}
+    world.steps = [friends, *{
         "a pause step": [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}],
         "an analysis": [{"setWeight": 20}, {"analysis": {}}, {"setWeight": 50}],
         "a person's pause": [{"setWeight": 20}, {"pause": {"duration": "10m"}}],
-    }[where]
-    world.serving().upgrade().run(20)
+    }[where]]  # fmt: skip
+    world.serving().upgrade().run(40)
     if where == "a person's pause":
         world.ask("pause")
+    assert list(world.special()) == ["rest-friends-0", "grpc-friends-0"]
     world.ask("promote-full")
     world.settle()
     assert (world.status.phase, world.live_weight(world.hash_of("m/v2"))) == ("Healthy", 100)
-    assert len(world.special()) == 0
+    assert world.special() == {}, "no route is left"

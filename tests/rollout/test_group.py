@@ -129,7 +129,8 @@ def test_when_one_is_rolled_back_all_are_and_say_why(waiting, how):
     assert entry.message == f"revision 2 of b, which is of the same group, was rolled back: {first.message}"
     waiting.run(10)
     assert (waiting.a.phase, waiting.b.phase) == ("Degraded", "Degraded")
-    assert waiting.a.weights.canary == 0
+    for world in waiting.worlds.values():
+        assert (world.live_weight(world.hash_of("m/v1")), world.live_weight(world.hash_of("m/v2"))) == (100, 0)
 
 
 def test_a_deadline_of_one_ends_it_for_all(make_group):
@@ -159,12 +160,30 @@ def test_members_that_were_not_changed_hold_nobody_up(make_group):
     assert (group.b.phase, group.b.stable_revision.number) == ("Healthy", 1)
 
 
-def test_one_that_begins_later_is_waited_for_until_all_traffic_moves(waiting):
-    """It joins while somebody still waits; after that it is a wave of its own."""
-    waiting.worlds["b"].good()
-    while waiting.a.phase != "Promoting":
-        waiting.run(1)
-    assert waiting.a.group.members == ("b",)
+def test_one_that_begins_while_somebody_waits_is_waited_for(make_group):
+    group = make_group("a", "b", "c").upgrade("a").upgrade("b")
+    group.worlds["a"].good()
+    group.run(60)
+    assert group.a.blocked_on.message == "ready to promote; waits for b (Progressing: step 2 of 3)"
+    group.upgrade("c").run(20)
+    group.worlds["b"].good()
+    group.run(60)
+    assert group.a.blocked_on.message == "ready to promote; waits for c (Progressing: step 2 of 3)"
+    assert [group.a.stable_revision.number, group.b.stable_revision.number] == [1, 1]
+    group.worlds["c"].good()
+    group.run(60)
+    assert [group.worlds[name].status.stable_revision.number for name in "abc"] == [2, 2, 2]
+
+
+def test_one_that_begins_after_the_first_has_left_is_a_wave_of_its_own(make_group):
+    group = make_group("a", "b", "c").upgrade("a").upgrade("b")
+    for name in "ab":
+        group.worlds[name].good()
+    while group.a.phase != "Promoting":
+        group.run(1)
+    group.upgrade("c").run(60)
+    assert [group.worlds[name].status.stable_revision.number for name in "abc"] == [2, 2, 1]
+    assert (group.c.phase, group.worlds["c"].live_weight(group.worlds["c"].hash_of("m/v2"))) == ("Progressing", 20)
 
 
 def test_with_a_wave_a_member_that_has_not_got_it_is_waited_for(make_group):

@@ -31,7 +31,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("image"), IMAGES),
     st.tuples(st.just("verdict"), VERDICTS),
     st.tuples(st.just("ask"), st.sampled_from(sorted(INTENTS))),
-    st.tuples(st.just("ready"), st.integers(0, 2)),
+    st.tuples(st.just("ready"), st.tuples(st.integers(0, 2), st.integers(0, 2))),
     st.tuples(st.just("accepted"), st.sampled_from([True, None, False])),
     st.tuples(st.just("invalid"), st.booleans()),
     st.tuples(st.just("share"), st.sampled_from([None, 0.0, 0.9])),
@@ -79,8 +79,9 @@ def play(world, event) -> None:
             world.ask(value, revision=1 + len(world.stored) % 3 if value == "rollback" else None)
         case "ready":
             # Pods of every revision but one: a world without any is a world without requests.
-            for digest in sorted(world.ready)[1:]:
-                world.ready[digest] = value
+            keeps, count = value
+            for index, digest in enumerate(sorted(world.ready)):
+                world.ready[digest] = count if index != keeps % len(world.ready) else max(world.ready[digest], 1)
         case "drift" if world.route is not None and world.route["spec"]["http"]:
             world.route["spec"]["http"].pop()
         case "crash":
@@ -111,9 +112,11 @@ def crash(world, after: int) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS, background=BACKGROUNDS, events=st.lists(EVENTS, max_size=25))
-def test_whatever_happens_the_promises_hold(make_world, steps, background, events) -> None:
+@given(steps=STEPS, background=BACKGROUNDS, begun=st.booleans(), events=st.lists(EVENTS, max_size=25))
+def test_whatever_happens_the_promises_hold(make_world, steps, background, begun, events) -> None:
     world = make_world(steps=steps, spec_extra=background, templates={"rate": RATE})
+    if begun:
+        world.serving().upgrade().run(3)
     for event in events:
         play(world, event)
         first, second = world.decide(), world.decide()
@@ -125,6 +128,9 @@ def test_whatever_happens_the_promises_hold(make_world, steps, background, event
         for told in (world.status.stable_revision, world.status.canary_revision, *world.status.retired_revisions):
             if told is not None:
                 assert (told.weight, told.mirror) == (world.live_weight(told.hash), world.copies(told.hash))
+        stable, canary = world.status.stable_revision, world.status.canary_revision
+        if stable and canary and world.ready.get(stable.hash) and not world.ready.get(canary.hash):
+            assert canary.hash not in str(world.route), "without ready pods it has neither weight nor routes nor copies"
         if world.status.phase in ("RollingBack", "Degraded", "Shadowed") and world.status.stable_revision:
             assert (weights.canary, weights.mirror, weights.control, world.status.header_routes) == (0, 0, 0, ())
 
