@@ -70,9 +70,11 @@ class AnalysisController:
             door = access(settings.prometheus_access, settings.prometheus_token_file)
         except AccessError as error:
             raise SettingsError(str(error)) from None
-        self._asker = Asker(Http(now), now, settings.prometheus_url, door)
+        self._http = Http(now)
+        self._asker = Asker(self._http, now, settings.prometheus_url, door)
         self._room = Room()
         self._work: dict[Key, _Work] = {}
+        self._measuring: set[asyncio.Task[None]] = set()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.ANALYSIS_RUN, _key),
@@ -84,7 +86,15 @@ class AnalysisController:
         self._requeue = requeue
 
     async def run(self) -> None:
-        """Nothing of its own: what is measured belongs to the runs."""
+        """Keep the connections of what is measured beside the passes; both end when we lead no more."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._work.clear()
+            for task in self._measuring:
+                task.cancel()
+            await asyncio.gather(*self._measuring, return_exceptions=True)
+            await self._http.close()
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Take what was measured into the run's status, and measure what is due; return when to look again.
@@ -135,6 +145,8 @@ class AnalysisController:
                 self._work[key] = work
                 task = asyncio.create_task(self._measure(key, run, work, metric, decision.status))
                 work.tasks[metric.plan.name] = task
+                self._measuring.add(task)
+                task.add_done_callback(self._measuring.discard)
         return decision.requeue_after
 
     async def _write(self, run: dict[str, Any], old: AnalysisRunStatus, status: AnalysisRunStatus) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -63,15 +63,21 @@ def service(served: Callable[..., AbstractContextManager[str]]) -> Iterator[Serv
         yield made
 
 
+@asynccontextmanager
+async def running(client: Client, namespace: str, prometheus: str = "") -> AsyncIterator[None]:
+    """The controller at work; it has ended when the block has."""
+    cluster, stop = Cluster(client, namespaces=(namespace,)), asyncio.Event()
+    controller = AnalysisController(cluster, Settings(prometheus_url=prometheus))
+    manager = Manager(cluster, [controller], health=Health(Metrics()), grace=timedelta(seconds=1))
+    task = asyncio.create_task(manager.run(stop))
+    yield
+    stop.set()
+    await task
+
+
 @pytest_asyncio.fixture
 async def until(client: Client, namespace: str, service: Service) -> AsyncIterator[Until]:
     """Run the controller; wait until a run is so, at most 15 seconds."""
-    cluster, stop = Cluster(client, namespaces=(namespace,)), asyncio.Event()
-    settings = Settings(prometheus_url=service.url)
-    manager = Manager(
-        cluster, [AnalysisController(cluster, settings)], health=Health(Metrics()), grace=timedelta(seconds=1)
-    )
-    task = asyncio.create_task(manager.run(stop))
 
     async def wait(name: str, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + 15
@@ -80,9 +86,8 @@ async def until(client: Client, namespace: str, service: Service) -> AsyncIterat
             await asyncio.sleep(0.05)
         return run
 
-    yield wait
-    stop.set()
-    await task
+    async with running(client, namespace, service.url):
+        yield wait
 
 
 async def no_job_left(client: Client, namespace: str) -> None:
@@ -154,6 +159,28 @@ async def test_a_bad_value_fails_the_run_and_ends_its_siblings(
         "metric 'm0': 1 failed, and failureLimit is 0: last value 0.2",
     )
     assert status["conditions"][0]["type"] == "Completed"
+
+
+async def test_what_is_being_measured_and_its_connection_end_with_the_controller(
+    client: Client, namespace: str
+) -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v"
+    slow = {"provider": web(url, timeoutSeconds=120)}
+    async with asyncio.timeout(60), server:
+        async with running(client, namespace):
+            await client.create(ANALYSIS_RUN, run_of(namespace, slow))
+            await asked.wait()
+        await gone.wait()
 
 
 async def test_a_secret_is_sent_and_stands_nowhere(
