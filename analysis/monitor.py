@@ -54,6 +54,12 @@ class _Tracked:
         return self.counted.counters
 
     @property
+    def series(self) -> Counters:
+        """Counters that tell which series there are, and what signals say: of other values they may be older ones."""
+        base = self.counted.base
+        return self.counters if base.stable.signals or base.canary.signals else base
+
+    @property
     def standing(self) -> tuple[object, ...]:
         """What nobody may miss when it changes: the verdicts, and that reading fails."""
         return self.failure, self.verdicts
@@ -174,8 +180,8 @@ class Monitor:
             if tracked.failure and judgement.verdict is not Verdict.BAD:
                 message = f"metrics could not be read: {tracked.failure}"
                 judgement = replace(judgement, verdict=Verdict.ERROR, message=message)
-            comparison, read = tracked.comparison, (tracked.session, tracked.counters)
-            looked = preflight.look(comparison, *read, self._found, failure=tracked.failure)
+            seen = tracked.series
+            looked = preflight.look(tracked.comparison, tracked.session, seen, self._found, failure=tracked.failure)
             tracked.judgement = replace(judgement, preflight=looked)
         return tracked.judgement
 

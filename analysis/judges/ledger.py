@@ -33,10 +33,23 @@ WORSE_BETS, BETTER_BETS = slice(38, 70), slice(70, 78)
 # What was judged, in all and since the last step change; and the evidence.
 TOTAL, RECENT, WORSE_EVIDENCE, BETTER_EVIDENCE = slice(78, 82), slice(82, 86), 86, 87
 WIDTH = 88
+_LOOKED_AT = (WORSE_EVIDENCE, BETTER_EVIDENCE, RECENT.start)
 NO_PAST = bytes(8 * PAST)
 
 
 T = TypeVar("T")
+
+
+class Rows(NamedTuple):
+    """Some rows, and of each of them what is looked at after every tick."""
+
+    numbers: bytes
+    worse: Sequence[float] = ()
+    """The evidence that the canary is worse, of each row; nothing for pasts alone."""
+    better: Sequence[float] = ()
+    """That it is good enough."""
+    recent: Sequence[float] = ()
+    """Canary requests that were judged since the last step change."""
 
 
 class Ask(NamedTuple):
@@ -57,11 +70,11 @@ class Ask(NamedTuple):
     """Forget first what speaks against a change that begins now."""
 
 
-Steps = Generator[list[Ask], list[bytes], T]
+Steps = Generator[list[Ask], list[Rows], T]
 """A step that asks the ledger on its way: it is sent the answers, and returns what it leads to."""
 
 
-_Sent = Mapping[int, list[bytes] | None]
+_Sent = Mapping[int, list[Rows] | None]
 
 
 def together(steps: Sequence[Steps[T]]) -> list[T]:
@@ -82,7 +95,7 @@ def together(steps: Sequence[Steps[T]]) -> list[T]:
 
 def _send(
     steps: Sequence[Steps[T]],
-    sent: Mapping[int, list[bytes] | None],
+    sent: _Sent,
     waiting: dict[int, list[Ask]],
     found: dict[int, T],
 ) -> None:
@@ -115,9 +128,15 @@ def restart(rows: bytes, number: int, *, step_changed: bool) -> bytes:
     return _rows(_summed(table))
 
 
-def answer(asks: Sequence[Ask]) -> list[bytes]:
+def read(numbers: bytes) -> Rows:
+    """What rows of statements say."""
+    each = memoryview(numbers).cast("d")
+    return Rows(numbers, *[each[number::WIDTH].tolist() for number in _LOOKED_AT])
+
+
+def answer(asks: Sequence[Ask]) -> list[Rows]:
     """The rows after the tick."""
-    found: list[bytes] = [b""] * len(asks)
+    found: list[Rows] = [Rows(b"")] * len(asks)
     groups: dict[tuple[int, bool, bool], list[int]] = {}
     for number, ask in enumerate(asks):
         if ask.counts:
@@ -136,9 +155,12 @@ def answer(asks: Sequence[Ask]) -> list[bytes]:
         else:
             _learn_before(table, pairs, _pairs([ask.halves for ask in group]))
         rows, start = _rows(table), 0
+        said = [table[number].tolist() if width == WIDTH else [] for number in _LOOKED_AT]
         for number, ask in zip(numbers, group, strict=True):
-            found[number] = rows[start : start + len(ask.rows)]
-            start += len(ask.rows)
+            end = start + len(ask.counts) // 4
+            mine = rows[8 * width * start : 8 * width * end]
+            found[number] = Rows(mine, *[each[start:end] for each in said])
+            start = end
     return found
 
 

@@ -4,7 +4,7 @@ from math import inf
 from typing import NamedTuple
 
 from analysis.judges import ledger
-from analysis.judges.ledger import Ask
+from analysis.judges.ledger import Ask, Rows
 from analysis.judges.question import Question
 from analysis.judges.statement import SIZE, Statement
 from analysis.judges.view import View
@@ -56,20 +56,17 @@ class Judged(NamedTuple):
         return Statement(self.parts[number].question, self.rows[number * SIZE : (number + 1) * SIZE])
 
 
-def _with_rows(metric: Metric, parts: tuple[Part, ...], rows: bytes) -> Judged:
+def _judged(metric: Metric, parts: tuple[Part, ...], rows: Rows) -> Judged:
     """A metric with what its rows say; one without parts says nothing."""
     if not parts:
         return Judged(metric)
-    numbers = memoryview(rows).cast("d")
-    worse = numbers[ledger.WORSE_EVIDENCE :: ledger.WIDTH].tolist()
-    better = numbers[ledger.BETTER_EVIDENCE :: ledger.WIDTH].tolist()
     return Judged(
         metric,
         parts,
-        rows,
-        evidence=sum([part.weight * each for part, each in zip(parts, worse, strict=True)]),
-        promote_evidence=min([each for part, each in zip(parts, better, strict=True) if part.clears], default=1.0),
-        samples=int(max(numbers[ledger.RECENT.start :: ledger.WIDTH].tolist())),
+        rows.numbers,
+        evidence=sum([part.weight * each for part, each in zip(parts, rows.worse, strict=True)]),
+        promote_evidence=min([each for part, each in zip(parts, rows.better, strict=True) if part.clears], default=1.0),
+        samples=int(max(rows.recent)),
     )
 
 
@@ -77,7 +74,7 @@ def begin(metric: Metric) -> Judged:
     """A metric before its first tick."""
     if isinstance(metric, ErrorRate):
         parts = _error_parts(metric)
-        return _with_rows(metric, parts, b"".join([ledger.begin(part.question) for part in parts]))
+        return _judged(metric, parts, ledger.read(b"".join([ledger.begin(part.question) for part in parts])))
     return Judged(metric)
 
 
@@ -94,13 +91,13 @@ def ask(judged: Judged, view: View, *, needed: float, renewed: bool = False) -> 
     return judged, Ask(judged.rows, view.counts(edges), (), questions, judged=True, needed=needed, renewed=renewed)
 
 
-def told(judged: Judged, view: View, rows: bytes) -> Judged:
+def told(judged: Judged, view: View, rows: Rows) -> Judged:
     """The metric with what the ledger answered."""
     if judged.parts:
-        return _with_rows(judged.metric, judged.parts, rows)
+        return _judged(judged.metric, judged.parts, rows)
     size, known = 8 * ledger.PAST, dict(judged.pasts)
     for number, edge in enumerate(view.stable.latencies.within):
-        known[edge] = rows[number * size : (number + 1) * size]
+        known[edge] = rows.numbers[number * size : (number + 1) * size]
     return Judged(judged.metric, pasts=tuple(sorted(known.items())))
 
 
@@ -108,8 +105,8 @@ def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     """Look for regressions that begin now, too."""
     if not judged.parts:
         return judged
-    rows = ledger.restart(judged.rows, number, step_changed=step_changed)
-    return _with_rows(judged.metric, judged.parts, rows)
+    rows = ledger.read(ledger.restart(judged.rows, number, step_changed=step_changed))
+    return _judged(judged.metric, judged.parts, rows)
 
 
 def _error_parts(metric: ErrorRate) -> tuple[Part, ...]:
@@ -144,7 +141,7 @@ def _choose(metric: Latency, pasts: tuple[tuple[float, bytes], ...], view: View)
     if metric.max is not None and metric.slower_than is not None:
         parts += _ceiling_parts(list(known), metric.slower_than.total_seconds(), metric.max)
     rows = [ledger.begin(part.question, known.get(part.edge or 0.0, ledger.NO_PAST)) for part in parts]
-    return _with_rows(metric, tuple(parts), b"".join(rows))
+    return _judged(metric, tuple(parts), ledger.read(b"".join(rows)))
 
 
 def choose_edges(shares: list[tuple[float, float]]) -> tuple[float, ...]:

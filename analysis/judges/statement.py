@@ -87,12 +87,12 @@ def step(statement: Statement, pair: Pair, *, needed: float, renewed: bool = Fal
     `renewed` forgets first what speaks against a change that begins now.
     """
     asked = Ask(statement.row, pair, (), (statement.question,), judged=True, needed=needed, renewed=renewed)
-    return Statement(statement.question, ledger.answer([asked])[0])
+    return Statement(statement.question, ledger.answer([asked])[0].numbers)
 
 
 def learn(statement: Statement, pair: Pair) -> Statement:
     """One tick before the run."""
-    return Statement(statement.question, ledger.answer([Ask(statement.row, pair, Pair())])[0])
+    return Statement(statement.question, ledger.answer([Ask(statement.row, pair, Pair())])[0].numbers)
 
 
 def restart(statement: Statement, number: int) -> Statement:

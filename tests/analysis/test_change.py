@@ -53,19 +53,9 @@ def test_on_the_line_itself_false_alarms_are_as_far_apart_as_promised() -> None:
     lengths: dict[int, int] = {}
     for number in range(1, most + 1):
         pairs = [Pair(100, binomial(rng, 100, line.at(0.02)), 200, binomial(rng, 200, 0.02)) for rng in chances]
-        (rows,) = ledger.answer(
-            [
-                Ask(
-                    rows,
-                    [number for pair in pairs for number in pair],
-                    (),
-                    questions,
-                    judged=True,
-                    needed=1200.0,
-                    renewed=True,
-                )
-            ]
-        )
+        counts = [each for pair in pairs for each in pair]
+        [told] = ledger.answer([Ask(rows, counts, (), questions, judged=True, needed=1200.0, renewed=True)])
+        rows = told.numbers
         for run in range(runs):
             if Statement(question, rows[run * SIZE : (run + 1) * SIZE]).worse >= needed:
                 lengths.setdefault(run, number)

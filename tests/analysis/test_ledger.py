@@ -61,16 +61,15 @@ def test_no_number_depends_on_what_goes_along_with_it():
         judged = number >= 10
         pairs = [_some(rng) for _ in questions]
         halves = () if judged else [_some(rng) for _ in questions]
-        asked = Ask(
-            together, flat(pairs), flat(halves), tuple(questions), judged=judged, needed=7.6, renewed=number % 7 == 0
-        )
-        together = ledger.answer([asked])[0]
-        alone = [
-            ledger.answer(
-                [asked._replace(rows=row, counts=pair, halves=flat(halves[at : at + 1]), questions=(question,))]
-            )[0]
+        one = Ask(b"", (), judged=judged, needed=7.6, renewed=number % 7 == 0)
+        asked = one._replace(rows=together, counts=flat(pairs), halves=flat(halves), questions=tuple(questions))
+        [told] = ledger.answer([asked])
+        assert told == ledger.read(told.numbers)
+        each = [
+            one._replace(rows=row, counts=pair, halves=flat(halves[at : at + 1]), questions=(question,))
             for at, (row, pair, question) in enumerate(zip(alone, pairs, questions, strict=True))
         ]
+        together, alone = told.numbers, [ledger.answer([ask])[0].numbers for ask in each]
         assert together == b"".join(alone)
 
 
