@@ -27,13 +27,18 @@ from seldon_rollouts.demo.story import Story
 from seldon_rollouts.demo.traffic import Users
 
 IMAGES = Path(__file__).parent / "images"
-SEEN = """() => {
-    const named = [...document.querySelectorAll("main td")].find((cell) => cell.textContent === "errorRate");
-    return named && Number(named.closest("tr").cells[7].textContent.replaceAll(/\\D/g, "")) >= 400;
+RATE = 120
+"""Requests a second: few, so that the judge takes long enough for its curves to be seen."""
+CURVES = """() => {
+    const heading = document.querySelector("#one h1");
+    if (!heading.textContent.includes("Progressing")) throw new Error(`too late for a picture: ${heading.textContent}`);
+    const lines = [...document.querySelectorAll("main svg path.canary")].map((line) => line.getAttribute("d"));
+    return lines.length > 5 && lines.every((line) => line.match(/[MLH]/g).length >= 7);
 }"""
-"""Enough canary requests were judged for its lines to be seen in the charts."""
-HEIGHT = 1375
-"""As far as the charts."""
+"""Whether each chart's line of the canary has enough points while the rollout is still under way."""
+BEGUN = """() => document.querySelector("#one h1")?.textContent.includes("Progressing")"""
+MARGIN = 16
+"""Pixels below what a picture ends with."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -48,13 +53,13 @@ async def main() -> None:
         dashboard = local.dashboard_url(cluster)
         users = Users(
             f"{at.gateway_url}/seldon/{scenes.NAMESPACE}/{scenes.NAME}/api/v1.0/predictions",
-            trained.rows, trained.labels, rate=240,
+            trained.rows, trained.labels, rate=RATE,
         )  # fmt: skip
         async with Client(connector(at.kubeconfig, None, now=clock.now)) as client, async_playwright() as playwright:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": scenes.NAMESPACE}}
             await client.apply(resources.NAMESPACE, namespace)
             browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = await browser.new_page(viewport={"width": 1180, "height": HEIGHT})
+            page = await browser.new_page(viewport={"width": 1180, "height": 1400})
             faults = Faults(Path(at.data_dir))
             with Narrator(Console()) as narrator:
                 story = Story(client, trained, users, narrator, lambda: faults.kill("controller"))
@@ -65,11 +70,11 @@ async def main() -> None:
                 await story.play(replace(scenes.SCENES[2], number=2))
                 second = asyncio.create_task(story.play(replace(scenes.SCENES[1], number=3)))
                 await page.get_by_text("revision 3 is progressing").wait_for(timeout=60_000)
-                await page.locator("[aria-current=step]", has_text="judge").wait_for(timeout=60_000)
-                await page.wait_for_function(SEEN, timeout=60_000)
-                await shoot(page, "rollout.png")
+                await page.wait_for_function(BEGUN, timeout=60_000)
+                await page.wait_for_function(CURVES, timeout=180_000)
+                await shoot(page, "rollout.png", upto=".cards")
                 await page.goto(dashboard)
-                await shoot(page, "list.png", height=340)
+                await shoot(page, "list.png", upto="#rows")
                 await second
                 users.stop()
                 await asking
@@ -82,11 +87,14 @@ async def sign_in(page: Page, token: str) -> None:
     await page.get_by_label("Token").press("Enter")
 
 
-async def shoot(page: Page, name: str, height: int = HEIGHT) -> None:
-    await page.set_viewport_size({"width": 1180, "height": height})
-    await page.locator("svg").first.wait_for()
+async def shoot(page: Page, name: str, upto: str) -> None:
+    """Take a picture from the top of the page to the end of an element."""
+    await page.locator(f"{upto} svg").first.wait_for()
     await page.evaluate("document.activeElement.blur()")
-    await page.screenshot(path=IMAGES / name)
+    box = await page.locator(upto).bounding_box()
+    assert box is not None, f"{upto} is not on the page"
+    clip = {"x": 0, "y": 0, "width": 1180, "height": box["y"] + box["height"] + MARGIN}
+    await page.screenshot(path=IMAGES / name, clip=clip, full_page=True)
 
 
 asyncio.run(main())

@@ -14,9 +14,12 @@ def urgency(row: Mapping[str, Any]) -> int:
     Args:
         row: of the server's table; one without a phase was not looked at yet.
     """
-    phase = row.get("Phase") or "Pending"
-    asks = row.get("Waits") == "person" and phase in MOVING
-    return _URGENCY["Paused"] if asks else _URGENCY.get(phase, 5)
+    return rank(row.get("Phase") or "Pending", asks=row.get("Waits") == "person")
+
+
+def rank(phase: str, *, asks: bool) -> int:
+    """Return the number of a phase; `asks` says whether a person is waited for."""
+    return _URGENCY["Paused"] if asks and phase in MOVING else _URGENCY.get(phase, 5)
 
 
 def style(phase: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from controller.api.rollout import RolloutStatus
 from controller.notifications.notices import stuck_at
+from seldon_rollouts import phases
 from seldon_rollouts.phases import MOVING
 from seldon_rollouts.view.base import View, asks, compared, said, status_of
 
@@ -39,9 +40,10 @@ class Row(View):
     """Why the last revision was rolled back, if one was."""
 
     @property
-    def order(self) -> tuple[int, str, str]:
-        """Where it stands in the list: what needs attention first."""
-        return _ORDER[self.urgency], self.namespace, self.name
+    def order(self) -> tuple[int, int, str, str]:
+        """Where it stands in the list: what needs attention first, and of that what was rolled back."""
+        rank = phases.rank(self.phase, asks=self.blocked_on == "person")
+        return _ORDER[self.urgency], rank, self.namespace, self.name
 
 
 class Filter(View):

@@ -125,9 +125,9 @@ def test_a_spec_that_is_not_valid_has_no_steps_and_is_shown_all_the_same() -> No
 
 
 def test_the_list_puts_what_needs_attention_first_and_finds_by_name() -> None:
-    every = [rollout("a", phase="Healthy"), rollout("b", phase="Progressing"), rollout("c", phase="Degraded")]
-    made = rows.ordered(map(rows.row, every))
-    assert [row.name for row in made] == ["c", "b", "a"]
+    phases = {"a": "Healthy", "b": "Progressing", "c": "Degraded", "aa": "Paused"}
+    made = rows.ordered(rows.row(rollout(name, phase=phase)) for name, phase in phases.items())
+    assert [row.name for row in made] == ["c", "aa", "b", "a"]
     asks = rows.row(rollout("d", phase="Progressing", blockedOn={"kind": "person", "message": "approve owner"}))
     assert asks.urgency == "attention"
     assert [row.name for row in made if Filter(search="ML/B").wants(row)] == ["b"]

@@ -18,14 +18,15 @@ export async function drawList() {
   byId("empty").hidden = page.items.length > 0;
   byId("empty").textContent = query.get("namespace") || query.get("search") || query.has("urgency")
     ? "No rollout matches." : "There is no rollout yet, or none that you may see. One is made by: kubectl apply -f FILE";
-  byId("count").textContent = `${page.total} found, ${page.attention} need attention`;
+  byId("count").textContent = `${many(page.total)} found, ${many(page.attention)} of all need attention`;
   byId("pages").hidden = page.total <= ROWS;
-  byId("page").textContent = `${offset + 1} to ${offset + page.items.length} of ${page.total}`;
+  byId("page").textContent = `${many(offset + 1)} to ${many(offset + page.items.length)} of ${many(page.total)}`;
   byId("back").disabled = !offset;
   byId("next").disabled = offset + page.items.length >= page.total;
   namespaces(page.namespaces);
 }
 
+const many = (number) => number.toLocaleString();
 const same = (shown, fresh) => shown.length === fresh.length && fresh.every((each, index) => each.isEqualNode(shown[index]));
 
 function turn(by) {
