@@ -57,10 +57,14 @@ class Blueprints:
         self._known: OrderedDict[str, tuple[tuple[Any, ...], Read]] = OrderedDict()
 
     def of(self, raw: Mapping[str, Any], configuration: Configuration) -> Read:
-        """Return `read(raw, configuration)`, which depends on the spec, the labels and the annotations alone."""
+        """Return `read(raw, configuration)`, which depends on the spec, the labels and the annotations alone.
+
+        And on the generation, which a spec has anew when it is changed and changed back between two looks.
+        """
         metadata = raw["metadata"]
         uid = metadata["uid"]
-        said = (raw.get("spec"), metadata.get("labels"), metadata.get("annotations"), configuration)
+        generation, labels, annotations = (metadata.get(each) for each in ("generation", "labels", "annotations"))
+        said = (generation, raw.get("spec"), labels, annotations, configuration)
         known = self._known.get(uid)
         if known is None or known[0] != said:
             known = self._known[uid] = said, read(raw, configuration)

@@ -21,8 +21,9 @@ HERE = Configuration()
         ({"metadata": {"labels": {"rollouts.seldon.io/role": "stable"}}}, False),
         ({"metadata": {"annotations": {"seldon.io/no-engine": "true"}}}, False),
         ({"metadata": {"resourceVersion": "17"}}, True),
+        ({"metadata": {"generation": 7}}, False),
     ],
-    ids=["nothing", "status", "spec", "labels", "annotations", "version"],
+    ids=["nothing", "status", "spec", "labels", "annotations", "version", "generation"],
 )
 def test_it_is_kept_while_what_it_depends_on_stays(make_model: Make, change: dict[str, Any], kept: bool) -> None:
     blueprints, before = Blueprints(), make_model()

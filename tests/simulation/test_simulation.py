@@ -44,7 +44,7 @@ COMMON: dict[Phase, tuple[Event, ...]] = {
 }  # fmt: skip
 """Moves of the state machine that the stories must make; all others have tests in tests/rollout."""
 MOVES_MADE = 0.55
-"""The share of all moves by the world that must have been made."""
+"""The share of all moves by the world that must have been made; those of a group are test_group.py's."""
 VERBS_HEARD = 0.6
 """The share of all phases and verbs that must have met."""
 
@@ -103,7 +103,7 @@ def test_the_moves_of_the_state_machine_are_made(played: Played) -> None:
         ("cell", phase.value, event.value)
         for phase, row in TRANSITIONS.items()
         for event, cell in row.items()
-        if isinstance(cell, Phase) and event not in INTENTS
+        if isinstance(cell, Phase) and event not in INTENTS and event is not Event.GROUP_ROLLED_BACK
     ]
     common = [("cell", phase.value, event.value) for phase, events in COMMON.items() for event in events]
     assert never(played.reached, common) == []

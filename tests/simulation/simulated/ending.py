@@ -88,6 +88,11 @@ class Ending:
         found = {obj["metadata"]["name"] for obj in self._world.api.all(SELDON_DEPLOYMENT)}
         if found != expected | lookup:
             raise BrokenPromiseError("exactly the expected children", f"expected {expected | lookup}, found {found}")
+        for obj in self._world.api.all(SELDON_DEPLOYMENT) if self._world.upstream is None else ():
+            meta, said = obj["metadata"], (obj.get("status") or {}).get("observedGeneration")
+            if said != meta["generation"]:
+                told = f"{meta['name']} is at generation {meta['generation']}, its status says {said}"
+                raise BrokenPromiseError("every status is of the newest spec", told)
         for resource in (DEPLOYMENT, SERVICE, POD, ENDPOINT_SLICE):
             for obj in self._world.api.all(resource):
                 owner = (obj["metadata"].get("labels") or {}).get("seldon-deployment-id")
