@@ -24,7 +24,7 @@ def judged(check: ClientErrorRate, canary: dict, stable: dict, *, ticks: int = 9
     state, counted = session.begin(Comparison(key=("ml", "iris"), plan=plan, started_at=began, **arms)), Counted()
     for number in range(67 + ticks):
         reading = Reading(START - 600 + 10 * number, _arm(stable, number, at), _arm(canary, max(0, number - 66), at))
-        counted, tick = columns.advance(counted, laid_out(reading))
+        [(counted, tick)] = columns.advance_all([(counted, laid_out(reading))])
         if tick is not None:
             state = session.step(state, tick)
     return state

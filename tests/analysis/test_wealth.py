@@ -1,6 +1,7 @@
 """Evidence over many ticks: Ville's bound by simulation, copies that start later, noise that is learned."""
 
 import random
+from itertools import chain
 
 import pytest
 
@@ -35,7 +36,7 @@ def crossed(runs: list[list[Pair]], lines: Lines, *, needed: float) -> list[tupl
     rows = b"".join([ledger.begin(question) for question in questions])
     found = [(False, False)] * len(runs)
     for pairs in zip(*runs, strict=True):
-        (rows,) = ledger.answer([Ask(rows, pairs, (), questions, judged=True, needed=needed)])
+        (rows,) = ledger.answer([Ask(rows, [*chain.from_iterable(pairs)], (), questions, judged=True, needed=needed)])
         for number, (worse, better) in enumerate(found):
             asked = Statement(questions[0], rows[number * SIZE : (number + 1) * SIZE])
             found[number] = (worse or asked.worse >= 20, better or asked.better >= 20)
@@ -66,7 +67,9 @@ def test_a_canary_on_the_promote_line_gets_its_weights_no_more_often_than_promis
     steps = [0] * runs
     for _ in range(90):
         pairs = [drawn(rng, weights[min(step, 2)], line) for rng, step in zip(rngs, steps, strict=True)]
-        (rows,) = ledger.answer([Ask(rows, pairs, (), (question,) * runs, judged=True, needed=NO_CAP)])
+        (rows,) = ledger.answer(
+            [Ask(rows, [*chain.from_iterable(pairs)], (), (question,) * runs, judged=True, needed=NO_CAP)]
+        )
         for number, step in enumerate(steps):
             better = Statement(question, rows[number * SIZE : (number + 1) * SIZE]).better
             steps[number] += step < 3 and better >= (plan.step_needed if step < 2 else plan.promote_needed)
