@@ -23,6 +23,7 @@ from controller.analysisruns.plans import PlanError, Prepared, literal, prepared
 from controller.analysisruns.room import Room
 from controller.api.analysis import AnalysisRunSpec, AnalysisRunStatus, SecretKeyRef
 from controller.api.faults import faults
+from controller.beside import Beside
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ApiError, ConflictError, NotFoundError
@@ -74,7 +75,7 @@ class AnalysisController:
         self._asker = Asker(self._http, now, settings.prometheus_url, door)
         self._room = Room()
         self._work: dict[Key, _Work] = {}
-        self._measuring: set[asyncio.Task[None]] = set()
+        self._beside = Beside()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.ANALYSIS_RUN, _key),
@@ -91,9 +92,7 @@ class AnalysisController:
             await asyncio.Event().wait()
         finally:
             self._work.clear()
-            for task in self._measuring:
-                task.cancel()
-            await asyncio.gather(*self._measuring, return_exceptions=True)
+            await self._beside.end()
             await self._http.close()
 
     async def reconcile(self, key: Key) -> timedelta | None:
@@ -143,10 +142,8 @@ class AnalysisController:
         for metric in metrics:
             if metric.plan.name in decision.measure:
                 self._work[key] = work
-                task = asyncio.create_task(self._measure(key, run, work, metric, decision.status))
-                work.tasks[metric.plan.name] = task
-                self._measuring.add(task)
-                task.add_done_callback(self._measuring.discard)
+                measuring = self._measure(key, run, work, metric, decision.status)
+                work.tasks[metric.plan.name] = self._beside.start(measuring)
         return decision.requeue_after
 
     async def _write(self, run: dict[str, Any], old: AnalysisRunStatus, status: AnalysisRunStatus) -> dict[str, Any]:

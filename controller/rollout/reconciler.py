@@ -161,14 +161,15 @@ class RolloutController:
         self._requeue = requeue
 
     async def run(self) -> None:
-        """Read all running comparisons once a tick, and wake the rollouts whose judgement changed."""
-        if self._monitor is None:
-            log.warning("no Prometheus: rollouts cannot be judged and wait for a person; give --prometheus-url")
-            return
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._ticks(self._monitor))
+        """Read all running comparisons once a tick, wake the rollouts whose judgement changed, and ask for gates."""
+        async with asyncio.TaskGroup() as work:
+            work.create_task(self._webhooks.run())
+            if self._monitor is None:
+                log.warning("no Prometheus: rollouts cannot be judged and wait for a person; give --prometheus-url")
+            else:
+                work.create_task(self._ticks(self._monitor))
             if self._sightings is not None:
-                both.create_task(self._looks(self._sightings))
+                work.create_task(self._looks(self._sightings))
 
     async def _ticks(self, monitor: Monitor) -> None:
         while True:

@@ -1,19 +1,22 @@
 """Webhooks: asks what gates want to know, beside the passes, and wakes the rollout with the answer."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-import httpx
-
+from analysis.providers.asked.answer import AskError
+from analysis.providers.asked.http import Http, Request
+from controller.beside import Beside
 from controller.queue import Key
 from controller.rollout.observed import Answer, Question
 
 log = logging.getLogger("seldon_rollouts.rollout")
 _TIMEOUT = 5.0
 _MESSAGE = 200
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Webhooks:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
+        self._http, self._beside = Http(now), Beside()
         self._asked: dict[Key, _Asked] = {}
 
     def answer(
@@ -43,7 +47,7 @@ class Webhooks:
             asked = self._asked[key] = _Asked(question)
         stale = asked.answer is None or (not asked.answer.open and self._now() >= asked.answer.at + interval)
         if stale and asked.task is None:
-            asked.task = asyncio.create_task(self._ask(key, asked, wake))
+            asked.task = self._beside.start(self._ask(key, asked, wake))
         return asked.answer
 
     def forget(self, key: Key) -> None:
@@ -52,21 +56,33 @@ class Webhooks:
         if asked is not None and asked.task is not None:
             asked.task.cancel()
 
+    async def run(self) -> None:
+        """Keep the connections while we lead; then nothing is asked any more, and they are closed."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._asked.clear()
+            await self._beside.end()
+            await self._http.close()
+
     async def _ask(self, key: Key, asked: _Asked, wake: Callable[[Key], None]) -> None:
-        opened, message = await post(asked.question)
-        asked.task = None
+        try:
+            opened, message = await self._post(asked.question)
+        finally:
+            asked.task = None
         asked.answer = Answer(question=asked.question, open=opened, message=message, at=self._now())
         log.info("rollout=%s/%s event=GateAsked open=%s", *key, opened)
         wake(key)
 
-
-async def post(question: Question) -> tuple[bool, str]:
-    """Ask once: whether the answer is 2xx, and what it says."""
-    body = {name: value for name, value in asdict(question).items() if name not in ("url", "since")}
-    try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
-            answer = await client.post(question.url, json=body)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return False, f"{type(error).__name__}: {error}"[:_MESSAGE]
-    text = " ".join(answer.text[: 2 * _MESSAGE].split())[:_MESSAGE]
-    return answer.is_success, f"HTTP {answer.status_code}" + (f": {text}" if text else "")
+    async def _post(self, question: Question) -> tuple[bool, str]:
+        """Ask once: whether the answer is 2xx, and what it says."""
+        body = {name: value for name, value in asdict(question).items() if name not in ("url", "since")}
+        request = Request(
+            url=question.url, method="POST", headers=_JSON, content=json.dumps(body).encode(), timeout=_TIMEOUT
+        )
+        try:
+            answer = await self._http.send(request)
+        except AskError as error:
+            return False, str(error)[:_MESSAGE]
+        text = " ".join(answer.body[: 4 * _MESSAGE].decode(errors="replace").split())[:_MESSAGE]
+        return 200 <= answer.status < 300, f"HTTP {answer.status}" + (f": {text}" if text else "")

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from controller.rollout.observed import Question
-from controller.rollout.webhooks import Webhooks, post
+from controller.rollout.observed import Answer, Question
+from controller.rollout.webhooks import Webhooks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = ("ml", "iris")
@@ -45,20 +45,6 @@ def question(url: str, step: int = 1) -> Question:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "opened"), [(200, True), (204, True), (302, False), (403, False), (500, False)])
-async def test_only_2xx_opens(code: int, opened: bool, service: Service) -> None:
-    with service.saying(code) as (url, bodies):
-        found, message = await post(question(url))
-    assert (found, message) == (opened, f"HTTP {code}")
-    assert bodies == [{"namespace": "ml", "name": "iris", "revision": 2, "hash": "abc", "step": 1, "weight": 10}]
-
-
-async def test_a_service_that_is_not_there_keeps_the_gate_closed_and_says_why() -> None:
-    opened, message = await post(question("http://127.0.0.1:1/confirm"))
-    assert not opened
-    assert "ConnectError" in message
-
-
 class Clock:
     now = START
 
@@ -66,34 +52,100 @@ class Clock:
         return self.now
 
 
-async def test_a_question_is_asked_once_and_again_after_the_interval(service: Service) -> None:
-    clock, woken = Clock(), asyncio.Event()
-    hooks, minute = Webhooks(clock), timedelta(minutes=1)
+class Gate:
+    """A rollout at a gate, and the webhooks that are asked for it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.hooks = Webhooks(self.clock)
+        self.woken = asyncio.Event()
+
+    def look(self, asked: Question) -> Answer | None:
+        """What is known; asks where that is due."""
+        return self.hooks.answer(KEY, asked, timedelta(minutes=1), lambda _key: self.woken.set())
+
+    async def answer(self, asked: Question) -> Answer:
+        """What is known, once anything is."""
+        while (known := self.look(asked)) is None:
+            await self.waked()
+        return known
+
+    async def waked(self) -> None:
+        """Wait until the rollout is woken."""
+        await asyncio.wait_for(self.woken.wait(), 10)
+        self.woken.clear()
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[None]:
+        """While we lead."""
+        running = asyncio.create_task(self.hooks.run())
+        await asyncio.sleep(0)
+        yield
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def gate() -> AsyncIterator[Gate]:
+    made = Gate()
+    async with made.leading():
+        yield made
+
+
+@pytest.mark.parametrize(("code", "opened"), [(200, True), (204, True), (304, False), (403, False), (500, False)])
+async def test_only_2xx_opens(code: int, opened: bool, service: Service, gate: Gate) -> None:
+    with service.saying(code) as (url, bodies):
+        found = await gate.answer(question(url))
+    assert (found.open, found.message) == (opened, f"HTTP {code}")
+    assert bodies == [{"namespace": "ml", "name": "iris", "revision": 2, "hash": "abc", "step": 1, "weight": 10}]
+
+
+async def test_a_service_that_is_not_there_keeps_the_gate_closed_and_says_why(gate: Gate) -> None:
+    found = await gate.answer(question("http://127.0.0.1:1/confirm?token=hush"))
+    assert not found.open
+    assert "ConnectError" in found.message
+    assert "hush" not in found.message
+
+
+async def test_an_answer_without_end_keeps_the_gate_closed(service: Service, gate: Gate) -> None:
+    with service.saying(200, "x" * 2_000_000) as (url, _):
+        found = await gate.answer(question(url))
+    assert not found.open
+    assert "answered with more than" in found.message
+
+
+async def test_a_question_is_asked_once_and_again_after_the_interval(service: Service, gate: Gate) -> None:
     with service.saying(403, "not\nyet") as (url, bodies):
-
-        async def answer():
-            woken.clear()
-            first = hooks.answer(KEY, question(url), minute, lambda _key: woken.set())
-            again = hooks.answer(KEY, question(url), minute, lambda _key: woken.set())
-            await asyncio.wait_for(woken.wait(), 5)
-            return first, again, hooks.answer(KEY, question(url), minute, lambda _key: woken.set())
-
-        first, again, last = await answer()
-        assert (first, again, last.open, last.message) == (None, None, False, "HTTP 403: not yet")
-        assert len(bodies) == 1
-        clock.now += timedelta(minutes=1)
-        await answer()
-        assert len(bodies) == 2
+        assert gate.look(question(url)) is None
+        first = await gate.answer(question(url))
+        assert (first.open, first.message, len(bodies)) == (False, "HTTP 403: not yet", 1)
+        gate.clock.now += timedelta(minutes=1)
+        assert [gate.look(question(url)) for _ in range(2)] == [first, first]
+        await gate.waked()
+    assert len(bodies) == 2
 
 
-async def test_an_open_gate_is_not_asked_again_but_another_step_is(service: Service) -> None:
-    clock, woken = Clock(), asyncio.Event()
-    hooks, minute = Webhooks(clock), timedelta(minutes=1)
+async def test_an_open_gate_is_not_asked_again_but_another_step_is(service: Service, gate: Gate) -> None:
     with service.saying(200) as (url, bodies):
         for step in (1, 1, 2):
-            woken.clear()
-            if hooks.answer(KEY, question(url, step), minute, lambda _key: woken.set()) is None:
-                await asyncio.wait_for(woken.wait(), 5)
-            clock.now += timedelta(hours=1)
-        assert hooks.answer(KEY, question(url, 2), minute, lambda _key: None).open
+            assert (await gate.answer(question(url, step))).open
+            gate.clock.now += timedelta(hours=1)
     assert [body["step"] for body in bodies] == [1, 2]
+
+
+async def test_nothing_is_asked_any_more_once_another_leads() -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server, gate = await asyncio.start_server(never, "127.0.0.1", 0), Gate()
+    async with asyncio.timeout(60), server:
+        async with gate.leading():
+            gate.look(question(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/confirm"))
+            await asked.wait()
+        await gone.wait()

@@ -148,8 +148,8 @@ class Http:
                 timeout=request.timeout,
             ) as answer,
         ):
-            if answer.is_redirect:
-                target = shown(str(answer.headers.get("location", "")))
+            if answer.has_redirect_location:
+                target = shown(answer.headers["location"])
                 raise AskError(f"{where} redirects to {target}, which is not followed: give that address itself")
             body = bytearray()
             async for chunk in answer.aiter_bytes():
