@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from typing import Annotated
 
 import typer
@@ -65,9 +66,20 @@ def dashboard(
                 app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2,
                 server_header=False, ws="none",
             )  # fmt: skip
-            print(f"dashboard on http://{host}:{port}{root_path}/", flush=True)
-            await uvicorn.Server(config).serve()
+            with _listening(host, port) as door:
+                print(f"dashboard on http://{host}:{port}{root_path}/", flush=True)
+                await uvicorn.Server(config).serve(sockets=[door])
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("seldon_rollouts.audit").setLevel(logging.INFO)
     asyncio.run(serve())
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises UsageError where that cannot be, before anything is promised."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (while")[0]  # Python adds the address, which is told already
+        raise UsageError(f"--host {host} --port {port}: {why}; name another, such as --port 8091") from None

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -277,3 +278,11 @@ async def test_install_prints_what_can_be_applied() -> None:
     assert (done.returncode, kinds[0], kinds.count("Deployment")) == (0, "CustomResourceDefinition", 2)
     wrong = await alone("install", "--gateway", "nowhere")
     assert (wrong.returncode, "expected namespace/name" in wrong.stderr) == (1, True)
+
+
+async def test_a_dashboard_whose_port_is_taken_says_so_and_promises_nothing(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = await shell.run("dashboard", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"--port {port}: Address already in use; name another" in done.stderr
