@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from analysis.runs.model import Phase, Run
 from seldon_rollouts.analyze import measured, plans, run_of
@@ -58,7 +59,7 @@ def analyze(
         console = Console()
         with Live(console=console, auto_refresh=False) as live:
             async for run in measured(metrics, prometheus_url, stop, asked):
-                live.update(table(run), refresh=True)
+                live.update(shown(run), refresh=True)
                 last = run
         if not console.is_terminal:
             console.print()  # there the table ends without a line break
@@ -78,16 +79,18 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def table(run: Run) -> Table:
-    """Return a run as a table: a row for each metric."""
-    made = Table("metric", "phase", "value", "good", "bad", "unclear", "errors", "message")
+def shown(run: Run) -> Group:
+    """Return a run as a table, a row for each metric, and below it what each says: a terminal is seldom wide."""
+    made = Table("metric", Column("phase", no_wrap=True), "value", "good", "bad", "unclear", "errors")
+    said: list[Text] = []
     for one in run.metrics:
         last = one.last
-        said = one.message or (last.message if last is not None else "")
         counts = (one.successful, one.failed, one.inconclusive, one.error)
         name = f"{one.name} (dry run)" if one.dry_run else one.name
-        made.add_row(name, one.phase, last.value if last is not None else "", *map(str, counts), said)
-    return made
+        made.add_row(name, one.phase, last.value if last is not None else "", *map(str, counts))
+        if message := one.message or (last.message if last is not None else ""):
+            said.append(Text(f"{name}: {message}"))
+    return Group(made, *said)
 
 
 def lint(file: Files) -> None:

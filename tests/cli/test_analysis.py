@@ -194,3 +194,13 @@ def test_lint_joins_addresses_with_services(tmp_path: Path, address: str, code: 
     file.write_text(yaml.safe_dump_all([template(address), rollout(), service], sort_keys=False))
     done = CliRunner().invoke(commands(), ["lint", "-f", str(file)])
     assert (done.exit_code, said in done.output) == (code, True), done.output
+
+
+def test_what_a_metric_says_is_whole_on_a_narrow_terminal(
+    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with served(in_turn({"rate": 0.01})) as url:
+        done = ran(tmp_path, template(url, successCondition="result < 0.1"), "--arg", "path=v")
+    assert "│ Successful" in done.output
+    assert "rate: 1 of 1 measurements were successful" in done.output
