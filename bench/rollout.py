@@ -121,8 +121,13 @@ def _version(obj: Object) -> int:
 
 
 def _moved(status: Object) -> tuple[Any, ...]:
-    """All of a status that is not a figure, a verdict or a sentence about one."""
-    weights = {key: value for key, value in (status.get("weights") or {}).items() if key != "observed"}
+    """All of a status that is not a figure, a verdict or a sentence about one.
+
+    Counts that speak against a weight move the instant from which it counts: that is told with them, in one write.
+    """
+    weights = dict(status.get("weights") or {})
+    weights.pop("observed", None)
+    weights["acceptedAt"] = "acceptedAt" in weights
     analysis = status.get("analysis") or {}
     told = (analysis.get("startedAt"), analysis.get("restarts"))
     kept = ("phase", "currentStepIndex", "stableRevision", "canaryRevision", "retiredRevisions", "history")

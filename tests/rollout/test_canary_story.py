@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from controller.api.rollout import AnalysisStatus, MetricStatus
+from controller.rollout.actions import ApplyRoute
 
 
 def test_the_first_revision_serves_all_traffic_once_its_pods_are_ready(world) -> None:
@@ -356,3 +357,12 @@ def test_a_slow_canary_whose_pods_have_more_to_do_is_rolled_back_with_that_word(
     world.verdict = AnalysisStatus(verdict="Bad", message=found.message, metrics=(found,))
     world.step()
     assert world.status.rejected[-1].reason.message == found.message + said
+
+
+def test_the_route_is_written_over_the_very_one_that_was_decided_on(world) -> None:
+    """Another controller, or a person, who was quicker makes the server refuse it."""
+    world.serving().upgrade().run(8)
+    world.route["metadata"]["resourceVersion"] = "4711"
+    world.bad()
+    (written,) = (each for each in world.decide().actions if isinstance(each, ApplyRoute))
+    assert written.object["metadata"]["resourceVersion"] == "4711"

@@ -258,3 +258,13 @@ def test_feedback_for_a_canary_without_pods_goes_the_usual_way(make_world) -> No
     world.ready[canary] = 0
     world.step()
     assert asked(world, FEEDBACK, canary) == {world.hash_of("m/v1")}
+
+
+def test_feedback_for_a_stable_without_pods_goes_the_usual_way(make_world) -> None:
+    world = make_world(steps=[{"setWeight": 50}, {"pause": {}}]).serving()
+    world.upgrade().settle()
+    stable, canary = world.hash_of("m/v1"), world.hash_of("m/v2")
+    assert asked(world, FEEDBACK, stable) == {stable}
+    world.ready[stable] = 0
+    world.step()
+    assert asked(world, FEEDBACK, stable) == {stable, canary}

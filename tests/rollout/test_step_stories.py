@@ -127,15 +127,20 @@ def test_the_canary_has_as_many_pods_as_its_scale_says(big, scale, pods: int) ->
 
 def test_pods_that_follow_the_weight_are_there_before_it_and_go_after_it(big) -> None:
     at_step(
-        big, {"setScale": {"matchWeight": True}}, {"setWeight": 25}, {"pause": {}}, {"setWeight": 75}, {"pause": {}}
-    )
+        big, {"setScale": {"matchWeight": True}}, {"setWeight": 25}, {"pause": {}}, {"setWeight": 75}, {"pause": {}},
+        {"setWeight": 25}, {"pause": {}},
+    )  # fmt: skip
     big.starts = False
     big.ask("resume")
     big.run(3)
     assert (big.pods("m/v2"), big.live_weight(big.hash_of("m/v2"))) == (3, 25)
     big.ready[big.hash_of("m/v2")] = 3
-    big.settle()
+    big.run(10)
     assert big.live_weight(big.hash_of("m/v2")) == 75
+    big.ask("resume")
+    assert (big.pods("m/v2"), big.live_weight(big.hash_of("m/v2"))) == (3, 25), "in the pass that lowers the weight"
+    big.step(1)
+    assert big.pods("m/v2") == 1
 
 
 def test_a_scaled_canary_has_all_pods_before_it_takes_all_traffic(big) -> None:
