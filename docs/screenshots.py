@@ -68,7 +68,9 @@ async def main() -> None:
                 await page.goto(f"{dashboard}#/{scenes.NAMESPACE}/{scenes.NAME}")
                 await sign_in(page, cluster.tokens["editor"])
                 await story.play(replace(scenes.SCENES[2], number=2))
-                second = asyncio.create_task(story.play(replace(scenes.SCENES[1], number=3)))
+                second = asyncio.create_task(
+                    story.play(replace(scenes.SCENES[1], number=3, kill_controller_at_step=None))
+                )
                 await page.get_by_text("revision 3 is progressing").wait_for(timeout=60_000)
                 await page.wait_for_function(BEGUN, timeout=60_000)
                 await page.wait_for_function(CURVES, timeout=180_000)
