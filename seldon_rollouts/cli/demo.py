@@ -1,12 +1,12 @@
 """`seldon-rollouts demo`: the main job, end to end."""
 
 import asyncio
+import atexit
 import json
+import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Annotated
 
 import typer
@@ -34,24 +34,22 @@ def demo(
     """
     # A terminal that is not there, such as a log of CI, gets wide lines: reasons are long.
     console = Console(stderr=as_json, width=None if Console().is_terminal else 160)
-    with _place(folder) as place:
-        try:
-            account = asyncio.run(_tell(console, place, keep=keep))
-        except asyncio.CancelledError:
-            raise typer.Exit(128 + signal.SIGTERM) from None
+    try:
+        account = asyncio.run(_tell(console, _place(folder), keep=keep))
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None
     if as_json:
         print(json.dumps(account, indent=2))
     raise typer.Exit(1 if account["problems"] else 0)
 
 
-@contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
-    """Give a folder: the one that was named, else one that goes with the demo, however that ends."""
+def _place(folder: Path | None) -> Path:
+    """Return a folder: the one that was named, else one that goes with the demo, however that ends."""
     if folder is not None:
-        yield folder.absolute()
-        return
-    with TemporaryDirectory(prefix="seldon-rollouts-demo-", ignore_cleanup_errors=True) as made:
-        yield Path(made)
+        return folder.absolute()
+    made = Path(mkdtemp(prefix="seldon-rollouts-demo-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)  # by then the thread that trains writes there no more
+    return made
 
 
 async def _tell(console: Console, place: Path, *, keep: bool) -> dict[str, object]:

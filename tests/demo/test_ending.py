@@ -19,3 +19,15 @@ def test_a_demo_that_is_told_to_end_takes_its_folder_with_it(tmp_path: Path, num
         demo.send_signal(number)
         _, said = demo.communicate(timeout=60)
     assert (demo.returncode, said, list(tmp_path.glob("seldon-rollouts-demo-*"))) == (code, "", [])
+
+
+def test_who_presses_ctrl_c_twice_finds_no_folder_either(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "seldon_rollouts", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as demo:
+        assert demo.stdout is not None
+        assert "training" in demo.stdout.readline()
+        demo.send_signal(signal.SIGINT)
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=60)
+    assert list(tmp_path.glob("seldon-rollouts-demo-*")) == []
