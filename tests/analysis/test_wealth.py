@@ -36,7 +36,8 @@ def crossed(runs: list[list[Pair]], lines: Lines, *, needed: float) -> list[tupl
     rows = b"".join([ledger.begin(question) for question in questions])
     found = [(False, False)] * len(runs)
     for pairs in zip(*runs, strict=True):
-        (rows,) = ledger.answer([Ask(rows, [*chain.from_iterable(pairs)], (), questions, judged=True, needed=needed)])
+        [told] = ledger.answer([Ask(rows, [*chain.from_iterable(pairs)], (), questions, judged=True, needed=needed)])
+        rows = told.numbers
         for number, (worse, better) in enumerate(found):
             asked = Statement(questions[0], rows[number * SIZE : (number + 1) * SIZE])
             found[number] = (worse or asked.worse >= 20, better or asked.better >= 20)
@@ -67,9 +68,9 @@ def test_a_canary_on_the_promote_line_gets_its_weights_no_more_often_than_promis
     steps = [0] * runs
     for _ in range(90):
         pairs = [drawn(rng, weights[min(step, 2)], line) for rng, step in zip(rngs, steps, strict=True)]
-        (rows,) = ledger.answer(
-            [Ask(rows, [*chain.from_iterable(pairs)], (), (question,) * runs, judged=True, needed=NO_CAP)]
-        )
+        counts, asked = [*chain.from_iterable(pairs)], (question,) * runs
+        [told] = ledger.answer([Ask(rows, counts, (), asked, judged=True, needed=NO_CAP)])
+        rows = told.numbers
         for number, step in enumerate(steps):
             better = Statement(question, rows[number * SIZE : (number + 1) * SIZE]).better
             steps[number] += step < 3 and better >= (plan.step_needed if step < 2 else plan.promote_needed)
