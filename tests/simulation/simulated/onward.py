@@ -79,7 +79,7 @@ class Onward:
         retried = asked and new["lastIntent"].get("verb") == "retry" and new["lastIntent"].get("outcome") == "done"
         if fresh and canary in self._rejected and not retried:
             self._world.promises.broken("what was rejected is not tried again", f"{canary} begins again")
-        if fresh:
+        if canary is not None and (fresh or retried):
             self._rejected.discard(canary)
         self._rejected |= {each["hash"] for each in new.get("rejected") or ()}
 

@@ -188,6 +188,11 @@ class Promises:
     def _promotion(self, before: Object, status: Object) -> None:
         old, new = before.get("stableRevision") or {}, status.get("stableRevision") or {}
         forced = any(each.get(word) for each in (before, status) for word in ("forcedBy", "passed", "skipReason"))
+        # Also a step before: blue-green is judged before its switch, and not again.
+        forced = forced or any(
+            each["type"] == "Passed" and each.get("revision") == (status.get("canaryRevision") or new).get("number")
+            for each in status.get("history") or ()
+        )
         verdict = (status.get("analysis") or {}).get("verdict")
         begins = status.get("phase") == "Promoting" and before.get("phase") not in ("Promoting", "Invalid")
         strategy = ((self._world.live() or {}).get("spec") or {}).get("strategy") or {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.kube.resources import VIRTUAL_SERVICE
 from simulated.api import NAMESPACE_NAME, Object
+from simulated.promises import MOVING
 from simulated.shop import NAME, PATH, SESSION
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Stayers:
         names = [(status.get(role) or {}).get("name") for role in ("stableRevision", "canaryRevision")]
         known = status.get("observedGeneration") == (world.live() or {"metadata": {}})["metadata"].get("generation")
         taken = live is not None and live["metadata"]["generation"] == route["metadata"]["generation"]
-        if not (known and taken) or None in names or any(world.excused(each) for each in names):
+        left = status.get("phase") not in MOVING  # nobody stays with what was rejected
+        if left or not (known and taken) or None in names or any(world.excused(each) for each in names):
             return ""
         return f"{names[1]}-default.{NAMESPACE_NAME}.svc.cluster.local"
 
