@@ -5,7 +5,7 @@
 A server in another process answers as Prometheus does, with counters that move: for each rollout two pods of stable
 and one of the canary, each with the orchestrator's 15 buckets and two codes, and both arms at one gateway. The CPU of
 this process alone is counted, and garbage is collected as the controller does it; the judge has been through its
-warm-up before.
+warm-up before. With --parts it says where it goes.
 """
 
 import argparse
@@ -15,12 +15,15 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
+from typing import Any
 from urllib.parse import parse_qs
 
+from analysis import columns, session
+from analysis.judges import ledger
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.providers.prometheus import PrometheusProvider
@@ -115,19 +118,53 @@ def comparison(number: int) -> Comparison:
     )
 
 
-async def measure(url: str, rollouts: int, ticks: int) -> list[float]:
-    """CPU seconds of each of the last ticks."""
+async def measure(url: str, rollouts: int, ticks: int, spent: dict[str, float]) -> list[float]:
+    """CPU seconds of each of the last ticks; `spent` gets those of its parts."""
     monitor = Monitor(Measurer(PrometheusProvider(url, timeout=120)), step=timedelta(seconds=STEP), settle=timedelta(0))
     for number in range(rollouts):
         monitor.track(comparison(number))
     at, found = START + 600, []
     await monitor.tick(datetime.fromtimestamp(at, UTC))
-    for _ in range(ticks):
+    for number in range(ticks + 1):
+        if number == 1:
+            spent.clear()  # the first one chooses histogram edges and places bets
+            found.clear()
         at += STEP
         before = time.process_time()
         await monitor.tick(datetime.fromtimestamp(at, UTC))
         found.append(time.process_time() - before)
     return found
+
+
+PARTS = (
+    (PrometheusProvider, "_try", "asking and reading: HTTP, JSON, numbers"),
+    (Measurer, "_sort", "sorting to rollouts"),
+    (columns, "advance_all", "counting"),
+    (session, "step_all", "judging"),
+    (ledger, "answer", "of that the table of numbers"),
+    (session, "standing", "verdicts"),
+    (Monitor, "_moved", "sentences and preflight of at most 50"),
+)
+"""Where the CPU of a tick goes: functions, by what they are called in the table."""
+
+
+def timed(spent: dict[str, float]) -> None:
+    """Have each part add its seconds of CPU, those of its own thread."""
+    for owner, name, part in PARTS:
+        setattr(owner, name, clocked(getattr(owner, name), part, spent))
+
+
+def clocked(call: Callable[..., Any], part: str, spent: dict[str, float]) -> Callable[..., Any]:
+    """The same call, which adds its time."""
+
+    def clocked_call(*args: Any, **more: Any) -> Any:
+        before = time.thread_time()
+        try:
+            return call(*args, **more)
+        finally:
+            spent[part] = spent.get(part, 0.0) + time.thread_time() - before
+
+    return clocked_call
 
 
 def main() -> None:
@@ -136,23 +173,30 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=1000)
     parser.add_argument("--ticks", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--parts", action="store_true", help="where it goes, too")
     asked = parser.parse_args()
     collect_seldom()
+    spent: dict[str, float] = {}
+    if asked.parts:
+        timed(spent)
     mine, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     try:
-        found = asyncio.run(measure(f"http://127.0.0.1:{mine.recv()}", asked.rollouts, asked.ticks))
+        found = asyncio.run(measure(f"http://127.0.0.1:{mine.recv()}", asked.rollouts, asked.ticks, spent))
     finally:
         server.terminate()
         server.join()
     median = sorted(found)[len(found) // 2]
-    told = {
+    told: dict[str, Any] = {
         "rollouts": asked.rollouts,
         "cpuSecondsPerTick": round(median, 4),
         "ticks": [round(one, 4) for one in found],
         "residentMiB": round(memory(os.getpid()), 1),
+        "milliseconds": {part: round(1000 * seconds / asked.ticks, 1) for part, seconds in spent.items()},
     }
+    for part, each in told["milliseconds"].items() if not asked.json else ():
+        print(f"{part:<42} {each:>7.1f} ms a tick")
     if asked.json:
         print(json.dumps(told))
     else:
