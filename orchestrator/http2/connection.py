@@ -21,7 +21,7 @@ from orchestrator.http2.frames import (
     RST_STREAM,
     WINDOW_UPDATE,
 )
-from orchestrator.http2.sending import WINDOW, Bounds, Sending
+from orchestrator.http2.sending import Bounds, Sending
 from orchestrator.http2.streams import (
     ARRIVES,
     Broken,
@@ -53,7 +53,6 @@ class Connection(Sending):
         self.settled = False
         self._decoder = Decoder(self.bounds.fields)
         self._credit = self.bounds.window
-        self._first_credit = max(WINDOW, self.bounds.stream_window)  # until the peer knows ours (RFC 9113, 6.9.3)
         self._patience = Patience(self.bounds.nuisances, self.bounds.nuisances_per_second)
         self._now = 0.0
         self._block: list[bytes] | None = None  # pieces of a header block that is not whole
@@ -190,9 +189,12 @@ class Connection(Sending):
         if ended:
             self._they_ended(stream)
         elif stream.credit < self.bounds.stream_window >> 1:
-            self.out.append(frames.window_update(number, self.bounds.stream_window - stream.credit))
-            stream.credit = self.bounds.stream_window
+            self._grant(stream)
         events.append(Data(stream, data, ended))
+
+    def _grant(self, stream: Stream) -> None:
+        self.out.append(frames.window_update(stream.id, self.bounds.stream_window - stream.credit))
+        stream.credit = self.bounds.stream_window
 
     def _they_ended(self, stream: Stream) -> None:
         if stream.state is State.OPEN:
@@ -314,7 +316,7 @@ class Connection(Sending):
         if flags & ACK:
             if payload:
                 raise Http2Error(Code.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
-            self._first_credit = self.bounds.stream_window
+            self._know_ours()
             return
         for key, value in frames.read_settings(payload):
             self._set(key, value)
@@ -322,6 +324,15 @@ class Connection(Sending):
         self.settled = True
         self.out.append(frames.frame(frames.SETTINGS, ACK, 0))
         events.append(Settled())
+
+    def _know_ours(self) -> None:
+        """The peer counts by our window from here on, also for what it has begun (RFC 9113, 6.9.2)."""
+        more, self._first_credit = self.bounds.stream_window - self._first_credit, self.bounds.stream_window
+        for stream in self.streams.values() if more else ():
+            if stream.state is not State.THEY_ENDED:
+                stream.credit += more
+                if stream.credit < self.bounds.stream_window >> 1:
+                    self._grant(stream)
 
     def _set(self, key: int, value: int) -> None:
         if key == frames.MAX_CONCURRENT_STREAMS:

@@ -49,6 +49,7 @@ class Sending:
         self.most = 2**31  # streams that the peer lets us open
         self._window = WINDOW  # of the connection
         self._first_window = WINDOW  # of each new stream
+        self._first_credit = max(WINDOW, bounds.stream_window)  # until the peer knows ours (RFC 9113, 6.9.3)
         self._frame = _FRAME  # the longest that the peer takes
         self._queued: dict[int, Stream] = {}  # streams with something that waits
         self._left: dict[int, None] = {}  # the last streams that we have reset
@@ -67,7 +68,7 @@ class Sending:
         """A client's request: its fields and its whole body, which begins with `prefix`."""
         number = self._highest + (2 if self._highest else 1)
         self._highest = number
-        stream = self.streams[number] = Stream(number, self._first_window, max(WINDOW, self.bounds.stream_window))
+        stream = self.streams[number] = Stream(number, self._first_window, self._first_credit)
         self.out.append(frames.headers(number, block, 0, self._frame))
         self._send(stream, prefix, body, b"")
         return stream

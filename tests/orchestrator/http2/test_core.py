@@ -2,7 +2,7 @@
 
 import hpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.http2 import fields, frames
@@ -160,6 +160,8 @@ class Two:
 
 
 @settings(max_examples=60)
+@example([("ask", 0), ("carry", 99), ("answer", 300)])  # a stream that is older than the peer's knowledge of its window
+@example([("ask", 400), ("pump", 400), ("carry", 600)])  # and one that has had more of it than there is
 @given(STEPS)
 def test_whatever_both_sides_do_windows_hold_and_all_answers_come(steps):
     two = Two()
