@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test check lint simulate crds e2e docs-test conformance fuzz screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
+.PHONY: help setup system demo test check lint search simulate crds e2e docs-test conformance fuzz screenshots clean browser $(shell grep -ohE "^(bench-[a-z]+|simulate):" $(MAKEFILE_LIST) | tr -d :)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ lint: setup ## ruff, mypy --strict, import-linter, codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+search: setup system ## the tests' properties with examples that no run has had
+	$(BIN)/pytest tests -n $(or $(WORKERS),$(shell nproc)) --dist loadfile --hypothesis-profile=search -m "not slow"
 
 simulate: setup ## random stories on simulated time: make simulate STEPS=1000000 SEED=0
 	$(BIN)/python tests/simulation --steps $(or $(STEPS),50000) --seed $(or $(SEED),0)

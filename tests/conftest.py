@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from controller.backoff import Backoff
 from controller.kube.client import Client
@@ -22,6 +23,11 @@ from localcluster.apiserver.process import RunningApiServer
 # Otherwise pytest-asyncio asks for the current loop, Python 3.11 makes one for the asking, and nobody ever closes it: a
 # ResourceWarning, which is an error here, in whatever test runs when it is collected.
 asyncio.set_event_loop(None)
+
+# A red test is red again: the same examples in each run, and no limit on time. `make search` draws others.
+settings.register_profile("search", deadline=None)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 class Asked(NamedTuple):
