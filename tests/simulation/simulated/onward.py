@@ -37,7 +37,8 @@ class Onward:
         asked = (old.get("lastIntent") or {}).get("id") != (new.get("lastIntent") or {}).get("id")
         if old and not asked:
             self._left(before, old, new)
-        self._begun(old, new, asked=asked)
+        if "group" not in after["spec"]:  # whose next wave tries again
+            self._begun(old, new, asked=asked)
 
     # steps
 
