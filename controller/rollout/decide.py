@@ -305,17 +305,19 @@ def _remove(
         child = obs.children.get(retired.hash)
         if child is None:
             continue
-        since = max(filter(None, (retired.retired_at, status.weights.changed_at)), default=now)
         if not without_traffic(obs, retired.hash, ground):
-            kept.append(retired)
+            kept.append(retired.model_copy(update={"retired_at": None}))
             due = min(filter(None, (due, ground.settles_at)), default=None)
-        elif now >= since + delay:
+            continue
+        # From when it has none: a mesh may have taken the route long after that was written.
+        since = retired.retired_at or now
+        drained_at = max(since, status.weights.changed_at or since) + delay
+        kept.append(retired.model_copy(update={"retired_at": since}))
+        if now >= drained_at:
             uid = (child.live.get("metadata") or {}).get("uid", "")
             removals.append(actions.DeleteDeployment(child.name, uid))
-            kept.append(retired)
         else:
-            kept.append(retired)
-            due = min(filter(None, (due, since + delay)))
+            due = min(filter(None, (due, drained_at)))
     return status.model_copy(update={"retired_revisions": tuple(kept)}), list(removals), due
 
 

@@ -193,6 +193,18 @@ class TestWhatIsKept:
         half_way.run(200)
         assert set(half_way.children) == {half_way.hash_of("m/v1")}
 
+    @pytest.mark.parametrize("later", [0, 100])
+    def test_the_delay_counts_from_when_the_mesh_took_the_route(self, half_way, later) -> None:
+        half_way.spec_extra = {"scaleDownDelay": "30s"}
+        half_way.accepted = False
+        half_way.upgrade("m/v3")
+        half_way.run(later)
+        half_way.accepted = True
+        half_way.run(25)
+        assert half_way.hash_of("m/v2") in half_way.children
+        half_way.run(60)
+        assert half_way.hash_of("m/v2") not in half_way.children
+
     def test_no_more_old_revisions_wait_than_is_said(self, world) -> None:
         world.spec_extra = {"scaleDownDelay": "1h", "scaleDownDelayRevisionLimit": 1}
         world.steps = [{"setWeight": 50}]
