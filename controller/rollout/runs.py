@@ -230,16 +230,17 @@ def plan(obs: Observed, status: RolloutStatus, *, blocked: bool) -> list[Action]
     Args:
         blocked: the split that is wanted may not be routed yet, so no run of a step begins.
     """
-    todo: list[Action] = []
-    if Phase(status.phase) in IN_PROGRESS and not problem(obs, status):
+    todo: list[Action] = [
+        actions.StopRun(run.name, run.uid)
+        for run in sorted(obs.runs.values(), key=lambda run: run.name)
+        if not run.ended and not run.stopping and not _goes_on(obs, status, run)
+    ]
+    if Phase(status.phase) in IN_PROGRESS and not problem(obs, status):  # after the stops: never two of a role at once
         todo += [
             actions.CreateRun(_made(obs, status, role, analysis))
             for role, analysis in _to_come(obs, status)
             if _due(obs, status, role, blocked=blocked)
         ]
-    for run in sorted(obs.runs.values(), key=lambda run: run.name):
-        if not run.ended and not run.stopping and not _goes_on(obs, status, run):
-            todo.append(actions.StopRun(run.name, run.uid))
     return [*todo, *_dropped(obs, status)]
 
 

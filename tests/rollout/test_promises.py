@@ -213,6 +213,17 @@ def test_no_run_that_is_not_successful_ever_promotes(make_world, steps, events, 
     assert world.status.stable_revision.hash == stable
 
 
+def test_a_run_is_stopped_before_the_next_of_its_role_is_made(make_world) -> None:
+    steps = [{"analysis": {"templates": [{"templateName": "rate"}]}}]
+    world = make_world(steps=steps, spec_extra={"analysis": NAMED}, templates={"rate": RATE}).serving()
+    for image in ("m/v2", "m/v3"):
+        play(world, ("image", image))
+        run_is(world, "Running")
+        world.good().step()
+    (made,) = world.going()
+    assert made["metadata"]["labels"]["rollouts.seldon.io/attempt"] == "3"
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, events=st.lists(EVENTS, max_size=15))
 def test_any_history_ends_at_rest_once_the_world_is_well(make_world, steps, events) -> None:
