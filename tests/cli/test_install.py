@@ -1,6 +1,7 @@
 """`install` prints what kustomize would, without kubectl."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,20 @@ from seldon_rollouts.cli.connect import UsageError
 from seldon_rollouts.cli.install import documents
 
 ROOT = Path(__file__).parents[2]
+
+
+class Reader(yaml.SafeLoader):
+    """Reads 1e-09 as a number, as Kubernetes does; in YAML 1.1 a float has a point."""
+
+
+Reader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+"), list("-+0123456789"))
+
+
+def kustomized(folder: Path | str) -> dict[tuple[str, str], Any]:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not on PATH: kustomize cannot be tried")
+    said = subprocess.run(["kubectl", "kustomize", folder], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return by_name(yaml.load_all(said, Loader=Reader))
 
 
 def by_name(objects: Any) -> dict[tuple[str, str], Any]:
@@ -37,23 +52,17 @@ def different(one: dict[tuple[str, str], Any], other: dict[tuple[str, str], Any]
     ],
 )
 def test_it_is_what_the_overlay_says(folder: str, wanted: Installation) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not on PATH: kustomize cannot be tried")
-    said = subprocess.run(["kubectl", "kustomize", folder], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert different(by_name(bundle(documents(wanted), wanted)), by_name(yaml.safe_load_all(said))) == []
+    assert different(by_name(bundle(documents(wanted), wanted)), kustomized(folder)) == []
 
 
 def test_its_parts_are_the_components(tmp_path: Path) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not on PATH: kustomize cannot be tried")
     place = Path(os.path.relpath(ROOT / "manifests", tmp_path))
     components = [str(place / "components" / name) for name in ("monitoring", "notifications", "webhook")]
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump({"resources": [str(place / "base")], "components": components})
     )
-    said = subprocess.run(["kubectl", "kustomize", tmp_path], check=True, capture_output=True, text=True).stdout
     wanted = Installation(rules=True, grafana=True, notifications=True, webhooks=True)
-    expected, made = by_name(yaml.safe_load_all(said)), by_name(bundle(documents(wanted), wanted))
+    expected, made = kustomized(tmp_path), by_name(bundle(documents(wanted), wanted))
     for objects in (expected, made):
         container(objects["Deployment", "seldon-rollouts-controller"])["args"].sort()
     assert different(made, expected) == []
