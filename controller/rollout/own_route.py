@@ -171,15 +171,23 @@ def _without_tokens(obs: Observed, changes: Mapping[str, str]) -> dict[str, str]
     """Leave out what we set before; a token of a revision that is over must not be told."""
     sticky = obs.routing.sticky
     gone = {REVISION_HEADER, sticky.header if sticky is not None else None}
-    return {key: value for key, value in changes.items() if key not in gone}
+    return {key: value for key, value in changes.items() if key not in gone and not _is_token(obs, value)}
 
 
 def _without_cookie(obs: Observed, changes: Mapping[str, str]) -> dict[str, str]:
     sticky = obs.routing.sticky
-    if sticky is None or sticky.cookie is None:
-        return dict(changes)
-    begin = f"{sticky.cookie.name}="
-    return {k: v for k, v in changes.items() if not (k.lower() == "set-cookie" and str(v).startswith(begin))}
+    ours = sticky.cookie.name if sticky is not None and sticky.cookie is not None else None
+
+    def added(key: str, value: object) -> bool:
+        name, _, rest = str(value).partition("=")
+        return key.lower() == "set-cookie" and (name == ours or _is_token(obs, rest.partition(";")[0]))
+
+    return {key: value for key, value in changes.items() if not added(key, value)}
+
+
+def _is_token(obs: Observed, text: object) -> bool:
+    """Say whether users are told this to stay with a revision, by whichever rule of before."""
+    return str(text).partition("-")[0] in obs.revisions
 
 
 def _combined(obs: Observed, http: Http, split: Split, *, grpc: bool) -> Iterator[dict[str, Any]]:

@@ -137,6 +137,34 @@ def test_ports_and_what_else_stands_at_a_destination_are_kept(make_world) -> Non
         assert part["headers"] == {"response": {"set": said, "remove": ["server"]}}
 
 
+COOKIE, HEADER, OTHER = {"cookie": {"name": "stay"}}, {"header": "x-stay"}, {"header": "x-other"}
+
+
+def told(world) -> set[str]:
+    """By which headers answers tell users to stay: names, and those of cookies."""
+    changes = [part["headers"]["response"] for http in world.own["spec"]["http"] for part in http["route"]]
+    cookies = {change["add"]["set-cookie"].partition("=")[0] for change in changes if "add" in change}
+    return cookies | {name for change in changes for name in change["set"]} - {"seldon-revision", "x-by"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        (COOKIE, HEADER, {"x-stay"}), (HEADER, COOKIE, {"stay"}), (HEADER, OTHER, {"x-other"}), (COOKIE, None, set()),
+        (HEADER, None, set()),
+    ],
+)  # fmt: skip
+def test_what_users_stayed_by_before_is_told_nobody(make_world, before, after, left) -> None:
+    dressed = {"destination": {"host": "iris"}, "headers": {"response": {"set": {"x-by": "shop"}}}}
+    world = owning(make_world, shop({**route("predict"), "route": [dressed]}, route("rpc")))
+    own = world.spec_extra["routing"]
+    world.spec_extra = {"routing": {**own, "sticky": before}}
+    world.serving().upgrade().settle()
+    world.spec_extra = {"routing": {**own, **({"sticky": after} if after else {})}}
+    world.settle()
+    assert told(world) == left
+
+
 def test_drift_of_a_named_route_is_healed_and_of_others_left(make_world) -> None:
     world = owning(make_world, shop(route("predict"), route("rpc"), route("web", "shop"))).serving()
     world.upgrade().settle()
