@@ -316,6 +316,9 @@ class HistoryEntry(StatusModel):
     revision: int = 0
 
 
+Missing = Literal["verdict", "group"]
+
+
 class RolloutStatus(StatusModel):
     """What the controller observed and decided. Written by it alone, never by a person."""
 
@@ -348,6 +351,8 @@ class RolloutStatus(StatusModel):
     paused_at: Instant | None = None
     paused_by: str = ""
     pause_reason: str = ""
+    paused_for: Missing | None = None
+    """For want of what a person is asked: a verdict in time, or the others of the group."""
     forced_by: str = ""
     """Who had it promoted without the judge's consent, and why."""
     skip_reason: str = ""

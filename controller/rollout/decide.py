@@ -71,7 +71,7 @@ def decide(obs: Observed, *, now: datetime) -> Decision:
         view = _next(obs, status, ground, now)
         if view.event is None:
             break
-        status = effects.apply_event(view.event, obs, status, now=now, reason=view.reason)
+        status = effects.apply_event(view.event, obs, status, now=now, reason=view.reason, lacks=view.lacks)
     else:
         raise RuntimeError(f"{obs.namespace}/{obs.name} did not settle in phase {status.phase}")
     return _decision(obs, status, ground, view, now=now, before=before)

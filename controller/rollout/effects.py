@@ -5,20 +5,27 @@ from datetime import datetime, timedelta
 
 from controller.api.group import GroupStatus
 from controller.api.people import Approved, Passed
-from controller.api.rollout import Intent, RolloutStatus
+from controller.api.rollout import Intent, Missing, RolloutStatus
 from controller.api.strategy import Step
 from controller.rollout import acceptance, adoption, beginnings, findings, gate, group, rejection, runs
 from controller.rollout.course import kind
 from controller.rollout.happening import Happening
 from controller.rollout.observed import Observed
 from controller.rollout.phases import TRANSITIONS, Event, Phase
-from controller.rollout.stages import OVERDUE, changed, course_of, enter, no_traffic, record, retire, running, unrouted
+from controller.rollout.stages import changed, course_of, enter, no_traffic, record, retire, running, unrouted
 
 Effect = Callable[[Happening, RolloutStatus], RolloutStatus]
 
 
 def apply_event(
-    event: Event, obs: Observed, status: RolloutStatus, *, now: datetime, reason: str = "", intent: Intent | None = None
+    event: Event,
+    obs: Observed,
+    status: RolloutStatus,
+    *,
+    now: datetime,
+    reason: str = "",
+    lacks: Missing | None = None,
+    intent: Intent | None = None,
 ) -> RolloutStatus:
     """Return the status after an event that has an effect in the status's phase.
 
@@ -28,7 +35,8 @@ def apply_event(
     phase = TRANSITIONS[Phase(status.phase)][event]
     if not isinstance(phase, Phase):
         raise ValueError(f"{event} has no effect while {status.phase}")
-    return EFFECTS[event](Happening(event=event, obs=obs, phase=phase, now=now, reason=reason, intent=intent), status)
+    at = Happening(event=event, obs=obs, phase=phase, now=now, reason=reason, lacks=lacks, intent=intent)
+    return EFFECTS[event](at, status)
 
 
 def _to(at: Happening, status: RolloutStatus) -> RolloutStatus:
@@ -54,6 +62,7 @@ def _phase_again(status: RolloutStatus) -> Phase:
 
 def _pause(at: Happening, status: RolloutStatus, text: str) -> RolloutStatus:
     paused = changed(status, phase=at.phase.value, paused_at=at.now, paused_by=at.by, pause_reason=text)
+    paused = changed(paused, paused_for=at.lacks)
     return record(paused, at.now, "Paused", text)
 
 
@@ -145,7 +154,7 @@ def _resume(at: Happening, status: RolloutStatus) -> RolloutStatus:
 
     A step that had all its time for a verdict has it again.
     """
-    now, paused_at, overdue = at.now, status.paused_at or at.now, status.pause_reason.startswith(OVERDUE)
+    now, paused_at, overdue = at.now, status.paused_at or at.now, status.paused_for == "verdict"
     person_step = not status.paused_by and _indefinite(at.obs, status)
     status = running(acceptance.without_hold(status, now))
     status = record(_to(at, status), now, "Resumed", f"resumed by {at.said}")

@@ -26,8 +26,6 @@ from controller.rollout.observed import Member, Observed
 from controller.rollout.phases import Phase
 from controller.rollout.stages import changed, course_of
 
-ASKS = "not all of the group get ready: "
-"""How a question to a person begins where a member waited for too long."""
 _LEVELS: tuple[Level, ...] = ("Running", "Ready", "Serving", "Agreed")
 _MOVES = frozenset({Phase.PROGRESSING, Phase.PROMOTING})
 """Where a member has deadlines of its own."""
@@ -126,7 +124,7 @@ def _ready(obs: Observed, status: RolloutStatus, ground: Ground) -> bool:
 
 def asks(status: RolloutStatus) -> bool:
     """Say whether a person was asked because the others did not get ready."""
-    return not status.paused_by and status.pause_reason.startswith(ASKS)
+    return status.paused_for == "group"
 
 
 def behind(obs: Observed, status: RolloutStatus, level: Level) -> tuple[Behind, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.api.rollout import Intent
+from controller.api.rollout import Intent, Missing
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
 
@@ -19,6 +19,8 @@ class Happening:
     now: datetime
     reason: str = ""
     """Why it came, in words."""
+    lacks: Missing | None = None
+    """What a person is asked in place of."""
     intent: Intent | None = None
     """What a person asked for, if that is what happened."""
 

@@ -1,11 +1,11 @@
 """The outlook: what a rollout's phase and stage wait for, and whether they are done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.api.group import Level
 from controller.api.meta import format_duration
-from controller.api.rollout import BlockedOn, Blocker, RolloutStatus
+from controller.api.rollout import BlockedOn, Blocker, Missing, RolloutStatus
 from controller.api.strategy import AnalysisStep, Gate, Step
 from controller.rollout import findings, gate, group, runs
 from controller.rollout.capacity import LACKING
@@ -13,7 +13,7 @@ from controller.rollout.course import Bake, Course, Judge, Ready, Report, Stage,
 from controller.rollout.ground import Ground, deadline, enough, lacking
 from controller.rollout.observed import Observed
 from controller.rollout.phases import Event, Phase
-from controller.rollout.stages import OVERDUE, course_of
+from controller.rollout.stages import course_of
 
 # Without enough evidence by then, a person decides: a canary is never promoted silently.
 PATIENCE = timedelta(minutes=10)
@@ -29,6 +29,8 @@ class Outlook:
     blocked: BlockedOn | None = None
     wake: datetime | None = None
     reason: str = ""
+    lacks: Missing | None = None
+    """What a person is asked in place of."""
 
 
 def _wait(kind: Blocker, message: str, wake: datetime | None = None) -> Outlook:
@@ -249,7 +251,7 @@ def _analysis(
         if lenient:
             return Outlook(event=Event.STEP_DONE)
         if view.message:
-            return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {view.message}")
+            return _no_verdict(view.message)
         return _overdue(obs, status, patience, now)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
@@ -260,19 +262,23 @@ def _analysis(
     return _wait("metric", view.message or _opinion(status), None if endless else latest)
 
 
+def _no_verdict(text: str) -> Outlook:
+    return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {text}", lacks="verdict")
+
+
 def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta, now: datetime) -> Outlook:
     """Without a verdict in time: where requests are few the time is extended once; then a person is asked."""
     seen = obs.traffic
     seconds = (seen.until - seen.since).total_seconds() if seen is not None else 0.0
     if status.analysis.verdict != "Inconclusive" or seen is None or seconds <= 0:
-        return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {_opinion(status)}")
+        return _no_verdict(_opinion(status))
     rate = seen.canary / seconds
     few = f"the canary gets {rate:.1f} requests a second" if rate < FEW else ""
     if few and not status.step_extended:
         longer = f"{few}, so the step has {format_duration(patience)} more"
-        return Outlook(event=Event.TIME_EXTENDED, reason=f"{OVERDUE}: {_opinion(status)}; {longer}")
+        return replace(_no_verdict(f"{_opinion(status)}; {longer}"), event=Event.TIME_EXTENDED)
     advice = f"; {few}: give it more weight, copy requests to it first, or promote" if few else ""
-    return Outlook(event=Event.PERSON_NEEDED, reason=f"{OVERDUE}: {_opinion(status)}{advice}")
+    return _no_verdict(f"{_opinion(status)}{advice}")
 
 
 def _bake(obs: Observed, status: RolloutStatus, ground: Ground, stage: Bake, now: datetime) -> Outlook:
@@ -338,7 +344,7 @@ def _together(obs: Observed, status: RolloutStatus, ground: Ground, now: datetim
     if view is None:
         return Outlook(event=Event.STEP_DONE)
     if ends is not None and now >= ends:
-        return Outlook(event=Event.PERSON_NEEDED, reason=f"{group.ASKS}{text}")
+        return Outlook(event=Event.PERSON_NEEDED, reason=f"not all of the group get ready: {text}", lacks="group")
     return view
 
 

@@ -13,8 +13,6 @@ from controller.rollout.observed import Observed
 from controller.rollout.split import passed
 
 HISTORY_LIMIT = 50
-OVERDUE = "no verdict in time"
-"""So begins the reason for which a person is asked where a step had its time and the judge too little evidence."""
 
 
 def record(status: RolloutStatus, now: datetime, kind: str, message: str, revision: int | None = None) -> RolloutStatus:
@@ -143,7 +141,7 @@ def unrouted(status: RolloutStatus) -> RolloutStatus:
 
 def running(status: RolloutStatus) -> RolloutStatus:
     """Nothing is paused, forced or skipped any more."""
-    status = changed(status, paused_at=None, paused_by="", pause_reason="")
+    status = changed(status, paused_at=None, paused_by="", pause_reason="", paused_for=None)
     return changed(status, forced_by="", skip_reason="", canary_ready_at=None)
 
 
