@@ -38,7 +38,7 @@ class Habits:
     errors: float
     """Share of failed requests, 0..1."""
     slow: Mapping[float, float]
-    """By histogram edge (seconds): the share of successful requests that are slower."""
+    """By histogram edge (seconds): the share of requests that are slower."""
 
 
 @dataclass(frozen=True, slots=True)

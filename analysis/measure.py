@@ -24,7 +24,8 @@ _LONGEST = 64
 """Characters of a name, and what parts it from the next."""
 _SPARE = 1000
 """Series that may be known and not answered, beyond half of all."""
-_SUCCESS = "2..|OK|ok|Ok"
+_TIMED = "2..|499|(?i:ok|canceled|cancelled)"
+"""Codes of requests that were answered well, and of those that their clients gave up: these took at least as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Measurer:
             yield part
 
     def _queries(self, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-        """Requests by code, successful requests by latency, and outcomes at the gateway."""
+        """Requests by code, by latency those that were answered well or given up, and outcomes at the gateway."""
         arms = [arm for one in comparisons for arm in (one.stable, one.canary)]
         names = self._labels
         deployments = _any(arm.deployment for arm in arms)
@@ -163,8 +164,8 @@ class Measurer:
         # The inner max takes one of several scrapes of the same target (two jobs, two Prometheus replicas).
         each = f"{source},predictor_name,predictor_version,service,method,code"
         codes = f"sum by ({source},code) (max by ({each}) ({SERVED}_count{{{where}}}))"
-        success = f'{where},code=~"{_SUCCESS}"'
-        buckets = f"sum by ({source},le) (max by ({each},le) ({SERVED}_bucket{{{success}}}))"
+        timed = f'{where},code=~"{_TIMED}"'
+        buckets = f"sum by ({source},le) (max by ({each},le) ({SERVED}_bucket{{{timed}}}))"
         queries = [codes, buckets]
         if any(arm.services for arm in arms):
             queries.append(self._gateway(_at_gateways(comparisons)))

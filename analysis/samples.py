@@ -42,7 +42,10 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PodReading:
-    """Raw counters of one orchestrator: requests by code, and successful requests by `le` (seconds, cumulative)."""
+    """Raw counters of one orchestrator: requests by code, and by `le` (seconds, cumulative) how long they took.
+
+    The latter are requests that succeeded, and those that their clients gave up: until then.
+    """
 
     codes: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[float, float] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Reading:
 
 
 class Latencies(NamedTuple):
-    """Successful requests, and how many of them took at most each edge (seconds)."""
+    """Requests that succeeded or were given up by their clients, and how many took at most each edge (seconds)."""
 
     total: int = 0
     within: Mapping[float, int] = MappingProxyType({})
