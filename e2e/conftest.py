@@ -250,9 +250,9 @@ def kube(api: kubernetes.client.ApiClient, namespace: str) -> Kube:
 class Crowd:
     """Users in a thread of their own, for tests that wait for the cluster meanwhile."""
 
-    def __init__(self, url: str, trained: models.Trained, rate: float) -> None:
+    def __init__(self, url: str, trained: models.Trained, rate: float, patience: float) -> None:
         self._url, self._row = url, list(trained.rows[0])
-        self.users = Users(url, trained.rows, trained.labels, rate=rate)
+        self.users = Users(url, trained.rows, trained.labels, rate=rate, patience=patience)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -281,9 +281,9 @@ class Crowd:
 
 @pytest.fixture
 def crowd(world: World, trained: models.Trained, namespace: str) -> Callable[..., Crowd]:
-    def make(name: str, rate: float = 200, path: str = "") -> Crowd:
+    def make(name: str, rate: float = 200, path: str = "", patience: float = 10) -> Crowd:
         where = path or f"/seldon/{namespace}/{name}"
-        return Crowd(f"{world.gateway_url}{where}/api/v1.0/predictions", trained, rate)
+        return Crowd(f"{world.gateway_url}{where}/api/v1.0/predictions", trained, rate, patience)
 
     return make
 

@@ -71,6 +71,17 @@ def test_a_tail_that_is_a_third_slower_is_rolled_back_though_the_median_is_the_s
         assert within(world, deployment, 0.1) > 0.9  # the median, and much more, is as it was
 
 
+def test_a_model_that_hangs_is_rolled_back_by_users_who_give_up(kube, crowd, trained, spoiled) -> None:
+    serve(kube, "digits", trained.uris[1])
+    hangs = spoiled("hangs", 1.0, lambda inner, _: SlowClassifier(inner, 60))
+    with crowd("digits", 100, patience=1) as users:
+        kube.write(rollout("digits", hangs))
+        kube.until("it is rolled back", lambda: phase(kube, "digits") == "Degraded")
+    (rejected,) = kube.status("digits")["rejected"]
+    assert rejected["reason"]["metric"] == "latency"
+    assert users.answered(rejected["hash"]) == 0, "it answered nobody, well or badly"
+
+
 def replayed(world, kube, spec: dict[str, Any], status: dict[str, Any]) -> dict[str, float]:
     """The evidence that a judge of its own finds in Prometheus for what a status says, by metric."""
     seen = RolloutStatus.model_validate(status)

@@ -66,16 +66,25 @@ class Users:
         labels: the right answers.
         rate: requests a second, over all connections.
         connections: how many ask at the same time.
+        patience: seconds after which an answer is not waited for any more.
     """
 
     def __init__(
-        self, url: str, rows: Sequence[Sequence[float]], labels: Sequence[int], *, rate: float, connections: int = 12
+        self,
+        url: str,
+        rows: Sequence[Sequence[float]],
+        labels: Sequence[int],
+        *,
+        rate: float,
+        connections: int = 12,
+        patience: float = 10,
     ) -> None:
         self._url = url
         self._labels = labels
         self._bodies = [orjson.dumps({"data": {"ndarray": [list(row)]}}) for row in rows]
         self._rate = rate
         self._connections = connections
+        self._patience = patience
         self._next = 0
         self._stopping = asyncio.Event()
         self.tallies: dict[str, Tally] = {}
@@ -92,7 +101,7 @@ class Users:
 
     async def run(self) -> None:
         """Ask until `stop`; each connection keeps its own pace, so that a slow answer holds up only itself."""
-        timeout = aiohttp.ClientTimeout(total=10)
+        timeout = aiohttp.ClientTimeout(total=self._patience)
         connector = aiohttp.TCPConnector(limit=self._connections)
         headers = {"content-type": "application/json"}
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=headers) as session:
