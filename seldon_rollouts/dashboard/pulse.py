@@ -28,12 +28,17 @@ class Pulse:
         self._client, self._watch, self._now = client, watch, now
         self._silence = ""
         self.seen: datetime | None = None
-        """When the API server answered last while the watch followed; None before the first time."""
+        """When the API server answered last while the watch followed; None while nothing is shown yet."""
 
     @property
     def problem(self) -> str:
         """Why what is shown may be old; empty when all is well."""
         return self._watch() or self._silence
+
+    def shows(self) -> None:
+        """Take note that what the watch gave is shown: before the first answer that is what was seen last."""
+        if self.seen is None and not self.problem:
+            self.seen = self._now()
 
     async def run(self) -> None:
         """Ask until cancelled."""

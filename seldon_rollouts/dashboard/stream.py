@@ -36,6 +36,7 @@ async def events(feed: Feed, pulse: Pulse) -> AsyncIterator[bytes]:
                     yield b"event: alive\ndata:\n\n"
                 continue
             version, waiting, silent = waiting.result(), None, 0
+            pulse.shows()
             yield f"event: changed\nid: {version}\ndata: {version}\n\n".encode()
             await asyncio.sleep(CALM_SECONDS)
     finally:

@@ -219,10 +219,12 @@ async def serve(server: Server, options: Options, prefix: str = "") -> AsyncIter
             await asyncio.sleep(0.02)
         made = Running(f"http://127.0.0.1:{port}{prefix}", client)
         await made.say()
-        await made.until(lambda shown: shown["row"]["phase"] == "Progressing")
-        yield made
-        dashboard.should_exit = True
-        await task
+        try:
+            await made.until(lambda shown: shown["row"]["phase"] == "Progressing")
+            yield made
+        finally:
+            dashboard.should_exit = True
+            await task
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -56,6 +56,19 @@ async def test_who_does_not_answer_is_told_with_when_it_last_did(
     assert found.seen == (None if seen is None else START + timedelta(seconds=seen))
 
 
+async def test_what_is_shown_before_the_first_answer_was_seen_while_the_watch_followed() -> None:
+    server = Server()
+    pulse = await server.pulse()
+    server.watch = "gone"
+    pulse.shows()
+    assert pulse.seen is None
+    server.watch = ""
+    pulse.shows()
+    server.now += timedelta(seconds=9)
+    pulse.shows()
+    assert pulse.seen == START
+
+
 async def test_while_the_watch_does_not_follow_what_is_shown_grows_older() -> None:
     server = Server(None, None)
     found = await server.pulse()
