@@ -119,3 +119,27 @@ def quick() -> Timing:
         poll=timedelta(seconds=0.1),
         confirm=timedelta(seconds=0.05),
     )
+
+
+class Silent(NamedTuple):
+    """A service that never answers: where it is, whether it was asked, and whether who asked has gone."""
+
+    url: str
+    asked: asyncio.Event
+    gone: asyncio.Event
+
+
+@pytest_asyncio.fixture
+async def silent() -> AsyncIterator[Silent]:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    async with server:
+        yield Silent(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v", asked, gone)

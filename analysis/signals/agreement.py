@@ -24,7 +24,7 @@ from analysis.judges.question import Question, bad_shares
 from analysis.judges.view import View
 from analysis.judges.wealth import Wealth
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import Terms, paid
+from analysis.signals.terms import Terms, paid, reached
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -144,13 +144,7 @@ def finding(state: Agreement, terms: Terms, *, bad: bool) -> Finding:
     """What the check says."""
     pair, better = state.total, state.better.evidence
     promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=state.evidence)
-    verdict = Verdict.INCONCLUSIVE
-    if bad:
-        verdict = Verdict.BAD
-    elif not pair.canary_requests:
-        verdict = Verdict.NO_DATA
-    elif good:
-        verdict = Verdict.GOOD
+    verdict = reached(bad=bad, counted=pair.canary_requests, good=good)
     alone = state.metric.max is not None
     return Finding(
         metric=state.metric.name,

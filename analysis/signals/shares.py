@@ -14,7 +14,7 @@ from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import Terms
+from analysis.signals.terms import Terms, reached
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -113,13 +113,7 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
     pair = shares.total
     better = shares.promote_evidence
     promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=shares.evidence)
-    verdict = Verdict.INCONCLUSIVE
-    if bad:
-        verdict = Verdict.BAD
-    elif not pair.canary_requests:
-        verdict = Verdict.NO_DATA
-    elif good:
-        verdict = Verdict.GOOD
+    verdict = reached(bad=bad, counted=pair.canary_requests, good=good)
     return Finding(
         metric=shares.metric.name,
         verdict=verdict,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from analysis.judges.wealth import Wealth
 from analysis.spec import Bar
+from analysis.verdict import Verdict
 
 _MOST = 1e290
 
@@ -20,6 +21,15 @@ class Terms(NamedTuple):
     def nats(self) -> float:
         """The evidence that is needed as a logarithm, with what the mixture of alternatives costs."""
         return log(self.needed) + 3
+
+
+def reached(*, bad: bool, counted: object, good: bool) -> Verdict:
+    """What a signal comes to: bad outweighs all, without anything counted there is no data."""
+    if bad:
+        return Verdict.BAD
+    if not counted:
+        return Verdict.NO_DATA
+    return Verdict.GOOD if good else Verdict.INCONCLUSIVE
 
 
 def paid(wealth: Wealth, gains: Iterable[float], *, phi: float, cap: float) -> Wealth:

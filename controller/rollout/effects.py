@@ -61,9 +61,8 @@ def _phase_again(status: RolloutStatus) -> Phase:
 
 
 def _pause(at: Happening, status: RolloutStatus, text: str) -> RolloutStatus:
-    paused = changed(status, phase=at.phase.value, paused_at=at.now, paused_by=at.by, pause_reason=text)
-    paused = changed(paused, paused_for=at.lacks)
-    return record(paused, at.now, "Paused", text)
+    why = {"paused_at": at.now, "paused_by": at.by, "pause_reason": text, "paused_for": at.lacks}
+    return record(changed(status, phase=at.phase.value, **why), at.now, "Paused", text)
 
 
 def _paused(at: Happening, status: RolloutStatus) -> RolloutStatus:

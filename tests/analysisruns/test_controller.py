@@ -162,25 +162,13 @@ async def test_a_bad_value_fails_the_run_and_ends_its_siblings(
 
 
 async def test_what_is_being_measured_and_its_connection_end_with_the_controller(
-    client: Client, namespace: str
+    client: Client, namespace: str, silent: Any
 ) -> None:
-    asked, gone = asyncio.Event(), asyncio.Event()
-
-    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        gone.set()
-        writer.close()
-
-    server = await asyncio.start_server(never, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v"
-    slow = {"provider": web(url, timeoutSeconds=120)}
-    async with asyncio.timeout(60), server:
+    async with asyncio.timeout(60):
         async with running(client, namespace):
-            await client.create(ANALYSIS_RUN, run_of(namespace, slow))
-            await asked.wait()
-        await gone.wait()
+            await client.create(ANALYSIS_RUN, run_of(namespace, {"provider": web(silent.url, timeoutSeconds=120)}))
+            await silent.asked.wait()
+        await silent.gone.wait()
 
 
 async def test_a_secret_is_sent_and_stands_nowhere(
