@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from localcluster.apiserver.process import running_api_server
-from localcluster.client import ApiClient, Reflector
+from localcluster.client import ApiClient
 from localcluster.ports import free_ports
+from localcluster.reflector import Reflector
 
 ROOT = Path(__file__).parents[1]
 CRDS = [ROOT / "crds", ROOT / "localcluster" / "istio_crds"]

@@ -27,7 +27,8 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from localcluster.client import ApiClient, Reflector
+from localcluster.client import ApiClient
+from localcluster.reflector import Reflector
 from seldon_rollouts import local
 from seldon_rollouts.demo import models
 from seldon_rollouts.demo.traffic import Users

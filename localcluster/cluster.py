@@ -11,12 +11,12 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from localcluster import components, people, realserver, state
-from localcluster.client import ApiClient, ApiError
+from localcluster.client import ApiClient
 from localcluster.furnish import furnish
+from localcluster.objects import ApiError
 from localcluster.ports import free_ports, is_free
 from localcluster.programs import MissingProgramError, find_envoy, find_prometheus
 from localcluster.state import Addresses, DataDirLock, State
@@ -103,9 +103,7 @@ class LocalCluster:
         await self.up()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.down()
 
     async def up(self) -> None:

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
-from localcluster.client import ApiClient, ApiError
-from localcluster.objects import Object
+from localcluster.client import ApiClient
+from localcluster.objects import ApiError, Object
 from localcluster.times import stamp
 
 REMEMBERED, QUEUED = 2000, 1000

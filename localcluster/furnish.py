@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from localcluster import people as users
-from localcluster.client import ApiClient, ApiError, NotFoundError
+from localcluster.client import ApiClient
 from localcluster.documents import of_kind
+from localcluster.objects import ApiError, NotFoundError
 
 ISTIO_CRDS = Path(__file__).parent / "istio_crds"
 DEFINITIONS = "apiextensions.k8s.io/v1"

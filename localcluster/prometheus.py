@@ -20,9 +20,10 @@ from typing import Any
 import orjson
 import yaml
 
-from localcluster.client import ApiClient, Reflector
+from localcluster.client import ApiClient
 from localcluster.kubeconfig import KubeconfigError
 from localcluster.programs import MissingProgramError, find_prometheus
+from localcluster.reflector import Reflector
 from localcluster.supervise import Program, ProgramError, Supervised
 
 Object = Mapping[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from localcluster.client import ApiClient, ApiError, NotFoundError, Reflector
+from localcluster.client import ApiClient
 from localcluster.mesh.addresses import OCTETS, octet_of
 from localcluster.mesh.admin import Admin
 from localcluster.mesh.bootstrap import bootstrap
@@ -23,6 +23,8 @@ from localcluster.mesh.render import History, Rejection, Rendered, Settings, ren
 from localcluster.mesh.routes import routed
 from localcluster.mesh.status import Report, status
 from localcluster.mesh.xds import Applied, Files
+from localcluster.objects import ApiError, NotFoundError
+from localcluster.reflector import Reflector
 from localcluster.supervise import ProgramError, Supervised
 
 ISTIO = "networking.istio.io/v1"

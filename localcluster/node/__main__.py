@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from localcluster import images, runtimes
-from localcluster.client import ApiClient, ApiError
+from localcluster.client import ApiClient
 from localcluster.events import Recorder
 from localcluster.kubeconfig import KubeconfigError
 from localcluster.node.addresses import NoAddressError
@@ -22,6 +22,7 @@ from localcluster.node.agent import Agent
 from localcluster.node.drain import Drain
 from localcluster.node.records import Records
 from localcluster.node.room import NodeRoom, Settings
+from localcluster.objects import ApiError
 from localcluster.workloads.collector import Collector
 from localcluster.workloads.controller import Workloads
 

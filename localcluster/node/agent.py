@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 
 import orjson
 
-from localcluster.client import ApiClient, ApiError, NotFoundError, Reflector
+from localcluster.client import ApiClient
 from localcluster.node.addresses import AddressPool, claim
 from localcluster.node.pod import PodRunner
 from localcluster.node.room import NodeRoom, PodRoom
-from localcluster.objects import Key, Object, key_of
+from localcluster.objects import ApiError, Key, NotFoundError, Object, key_of
+from localcluster.reflector import Reflector
 from localcluster.times import stamp
 
 FINISHED = ("Succeeded", "Failed")

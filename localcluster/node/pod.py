@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from localcluster.client import ApiError, NotFoundError
 from localcluster.node import volumes
 from localcluster.node.container import ContainerRunner
 from localcluster.node.environment import ConfigError
 from localcluster.node.room import PodRoom
 from localcluster.node.status import Sight, View, Waiting, pod_status
-from localcluster.objects import Object, key_of
+from localcluster.objects import ApiError, NotFoundError, Object, key_of
 from localcluster.times import moment
 
 REFRESH, RETRY, SETTLE = 15.0, 2.0, 0.5

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from localcluster.client import ApiClient, NotFoundError
+from localcluster.client import ApiClient
 from localcluster.events import Recorder
 from localcluster.images import COMMAND_ANNOTATION, Catalogue
 from localcluster.node import volumes
@@ -19,7 +19,7 @@ from localcluster.node.environment import ConfigError, Facts, expand, variables
 from localcluster.node.paths import Mount, localize, mounts_of
 from localcluster.node.process import Command
 from localcluster.node.records import Records
-from localcluster.objects import Object
+from localcluster.objects import NotFoundError, Object
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """What a container gets of our own environment, beside the mark by which the local cluster finds its processes."""

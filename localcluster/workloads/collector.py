@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcluster.client import ApiClient, ApiError, NotFoundError, Reflector
-from localcluster.objects import Object, path_of
+from localcluster.client import ApiClient
+from localcluster.objects import ApiError, NotFoundError, Object, path_of
+from localcluster.reflector import Reflector
 from localcluster.workloads import garbage
 from localcluster.workloads.garbage import Remove, Rewrite, Step, Thing
 

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from localcluster.client import ApiClient, ApiError, ConflictError, Reflector
+from localcluster.client import ApiClient
 from localcluster.events import Recorder
-from localcluster.objects import Object, key_of
+from localcluster.objects import ApiError, ConflictError, Object, key_of
+from localcluster.reflector import Reflector
 from localcluster.selectors import covers, labels_of, matches
 from localcluster.workloads import deployments, endpoints, finished, replicasets
 from localcluster.workloads.actions import Action, Create, Delete, Patch, Plan, Tell, describe

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from localcluster.client import ApiError
+from localcluster.objects import ApiError
 
 WORKERS = 16
 FIRST_DELAY, LAST_DELAY = 0.05, 5.0

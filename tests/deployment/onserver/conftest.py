@@ -22,7 +22,8 @@ from controller.manager import Manager
 from controller.metrics import Metrics
 from controller.settings import Settings
 from localcluster.apiserver.process import RunningApiServer
-from localcluster.client import ApiClient, Reflector
+from localcluster.client import ApiClient
+from localcluster.reflector import Reflector
 from localcluster.testserver import is_real, running_server
 from localcluster.workloads.collector import Collector
 from localcluster.workloads.controller import Workloads

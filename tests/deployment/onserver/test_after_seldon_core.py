@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.deployment.act import SELDON_CORE
-from localcluster.client import path_of
+from localcluster.objects import path_of
 
 Make = Callable[..., dict[str, Any]]
 Object = dict[str, Any]

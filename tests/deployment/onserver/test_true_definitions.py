@@ -18,7 +18,8 @@ from controller.deployment.observe import WRITTEN
 from controller.deployment.render import render
 from controller.deployment.subject import Subject
 from controller.deployment.validation import parse
-from localcluster.client import ApiClient, ApiError, path_of
+from localcluster.client import ApiClient
+from localcluster.objects import ApiError, path_of
 from localcluster.testserver import running_server
 
 ROOT = Path(__file__).parents[3]

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from localcluster.client import ApiClient, ApiError, NotFoundError
+from localcluster.client import ApiClient
 from localcluster.node.session import processes
+from localcluster.objects import ApiError, NotFoundError
 
 PROGRAM = Path(__file__).with_name("program.py")
 COMMAND = "local.rollouts.seldon.io/command.main"

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from localcluster import kubeconfig
-from localcluster.client import ApiClient, ApiError, ConflictError, NotFoundError, Reflector
+from localcluster.client import ApiClient
 from localcluster.kubeconfig import KubeconfigError
-from localcluster.objects import error_of, path_of
+from localcluster.objects import ApiError, ConflictError, NotFoundError, error_of, path_of
+from localcluster.reflector import Reflector
 
 GOOD = """
 current-context: one

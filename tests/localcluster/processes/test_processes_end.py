@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from localcluster.client import Reflector
+from localcluster.reflector import Reflector
 
 
 def ready(pod):
