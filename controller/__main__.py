@@ -23,8 +23,8 @@ from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import connector
 from controller.kube.election import Election
-from controller.kube.events import Recorder
 from controller.kube.lease import Terms
+from controller.kube.recorder import Recorder
 from controller.kube.watches import Controller
 from controller.manager import Manager
 from controller.metrics import Metrics

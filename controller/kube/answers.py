@@ -7,8 +7,9 @@ import orjson
 
 from controller import clock
 from controller.kube.errors import UnavailableError, error_from_status
+from controller.kube.objects import Object
 from controller.kube.patience import parse_retry_after
-from controller.kube.requests import Object, Request
+from controller.kube.requests import Request
 from controller.kube.transport import LostError, Reply
 
 Answer = TypeVar("Answer")

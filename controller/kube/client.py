@@ -16,8 +16,9 @@ from controller.kube import requests, tables
 from controller.kube.answers import an_object, answered, lost
 from controller.kube.connection import Connect, Connection, CredentialsError
 from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError
+from controller.kube.objects import Object
 from controller.kube.patience import ATTEMPTS, pause_before_retry
-from controller.kube.requests import Object, Propagation, Request
+from controller.kube.requests import Propagation, Request
 from controller.kube.resources import Resource
 from controller.kube.transport import LostError, Reply, Transport
 

@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Literal, Self
+from typing import Self
 
 from controller.errors import ControllerError
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
-from controller.kube.events import EventType, Recorder
+from controller.kube.events import EventType
 from controller.kube.informer import Informer
+from controller.kube.objects import Object
+from controller.kube.recorder import Recorder
 from controller.kube.reflector import DEFAULT_TIMING, Timing
+from controller.kube.requests import Propagation
 from controller.kube.resources import Resource
-from controller.kube.store import Object
 from controller.kube.watches import Change
 
 Objects = list[Object]
-Propagation = Literal["Background", "Foreground", "Orphan"]
 
 
 class FencedError(ControllerError):

@@ -12,8 +12,8 @@ from controller.kube import lease
 from controller.kube.client import Client
 from controller.kube.errors import ApiError, ConflictError, NotFoundError
 from controller.kube.lease import Terms, View
+from controller.kube.objects import Object
 from controller.kube.resources import LEASE
-from controller.kube.store import Object
 
 log = logging.getLogger("seldon_rollouts.election")
 

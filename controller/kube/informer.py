@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from controller.kube import selectors
 from controller.kube.client import Client
+from controller.kube.objects import MalformedError, Object, key_of, well_formed
 from controller.kube.reflector import DEFAULT_TIMING, Reflector, Timing
 from controller.kube.resources import Resource
-from controller.kube.store import MalformedError, Object, Store, key_of, well_formed
+from controller.kube.store import Store
 from controller.kube.watches import Change, ChangeType
 
 log = logging.getLogger("seldon_rollouts.kube")

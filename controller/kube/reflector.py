@@ -14,8 +14,8 @@ from controller.kube import requests
 from controller.kube.client import PAGE, Client
 from controller.kube.errors import ApiError, GoneError, NotFoundError, error_from_status
 from controller.kube.lines import Lines
+from controller.kube.objects import MalformedError, Object, well_formed
 from controller.kube.resources import Resource
-from controller.kube.store import MalformedError, Object, well_formed
 from controller.kube.watches import ChangeType
 
 log = logging.getLogger("seldon_rollouts.kube")

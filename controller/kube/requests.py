@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
+from controller.kube.objects import Object
 from controller.kube.resources import Resource
 
 FIELD_MANAGER = "seldon-rollouts"
@@ -18,7 +19,6 @@ JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

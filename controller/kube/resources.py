@@ -92,9 +92,6 @@ POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDis
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
-CUSTOM_RESOURCE_DEFINITION = Resource(
-    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
-)
 _HOOKS = "admissionregistration.k8s.io"
 MUTATING_WEBHOOK = Resource(
     _HOOKS, "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", namespaced=False

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.kube.objects import Object, key_of, uid_of, version_of
 from controller.kube.resources import owned_by
 from controller.kube.watches import Change, ChangeType
 from controller.queue import Key
-
-Object = dict[str, Any]
 
 REMEMBERED = 1000
 """Deletions that are remembered, so that the late answer of a write brings nothing back."""
@@ -109,7 +108,7 @@ class Store:
         current = self._objects.get(key)
         if self._buried_after(key, obj) or (current is None and self._told_as_gone(obj)):
             return  # its answer came after a later deletion, ours or one that was told
-        if current is not None and (_older(obj, current) or _version(obj) == _version(current)):
+        if current is not None and (_older(obj, current) or version_of(obj) == version_of(current)):
             return  # nothing changed, or the watch told it already
         self._sequence += 1
         before = self._written.get(key)
@@ -123,30 +122,30 @@ class Store:
             return
         self._sequence += 1
         version, last = "", None
-        if current is not None and _uid(current) == uid:
+        if current is not None and uid_of(current) == uid:
             self._remove(key)
             before = self._written.pop(key, None)
-            version, last = _version(current), before.seen if before is not None else current
+            version, last = version_of(current), before.seen if before is not None else current
         self._tombstones.setdefault(key, {})[uid] = _Tombstone(self._sequence, version, last)
 
     def dropped(self, obj: Object) -> None:
         """Forget an object that a write of ours moved out of what we watch; one that was never in it may yet come."""
         current = self._objects.get(key_of(obj))
-        if current is not None and _uid(current) == _uid(obj):
-            self.deleted(key_of(obj), _uid(obj))
+        if current is not None and uid_of(current) == uid_of(obj):
+            self.deleted(key_of(obj), uid_of(obj))
 
     # news from the server
 
     def event(self, kind: ChangeType, obj: Object) -> Change | None:
         """Take one event of a watch, well-formed; return the change that it means, or None when it is old news."""
         key = key_of(obj)
-        self._hear(key[0], _version(obj))
+        self._hear(key[0], version_of(obj))
         if kind == "DELETED":
-            self._remember_gone(_uid(obj), _version(obj))
+            self._remember_gone(uid_of(obj), version_of(obj))
         elif self._buried_after(key, obj):
             return None
-        if _uid(obj) in self._tombstones.get(key, ()):
-            return self._confirmed(key, obj, self._take_tombstone(key, _uid(obj)))
+        if uid_of(obj) in self._tombstones.get(key, ()):
+            return self._confirmed(key, obj, self._take_tombstone(key, uid_of(obj)))
         current = self._objects.get(key)
         if kind == "DELETED":
             return self._gone(key, obj, current)
@@ -157,7 +156,7 @@ class Store:
         graves = self._tombstones.get(key)
         if not graves:
             return False
-        return _uid(obj) in graves or any(_is_newer(grave.version, _version(obj)) for grave in graves.values())
+        return uid_of(obj) in graves or any(_is_newer(grave.version, version_of(obj)) for grave in graves.values())
 
     def _hear(self, namespace: str | None, version: str) -> None:
         if not _is_newer(self._heard.get(namespace, ""), version):
@@ -167,13 +166,13 @@ class Store:
         """Say of an object that is not here whether it was: by its uid, or as what was told is as new as it is."""
         heard = (self._heard.get(scope, "") for scope in (key_of(obj)[0], None))
         return self._is_past(obj) or any(
-            version.isdigit() and not _is_newer(_version(obj), version) for version in heard
+            version.isdigit() and not _is_newer(version_of(obj), version) for version in heard
         )
 
     def _is_past(self, obj: Object) -> bool:
         """Say whether news of an object are from before its end was told, or before it left what we watch."""
-        gone = self._gone_at.get(_uid(obj))
-        return gone is not None and not _is_newer(_version(obj), gone)
+        gone = self._gone_at.get(uid_of(obj))
+        return gone is not None and not _is_newer(version_of(obj), gone)
 
     def _take_tombstone(self, key: Key, uid: str) -> _Tombstone:
         graves = self._tombstones[key]
@@ -191,10 +190,10 @@ class Store:
     def _gone(self, key: Key, obj: Object, current: Object | None) -> Change | None:
         if current is None:
             return None
-        if _uid(current) != _uid(obj):
+        if uid_of(current) != uid_of(obj):
             if _older(obj, current):
                 return None  # its predecessor of the same name
-            self._remember_gone(_uid(current), _version(obj))
+            self._remember_gone(uid_of(current), version_of(obj))
         self._written.pop(key, None)
         self._remove(key)
         return Change("DELETED", obj, current)
@@ -213,12 +212,12 @@ class Store:
         if current is not None:
             if _older(obj, current):
                 return None
-            if written is None and _version(obj) == _version(current):
+            if written is None and version_of(obj) == version_of(current):
                 return None
         self._written.pop(key, None)
         self._put(key, obj)
         previous = written.seen if written is not None else current
-        same = previous is not None and _uid(previous) == _uid(obj)
+        same = previous is not None and uid_of(previous) == uid_of(obj)
         return Change("MODIFIED" if same else "ADDED", obj, previous)
 
     def replace(self, objects: Iterable[Object], *, version: str, began: int, namespace: str | None) -> list[Change]:
@@ -235,10 +234,10 @@ class Store:
         listed: set[tuple[Key, str]] = set()
         for obj in objects:
             key = key_of(obj)
-            listed.add((key, _uid(obj)))
-            tombstone = self._tombstones.get(key, {}).get(_uid(obj))
+            listed.add((key, uid_of(obj)))
+            tombstone = self._tombstones.get(key, {}).get(uid_of(obj))
             if tombstone is not None and tombstone.sequence <= began:
-                self._take_tombstone(key, _uid(obj))  # the list is younger than our deletion: it is there after all
+                self._take_tombstone(key, uid_of(obj))  # the list is younger than our deletion: it is there after all
             if self._buried_after(key, obj):
                 continue
             change = self._news(key, obj, self._objects.get(key))
@@ -252,14 +251,14 @@ class Store:
     ) -> Iterator[Change]:
         """Remove what the list no longer has, except what we wrote after it was read."""
         for key, obj in list(self._objects.items()):
-            if (key, _uid(obj)) in listed or (namespace is not None and key[0] != namespace):
+            if (key, uid_of(obj)) in listed or (namespace is not None and key[0] != namespace):
                 continue
             written = self._written.get(key)
-            if written is not None and _after_list(_version(obj), version, written.sequence > began):
+            if written is not None and _after_list(version_of(obj), version, written.sequence > began):
                 continue
             self._written.pop(key, None)
             self._remove(key)
-            self._remember_gone(_uid(obj), version)
+            self._remember_gone(uid_of(obj), version)
             yield Change("DELETED", obj, obj)
         graves = [(key, uid, grave) for key, by_uid in self._tombstones.items() for uid, grave in by_uid.items()]
         for key, uid, grave in graves:
@@ -302,45 +301,6 @@ class Store:
                 yield self._by_label, (name, labels[name])
 
 
-class MalformedError(ValueError):
-    """What came as an object is none."""
-
-
-def well_formed(obj: Any) -> Object:
-    """Check the few things that the cache stands on, and drop `managedFields`, which nobody here reads.
-
-    Raises:
-        MalformedError: it is no object of the API.
-    """
-    metadata = obj.get("metadata") if isinstance(obj, dict) else None
-    if not isinstance(metadata, dict):
-        raise MalformedError("metadata is missing")
-    name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not (isinstance(name, str) and name) or not isinstance(namespace, str | None):
-        raise MalformedError(f"metadata.name is {name!r} and metadata.namespace is {namespace!r}; expected texts")
-    labels, owners = metadata.get("labels"), metadata.get("ownerReferences")
-    if labels is not None and not (isinstance(labels, dict) and all(isinstance(v, str) for v in labels.values())):
-        raise MalformedError(f"metadata.labels of {name!r} is {labels!r}; expected texts by name")
-    if owners is not None and not (isinstance(owners, list) and all(isinstance(owner, dict) for owner in owners)):
-        raise MalformedError(f"metadata.ownerReferences of {name!r} is {owners!r}; expected a list of objects")
-    metadata.pop("managedFields", None)
-    return obj  # type: ignore[no-any-return]  # a dict, as its metadata shows
-
-
-def key_of(obj: Mapping[str, Any]) -> Key:
-    """Return namespace (empty for a cluster-scoped object) and name of a well-formed object."""
-    metadata = obj["metadata"]
-    return metadata.get("namespace") or "", metadata["name"]
-
-
-def _uid(obj: Mapping[str, Any]) -> str:
-    return str(obj["metadata"].get("uid") or "")
-
-
-def _version(obj: Mapping[str, Any]) -> str:
-    return str(obj["metadata"].get("resourceVersion") or "")
-
-
 def _is_newer(version: str, than: str) -> bool:
     """Compare as Kubernetes lets us: whole numbers by size; anything else says nothing."""
     return version.isdigit() and than.isdigit() and int(version) > int(than)
@@ -354,7 +314,7 @@ def _after_list(version: str, listed: str, told: bool) -> bool:
 
 
 def _older(obj: Mapping[str, Any], than: Mapping[str, Any]) -> bool:
-    return _is_newer(_version(than), _version(obj))
+    return _is_newer(version_of(than), version_of(obj))
 
 
 def _carries(obj: Mapping[str, Any], namespace: str | None, labels: Mapping[str, str]) -> bool:

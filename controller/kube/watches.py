@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from controller.kube.objects import Object
 from controller.kube.resources import Resource
 from controller.queue import Key
 
@@ -22,8 +23,8 @@ class Change:
     """
 
     type: ChangeType
-    object: dict[str, Any]
-    previous: dict[str, Any] | None = None
+    object: Object
+    previous: Object | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class Watch:
     """
 
     resource: Resource
-    keys: Callable[[dict[str, Any]], Iterable[Key]]
+    keys: Callable[[Object], Iterable[Key]]
     optional: bool = False
     labels: str = ""
     indexed: tuple[str, ...] = ()
-    part: Callable[[dict[str, Any]], object] | None = None
+    part: Callable[[Object], object] | None = None
 
     def concerned(self, change: Change) -> bool:
         """Say whether a change touches what matters to the keys."""

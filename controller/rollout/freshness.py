@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Iterable
 from controller.kube import resources
 from controller.kube.cluster import Cluster
 from controller.kube.errors import ConflictError, NotFoundError
-from controller.kube.store import Object
+from controller.kube.objects import Object
 from controller.rollout.actions import Action, Reach
 from controller.rollout.observed import Observed
 

@@ -14,9 +14,12 @@ from controller.kube.client import Client
 from controller.kube.cluster import Cluster, FencedError
 from controller.kube.errors import ConflictError, NotFoundError
 from controller.kube.reflector import Timing
-from controller.kube.resources import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELDON_ROLLOUT, VIRTUAL_SERVICE
+from controller.kube.resources import CONFIG_MAP, NAMESPACE, SELDON_ROLLOUT, VIRTUAL_SERVICE, Resource
 from controller.kube.watches import Change
 
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 Object = dict[str, Any]
 Until = Callable[..., Awaitable[Any]]
 _numbers = itertools.count()

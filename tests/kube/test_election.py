@@ -18,7 +18,8 @@ from controller.kube.connection import fixed
 from controller.kube.election import Election
 from controller.kube.errors import ConflictError, UnavailableError
 from controller.kube.lease import Terms
-from controller.kube.requests import Object, Request
+from controller.kube.objects import Object
+from controller.kube.requests import Request
 from controller.kube.resources import LEASE, NAMESPACE
 from localcluster.apiserver.process import RunningApiServer
 

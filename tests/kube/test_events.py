@@ -11,7 +11,8 @@ import pytest
 from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
-from controller.kube.events import LONGEST_MESSAGE, WINDOW, EventLog, Occurrence, Recorder
+from controller.kube.events import WINDOW, EventLog, Occurrence
+from controller.kube.recorder import LONGEST_MESSAGE, Recorder
 from controller.kube.resources import CONFIG_MAP, EVENT, NAMESPACE
 
 Object = dict[str, Any]

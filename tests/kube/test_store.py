@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller.kube.store import MalformedError, Store, key_of, well_formed
+from controller.kube.objects import MalformedError, key_of, well_formed
+from controller.kube.store import Store
 from controller.kube.watches import Change
 from controller.queue import Key
 

@@ -16,7 +16,7 @@ from controller.kube.client import Client
 from controller.kube.cluster import Cluster
 from controller.kube.connection import fixed
 from controller.kube.election import Election
-from controller.kube.events import Recorder
+from controller.kube.recorder import Recorder
 from controller.kube.resources import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
