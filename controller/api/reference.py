@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controller.api.crds import EXTRAS, KINDS, Kind
+from controller.api.crds import KINDS, Kind
 from controller.api.described import described
 from controller.api.meta import DURATION_PATTERN
 from controller.api.permissions import PERMISSIONS, Permission
+from controller.api.rules import EXTRAS
 from controller.api.structural import Schema, one_line
 
 _HEADER = "<!-- Rendered from controller/api by `make crds`; edit that instead. -->\n"

@@ -18,7 +18,7 @@ _SELECTABLE = frozenset({"metadata.name", "metadata.namespace"})
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One printed column: `path` is a JSONPath into the object, or a function of it."""
+    """One printed column: `cell` is a JSONPath into the object, or a function of it."""
 
     name: str
     cell: str | Callable[[JsonObject], Any]
