@@ -302,18 +302,19 @@ def _holds(obs: Observed, status: RolloutStatus) -> bool:
 
 
 def live_weight(obs: Observed, digest: str) -> float:
-    revision = obs.revisions.get(digest)
-    if obs.route is None or revision is None:
-        return 0
-    return route.live_weight(obs, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
+    """Return the percent of requests that the live route sends to a revision."""
+    return route.live_weight(obs, _hosts(obs, digest))
 
 
 def live_mirror(obs: Observed, digest: str) -> float:
     """Return the percent of requests that the live route copies to a revision."""
+    return route.live_mirror(obs, _hosts(obs, digest))
+
+
+def _hosts(obs: Observed, digest: str) -> list[str]:
+    """The hosts of a revision that answer; none of one that nobody knows."""
     revision = obs.revisions.get(digest)
-    if obs.route is None or revision is None:
-        return 0
-    return route.live_mirror(obs, (part.host for part in traffic.routed(obs, revision) if not part.shadow))
+    return [part.host for part in traffic.routed(obs, revision) if not part.shadow] if revision is not None else []
 
 
 def _routed_to(obs: Observed, digest: str) -> bool:

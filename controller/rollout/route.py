@@ -85,24 +85,20 @@ def _patch(route: Route, http: list[dict[str, Any]]) -> actions.PatchRoute:
 
 def live_weight(obs: Observed, hosts: Iterable[str]) -> float:
     """Return the percent of requests that the live route sends to these hosts; of several named routes, the most."""
-    wanted = frozenset(hosts)
     if obs.route is None:
         return 0
-    own = obs.routing.virtual_service
-    if own is None:
-        return traffic.live_weight(obs.route.live, wanted)
-    return max((traffic.weight_of(http, wanted) for http in own_route.named(own, obs.route.live)), default=0)
+    own, live = obs.routing.virtual_service, obs.route.live
+    routes = traffic.weighed(live) if own is None else own_route.named(own, live)
+    return traffic.most(traffic.weight_of, routes, hosts)
 
 
 def live_mirror(obs: Observed, hosts: Iterable[str]) -> float:
     """Return the percent of requests that the live route copies to these hosts; of several named routes, the most."""
-    wanted = frozenset(hosts)
     if obs.route is None:
         return 0
-    own = obs.routing.virtual_service
-    if own is None:
-        return traffic.live_mirror(obs.route.live, wanted)
-    return max((traffic.copied_by(http, wanted) for http in own_route.copying(obs, own, obs.route.live)), default=0)
+    own, live = obs.routing.virtual_service, obs.route.live
+    routes = traffic.copying(live) if own is None else own_route.copying(obs, own, live)
+    return traffic.most(traffic.copied_by, routes, hosts)
 
 
 def mentions(obs: Observed, hosts: Iterable[str]) -> bool:

@@ -62,10 +62,14 @@ def _copies(weights: Weights) -> tuple[RouteMatch, ...] | None:
 
 
 def _ahead(stages: Sequence[Stage], status: RolloutStatus, index: int, now: datetime) -> timedelta | None:
-    """Return how long what a stage waits at is in effect already; None where it did not come with the stage before."""
-    left, since = status.current_step_index, status.weights.accepted_at
+    """Return how long what a stage waits at is in effect already; None where it did not come with the stage before.
+
+    That is so, too, where other steps made the stage before one that moves, once it had been come to.
+    """
+    left, since, began = status.current_step_index, status.weights.accepted_at, status.step_started_at
     follows = index == left + 1 and index < len(stages) and moves(stages[left]) and not moves(stages[index])
-    return max(now - since, timedelta()) if follows and since is not None else None
+    came = since is not None and (began is None or since >= began)
+    return max(now - since, timedelta()) if follows and since is not None and came else None
 
 
 def _arrive(stage: Stage, status: RolloutStatus, now: datetime) -> RolloutStatus:

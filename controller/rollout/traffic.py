@@ -1,6 +1,6 @@
 """Traffic: the VirtualService that says the split that is wanted, and what the live one says."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import sqrt
 from typing import Any
 
@@ -14,7 +14,7 @@ from controller.rollout.revisions import Destination, owner_reference
 from controller.rollout.specials import MIRRORED, Special, Tokens, exposed, specials, tokens
 from controller.rollout.split import Mirror, Split, Weighted, copied, routed, services, taken
 
-__all__ = ["Split", "agrees", "covers", "live_weight", "mentions", "routed", "services", "virtual_service"]
+__all__ = ["Split", "agrees", "covers", "mentions", "routed", "services", "virtual_service"]
 
 # Only what was never processed is retried: a retry that hides a canary's fault would falsify its error rate.
 RETRIES = {"attempts": 2, "retryOn": "connect-failure,refused-stream,reset-before-request"}
@@ -135,16 +135,28 @@ def targets(
     }
 
 
-def live_weight(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
-    """Return the percent of REST requests that a live VirtualService sends to these hosts."""
+Http = Mapping[str, Any]
+"""One route of a live VirtualService."""
+
+
+def weighed(live: Mapping[str, Any]) -> list[Http]:
+    """Return the route of the rollout's own VirtualService whose weights count: that of all REST requests."""
+    return [http for http in (live.get("spec") or {}).get("http") or [] if http.get("name") == "rest"]
+
+
+def copying(live: Mapping[str, Any]) -> list[Http]:
+    """Return the routes of the rollout's own VirtualService that may copy REST requests: all, or those of a match."""
+    routes = (live.get("spec") or {}).get("http") or []
+    return [*weighed(live), *(http for http in routes if str(http.get("name")).startswith(f"rest-{MIRRORED}"))]
+
+
+def most(share: Callable[[Http, frozenset[str]], float], routes: Iterable[Http], hosts: Iterable[str]) -> float:
+    """Return the largest share of its requests that any of some routes gives these hosts."""
     wanted = frozenset(hosts)
-    for http in (route.get("spec") or {}).get("http") or []:
-        if http.get("name") == "rest":
-            return weight_of(http, wanted)
-    return 0
+    return max((share(http, wanted) for http in routes), default=0)
 
 
-def weight_of(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
+def weight_of(http: Http, hosts: frozenset[str]) -> float:
     """Return the percent of its requests that one live route sends to these hosts."""
     parts = http.get("route") or []
     weights = [part.get("weight", 100 if len(parts) == 1 else 0) for part in parts]
@@ -153,15 +165,7 @@ def weight_of(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
     return rounded(100 * found / sum(weights)) if found else 0
 
 
-def live_mirror(route: Mapping[str, Any], hosts: Iterable[str]) -> float:
-    """Return the percent of REST requests that a live VirtualService copies to these hosts."""
-    wanted, own = frozenset(hosts), ("rest", f"rest-{MIRRORED}")
-    routes = (route.get("spec") or {}).get("http") or []
-    named = (http for http in routes if http.get("name") == own[0] or str(http.get("name")).startswith(own[1]))
-    return max((copied_by(http, wanted) for http in named), default=0)
-
-
-def copied_by(http: Mapping[str, Any], hosts: frozenset[str]) -> float:
+def copied_by(http: Http, hosts: frozenset[str]) -> float:
     """Return the percent of its requests that one live route copies to these hosts."""
     found = [each for each in http.get("mirrors") or [] if (each.get("destination") or {}).get("host") in hosts]
     return rounded(sum((each.get("percentage") or {}).get("value", 100) for each in found))

@@ -208,7 +208,7 @@ class World:
         if route is None or digest not in self.observed_revisions():
             return 0
         parts = revisions.destinations(self.name, "ml", self.observed_revisions()[digest], revisions.Ports())
-        return traffic.live_weight(route, [part.host for part in parts])
+        return traffic.most(traffic.weight_of, traffic.weighed(route), [part.host for part in parts])
 
     def observed_revisions(self) -> dict[str, Revision]:
         return {**self.stored, self.target().hash: self.target()}

@@ -45,6 +45,20 @@ class TestOnlyTheSteps:
         half_way.run(60)
         assert (half_way.status.phase, half_way.status.blocked_on.kind) == ("Progressing", "metric")
 
+    def test_a_pause_has_all_its_time_after_a_step_that_was_not_come_to(self, world) -> None:
+        pause = {"pause": {"duration": "30s"}}
+        world.steps = [{"setWeight": 20}, pause]
+        world.serving().upgrade().good()
+        while world.status.current_step_index < 1:
+            world.step(1)
+        world.run(20)
+        match = [{"headers": {"x-team": {"exact": "ml"}}}]
+        world.steps = [{"setWeight": 20}, {"setHeaderRoute": {"name": "inside", "match": match}}, pause]
+        world.generation += 1
+        world.run(25)
+        assert (world.status.phase, world.status.current_step_index) == ("Progressing", 2)
+        assert world.status.blocked_on.kind == "time"
+
     def test_more_steps_are_gone_through(self, half_way) -> None:
         self.edit(half_way, [*STEPS, {"setWeight": 80}, {"pause": {}}])
         for _ in range(2):

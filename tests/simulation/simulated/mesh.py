@@ -31,6 +31,8 @@ class Mesh:
         self.changed_at: dict[str, float] = {}
         self.ahead = 0.0
         """Seconds by which it says that it has a route before it has."""
+        self.boasted = 0.0
+        """The most by which it ever did."""
         self.taken: dict[str, list[datetime]] = {}
         """When it said of each route that it has it, newest last."""
         self._had: dict[str, list[tuple[datetime, dict[str, float], dict[str, float]]]] = {}

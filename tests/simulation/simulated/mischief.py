@@ -110,7 +110,8 @@ class Mischief:
 
     def do_boast(self, ahead: float, seconds: float) -> None:
         """A mesh that says it has a route before it has: some gateways are behind the others."""
-        self._world.mesh.ahead = ahead
+        mesh = self._world.mesh
+        mesh.ahead, mesh.boasted = ahead, max(mesh.boasted, ahead)
         self._for(seconds, lambda: setattr(self._world.mesh, "ahead", 0.0))
 
     def do_refuse(self, seconds: float) -> None:

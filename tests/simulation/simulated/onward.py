@@ -11,9 +11,9 @@ from simulated.mesh import hosts
 if TYPE_CHECKING:
     from simulated.world import World
 
-DRAINS = 12.0
-"""Seconds that a revision stands at least after its last request: its delay of 30 s, less what clocks may be off by,
-and a mesh that is behind."""
+DRAINS = 20.0
+"""Seconds that a revision stands at least after its last request: its delay of 30 s, less what clocks may be off by.
+A mesh that says of a route that it has it before it has takes as much of it."""
 
 
 class Onward:
@@ -22,6 +22,8 @@ class Onward:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._rejected: set[str] = set()
+        self._entered: tuple[str | None, int, Object | None] = (None, 0, None)
+        """The canary, and the step that it came to last, as it was written then: what it says later moves nothing."""
         self._named: dict[str, float] = {}
         """When the route in effect last named a host."""
         world.api.watchers.append(self._happened)
@@ -39,8 +41,16 @@ class Onward:
             self._left(before, old, new)
         if "group" not in after["spec"]:  # whose next wave tries again
             self._begun(old, new, asked=asked)
+        self._enter(after, new)
 
     # steps
+
+    def _enter(self, rollout: Object, status: Object) -> None:
+        """Keep what a step says when it is come to."""
+        at = (status.get("canaryRevision") or {}).get("hash"), status.get("currentStepIndex", 0)
+        if self._entered[:2] != at:
+            steps = (rollout["spec"]["strategy"].get("canary") or {}).get("steps") or ()
+            self._entered = (*at, steps[at[1]] if at[1] < len(steps) else None)
 
     def _left(self, rollout: Object, old: Object, new: Object) -> None:
         """A step that nobody skipped is left once the mesh has had what it says, and a gate once it was opened."""
@@ -52,8 +62,9 @@ class Onward:
             return
         for index in range(came, min(went, len(steps))):
             self._opened(steps[index], new)
-            if {"setWeight", "setMirror"} & steps[index].keys():
-                self._given(old, index, steps[index])
+            said = self._entered[2] if index == came else steps[index]
+            if said is not None and {"setWeight", "setMirror"} & said.keys():
+                self._given(old, index, said)
 
     def _opened(self, step: Object, new: Object) -> None:
         gate = (step.get("gate") or {}).get("approval")
@@ -98,6 +109,6 @@ class Onward:
         name = live["metadata"]["name"]
         host = f"{name}-default.{world.key[0]}.svc.cluster.local"
         lately = world.timeline.now - self._named.get(host, -1e9)
-        if lately < DRAINS and "scaleDownDelayRevisionLimit" not in spec and not world.jumped:
+        if lately < DRAINS - world.mesh.boasted and "scaleDownDelayRevisionLimit" not in spec and not world.jumped:
             said = f"{SELDON_DEPLOYMENT.kind} {name} is deleted {lately:.0f} s after its last request"
             world.promises.broken("what has no traffic any more stands for its delay", said)
