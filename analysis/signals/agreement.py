@@ -24,9 +24,9 @@ from analysis.judges.question import Question, bad_shares
 from analysis.judges.view import View
 from analysis.judges.wealth import Wealth
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import Terms, paid, reached
+from analysis.signals.terms import Terms, Weighed, because, found, paid
 from analysis.spec import Line, Lines
-from analysis.verdict import Finding, Verdict
+from analysis.verdict import Finding
 
 LINES = Lines(rollback=Line(1.25, 0.01), promote=Line(1.5, 0.03))
 _STAKES = (0.04, 0.08, 0.15, 0.25, 0.4, 0.55, 0.75, 0.95)
@@ -142,40 +142,18 @@ def gains(staked: Iterable[float], line: Line, table: Table) -> list[float]:
 
 def finding(state: Agreement, terms: Terms, *, bad: bool) -> Finding:
     """What the check says."""
-    pair, better = state.total, state.better.evidence
-    promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=state.evidence)
-    verdict = reached(bad=bad, counted=pair.canary_requests, good=good)
     alone = state.metric.max is not None
-    return Finding(
-        metric=state.metric.name,
-        verdict=verdict,
-        message=_sentence(state, verdict, terms),
-        canary=pair.canary_bad / pair.canary_requests if pair.canary_requests else None,
-        stable=pair.stable_bad / pair.stable_requests if pair.stable_requests and not alone else None,
-        evidence=state.evidence,
-        needed=terms.needed,
-        promote_evidence=better,
-        promote_needed=terms.bar.promote_needed,
-        step_needed=terms.bar.step_needed,
-        promising=promising,
-        canary_requests=pair.canary_requests,
-        stable_requests=0 if alone else pair.stable_requests,
-        phi=state.phi,
-    )
+    pair = Pair(*state.total[:2]) if alone else state.total
+    said = found(state.metric.name, Weighed(pair, state.evidence, state.better.evidence, state.phi), terms, bad=bad)
+    return replace(said, message=_sentence(state, said, terms))
 
 
-def _sentence(state: Agreement, verdict: Verdict, terms: Terms) -> str:
-    pair, most = state.total, state.metric.max
-    if verdict is Verdict.NO_DATA:
+def _sentence(state: Agreement, said: Finding, terms: Terms) -> str:
+    if said.canary is None:
         return "answers that differ from stable's: no copy was compared"
-    canary = sentences.share(pair.canary_bad / pair.canary_requests)
-    against = f"at most {sentences.share(most)}" if most is not None else _own(pair)
-    text = f"answers that differ from stable's: {canary} against {against}, {pair.canary_requests:,} pairs"
-    if verdict is Verdict.BAD:
-        return f"{text}, evidence {sentences.odds(state.evidence)} (needs {sentences.odds(terms.needed)})"
-    enough = sentences.good_enough(state.better.evidence, good=verdict is Verdict.GOOD, bar=terms.bar)
-    return f"{text}, {enough}"
-
-
-def _own(pair: Pair) -> str:
-    return f"{sentences.share(pair.stable_bad / pair.stable_requests)} between two of its own"
+    most = state.metric.max
+    against = f"at most {sentences.share(most)}" if most is not None else ""
+    if said.stable is not None:
+        against = f"{sentences.share(said.stable)} between two of its own"
+    text = f"answers that differ from stable's: {sentences.share(said.canary)} against {against}"
+    return f"{text}, {said.canary_requests:,} pairs, {because(said, terms)}"

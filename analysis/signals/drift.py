@@ -253,7 +253,7 @@ def _sentence(drift: Drift, family: Family, verdict: Verdict, terms: Terms) -> s
         return "predictions: the orchestrators of both revisions count neither classes nor scores"
     subject = "predicted classes" if family.what == "class" else "scores"
     text = f"{subject}: they differ by a stability index of {family.size:.3f}, {family.seen:,} answers"
-    odds = f"evidence {sentences.odds(drift.evidence)} (needs {sentences.odds(terms.needed)})"
+    odds = terms.against(drift.evidence)
     if verdict is Verdict.BAD:
         return f"{text}, {odds}: {_moved(family)}"
     if verdict is Verdict.GOOD:

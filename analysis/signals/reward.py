@@ -9,12 +9,12 @@ z_C = z_S + 3·tolerance (promote).
 from dataclasses import dataclass, replace
 
 from analysis.checks import Reward
-from analysis.judges import sentences, statement
+from analysis.judges import statement
 from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import Terms
+from analysis.signals.terms import Terms, Weighed, because, found
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -61,34 +61,12 @@ def restart(rewards: Rewards, number: int) -> Rewards:
 
 def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
     """What the check says. `canary` and `stable` are mean rewards as they were reported."""
-    pair, worse, better = rewards.total, rewards.statement.worse, rewards.statement.better
-    canary, stable = _mean(rewards, pair[0], pair[1]), _mean(rewards, pair[2], pair[3])
-    promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=worse)
-    verdict = Verdict.INCONCLUSIVE
-    if bad:
-        verdict = Verdict.BAD
-    elif rewards.outside:
-        verdict = Verdict.ERROR
-    elif canary is None:
-        verdict = Verdict.NO_DATA
-    elif good:
-        verdict = Verdict.GOOD
-    return Finding(
-        metric=rewards.metric.name,
-        verdict=verdict,
-        message=_sentence(rewards, verdict, canary, stable, terms),
-        canary=canary,
-        stable=stable,
-        evidence=worse,
-        needed=terms.needed,
-        promote_evidence=better,
-        promote_needed=terms.bar.promote_needed,
-        step_needed=terms.bar.step_needed,
-        promising=promising,
-        canary_requests=pair.canary_requests,
-        stable_requests=pair.stable_requests,
-        phi=rewards.statement.phi,
-    )
+    asked = rewards.statement
+    said = found(rewards.metric.name, Weighed(rewards.total, asked.worse, asked.better, asked.phi), terms, bad=bad)
+    if rewards.outside and not bad:
+        said = replace(said, verdict=Verdict.ERROR)
+    said = replace(said, canary=_reward(rewards.metric, said.canary), stable=_reward(rewards.metric, said.stable))
+    return replace(said, message=_sentence(rewards.metric, said, terms))
 
 
 def _losses(metric: Reward, arm: ArmTick) -> tuple[int, float]:
@@ -102,22 +80,18 @@ def _possible(number: int, losses: float) -> bool:
     return -_SLACK * number <= losses <= number * (1 + _SLACK)
 
 
-def _mean(rewards: Rewards, number: int, losses: float) -> float | None:
-    metric = rewards.metric
-    return metric.high - (metric.high - metric.low) * losses / number if number else None
+def _reward(metric: Reward, loss: float | None) -> float | None:
+    """The mean reward that a mean loss stands for."""
+    return None if loss is None else metric.high - (metric.high - metric.low) * loss
 
 
-def _sentence(rewards: Rewards, verdict: Verdict, canary: float | None, stable: float | None, terms: Terms) -> str:
-    metric = rewards.metric
-    if verdict is Verdict.ERROR:
+def _sentence(metric: Reward, said: Finding, terms: Terms) -> str:
+    if said.verdict is Verdict.ERROR:
         return f"reward: means outside {metric.low:g}..{metric.high:g} were counted: set reward.low and reward.high"
-    if canary is None:
+    if said.canary is None:
         return "reward: no feedback on the canary's answers"
-    against = f"a mean of {canary:.3g}"
-    against += f" against {stable:.3g} on stable" if stable is not None else ", and none on stable to compare with"
-    text = f"reward: {against}, {rewards.total.canary_requests:,} feedbacks"
-    if verdict is Verdict.BAD:
-        odds = sentences.odds(rewards.statement.worse)
-        return f"{text}, evidence {odds} (needs {sentences.odds(terms.needed)})"
-    better = rewards.statement.better
-    return f"{text}, {sentences.good_enough(better, good=verdict is Verdict.GOOD, bar=terms.bar)}"
+    against = ", and none on stable to compare with"
+    if said.stable is not None:
+        against = f" against {said.stable:.3g} on stable"
+    text = f"reward: a mean of {said.canary:.3g}{against}"
+    return f"{text}, {said.canary_requests:,} feedbacks, {because(said, terms)}"

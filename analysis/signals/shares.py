@@ -14,7 +14,7 @@ from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Pair
-from analysis.signals.terms import Terms, reached
+from analysis.signals.terms import Terms, Weighed, because, found
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
 
@@ -110,26 +110,10 @@ def counted(metric: Metric, view: View) -> Pair:
 
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
     """What the check says."""
-    pair = shares.total
-    better = shares.promote_evidence
-    promising, good = terms.bar.cleared(pair.canary_requests, better=better, worse=shares.evidence)
-    verdict = reached(bad=bad, counted=pair.canary_requests, good=good)
-    return Finding(
-        metric=shares.metric.name,
-        verdict=verdict,
-        message=_sentence(shares, verdict, terms),
-        canary=pair.canary_bad / pair.canary_requests if pair.canary_requests else None,
-        stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
-        evidence=shares.evidence,
-        needed=terms.needed,
-        promote_evidence=better,
-        promote_needed=terms.bar.promote_needed,
-        step_needed=terms.bar.step_needed,
-        promising=promising,
-        canary_requests=pair.canary_requests,
-        stable_requests=pair.stable_requests,
-        phi=max([side.statement.phi for side in shares.sides]),
-    )
+    phi = max([side.statement.phi for side in shares.sides])
+    weighed = Weighed(shares.total, shares.evidence, shares.promote_evidence, phi)
+    said = found(shares.metric.name, weighed, terms, bad=bad)
+    return replace(said, message=_sentence(shares, said, terms))
 
 
 def _side(lines: Lines, *, swapped: bool = False, ceiling: bool = False) -> Side:
@@ -156,19 +140,13 @@ def _rows(arm: ArmTick) -> tuple[int, int]:
     return rows, min(rows, arm.counted("outlier"))
 
 
-def _sentence(shares: Shares, verdict: Verdict, terms: Terms) -> str:
-    pair, words = shares.total, _WORDS[type(shares.metric)]
-    if verdict is Verdict.NO_DATA:
+def _sentence(shares: Shares, said: Finding, terms: Terms) -> str:
+    words = _WORDS[type(shares.metric)]
+    if said.canary is None:
         return f"{words.subject}: {words.nothing}"
-    text = f"{words.subject}: {_against(shares)}, {pair.canary_requests:,} {words.unit}"
-    if verdict is Verdict.BAD:
-        odds = f"evidence {sentences.odds(shares.evidence)} (needs {sentences.odds(terms.needed)})"
-        return f"{text}, {odds}{words.hint}"
-    return f"{text}, {sentences.good_enough(shares.promote_evidence, good=verdict is Verdict.GOOD, bar=terms.bar)}"
-
-
-def _against(shares: Shares) -> str:
-    pair, canary = shares.total, sentences.share(shares.total.canary_bad / shares.total.canary_requests)
-    if not pair.stable_requests:
-        return f"{canary}, and no {_WORDS[type(shares.metric)].unit} on stable to compare with"
-    return f"{canary} against {sentences.share(pair.stable_bad / pair.stable_requests)} on stable"
+    against = f", and no {words.unit} on stable to compare with"
+    if said.stable is not None:
+        against = f" against {sentences.share(said.stable)} on stable"
+    hint = words.hint if said.verdict is Verdict.BAD else ""
+    text = f"{words.subject}: {sentences.share(said.canary)}{against}, {said.canary_requests:,} {words.unit}"
+    return f"{text}, {because(said, terms)}{hint}"

@@ -114,8 +114,7 @@ def _sentence(split: Split, verdict: Verdict, terms: Terms) -> str:
     shares = f"{sentences.share(split.canary / split.requests)} of requests against a weight of"
     text = f"traffic: the canary takes {shares} {sentences.share(split.share)}, {split.requests:,} requests"
     if verdict is Verdict.BAD:
-        odds = f"evidence {sentences.odds(split.wealth.evidence)} (needs {sentences.odds(terms.needed)})"
-        return f"{text}, {odds}: the routing is not as configured"
+        return f"{text}, {terms.against(split.wealth.evidence)}: the routing is not as configured"
     return f"{text}, as configured" if verdict is Verdict.GOOD else f"{text}, not enough to tell"
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from math import exp, log
 from typing import NamedTuple
 
+from analysis.judges import sentences
 from analysis.judges.wealth import Wealth
+from analysis.samples import Count, Pair
 from analysis.spec import Bar
-from analysis.verdict import Verdict
+from analysis.verdict import Finding, Verdict
 
 _MOST = 1e290
 
@@ -22,14 +24,51 @@ class Terms(NamedTuple):
         """The evidence that is needed as a logarithm, with what the mixture of alternatives costs."""
         return log(self.needed) + 3
 
+    def against(self, evidence: float) -> str:
+        """How much speaks against the canary, and what has to."""
+        return f"evidence {sentences.odds(evidence)} (needs {sentences.odds(self.needed)})"
 
-def reached(*, bad: bool, counted: object, good: bool) -> Verdict:
-    """What a signal comes to: bad outweighs all, without anything counted there is no data."""
-    if bad:
-        return Verdict.BAD
-    if not counted:
-        return Verdict.NO_DATA
-    return Verdict.GOOD if good else Verdict.INCONCLUSIVE
+
+class Weighed(NamedTuple):
+    """What a check has that holds two shares against each other."""
+
+    pair: Pair
+    """All that was judged."""
+    worse: float
+    """Evidence that the shares are not as they should be, how many to one."""
+    better: float
+    """Evidence that they are."""
+    phi: float
+
+
+def found(metric: str, weighed: Weighed, terms: Terms, *, bad: bool) -> Finding:
+    """What such a check says, still without its sentence: `canary` and `stable` are the two shares."""
+    pair = weighed.pair
+    promising, good = terms.bar.cleared(pair.canary_requests, better=weighed.better, worse=weighed.worse)
+    verdict = Verdict.GOOD if good else Verdict.INCONCLUSIVE if pair.canary_requests else Verdict.NO_DATA
+    return Finding(
+        metric=metric,
+        verdict=Verdict.BAD if bad else verdict,
+        message="",
+        canary=Count(pair.canary_requests, pair.canary_bad).share,
+        stable=Count(pair.stable_requests, pair.stable_bad).share,
+        evidence=weighed.worse,
+        needed=terms.needed,
+        promote_evidence=weighed.better,
+        promote_needed=terms.bar.promote_needed,
+        step_needed=terms.bar.step_needed,
+        promising=promising,
+        canary_requests=pair.canary_requests,
+        stable_requests=pair.stable_requests,
+        phi=weighed.phi,
+    )
+
+
+def because(finding: Finding, terms: Terms) -> str:
+    """How a sentence ends: the evidence behind a finding, and what is needed."""
+    if finding.verdict is Verdict.BAD:
+        return terms.against(finding.evidence)
+    return sentences.good_enough(finding.promote_evidence, good=finding.verdict is Verdict.GOOD, bar=terms.bar)
 
 
 def paid(wealth: Wealth, gains: Iterable[float], *, phi: float, cap: float) -> Wealth:
