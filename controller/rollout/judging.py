@@ -34,10 +34,15 @@ def comparison(obs: Observed, status: RolloutStatus) -> Comparison | None:
         started_at=started,
         restarts=status.analysis.restarts,
         mirrored=status.weights.mirror > 0 or status.weights.control > 0,
-        shifts=tuple(
-            judge.Shift(at=change.at, share=None if change.percent is None else change.percent / 100)
-            for change in status.analysis.weights
-        ),
+        shifts=shifts(status.analysis),
+    )
+
+
+def shifts(analysis: AnalysisStatus) -> tuple[judge.Shift, ...]:
+    """Return what the canary's share of live requests was while it is judged."""
+    return tuple(
+        judge.Shift(at=change.at, share=None if change.percent is None else change.percent / 100)
+        for change in analysis.weights
     )
 
 

@@ -17,13 +17,13 @@ from analysis.providers.provider import ProviderError
 from analysis.spec import ERROR_LINES, SLOW_LINES, Arm, Lines
 from analysis.spec import Plan as Judging
 from controller import clock
-from controller.api.rollout import RolloutSpec
 from controller.api.strategy import CanaryStrategy
 from controller.rollout import judging
 from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line
+from seldon_rollouts.cli.past import spec_of
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
 from seldon_rollouts.cli.replay import NamespaceLabel, PodLabel, span
 from seldon_rollouts.view.base import status_of
@@ -90,10 +90,7 @@ def asked(rollout: dict[str, Any]) -> tuple[list[Stage], Judging]:
     Raises:
         UsageError: it is no canary, or is judged otherwise than request by request.
     """
-    try:
-        spec = RolloutSpec.model_validate(rollout.get("spec") or {})
-    except ValueError as error:
-        raise UsageError(f"the rollout's spec cannot be read, see `lint`: {error}") from None
+    spec = spec_of(rollout)
     shadow = spec.strategy.shadow
     canary = spec.strategy.canary if shadow is None else shadow.then
     if canary is None:

@@ -49,7 +49,7 @@ def test_each_weight_has_the_time_of_its_analysis(given: dict[str, Any], stages:
         (canary({"pause": {}}), "set no weight between 0 and 100"),
         (rollout(analysis={"judge": "mannWhitney"}), "only sequential's times"),
         (rollout(analysis={"metrics": [{"traffic": {}, "required": True}]}), "neither errorRate nor latency"),
-        (rollout(analysis={"alpha": 2}), "cannot be read"),
+        (rollout(analysis={"alpha": 2}), "spec.analysis.alpha: 2 is not valid; expected less than or equal to 0.5"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_words(given: dict[str, Any], said: str) -> None:

@@ -27,12 +27,72 @@ ARMS = ("--stable", "iris-1", "--canary", "iris-2")
         ((*URL, *ARMS, "--from", "1h", "--to", "2999-01-01"), "both in the past"),
         ((*URL, *ARMS, "--from", "1h", "--warmup", "long"), "--warmup long: expected a duration"),
         ((*URL, *ARMS, "--from", "1h", "-o", "name"), "expected text, json or yaml"),
+        ((*URL, *ARMS), "give --from: an ISO time such as 2026-05-04T10:00Z"),
+        (
+            (*URL, *ARMS, "--from", "1h", "--weight", "10"),
+            "only the check `traffic` looks at it, and the plan has none",
+        ),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_in_words(arguments: tuple[str, ...], said: str) -> None:
     done = CliRunner().invoke(commands(), ["replay", *arguments])
     assert done.exit_code == 2
     assert said in " ".join(done.output.replace("│", " ").split())
+
+
+ROLLOUT = """
+kind: SeldonRollout
+metadata: {name: iris, namespace: ml}
+spec:
+  template: {spec: {predictors: [{name: default, graph: {name: c}}]}}
+  analysis: {metrics: [{errorRate: {}}, {traffic: {}}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "arguments", "said"),
+    [
+        (ROLLOUT, ("--weight", "0"), "--weight 0: expected a percent above 0 and below 100, such as 10"),
+        (ROLLOUT, ("--weight", "100"), "--weight 100: expected a percent above 0 and below 100"),
+        (ROLLOUT, ("-n", "web"), "it is of namespace ml, and web is meant: give -n ml"),
+        (ROLLOUT, ("--rollout", "wine"), "expected one SeldonRollout 'wine', found iris"),
+        (f"{ROLLOUT}---{ROLLOUT.replace('iris', 'wine')}", (), "found iris, wine: say which with --rollout"),
+        ("kind: Deployment", (), "expected one SeldonRollout, found none"),
+        ("kind: [", (), "iris.yaml:1: expected the node content"),
+    ],
+)
+def test_a_file_without_the_rollout_that_is_meant_is_refused(
+    written: str, arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "iris.yaml"
+    file.write_text(written)
+    line = ["replay", *URL, *ARMS, "--from", "1h", "-n", "ml", "-f", str(file), *arguments]
+    done = CliRunner().invoke(commands(), line)
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.replace("│", " ").split())
+
+
+def test_halves_have_no_weight(tmp_path: Path) -> None:
+    file = tmp_path / "iris.yaml"
+    file.write_text(ROLLOUT)
+    line = ["replay", *URL, "--self", "iris-1", "--from", "1h", "-n", "ml", "-f", str(file), "--weight", "50"]
+    done = CliRunner().invoke(commands(), line)
+    assert done.exit_code == 2
+    assert "halves of one deployment have no weight" in " ".join(done.output.replace("│", " ").split())
+
+
+def test_a_rollout_that_cannot_be_read_names_the_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "iris.yaml"
+    file.write_text(ROLLOUT.replace("{traffic: {}}", "{reward: {tolerance: 0.4}}"))
+    line = ["seldon-rollouts", "replay", *URL, *ARMS, "--from", "1h", "-n", "ml", "-f", str(file)]
+    monkeypatch.setattr("sys.argv", line)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code not in (0, 1, 3)
+    said = capsys.readouterr().err
+    assert "spec.analysis.metrics[1].reward.tolerance: 0.4 is not valid; expected less than 0.3; see `lint`" in said
 
 
 @pytest.mark.parametrize(
