@@ -26,50 +26,63 @@ NamespaceLabel = Annotated[str, typer.Option(help="What Prometheus calls the nam
 PodLabel = Annotated[str, typer.Option(help="What Prometheus calls a scraped pod.")]
 
 
+Begin = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        help="An ISO time such as 2026-05-04T10:00Z, or 2h for 2 h ago; of a rollout's canary under way, when its "
+        "judgement began if absent.",
+    ),
+]
+End = Annotated[str, typer.Option("--to", help="The same; now when absent.")]
+Stable = Annotated[str, typer.Option(help="deployment_name of stable in the metrics.")]
+Canary = Annotated[str, typer.Option(help="deployment_name of what is judged.")]
+Itself = Annotated[str, typer.Option("--self", help="One deployment: half of its pods against the other half.")]
+Asked = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Judge with this rollout's analysis; stable and canary are its own where none are given.",
+        autocompletion=names.rollouts,
+    ),
+]
+File = Annotated[
+    Path | None,
+    typer.Option("-f", "--file", help="A YAML file to take the rollout from.", exists=True, dir_okay=False),
+]
+Weight = Annotated[
+    float | None,
+    typer.Option(help="The canary's percent of live requests all this time, which the check `traffic` needs."),
+]
+StableService = Annotated[
+    list[str] | None, typer.Option(help="destination_service_name at the gateway; again for more.")
+]
+CanaryService = Annotated[list[str] | None, typer.Option(help="The same of what is judged.")]
+Warmup = Annotated[
+    str, typer.Option(help="What is measured this soon after --from is dropped; as the rollout has it, else 60s.")
+]
+Step = Annotated[str, typer.Option(help="How often the judge looks; at least the scrape interval.")]
+
+
 def add_to(app: typer.Typer) -> None:
     """Put the command into the program."""
     app.command("replay")(replay)
 
 
 def replay(
-    begin: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            help="An ISO time such as 2026-05-04T10:00Z, or 2h for 2 h ago; with --rollout, when its canary's "
-            "judgement began if absent.",
-        ),
-    ] = "",
-    end: Annotated[str, typer.Option("--to", help="The same; now when absent.")] = "0s",
-    stable: Annotated[str, typer.Option(help="deployment_name of stable in the metrics.")] = "",
-    canary: Annotated[str, typer.Option(help="deployment_name of what is judged.")] = "",
-    itself: Annotated[
-        str, typer.Option("--self", help="One deployment: half of its pods against the other half.")
-    ] = "",
-    rollout: Annotated[
-        str,
-        typer.Option(
-            help="Judge with this rollout's analysis; stable and canary are its own where none are given.",
-            autocompletion=names.rollouts,
-        ),
-    ] = "",
-    file: Annotated[
-        Path | None,
-        typer.Option("-f", "--file", help="A YAML file to take the rollout from.", exists=True, dir_okay=False),
-    ] = None,
-    weight: Annotated[
-        float | None,
-        typer.Option(help="The canary's percent of live requests all this time, which the check `traffic` needs."),
-    ] = None,
+    begin: Begin = "",
+    end: End = "0s",
+    stable: Stable = "",
+    canary: Canary = "",
+    itself: Itself = "",
+    rollout: Asked = "",
+    file: File = None,
+    weight: Weight = None,
     namespace: Namespace = "",
-    stable_service: Annotated[
-        list[str] | None, typer.Option(help="destination_service_name at the gateway; again for more.")
-    ] = None,
-    canary_service: Annotated[list[str] | None, typer.Option(help="The same of what is judged.")] = None,
-    warmup: Annotated[
-        str, typer.Option(help="What is measured this soon after --from is dropped; as the rollout has it, else 60s.")
-    ] = "",
-    step: Annotated[str, typer.Option(help="How often the judge looks; at least the scrape interval.")] = "10s",
+    stable_service: StableService = None,
+    canary_service: CanaryService = None,
+    warmup: Warmup = "",
+    step: Step = "10s",
     prometheus_url: PrometheusUrl = "",
     prometheus_access: PrometheusAccess = "",
     prometheus_token: PrometheusToken = "",
