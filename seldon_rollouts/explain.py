@@ -35,7 +35,8 @@ def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
         if able := chances(status):
             yield able
         message = "" if status.analysis.metrics else status.analysis.message
-        yield f"The judge says {status.analysis.verdict}: {message}".rstrip(": ")
+        if status.analysis.verdict is not None:
+            yield f"The judge says {status.analysis.verdict}: {message}".rstrip(": ")
         for metric in status.analysis.metrics:
             yield f"  {metric.name}: {metric.message}"
         if following := ahead(rollout, status):

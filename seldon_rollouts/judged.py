@@ -10,6 +10,7 @@ from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.preflight import QUIET
 from analysis.spec import Arm, Comparison
+from controller import clock
 from controller.api.rollout import RolloutSpec
 from controller.kube import resources
 from controller.kube.client import Client
@@ -29,7 +30,8 @@ async def looked_at(client: Client) -> list[dict[str, Any]]:
         rows = await client.table(resources.SELDON_ROLLOUT)
     except ApiError:
         return []
-    rows.sort(key=lambda row: (phases.urgency(row), row["metadata"]["name"]))
+    now = clock.now()
+    rows.sort(key=lambda row: (phases.urgency(row, stuck=phases.stuck(row, now)), row["metadata"]["name"]))
     found = await asyncio.gather(*(_standing(client, row["metadata"]) for row in rows[:LOOKED]))
     return [each for each in found if each is not None]
 

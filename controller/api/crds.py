@@ -11,6 +11,7 @@ from controller.api.deployment import SeldonDeployment
 from controller.api.meta import MACHINELEARNING_GROUP, ROLLOUTS_GROUP
 from controller.api.rollout import SeldonRollout
 from controller.api.rules import EXTRAS
+from controller.api.seen import STALLED
 from controller.api.structural import structural
 
 MAX_CRD_BYTES = 200_000
@@ -62,6 +63,7 @@ class Kind:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_STALLED = f'.status.conditions[?(@.type=="{STALLED}")].reason'
 
 KINDS = (
     Kind(
@@ -88,14 +90,15 @@ KINDS = (
         short=("srollout",),
         columns=(
             Column("Phase", ".status.phase"),
-            Column("Step", ".status.currentStepIndex", "integer", description="The current step, from 0"),
-            Column("Steps", ".status.stepCount", "integer"),
+            Column("Step", ".status.step", description="The current step, of how many"),
             Column("Weight", ".status.canaryRevision.weight", "number", description="The canary's percent of requests"),
             Column("Stable", ".status.stableRevision.number", "integer"),
             Column("Canary", ".status.canaryRevision.number", "integer"),
             Column("Verdict", ".status.analysis.verdict"),
+            Column("Stalled", _STALLED, description="Why it does not go on by itself"),
             Column("Judgeable", ".status.analysis.preflight.ready", description="Can the canary be judged", wide=True),
             Column("Waits", ".status.blockedOn.kind", description="What kind of thing it waits for", wide=True),
+            Column("Since", ".status.blockedOn.since", description="Since when it waits", wide=True),
             Column("Message", ".status.message", wide=True),
             _AGE,
         ),

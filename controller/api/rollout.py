@@ -251,7 +251,8 @@ class AnalysisStatus(StatusModel):
     """When steps changed: the judge looks for late regressions from each of them."""
     baking: bool = False
     """It is the bake's: a detector watches for a change, with stable's holdback as control."""
-    verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] = "NoData"
+    verdict: Literal["Good", "Bad", "Inconclusive", "NoData", "Error"] | None = None
+    """Absent where nothing was compared yet."""
     promising: bool = False
     """What is known is enough for the next weight, in every metric that is required; a promotion needs Good."""
     message: str = ""
@@ -341,6 +342,8 @@ class RolloutStatus(StatusModel):
     """The step that is under way, counted from 0."""
     step_count: int = 0
     """How many steps there are."""
+    step: str | None = None
+    """Both at a glance, such as 2/5; absent where no canary stands beside stable."""
     step_started_at: Instant | None = None
     step_ahead: Duration | None = None
     """How long the weight that it waits at had been in effect when the step began: that counts for its time."""

@@ -8,6 +8,9 @@ from controller.api.percent import Seen
 ANALYSIS_READY = "AnalysisReady"
 """The condition that says whether the canary can be judged; it is there while one is compared."""
 
+STALLED = "Stalled"
+"""The condition that says why a rollout does not go on by itself; it is there while that is so."""
+
 
 class Smallest(StatusModel):
     """From which share of bad requests on a canary is found worse at one weight, in the time that its steps have."""

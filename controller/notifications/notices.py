@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from controller.api.rollout import HistoryEntry, RolloutStatus
+from controller.notifications.stuck import MOVING, due
 
-STUCK_AFTER = timedelta(minutes=15)
-"""A rollout under way that waits this long for one kind of thing, a person or the clock excepted."""
-_MOVING = frozenset({"Pending", "Progressing", "Promoting", "RollingBack"})
 _NO_VERDICT = frozenset({"Inconclusive", "NoData", "Error"})
 
 
@@ -72,12 +70,12 @@ def notices(rollout: Mapping[str, Any], *, since: datetime, now: datetime) -> tu
     if asked is not None and since <= asked and status.blocked_on is not None:
         number = status.canary_revision.number if status.canary_revision else 0
         found.append(_notice(rollout, status, Trigger.PAUSED, asked, number, status.blocked_on.message))
-    due = stuck_at(rollout)
-    if due is not None and since <= due <= now and status.blocked_on is not None:
+    at = stuck_at(rollout)
+    if at is not None and since <= at <= now and status.blocked_on is not None:
         number = status.canary_revision.number if status.canary_revision else 0
         blocked = status.blocked_on
         said = f"waits for {blocked.kind} since {blocked.since:%H:%M} UTC: {blocked.message}"
-        found.append(_notice(rollout, status, Trigger.STUCK, due, number, said))
+        found.append(_notice(rollout, status, Trigger.STUCK, at, number, said))
     return tuple(found)
 
 
@@ -85,9 +83,7 @@ def stuck_at(rollout: Mapping[str, Any]) -> datetime | None:
     """Return when a rollout counts as stuck if nothing changes; None where that is no trouble, as with a person."""
     status = _status(rollout)
     blocked = status.blocked_on
-    if status.phase not in _MOVING or blocked is None or blocked.since is None or blocked.kind in ("person", "time"):
-        return None
-    return blocked.since + STUCK_AFTER
+    return due(status.phase, blocked.kind, blocked.since) if blocked is not None else None
 
 
 def _asked_at(status: RolloutStatus) -> datetime | None:
@@ -96,7 +92,7 @@ def _asked_at(status: RolloutStatus) -> datetime | None:
     What is waited for may be of the same kind as before it, such as a pause; the step tells the two apart.
     """
     blocked = status.blocked_on
-    if status.phase not in _MOVING or blocked is None or blocked.kind != "person" or blocked.since is None:
+    if status.phase not in MOVING or blocked is None or blocked.kind != "person" or blocked.since is None:
         return None
     return max(blocked.since, status.step_started_at or blocked.since)
 

@@ -73,7 +73,7 @@ def _begin(at: Happening, status: RolloutStatus, kind: str, text: str) -> Rollou
     )
     status = record(status, now, kind, f"revision {target.number} {text}", target.number)
     if status.stable_revision is None:
-        return status
+        return changed(status, step_progress_at=now)
     return enter(obs, status, len(course_of(obs).stages) if skips else 0, now)
 
 

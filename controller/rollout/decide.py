@@ -155,7 +155,7 @@ def _start_judging(obs: Observed, status: RolloutStatus, ground: Ground, now: da
     unjudged = course(obs.spec).unjudged if obs.spec else range(0)
     if status.analysis.started_at is not None or status.current_step_index in unjudged:
         return status
-    begun = findings.shifted(status.analysis.model_copy(update={"started_at": now}), split, now)
+    begun = findings.shifted(status.analysis.model_copy(update={"started_at": now, "verdict": "NoData"}), split, now)
     return status.model_copy(update={"analysis": begun})
 
 

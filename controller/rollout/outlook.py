@@ -41,7 +41,7 @@ def outlook(obs: Observed, status: RolloutStatus, ground: Ground, *, now: dateti
     """Say what a rollout's phase waits for."""
     match Phase(status.phase):
         case Phase.PENDING:
-            return _pending(ground)
+            return _pending(obs, status, ground, now)
         case Phase.PROGRESSING:
             return _progressing(obs, status, ground, now)
         case Phase.PAUSED:
@@ -62,12 +62,12 @@ def _at_rest(ground: Ground) -> Outlook:
     return Outlook(wake=None if ground.in_effect else ground.settles_at)
 
 
-def _pending(ground: Ground) -> Outlook:
-    if ground.blocked is not None:
-        return Outlook(blocked=ground.blocked)
-    if ground.in_effect:
+def _pending(obs: Observed, status: RolloutStatus, ground: Ground, now: datetime) -> Outlook:
+    if ground.blocked is None and ground.in_effect:
         return Outlook(event=Event.FIRST_SERVING)
-    return _mesh(ground)
+    view = Outlook(blocked=ground.blocked) if ground.blocked is not None else _mesh(ground)
+    due = deadline(obs, status, None, now=now)
+    return view if due is None or now >= due else replace(view, wake=_first(view.wake, due))
 
 
 def _mesh(ground: Ground) -> Outlook:

@@ -120,7 +120,7 @@ def shadow_report(status: RolloutStatus, now: datetime) -> ShadowReport | None:
         percentage=status.weights.mirror,
         started_at=status.analysis.started_at,
         ended_at=now,
-        verdict=status.analysis.verdict,
+        verdict=status.analysis.verdict or "NoData",
         message=status.analysis.message or "no request was copied",
         metrics=status.analysis.metrics,
     )

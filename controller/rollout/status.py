@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Literal
 
 from controller.api.arms import ObservedTraffic, RevisionStatus
-from controller.api.meta import Condition
+from controller.api.meta import Condition, format_duration
 from controller.api.rollout import AnalysisStatus, BlockedOn, RolloutStatus
-from controller.api.seen import ANALYSIS_READY
+from controller.api.seen import ANALYSIS_READY, STALLED
 from controller.rollout import carried, findings, preflight, runs
 from controller.rollout.course import course
 from controller.rollout.curve import grown
-from controller.rollout.ground import Ground, live_weight
+from controller.rollout.ground import Ground, deadline, live_weight
 from controller.rollout.observed import Child, Observed
 from controller.rollout.phases import IN_PROGRESS, Phase
 
@@ -113,7 +113,7 @@ def _opinion(obs: Observed, status: RolloutStatus) -> AnalysisStatus:
     return seen.model_copy(update={**kept, **told})
 
 
-def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) -> str:
+def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None, *, late: bool = False) -> str:
     """Say in one sentence where the rollout is, and what it waits for."""
     waits = f"; {blocked.message}" if blocked else ""
     canary, stable = status.canary_revision, status.stable_revision
@@ -122,6 +122,9 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
             return obs.invalid or "the spec is not valid"
         case Phase.PENDING:
             over = f", to take over SeldonDeployment {obs.namespace}/{obs.name}" if obs.adoptee else ""
+            if late and obs.spec is not None:
+                given = format_duration(obs.spec.progress_deadline)
+                return f"the first revision is stuck: it did not start within {given}{over}{waits}"
             return f"the first revision is starting{over}{waits}"
         case Phase.HEALTHY:
             also = f"{_pinned(status)}{_drains(obs)}"
@@ -142,6 +145,19 @@ def describe(status: RolloutStatus, obs: Observed, blocked: BlockedOn | None) ->
         case Phase.DEGRADED:
             last = status.rejected[-1].message if status.rejected else "the revision was rejected"
             return f"rolled back to revision {stable.number if stable else '?'}: {last}{waits}"
+
+
+def _late(obs: Observed, status: RolloutStatus, now: datetime) -> bool:
+    """Say whether a first revision has not begun to serve within its deadline: there is nothing to go back to."""
+    begun = Phase(status.phase) is Phase.PENDING and status.canary_revision is not None
+    due = deadline(obs, status, None, now=now)
+    return begun and due is not None and now >= due
+
+
+def _step(status: RolloutStatus) -> str | None:
+    if status.canary_revision is None or status.stable_revision is None:
+        return None
+    return f"{min(status.current_step_index + 1, status.step_count)}/{status.step_count}"
 
 
 def _drains(obs: Observed) -> str:
@@ -181,12 +197,14 @@ def told(
             "weights": status.weights.model_copy(update={"verified": ground.verified and not moved}),
             "analysis": status.analysis.model_copy(update={"runs": runs.told(obs)}),
             "blocked_on": blocked,
+            "step": _step(status),
             "replicas": sum(pods(child)[0] for child in obs.children.values()),
             "selector": f"rollouts.seldon.io/rollout={obs.name}",
         }
     )
-    status = status.model_copy(update={"message": describe(status, obs, blocked)})
-    return conditions(status, obs, ground, now=now)
+    late = _late(obs, status, now)
+    status = status.model_copy(update={"message": describe(status, obs, blocked, late=late)})
+    return conditions(status, obs, ground, now=now, late=late)
 
 
 def since(blocked: BlockedOn, obs: Observed, now: datetime) -> BlockedOn:
@@ -196,7 +214,9 @@ def since(blocked: BlockedOn, obs: Observed, now: datetime) -> BlockedOn:
     return blocked.model_copy(update={"since": before.since if same and before is not None else now})
 
 
-def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime) -> RolloutStatus:
+def conditions(
+    status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime, late: bool = False
+) -> RolloutStatus:
     """Return the status with its conditions; a transition time moves only with its condition."""
     phase = Phase(status.phase)
     stable = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
@@ -210,7 +230,7 @@ def conditions(status: RolloutStatus, obs: Observed, ground: Ground, *, now: dat
     }
     old = {condition.type: condition for condition in status.conditions}
     fresh = (
-        *_readiness(status, old, healthy=truths["Healthy"][0], generation=obs.generation, now=now),
+        *_readiness(status, old, healthy=truths["Healthy"][0], late=late, generation=obs.generation, now=now),
         *(
             _condition(old.get(kind), kind, truth, reason if truth else f"Not{kind}", status, obs.generation, now)
             for kind, (truth, reason) in truths.items()
@@ -235,7 +255,7 @@ def _answered(obs: Observed, status: RolloutStatus) -> bool:
 
 
 def _readiness(
-    status: RolloutStatus, old: Mapping[str, Condition], *, healthy: bool, generation: int, now: datetime
+    status: RolloutStatus, old: Mapping[str, Condition], *, healthy: bool, late: bool, generation: int, now: datetime
 ) -> Iterator[Condition]:
     """Yield Ready, and Reconciling or Stalled while it is not: what `kubectl wait`, Flux and kstatus read.
 
@@ -250,8 +270,9 @@ def _readiness(
         update={"message": status.message}
     )
     if not ready:
-        kind = "Stalled" if phase in (Phase.DEGRADED, Phase.INVALID) else "Reconciling"
-        yield _condition(old.get(kind), kind, True, reason, status, generation, now)
+        kind = STALLED if late or phase in (Phase.DEGRADED, Phase.INVALID) else "Reconciling"
+        why = "ProgressDeadlineExceeded" if late else reason
+        yield _condition(old.get(kind), kind, True, why, status, generation, now)
 
 
 def _condition(

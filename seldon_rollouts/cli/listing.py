@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller import clock
 from controller.kube import resources
 from seldon_rollouts import phases
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, run
@@ -31,7 +32,8 @@ def list_rollouts(
         objects, _ = run(kubeconfig, context, lambda client: client.list(resources.SELDON_ROLLOUT, where))
         data(output, {"apiVersion": "v1", "kind": "List", "items": objects})
         return
-    rows = sorted(run(kubeconfig, context, lambda client: client.table(resources.SELDON_ROLLOUT, where)), key=_urgency)
+    found, now = run(kubeconfig, context, lambda client: client.table(resources.SELDON_ROLLOUT, where)), clock.now()
+    rows = sorted(({**row, "stuck": phases.stuck(row, now)} for row in found), key=_urgency)
     if output is Format.NAME:
         print("".join(f"{reference(resources.SELDON_ROLLOUT, row['metadata']['name'])}\n" for row in rows), end="")
         return
@@ -43,10 +45,11 @@ def list_rollouts(
 
 def _urgency(row: dict[str, Any]) -> tuple[int, str, str]:
     meta = row["metadata"]
-    return phases.urgency(row), meta["namespace"], meta["name"]
+    return phases.urgency(row, stuck=row["stuck"]), meta["namespace"], meta["name"]
 
 
 UNSEEN = "no controller has looked at it yet; see `doctor`"
+STUCK = ", stuck"
 _HEADINGS = ("NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "AGE", "MESSAGE")
 _PHASE = _HEADINGS.index("PHASE")
 
@@ -62,13 +65,12 @@ def _show(rows: Sequence[dict[str, Any]], *, wide: bool) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    moving = row.get("Canary") is not None
-    step, steps = row.get("Step") or 0, row.get("Steps") or 0
+    moving = row.get("Canary") is not None and row.get("Stable") is not None
     return (
         row["metadata"]["namespace"],
         row["metadata"]["name"],
-        str(row.get("Phase") or "Pending"),
-        f"{min(step + 1, steps)}/{steps}" if moving else "",
+        f"{row.get('Phase') or 'Pending'}{STUCK if row['stuck'] else ''}",
+        str(row.get("Step") or ""),
         f"{row.get('Weight') or 0:g}%" if moving else "",
         str(row.get("Verdict") or "") if moving else "",
         str(row.get("Age") or ""),
@@ -82,6 +84,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], room: int | None, *, colo
     if room is not None and len(message) > room:
         message = f"{message[: room - 1]}…" if room > 0 else ""
     padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    if (colour := phases.style(cells[_PHASE])) and colours:
+    phase = cells[_PHASE]
+    if (colour := phases.style(phase.removesuffix(STUCK), stuck=phase.endswith(STUCK))) and colours:
         padded[_PHASE] = typer.style(padded[_PHASE], fg=colour)
     return "  ".join((*padded, message)).rstrip()

@@ -10,17 +10,18 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from controller import clock
-from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL, parse_duration
+from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
 from controller.kube.errors import NotFoundError
+from controller.notifications.stuck import MOVING
 from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
 from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data, line, reference
 from seldon_rollouts.drawing import drawn
-from seldon_rollouts.view.base import asks, status_of
+from seldon_rollouts.view.base import asks, stalled, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
 
@@ -135,39 +136,31 @@ def status(
 ) -> None:
     """Print where a rollout is.
 
-    Ends with 0 healthy, 1 rolled back or invalid (with --wait also a first revision that has no ready pods within
-    progressDeadline), 2 under way, 3 waiting for a person, 4 where it cannot be read.
+    Ends with 0 healthy, 1 rolled back, invalid, or a first revision that did not start within progressDeadline, 2 under
+    way, 3 waiting for a person, 4 where it cannot be read.
     """
 
-    async def work(client: Client) -> tuple[RolloutStatus, bool]:
+    async def work(client: Client) -> RolloutStatus:
         deadline = clock.now().timestamp() + timeout
         while True:
             rollout = await finding.rollout(client, namespace, name)
             found = RolloutStatus.model_validate(rollout.get("status") or {})
             current = found.observed_generation == rollout["metadata"]["generation"]
-            stuck = wait and current and _stuck(rollout, found)
-            if not wait or stuck or (current and _code(found) != MOVES):
-                return found, stuck
+            if not wait or (current and _code(found) != MOVES):
+                return found
             if clock.now().timestamp() > deadline:
                 print(f"it still moves after {timeout:g} s (--timeout)", file=sys.stderr)
-                return found, False
+                return found
             await asyncio.sleep(LOOK_SECONDS)
 
-    found, stuck = run(kubeconfig, context, work)
+    found = run(kubeconfig, context, work)
     line(f"{found.phase}: {found.message}")
-    raise typer.Exit(FAILED if stuck else _code(found))
-
-
-def _stuck(rollout: dict[str, Any], found: RolloutStatus) -> bool:
-    """Return whether a first revision, to which nothing can be gone back, is without ready pods past the deadline."""
-    blocked, deadline = found.blocked_on, (rollout.get("spec") or {}).get("progressDeadline", "10m")
-    if found.stable_revision is not None or blocked is None or blocked.kind != "pods" or blocked.since is None:
-        return False
-    past: bool = clock.now() - blocked.since > parse_duration(deadline)
-    return past
+    raise typer.Exit(_code(found))
 
 
 def _code(found: RolloutStatus) -> int:
+    if found.phase in MOVING and stalled(found):
+        return FAILED
     return EXIT.get(found.phase, ASKS if asks(found) else MOVES)
 
 

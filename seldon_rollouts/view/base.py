@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from controller.api.rollout import RolloutStatus
+from controller.api.seen import STALLED
 
 
 class View(BaseModel):
@@ -33,6 +34,11 @@ def said(status: RolloutStatus) -> str:
 def asks(status: RolloutStatus) -> bool:
     """Say whether a person is waited for, be it at a pause or for an approval."""
     return status.blocked_on is not None and status.blocked_on.kind == "person"
+
+
+def stalled(status: RolloutStatus) -> bool:
+    """Say whether a rollout does not go on by itself: it was rolled back, is not valid, or cannot start."""
+    return any(each.type == STALLED and each.status == "True" for each in status.conditions)
 
 
 def compared(status: RolloutStatus) -> bool:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from controller.api.rollout import RolloutStatus
 from controller.notifications.notices import stuck_at
+from controller.notifications.stuck import MOVING
 from seldon_rollouts import phases
-from seldon_rollouts.phases import MOVING
-from seldon_rollouts.view.base import View, asks, compared, said, status_of
+from seldon_rollouts.view.base import View, asks, compared, said, stalled, status_of
 
 Urgency = Literal["attention", "moving", "rest"]
 _ATTENTION = frozenset({"Degraded", "Invalid", "Paused"})
@@ -79,7 +79,7 @@ def row(rollout: Mapping[str, Any]) -> Row:
         stable_weight=stable.weight if stable is not None else 0,
         canary_weight=canary.weight if canary is not None else 0,
         mirror=canary.mirror if canary is not None else 0,
-        verdict=status.analysis.verdict if moving else "",
+        verdict=status.analysis.verdict or "" if moving else "",
         blocked_on=status.blocked_on.kind if status.blocked_on else "",
         message=said(status),
         waits_since=status.blocked_on.since if status.blocked_on else None,
@@ -91,7 +91,7 @@ def row(rollout: Mapping[str, Any]) -> Row:
 
 def _urgency(status: RolloutStatus) -> Urgency:
     if status.phase in MOVING:
-        return "attention" if asks(status) else "moving"
+        return "attention" if asks(status) or stalled(status) else "moving"
     return "attention" if status.phase in _ATTENTION else "rest"
 
 

@@ -174,9 +174,10 @@ def test_every_pattern_is_anchored_and_plain(served, levels):
 
 
 def _at(schema, path):
-    """Return the level of a schema that a simple JSONPath names, or None."""
-    for key in path.strip(".").split("."):
-        schema = schema.get("properties", {}).get(key)
+    """Return the level of a schema that a simple JSONPath names, or None; `conditions[?(...)]` is one of a list."""
+    for key in re.sub(r"\[\?\(.*\)\]", "[]", path).strip(".").split("."):
+        schema = schema.get("properties", {}).get(key.removesuffix("[]"))
+        schema = schema.get("items") if schema is not None and key.endswith("[]") else schema
         if schema is None:
             return None
     return schema

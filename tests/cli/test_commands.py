@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ REVISION = {"hash": "bbb", "number": 2, "name": "iris-bbb", "replicas": 2, "read
 STABLE = {"hash": "aaa", "number": 1, "name": "iris-aaa", "role": "stable", "weight": 95.5}
 MOVING = {
     "phase": "Progressing", "message": "revision 2 is progressing", "stableRevision": STABLE,
-    "canaryRevision": REVISION, "stepCount": 6,
+    "canaryRevision": REVISION, "stepCount": 6, "step": "1/6",
     "weights": {"stable": 95, "canary": 5}, "blockedOn": {"kind": "metric", "message": "not enough requests"},
 }  # fmt: skip
 
@@ -90,6 +91,7 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     listed, got = await shell.run("list", "-A"), await shell.run("get", "iris")
     explained, told = await shell.run("explain", "iris"), await shell.run("history", "iris")
     assert "Progressing" in listed.stdout
+    assert " 1/6 " in listed.stdout
     assert "4.5" in listed.stdout.splitlines()[-1]
     assert "canary 4.5 %" in got.stdout
     assert "has 4.5% of requests, and is to have 5%" in explained.stdout
@@ -100,14 +102,63 @@ async def test_list_get_explain_and_history_say_where_a_rollout_is(shell: Shell)
     assert "RevisionCreated" in told.stdout
 
 
-@pytest.mark.parametrize(("since", "code"), [("2026-01-01T00:00:00Z", 1), ("2999-01-01T00:00:00Z", 2)])
-async def test_a_first_revision_without_pods_is_waited_for_until_the_deadline(
-    shell: Shell, since: str, code: int
+FIRST = {"phase": "Pending", "canaryRevision": {**REVISION, "number": 1, "weight": 0}, "stepCount": 6}
+STALLED = {"type": "Stalled", "status": "True", "reason": "ProgressDeadlineExceeded"}
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("conditions", "code"), [([STALLED], 1), ([], 2)])
+@pytest.mark.parametrize("waiting", [(), ("--wait", "--timeout", "0")])
+async def test_a_first_revision_is_waited_for_until_it_is_stalled(
+    shell: Shell, conditions: list[dict[str, str]], code: int, waiting: tuple[str, ...]
 ) -> None:
-    blocked = {"kind": "pods", "message": "0 of 1 pods ready", "since": since}
-    await shell.say(phase="Pending", canaryRevision=REVISION, blockedOn=blocked)
-    done = await shell.run("status", "iris", "--wait", "--timeout", "0")
+    await shell.say(**FIRST, conditions=conditions)
+    done = await shell.run("status", "iris", *waiting)
     assert done.returncode == code, done.stderr
+
+
+async def test_the_list_has_a_first_revision_without_a_step_and_a_verdict(shell: Shell) -> None:
+    await shell.say(**FIRST, message="the first revision is starting")
+    heading, row = (await shell.run("list", "-n", "default")).stdout.splitlines()
+    assert heading.split()[:6] == ["NAMESPACE", "NAME", "PHASE", "STEP", "WEIGHT", "VERDICT"]
+    assert row.split()[:3] == ["default", "iris", "Pending"]
+    assert "the first revision" in row
+    assert not any(word in row for word in ("/6", "%", "NoData", "stuck"))
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {**FIRST, "conditions": [STALLED]},
+        {"phase": "Progressing", "blockedOn": {"kind": "mesh", "since": LONG_AGO}},
+    ],
+)
+async def test_the_list_says_what_is_stuck(shell: Shell, status: dict[str, Any]) -> None:
+    await shell.say(**status)
+    listed = await shell.run("list", "-n", "default")
+    assert f"{status['phase']}, stuck" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "is_stuck"),
+    [
+        ({**FIRST, "conditions": [STALLED]}, True),
+        (FIRST, False),
+        ({"phase": "Degraded", "conditions": [STALLED]}, False),
+        ({"phase": "Progressing", "blockedOn": {"kind": "mesh", "since": LONG_AGO}}, True),
+        ({"phase": "Progressing", "blockedOn": {"kind": "person", "since": LONG_AGO}}, False),
+        ({"phase": "Progressing", "blockedOn": {"kind": "mesh", "since": "2999-01-01T00:00:00Z"}}, False),
+        ({"phase": "Healthy", "blockedOn": {"kind": "mesh", "since": LONG_AGO}}, False),
+    ],
+)
+async def test_what_is_stuck_leads_the_list(shell: Shell, status: dict[str, Any], is_stuck: bool) -> None:
+    await shell.say(**status)
+    (row,) = await shell.client.table(resources.SELDON_ROLLOUT, "default")
+    found = phases.stuck(row, datetime(2026, 6, 1, tzinfo=UTC))
+    assert found is is_stuck
+    assert (phases.urgency(row, stuck=found) == phases.urgency({"Phase": "Degraded"}, stuck=False)) is (
+        is_stuck or status["phase"] == "Degraded"
+    )
 
 
 @pytest.mark.parametrize(("phase", "code"), [("Healthy", 0), ("Degraded", 1), ("Progressing", 2), ("Paused", 3)])
@@ -123,7 +174,7 @@ async def test_an_approval_that_is_waited_for_ends_the_waiting_and_leads_the_lis
     done = await shell.run("status", "iris", "--wait", "--timeout", "30")
     assert (done.returncode, done.stdout.strip()) == (3, "Progressing: so it is")
     first, second, last = (
-        phases.urgency({"Phase": phase, "Waits": waits})
+        phases.urgency({"Phase": phase, "Waits": waits}, stuck=False)
         for phase, waits in [("Progressing", "person"), ("Paused", ""), ("Progressing", "pods")]
     )
     assert first == second < last

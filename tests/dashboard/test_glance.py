@@ -85,6 +85,12 @@ def test_what_is_stuck_needs_attention(kind: str, minutes: int, urgency: str) ->
     assert rows.as_of(found, BEGAN + timedelta(minutes=minutes)).urgency == urgency
 
 
+def test_a_first_revision_that_cannot_start_needs_attention() -> None:
+    stalled = {"type": "Stalled", "status": "True", "reason": "ProgressDeadlineExceeded"}
+    assert rows.row(rollout(phase="Pending", conditions=[stalled])).urgency == "attention"
+    assert rows.row(rollout(phase="Pending")).urgency == "moving"
+
+
 REJECTED = {"hash": "b", "number": 2, "at": "2026-01-01T00:05:00Z", "message": "worse"}
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from controller.notifications.configuration import Configuration, ConfigurationError, parse
 from controller.notifications.messages import Mail, Post, message
-from controller.notifications.notices import STUCK_AFTER, Notice, Trigger, notices
+from controller.notifications.notices import Notice, Trigger, notices
+from controller.notifications.stuck import STUCK_AFTER
 
 from .conftest import START, at, entry, rollout
 

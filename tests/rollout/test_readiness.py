@@ -1,8 +1,11 @@
 """Ready, Reconciling, Stalled: what `kubectl wait` and GitOps tools make of a rollout, in every phase."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+
+from controller.rollout.observed import Peer
 
 
 def conditions(world) -> dict[str, tuple[str, str]]:
@@ -68,6 +71,58 @@ def test_a_first_revision_is_not_ready_before_it_serves(world) -> None:
     world.ready[world.hash_of("m/v1")] = 2
     world.settle()
     assert kstatus(world) == "Current"
+
+
+@pytest.mark.parametrize("why", ["pods", "mesh"])
+def test_a_first_revision_that_cannot_start_is_stalled_until_it_starts(world, why) -> None:
+    world.starts, world.in_the_way = why != "pods", "VirtualService ml/iris is another's" if why == "mesh" else ""
+    world.run(3)
+    due = world.decide().requeue_after
+    assert due is not None, "nothing else happens: the clock has to wake it"
+    assert due <= timedelta(minutes=10)
+    world.step(due.total_seconds())
+    assert conditions(world)["Stalled"] == ("True", "ProgressDeadlineExceeded")
+    assert "Reconciling" not in conditions(world)
+    assert kstatus(world) == "Failed"
+    (told,) = [each.message for each in world.status.conditions if each.type == "Stalled"]
+    blocked = world.status.blocked_on
+    assert told == world.status.message
+    assert told == f"the first revision is stuck: it did not start within 10m; {blocked.message}"
+    world.ready[world.hash_of("m/v1")], world.in_the_way = 2, ""
+    world.settle()
+    assert "Stalled" not in conditions(world)
+    assert kstatus(world) == "Current"
+
+
+def test_another_template_gives_a_first_revision_its_time_again(world) -> None:
+    world.starts = False
+    world.run(3)
+    world.step(660)
+    assert "Stalled" in conditions(world)
+    world.upgrade().run(2)
+    assert "Stalled" not in conditions(world)
+    assert kstatus(world) == "InProgress"
+
+
+def test_who_waits_for_others_before_it_begins_is_not_stalled(world) -> None:
+    world.spec_extra = {"dependsOn": [{"name": "features"}]}
+    world.peers = {"features": Peer(phase="Progressing", message="step 2 of 4", current=True)}
+    world.run(3)
+    world.step(660)
+    assert world.status.blocked_on.kind == "gate"
+    assert "Stalled" not in conditions(world)
+
+
+def test_the_step_is_told_where_a_canary_stands_beside_stable(world) -> None:
+    world.starts = False
+    world.run(3)
+    assert (world.status.step, world.status.analysis.verdict) == (None, None), "the first revision has no steps"
+    world.starts, world.ready[world.hash_of("m/v1")] = True, 2
+    world.settle()
+    assert world.status.step is None
+    world.upgrade().run(8)
+    assert world.status.step == "2/3"
+    assert world.status.analysis.verdict == "NoData", "it is compared, and nothing was measured yet"
 
 
 def test_a_first_revision_is_available_once_the_mesh_has_its_route(world) -> None:
