@@ -2,6 +2,12 @@
 
 import argparse
 import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from orchestrator.errors import SettingsError
+
+T = TypeVar("T")
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 TRUE = frozenset({"1", "t", "true"})
@@ -23,3 +29,11 @@ def boolean(text: str) -> bool:
     if text.lower() in TRUE | FALSE:
         return text.lower() in TRUE
     raise argparse.ArgumentTypeError(f"{text!r} is no boolean; expected true or false")
+
+
+def variable(name: str, text: str, read: Callable[[str], T]) -> T:
+    """What a variable says, by what reads a flag of its kind. Raises SettingsError, which names it."""
+    try:
+        return read(text)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"{name}: {error}") from None

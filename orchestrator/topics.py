@@ -1,13 +1,12 @@
 """The topics that are read, written and logged to, and how their broker is reached: upstream's flags and variables."""
 
-import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import SettingsError
-from orchestrator.golang import boolean
+from orchestrator.golang import boolean, variable
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -114,7 +113,7 @@ def topics(flags: Mapping[str, Any], environment: Mapping[str, str], group: str)
     target = needed("output_topic", "the name of the topic for answers", _TOPIC)
     if source == target:
         raise SettingsError(f"KAFKA_OUTPUT_TOPIC: {target!r} is not valid; expected another topic than the one read")
-    if _boolean("KAFKA_FULL_GRAPH", said("full_graph") or "false"):
+    if variable("KAFKA_FULL_GRAPH", said("full_graph") or "false", boolean):
         raise SettingsError(
             "KAFKA_FULL_GRAPH: 'true' is not valid; expected false: nodes are called over REST or gRPC. Where parts of "
             "a graph are to have a topic between them, each is a SeldonDeployment that reads what the one before writes"
@@ -130,7 +129,7 @@ def topics(flags: Mapping[str, Any], environment: Mapping[str, str], group: str)
         source=source,
         target=target,
         workers=int(workers),
-        at_intervals=_boolean("KAFKA_AUTO_COMMIT", said("auto_commit") or "true"),
+        at_intervals=variable("KAFKA_AUTO_COMMIT", said("auto_commit") or "true", boolean),
         protobuf=flags.get("transport") == "grpc",
         security=security(environment),
     )
@@ -179,10 +178,3 @@ def security(environment: Mapping[str, str]) -> Security:
         if one and not other:
             raise SettingsError(f"{name}: '' is not valid; expected the other half of the client's certificate")
     return found
-
-
-def _boolean(name: str, text: str) -> bool:
-    try:
-        return boolean(text)
-    except argparse.ArgumentTypeError as error:
-        raise SettingsError(f"{name}: {error}") from error
