@@ -7,7 +7,7 @@ from email.policy import HTTP
 from typing import Any
 
 from orchestrator.node.errors import NodeRuntimeError
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext
 
 
 def fields(content_type: str, body: bytes) -> dict[str, Any]:
@@ -32,5 +32,5 @@ def fields(content_type: str, body: bytes) -> dict[str, Any]:
         elif name == "binData":
             message[name] = base64.b64encode(value).decode("ascii")
         elif name:
-            message[str(name)] = seldon.read(value)
+            message[str(name)] = jsontext.read(value)
     return message

@@ -12,7 +12,7 @@ from orchestrator.http2.status import RpcError, Status
 from orchestrator.node.errors import NodeRuntimeError, as_answer
 from orchestrator.node.payload import encoded
 from orchestrator.node.service import Service
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext
 from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.seldon_proto import (
     Feedback,
@@ -91,7 +91,7 @@ def _message(reply: Any) -> bytes:
     try:
         message = as_message(reply)
     except BadPayloadError:
-        message = as_message(seldon.read(encoded(reply)))  # arrays and their numbers, wherever they are
+        message = as_message(jsontext.read(encoded(reply)))  # arrays and their numbers, wherever they are
     return bytes(message.SerializeToString())
 
 

@@ -13,7 +13,7 @@ from orchestrator.node.form import fields
 from orchestrator.node.payload import encoded
 from orchestrator.node.telemetry import ModelMetrics
 from orchestrator.node.unit import Unit, reward
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext, seldon
 from orchestrator.protocols.payload import Payload
 from orchestrator.servers.message import TEXT, Request, Response
 
@@ -161,9 +161,9 @@ def read(request: Request) -> Any:
         if not body or content_type.startswith("application/x-www-form-urlencoded"):
             query = parse_qs((body or request.query).decode("utf-8", errors="replace"))
             if "json" in query:
-                return seldon.read(query["json"][0].encode())
+                return jsontext.read(query["json"][0].encode())
             if not body:
                 raise NodeRuntimeError("the request has no body")
-        return seldon.read(body)
+        return jsontext.read(body)
     except BadPayloadError as error:
         raise NodeRuntimeError(str(error)) from error

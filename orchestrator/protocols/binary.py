@@ -8,7 +8,7 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/pro
 from typing import Any
 
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import seldon, tensors
+from orchestrator.protocols import jsontext, tensors
 from orchestrator.protocols.payload import OCTETS, Payload
 
 _SIZE = "binary_data_size"
@@ -27,12 +27,14 @@ def parts(payload: Payload) -> tuple[Any, bytes]:
         raise BadPayloadError(
             f"Inference-Header-Content-Length: {payload.split} is more than the body's {len(body)} bytes"
         )
-    return (seldon.read(body[: payload.split]), body[payload.split :]) if payload.split else (seldon.read(body), b"")
+    if not payload.split:
+        return jsontext.read(body), b""
+    return jsontext.read(body[: payload.split]), body[payload.split :]
 
 
 def together(message: Any, tail: bytes) -> Payload:
     """A message and the bytes of its tensors as one body."""
-    head = seldon.write(message)
+    head = jsontext.write(message)
     return Payload(head + tail, OCTETS, split=len(head)) if tail else Payload(head)
 
 

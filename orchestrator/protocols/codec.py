@@ -63,6 +63,24 @@ class Rest(Protocol):
         """What the graph says in its answer, without what is about the answer."""
 
 
+class WithoutFeedback:
+    """What a protocol over REST says that has neither feedback nor a place for the routes a request took."""
+
+    sends_feedback = False
+
+    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
+        """The protocol has no feedback."""
+        return {}
+
+    def reward_of_feedback(self, feedback: Payload) -> float:
+        """The protocol has no feedback."""
+        return 0.0
+
+    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
+        """The protocol has no place for it."""
+        return reply
+
+
 class Grpc(Protocol):
     """A protocol over gRPC, and the way between its messages and JSON. What cannot be read is a BadPayloadError."""
 

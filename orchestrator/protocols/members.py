@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext
 
 LONGEST = 4096
 """Bytes that a member's name, with the blanks around it, may have."""
@@ -82,7 +82,7 @@ class Members:
 
 def _read(name: bytes) -> str:
     try:
-        return str(seldon.read(name))
+        return str(jsontext.read(name))
     except BadPayloadError:
         return ""  # it is no name of ours, and who reads the whole will say what is wrong with it
 

@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, binary, outcome, seldon
+from orchestrator.protocols import averages, binary, jsontext, outcome, seldon
+from orchestrator.protocols.codec import WithoutFeedback
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 from orchestrator.protocols.turning import Turn
@@ -21,7 +22,7 @@ _SIMPLE_MODEL = orjson.dumps(
 _TURN = Turn(answered="outputs", asked="inputs", requests=frozenset({"inputs"}), kept=("id", "parameters"))
 
 
-class OpenInference:
+class OpenInference(WithoutFeedback):
     """The v2 protocol. Nodes are called by their own names; the name in a path of ours never reaches them."""
 
     name = "v2"
@@ -29,7 +30,6 @@ class OpenInference:
     feedback_paths: Sequence[str] = ()
     ready_paths: Sequence[str] = ("/v2/health/ready",)
     metadata_paths: Sequence[str] = ()
-    sends_feedback = False
     turn = _TURN
     pages: Mapping[str, Any] = {
         "/v2": {"name": "seldon-rollouts-orchestrator", "version": "1", "extensions": ["binary_tensor_data"]},
@@ -81,7 +81,7 @@ class OpenInference:
 
     def joined(self, replies: Sequence[Payload]) -> Payload:
         """A JSON array."""
-        return seldon.joined([Payload(seldon.write(binary.message(one))) if one.split else one for one in replies])
+        return seldon.joined([Payload(jsontext.write(binary.message(one))) if one.split else one for one in replies])
 
     def simple_model(self) -> Payload:
         """Three classes, as upstream's."""
@@ -98,19 +98,7 @@ class OpenInference:
             if not all(isinstance(one, dict) and one.get("shape") == same[0].get("shape") for one in same):
                 raise BadPayloadError("AVERAGE_COMBINER: the children's outputs have different shapes")
             merged.append({**same[0], "datatype": "FP64", "data": averages.mean([one.get("data") for one in same])})
-        return Payload(seldon.write({**messages[0], "outputs": merged}))
-
-    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
-        """The protocol has no feedback."""
-        return {}
-
-    def reward_of_feedback(self, feedback: Payload) -> float:
-        """The protocol has no feedback."""
-        return 0.0
-
-    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
-        """The protocol has no place for it."""
-        return reply
+        return Payload(jsontext.write({**messages[0], "outputs": merged}))
 
     def outcome(self, reply: Payload) -> Outcome:
         """From the outputs that have classes or scores: of each the first; outliers by name, or in the parameters."""

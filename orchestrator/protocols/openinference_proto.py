@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import binary, seldon, tensors, wire
+from orchestrator.protocols import binary, jsontext, tensors, wire
 from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
 
@@ -130,7 +130,7 @@ class OpenInferenceProto:
                     {"name": one.name, **({"parameters": _parameters(one.parameters)} if one.parameters else {})}
                     for one in message.outputs
                 ]
-        return Payload(seldon.write(found))
+        return Payload(jsontext.write(found))
 
     def from_json(self, payload: Payload, kind: Kind) -> Protobuf:
         """A request or a reply from JSON."""

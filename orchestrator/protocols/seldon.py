@@ -1,7 +1,5 @@
 """The Seldon protocol over JSON: only what a graph needs is read, all else stays the bytes it was."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -10,11 +8,9 @@ from urllib.parse import unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, outcome
+from orchestrator.protocols import averages, jsontext, outcome
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
-
-_WIDE = re.compile(rb"[0-9]{19}")  # orjson reads integers beyond 64 bits as floats
 
 _SIMPLE_MODEL = orjson.dumps(
     {
@@ -27,83 +23,12 @@ _SIMPLE_MODEL = orjson.dumps(
 )
 
 
-def read(body: bytes) -> Any:
-    """JSON, also with the NaN, Infinity and wide integers that Python models write.
-
-    Raises:
-        BadPayloadError: it is none.
-    """
-    if not _WIDE.search(body):
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
-            pass
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadPayloadError(f"the body is no JSON: {error}") from None
-
-
-def write(value: Any) -> bytes:
-    """JSON, with NaN as Python models write it.
-
-    Raises:
-        TypeError: it is no JSON.
-        BadPayloadError: it is nested too deep.
-    """
-    try:
-        text = orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        pass
-    else:
-        if b"null" not in text:  # orjson writes NaN as null
-            return text
-    try:
-        return json.dumps(value, separators=(",", ":")).encode()
-    except RecursionError as error:
-        raise BadPayloadError(f"the message is nested too deep: {error}") from None
-
-
 def failure(status: int, info: str, reason: str = "") -> bytes:
     """A SeldonMessage that says what went wrong."""
     body = {"code": status, "info": info, "reason": reason, "status": "FAILURE"}
     if not reason:
         del body["reason"]
     return orjson.dumps({"status": body})
-
-
-def escaped(body: bytes) -> bytes:
-    """JSON that a browser cannot take for HTML, meaning the same: `<`, `>`, `&`, U+2028 and U+2029 as escapes."""
-    if b"<" in body:
-        body = body.replace(b"<", b"\\u003c")
-    if b">" in body:
-        body = body.replace(b">", b"\\u003e")
-    if b"&" in body:
-        body = body.replace(b"&", b"\\u0026")
-    if b"\xe2\x80" in body:
-        body = body.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
-    return body
-
-
-class Escaping:
-    """`escaped` for a body that comes in pieces: a character may be split between two."""
-
-    def __init__(self) -> None:
-        self._split = b""
-
-    def __call__(self, piece: bytes) -> bytes:
-        """The next piece."""
-        if self._split:
-            piece, self._split = self._split + piece, b""
-        for end in (b"\xe2", b"\xe2\x80"):
-            if piece.endswith(end):
-                piece, self._split = piece[: -len(end)], end
-        return escaped(piece)
-
-    def rest(self) -> bytes:
-        """What was kept back, at the end."""
-        rest, self._split = self._split, b""
-        return rest
 
 
 def route(body: bytes) -> int:
@@ -113,7 +38,7 @@ def route(body: bytes) -> int:
         BadRouteError: there is no route in it.
     """
     try:
-        reply = read(body)
+        reply = jsontext.read(body)
     except BadPayloadError as error:
         raise BadRouteError(f"a router answered what is no JSON: {error}") from error
     if isinstance(reply, list):
@@ -160,7 +85,7 @@ def routing_of_feedback(body: bytes) -> dict[str, int]:
     Raises:
         BadPayloadError: the body is no feedback.
     """
-    feedback = read(body)
+    feedback = jsontext.read(body)
     if not isinstance(feedback, dict):
         raise BadPayloadError("feedback must be a JSON object with request, response, reward or truth")
     found: Any = feedback
@@ -183,7 +108,7 @@ def reward_of_feedback(body: bytes) -> float:
     Raises:
         BadPayloadError: the body is no feedback, or the reward no number.
     """
-    feedback = read(body)
+    feedback = jsontext.read(body)
     reward = feedback.get("reward") if isinstance(feedback, dict) else None
     if reward is None:
         return 0.0
@@ -195,7 +120,7 @@ def reward_of_feedback(body: bytes) -> float:
 def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
     """The message with the way it took in `meta.routing`. What is no JSON object, or nested too deep, is left alone."""
     try:
-        message = read(body)
+        message = jsontext.read(body)
     except BadPayloadError:
         return body
     if not isinstance(message, dict):
@@ -207,7 +132,7 @@ def with_routing(body: bytes, routing: Mapping[str, int]) -> bytes:
     known = meta.get("routing")
     meta["routing"] = {**known, **routing} if isinstance(known, dict) else dict(routing)
     try:
-        return write(message)
+        return jsontext.write(message)
     except BadPayloadError:
         return body
 
@@ -228,7 +153,7 @@ def averaged(payloads: Sequence[Payload]) -> Payload:
     Raises:
         BadPayloadError: an answer has no numbers, or another shape than the first.
     """
-    messages = [read(payload.plain()) for payload in payloads]
+    messages = [jsontext.read(payload.plain()) for payload in payloads]
     found = [_data(message) for message in messages]
     tensors = [_tensor(data) for data in found]
     shapes = [tensor.get("shape") for tensor in tensors if tensor is not None]
@@ -242,7 +167,7 @@ def averaged(payloads: Sequence[Payload]) -> Payload:
     )
     names = {"names": found[0]["names"]} if "names" in found[0] else {}
     form = {"ndarray": mean} if tensors[0] is None else {"tensor": {**tensors[0], "values": mean}}
-    return Payload(write({"meta": _merged(messages), "data": {**names, **form}}))
+    return Payload(jsontext.write({"meta": _merged(messages), "data": {**names, **form}}))
 
 
 def _data(message: Any) -> dict[str, Any]:
@@ -350,11 +275,11 @@ class Seldon:
 
     def outcome(self, reply: Payload) -> Outcome:
         """From `data` (or `strData`) and the tags."""
-        return outcome_of(read(reply.plain()))
+        return outcome_of(jsontext.read(reply.plain()))
 
     def content(self, reply: Payload) -> Any:
         """What is beside `meta` and `status`."""
-        message = read(reply.plain())
+        message = jsontext.read(reply.plain())
         if not isinstance(message, dict):
             return message
         return {key: value for key, value in message.items() if key not in {"meta", "status"}}

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import seldon, wire
+from orchestrator.protocols import jsontext, wire
 from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
 
@@ -85,19 +85,19 @@ class SeldonProto:
 
     def to_json(self, payload: Protobuf) -> Payload:
         """A SeldonMessage as JSON."""
-        return Payload(seldon.write(as_dict(parsed(SeldonMessage, payload.body))))
+        return Payload(jsontext.write(as_dict(parsed(SeldonMessage, payload.body))))
 
     def feedback_to_json(self, payload: Protobuf) -> Payload:
         """A Feedback as JSON."""
-        return Payload(seldon.write(feedback_as_dict(parsed(Feedback, payload.body))))
+        return Payload(jsontext.write(feedback_as_dict(parsed(Feedback, payload.body))))
 
     def from_json(self, payload: Payload, kind: Kind) -> Protobuf:
         """A SeldonMessage from JSON."""
-        return Protobuf(bytes(as_message(seldon.read(payload.plain())).SerializeToString()), kind)
+        return Protobuf(bytes(as_message(jsontext.read(payload.plain())).SerializeToString()), kind)
 
     def feedback_from_json(self, payload: Payload) -> Protobuf:
         """A Feedback from JSON."""
-        return Protobuf(bytes(as_feedback(seldon.read(payload.plain())).SerializeToString()), Kind.REQUEST)
+        return Protobuf(bytes(as_feedback(jsontext.read(payload.plain())).SerializeToString()), Kind.REQUEST)
 
     def answer_like(self, asked: Protobuf, answer: Protobuf) -> Protobuf:
         """Its clients read tensors however they are written."""

@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 import orjson
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import averages, outcome, seldon
+from orchestrator.protocols import averages, jsontext, outcome, seldon
+from orchestrator.protocols.codec import WithoutFeedback
 from orchestrator.protocols.outcome import Outcome
 from orchestrator.protocols.payload import Payload
 from orchestrator.protocols.turning import Turn
@@ -16,7 +17,7 @@ _SIMPLE_MODEL = orjson.dumps({"predictions": [[0.9, 0.05, 0.05]]})
 _TURN = Turn(answered="predictions", asked="instances", requests=frozenset({"instances", "inputs"}))
 
 
-class TensorFlow:
+class TensorFlow(WithoutFeedback):
     """The REST API of TensorFlow Serving. A model's name in a path of ours addresses the graph."""
 
     name = "tensorflow"
@@ -24,7 +25,6 @@ class TensorFlow:
     feedback_paths: Sequence[str] = ("/api/v1.0/feedback",)
     ready_paths: Sequence[str] = ()
     metadata_paths: Sequence[str] = ()
-    sends_feedback = False
     turn = _TURN
     pages: Mapping[str, Any] = {}
 
@@ -50,10 +50,10 @@ class TensorFlow:
     def chained(self, reply: Payload) -> Payload:
         """`predictions` become `instances`; what has `instances` or `inputs` first is a request as it is."""
         body = reply.plain()
-        message = seldon.read(body)
+        message = jsontext.read(body)
         said = _TURN.said_by(message) if isinstance(message, dict) else ""
         if said == "predictions":
-            return Payload(seldon.write({"instances": message["predictions"]}))
+            return Payload(jsontext.write({"instances": message["predictions"]}))
         if said:
             return Payload(body, reply.content_type)
         raise BadPayloadError("a node's reply has no predictions (the columnar form with outputs cannot be chained)")
@@ -62,7 +62,7 @@ class TensorFlow:
         """The first number of `predictions`; the forms of the Seldon protocol are read too."""
         body = reply.plain()
         try:
-            message = seldon.read(body)
+            message = jsontext.read(body)
         except BadPayloadError as error:
             raise BadRouteError(f"a router answered what is no JSON: {error}") from error
         if isinstance(message, dict) and "predictions" in message:
@@ -81,27 +81,15 @@ class TensorFlow:
         """The element-wise mean of the predictions."""
         found = []
         for reply in replies:
-            message = seldon.read(reply.plain())
+            message = jsontext.read(reply.plain())
             if not isinstance(message, dict) or "predictions" not in message:
                 raise BadPayloadError("AVERAGE_COMBINER: a child's answer has no predictions")
             found.append(message["predictions"])
-        return Payload(seldon.write({"predictions": averages.mean(found)}))
-
-    def routing_of_feedback(self, feedback: Payload) -> dict[str, int]:
-        """The protocol has no feedback."""
-        return {}
-
-    def reward_of_feedback(self, feedback: Payload) -> float:
-        """The protocol has no feedback."""
-        return 0.0
-
-    def with_routing(self, reply: Payload, routing: Mapping[str, int]) -> Payload:
-        """The protocol has no place for it."""
-        return reply
+        return Payload(jsontext.write({"predictions": averages.mean(found)}))
 
     def outcome(self, reply: Payload) -> Outcome:
         """From `predictions`: rows of numbers, or objects with probabilities or scores and classes."""
-        message = seldon.read(reply.plain())
+        message = jsontext.read(reply.plain())
         predictions = message.get("predictions") if isinstance(message, dict) else None
         if not isinstance(predictions, list) or not any(isinstance(row, dict) for row in predictions[:1]):
             return outcome.of_table(predictions)
@@ -120,4 +108,4 @@ class TensorFlow:
 
     def content(self, reply: Payload) -> Any:
         """All of it: the format has nothing beside the predictions."""
-        return seldon.read(reply.plain())
+        return jsontext.read(reply.plain())

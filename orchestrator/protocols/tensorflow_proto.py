@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from orchestrator import protos
 from orchestrator.errors import BadPayloadError
-from orchestrator.protocols import seldon, tensors, wire
+from orchestrator.protocols import jsontext, tensors, wire
 from orchestrator.protocols.parsing import parsed
 from orchestrator.protocols.payload import Kind, Payload, Protobuf
 
@@ -107,12 +107,12 @@ class TensorFlowProto:
             found: dict[str, Any] = {"instances": _rows(message.inputs)}
             if message.model_spec.signature_name:
                 found["signature_name"] = message.model_spec.signature_name
-            return Payload(seldon.write(found))
-        return Payload(seldon.write({"predictions": _rows(parsed(Response, payload.body).outputs)}))
+            return Payload(jsontext.write(found))
+        return Payload(jsontext.write({"predictions": _rows(parsed(Response, payload.body).outputs)}))
 
     def from_json(self, payload: Payload, kind: Kind) -> Protobuf:
         """Rows or columns as tensors. Numbers with a point become DT_FLOAT, whole ones DT_INT64."""
-        value = seldon.read(payload.plain())
+        value = jsontext.read(payload.plain())
         if not isinstance(value, Mapping):
             raise BadPayloadError("a TensorFlow message must be a JSON object")
         message = Request() if kind is Kind.REQUEST else Response()

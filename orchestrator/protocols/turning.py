@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from orchestrator.errors import BadPayloadError, OverloadedError
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext
 from orchestrator.protocols.members import Members, Text
 from orchestrator.room import UNCOUNTED
 
@@ -85,11 +85,11 @@ class Turning:
         Raises:
             BadPayloadError: what came is no JSON, or has no tensors.
         """
-        message = seldon.read(bytes(self._beside + self._members.left))
+        message = jsontext.read(bytes(self._beside + self._members.left))
         if not self._begun or not isinstance(message, dict):
             raise BadPayloadError(f"a node's reply has no {self._turn.answered}")
         kept = {name: message[name] for name in self._turn.kept if name in message}
-        return b"," + seldon.write(kept)[1:] if kept else b"}"
+        return b"," + jsontext.write(kept)[1:] if kept else b"}"
 
     def _keep(self, data: bytes) -> None:
         self._beside += data

@@ -10,7 +10,7 @@ from orchestrator.engine import all_of
 from orchestrator.errors import NodeError, OrchestratorError
 from orchestrator.graph.metadata import describe
 from orchestrator.graph.node import Graph, Node
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext
 from orchestrator.protocols.codec import Codec
 from orchestrator.protocols.payload import Form, Payload, Protobuf
 from orchestrator.readiness import Probe
@@ -48,12 +48,12 @@ class About:
         """A node's own metadata, as the door of that form answers them. Raises OrchestratorError."""
         if not node.host:
             own = {"name": node.name}
-            return Payload(seldon.write(own)) if form is Form.JSON else Protobuf(self._metadata_message(own))
+            return Payload(jsontext.write(own)) if form is Form.JSON else Protobuf(self._metadata_message(own))
         answer = await self.call(node, "metadata", form)(None, context)
         if answer.form is form:
             return answer
         if isinstance(answer, Protobuf):
-            return Payload(seldon.write(self.codec.grpc.metadata_to_json(answer.body)))
+            return Payload(jsontext.write(self.codec.grpc.metadata_to_json(answer.body)))
         return Protobuf(self._metadata_message(_object(answer)))
 
     async def graph_metadata(self, context: Context, form: Form) -> dict[str, Any]:
@@ -85,17 +85,19 @@ class About:
         if answer.form is form:
             return answer
         if isinstance(answer, Protobuf):
-            return Payload(seldon.write(self.codec.grpc.status_to_json(answer.body)))
+            return Payload(jsontext.write(self.codec.grpc.status_to_json(answer.body)))
         return Protobuf(self.codec.grpc.status_from_json(_object(answer)))
 
     def _status(self, form: Form, *, ready: bool) -> Payload:
         value = {"ready": ready}
-        return Payload(seldon.write(value)) if form is Form.JSON else Protobuf(self.codec.grpc.status_from_json(value))
+        if form is Form.JSON:
+            return Payload(jsontext.write(value))
+        return Protobuf(self.codec.grpc.status_from_json(value))
 
     def _metadata_message(self, metadata: Mapping[str, Any]) -> bytes:
         return self.codec.grpc.metadata_from_json(metadata)
 
 
 def _object(answer: Payload) -> dict[str, Any]:
-    value = seldon.read(answer.plain() or b"{}")
+    value = jsontext.read(answer.plain() or b"{}")
     return value if isinstance(value, dict) else {}

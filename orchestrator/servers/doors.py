@@ -13,7 +13,7 @@ from orchestrator.clients.counterpart import MARK, Asked
 from orchestrator.clients.node import NodeStatusError
 from orchestrator.clients.tracing import Tracing
 from orchestrator.errors import OrchestratorError, OverloadedError
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext, seldon
 from orchestrator.protocols.payload import JSON, OCTETS, SPLIT, Form, Payload, split_length
 from orchestrator.room import Hold
 from orchestrator.servers.house import House
@@ -279,34 +279,27 @@ class Doors:
         about = self._house.about
         if about.names_graph(name):
             return await (self._ready(request) if verb == "status" else self._graph_metadata(request))
+        ask, codes = (about.status, self._status) if verb == "status" else (about.metadata, self._metadata)
+        return await self._about(request, codes, lambda context: ask(about.node(name), context, Form.JSON))
+
+    async def _graph_metadata(self, request: Request) -> Response:
+        async def told(context: Context) -> Payload:
+            return Payload(jsontext.write(await self._house.about.graph_metadata(context, Form.JSON)))
+
+        return await self._about(request, self._metadata, told)
+
+    async def _about(self, request: Request, codes: Codes, ask: Callable[[Context], Awaitable[Payload]]) -> Response:
         begun = perf_counter()
+        puid = request.header(b"seldon-puid") or self._house.identity()
         try:
-            ask = about.status if verb == "status" else about.metadata
-            answer = await ask(about.node(name), self._own_context(request), Form.JSON)
+            answer = await ask(Context(handed_on([], puid), begun + self._house.request_timeout))
             response = self._response(request, 200, answer)
         except NodeStatusError as error:
             response = self._response(request, error.status, error.reply.payload)
         except OrchestratorError as error:
             response = self._failure(request, error.status, str(error), error.reason)
-        codes = self._status if verb == "status" else self._metadata
         codes.observe(response.status, perf_counter() - begun)
         return response
-
-    async def _graph_metadata(self, request: Request) -> Response:
-        begun = perf_counter()
-        try:
-            found = await self._house.about.graph_metadata(self._own_context(request), Form.JSON)
-            response = self._response(request, 200, Payload(seldon.write(found)))
-        except NodeStatusError as error:
-            response = self._response(request, error.status, error.reply.payload)
-        except OrchestratorError as error:
-            response = self._failure(request, error.status, str(error), error.reason)
-        self._metadata.observe(response.status, perf_counter() - begun)
-        return response
-
-    def _own_context(self, request: Request) -> Context:
-        puid = request.header(b"seldon-puid") or self._house.identity()
-        return Context(handed_on([], puid), perf_counter() + self._house.request_timeout)
 
     # ------------------------------------------------------------ answers
 
@@ -322,7 +315,7 @@ class Doors:
             headers += b"Content-Encoding: %b\r\n" % payload.encoding
             as_it_is = True
         elif not as_it_is:
-            body = seldon.escaped(body)
+            body = jsontext.escaped(body)
         if payload.split:
             headers += b"Inference-Header-Content-Length: %d\r\n" % payload.split
         if request.header(b"ce-specversion"):
@@ -331,7 +324,7 @@ class Doors:
         if payload.flow is not None:
             response.flow = payload.flow
             if not as_it_is:
-                payload.flow.turn(seldon.Escaping())
+                payload.flow.turn(jsontext.Escaping())
         return response
 
     def _cloud_event(self, request: Request, puid: bytes) -> bytes:

@@ -14,10 +14,11 @@ import httptools
 from orchestrator.clients import connection as clients
 from orchestrator.errors import BadPayloadError, NodeError, OrchestratorError
 from orchestrator.protocols.codec import Codec
+from orchestrator.protocols.jsontext import Escaping, escaped
 from orchestrator.protocols.openinference import OpenInference
 from orchestrator.protocols.openinference_proto import OpenInferenceProto
 from orchestrator.protocols.payload import Form, Kind, Payload, Protobuf
-from orchestrator.protocols.seldon import Escaping, Seldon, escaped
+from orchestrator.protocols.seldon import Seldon
 from orchestrator.protocols.seldon_proto import SeldonProto
 from orchestrator.protocols.tensorflow import TensorFlow
 from orchestrator.protocols.tensorflow_proto import TensorFlowProto

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from longbodies import LONG, MIB, OK, PATH, SIZE, chunked, forever, head, node_head, unchunked
 
 from orchestrator.flow import WINDOW, Flow
-from orchestrator.protocols.seldon import Escaping, escaped
+from orchestrator.protocols.jsontext import Escaping, escaped
 from orchestrator.servers.http import Server
 from orchestrator.servers.limits import Limits
 from orchestrator.servers.message import Response

@@ -202,7 +202,7 @@ async def test_without_the_annotation_an_answer_is_never_decoded(node, orchestra
     def forbidden(*_):
         raise AssertionError("a body that only passes through was decoded")
 
-    monkeypatch.setattr("orchestrator.protocols.seldon.read", forbidden)
+    monkeypatch.setattr("orchestrator.protocols.jsontext.read", forbidden)
     model = await node(probabilities)
     running = await orchestrate(make_unit("m", model.port))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import BadPayloadError, BadRouteError
-from orchestrator.protocols import seldon
+from orchestrator.protocols import jsontext, seldon
 from orchestrator.protocols.payload import Payload
 
 values = st.recursive(
@@ -25,7 +25,7 @@ values = st.recursive(
 def test_escaping_keeps_the_meaning_and_leaves_nothing_for_a_browser(value):
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
-    escaped = seldon.escaped(body)
+    escaped = jsontext.escaped(body)
 
     assert json.loads(escaped) == json.loads(body)
     assert not any(mark in escaped for mark in (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode()))
