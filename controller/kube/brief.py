@@ -6,6 +6,7 @@ to the lasting transport, which is loaded then.
 
 import asyncio
 import os
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httptools
+from aiohappyeyeballs import start_connection
 
 from controller.kube.connection import Connection
 from controller.kube.requests import Request
@@ -86,17 +88,17 @@ async def _opened(to: Connection) -> "_Talk":
     parts = urlsplit(to.url)
     host = parts.hostname or ""
     tls, port = (to.tls or ssl.create_default_context(), 443) if parts.scheme == "https" else (None, 80)
-    loop = asyncio.get_running_loop()
+    loop, talk = asyncio.get_running_loop(), _Talk()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            _, talk = await loop.create_connection(
-                _Talk,
-                host,
-                parts.port or port,
-                ssl=tls,
-                server_hostname=(to.server_name or host) if tls else None,
-                happy_eyeballs_delay=0.25,
-            )
+            found = await loop.getaddrinfo(host, parts.port or port, type=socket.SOCK_STREAM)
+            # asyncio's own race of addresses forgets the winner's socket when it is cancelled at its end.
+            sock = await start_connection(found, happy_eyeballs_delay=0.25)
+            name = (to.server_name or host) if tls else None
+            await loop.create_connection(lambda: talk, sock=sock, ssl=tls, server_hostname=name)
+    except asyncio.CancelledError:
+        talk.abort()  # the handshake may be over: asyncio would wait for the server's farewell
+        raise
     except TimeoutError:
         raise LostError("Timeout", f"cannot connect to {to.url}: no answer in time") from None
     except OSError as error:  # theirs, of TLS, are such

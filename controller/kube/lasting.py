@@ -12,12 +12,24 @@ from controller.kube.requests import Request
 from controller.kube.transport import CONNECT_TIMEOUT, LostError, Reply
 
 
+class _Response(aiohttp.ClientResponse):
+    """One that ends early without TLS' farewell, since the server is in no hurry to answer that."""
+
+    def close(self) -> None:
+        if self.connection is not None and self.connection.transport is not None:
+            self.connection.transport.abort()
+        super().close()
+
+
 class Lasting:
     """Connections that are kept while they are used."""
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), read_bufsize=2**20, auto_decompress=True
+            connector=aiohttp.TCPConnector(limit=0),
+            read_bufsize=2**20,
+            auto_decompress=True,
+            response_class=_Response,
         )
 
     async def exchange(
@@ -42,7 +54,7 @@ class Lasting:
                 try:
                     yield _reply(response), response.content.iter_any()
                 finally:
-                    _break_off(response)
+                    response.close()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -92,10 +104,3 @@ def _said(error: Exception) -> str:
         what = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
         return f"cannot connect to {what}{error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
     return f"{type(error).__name__}: {error}"
-
-
-def _break_off(response: aiohttp.ClientResponse) -> None:
-    """End a stream that is not at its end without TLS' farewell: the server is in no hurry to answer that."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
