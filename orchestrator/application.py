@@ -141,11 +141,11 @@ class Application:
                 graph, codec, self._calls, chance.random, self.bandits, passing=passing, logs=self.payload_log.of
             ),
             metrics=self.metrics,
-            about=About(settings.deployment, graph, codec, self._calls, probe),
+            about=About(frozenset({settings.deployment, settings.public_name}), graph, codec, self._calls, probe),
             load=Load(settings.max_requests),
             room=Room(settings.max_bodies),
             identity=uuids(chance),
-            documents=documents(codec.rest.name, settings.namespace, settings.deployment),
+            documents=documents(codec.rest.name, settings.namespace, settings.public_name),
             prometheus_path=settings.prometheus_path,
             native_histograms=settings.native_histograms,
             routing=routing,

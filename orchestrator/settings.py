@@ -32,6 +32,8 @@ class Settings:
     """Everything that the orchestrator is told at its start. Times in seconds, sizes in bytes."""
 
     deployment: str
+    public_name: str
+    """What users call the deployment: the rollout whose revision it is, else its own name."""
     namespace: str
     predictor_name: str
     predictor: Mapping[str, Any]
@@ -98,6 +100,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     annotations = {**(own if isinstance(own, dict) else {}), **annotations}
     return Settings(
         deployment=flags.sdep,
+        public_name=environment.get("SELDON_ROLLOUT") or flags.sdep,
         namespace=flags.namespace,
         predictor_name=flags.predictor,
         predictor=served,

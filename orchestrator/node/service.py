@@ -72,7 +72,10 @@ class Service:
         page = self._pages.get(path)
         if page is not None:
             return self._show(page)
-        return _answer(404, {"status": {"code": 404, "info": f"no such path: {path.decode('latin-1')}", "status": 1}})
+        other = path.startswith((b"/v1/models/", b"/v2/models/"))
+        why = "; this node speaks the seldon protocol" if other else ""
+        told = f"no such path: {path.decode('latin-1')}{why}"
+        return _answer(404, {"status": {"code": 404, "info": told, "status": 1}})
 
     def close(self) -> bool:
         """Take no more work, and say whether all methods have come back."""

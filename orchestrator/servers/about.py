@@ -27,15 +27,15 @@ class NoSuchNodeError(OrchestratorError):
 class About:
     """Asks nodes for their metadata and their status."""
 
-    deployment: str
+    deployments: frozenset[str]
     graph: Graph
     codec: Codec
     call: Callable[[Node, str, Form], NodeCall]
     probe: Probe
 
     def names_graph(self, name: str) -> bool:
-        """Whether a model's name means the whole graph: no name, the predictor's or the deployment's, and no node's."""
-        return name not in self.graph.nodes and name in {"", self.graph.predictor, self.deployment}
+        """Whether a model's name means the whole graph: no name, the predictor's or a deployment's, and no node's."""
+        return name not in self.graph.nodes and (name in {"", self.graph.predictor} or name in self.deployments)
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises NoSuchNodeError."""

@@ -224,6 +224,21 @@ def test_engine_annotations_and_variables_reach_the_orchestrator_and_the_users_w
     assert _engine(deployment)["resources"] == {"requests": {"cpu": "100m"}}
 
 
+def test_the_orchestrator_of_a_rollouts_revision_is_told_the_name_that_users_know(
+    make_model: Make, subject_for: Read
+) -> None:
+    raw = make_model()
+    (alone,) = _objects(subject_for(copy.deepcopy(raw)), "Deployment")
+    raw["metadata"]["labels"] = {"rollouts.seldon.io/rollout": raw["metadata"]["name"]}
+    (successor,) = _objects(subject_for(copy.deepcopy(raw)), "Deployment")
+    raw["metadata"]["labels"] = {"rollouts.seldon.io/rollout": "flowers"}
+    (revision,) = _objects(subject_for(raw), "Deployment")
+
+    assert {"name": "SELDON_ROLLOUT", "value": "flowers"} in _engine(revision)["env"]
+    assert "SELDON_ROLLOUT" not in {each["name"] for each in _engine(alone)["env"]}
+    assert successor == alone, "the label goes when the rollout is left, and no pod may restart for it"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

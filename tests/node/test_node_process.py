@@ -80,6 +80,8 @@ def test_one_node_from_its_start_to_its_end(launch_node):
     assert node.request("GET", "/api/v1.0/health/status")[1]["strData"] == "healthy"
     assert node.request("GET", "/metadata")[1]["name"] == "host:5000/mine"
     assert node.request("GET", "/nowhere")[0] == 404
+    status, answer = node.request("POST", "/v2/models/mine/infer", {"inputs": []})
+    assert (status, "this node speaks the seldon protocol" in answer["status"]["info"]) == (404, True)
 
     query = "/predict?json=%7B%22strData%22%3A%22q%22%7D"
     assert node.request("GET", query.replace("predict", "transform-input"))[1]["strData"] == "q"

@@ -197,6 +197,26 @@ async def test_the_document_of_v2_has_the_paths_of_the_gateway_and_a_page(node, 
     assert "/seldon/ml/iris/v2/models/{model_name}/infer" in document["paths"]
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+async def test_a_revision_of_a_rollout_is_known_by_the_rollouts_name(node, orchestrate, make_unit, nodes):
+    """Clients know the rollout: the name of a SeldonDeployment that it took over, and none of its revisions'."""
+    started = await node({"/v2/models/m/infer": {"outputs": []}, "/v2/models/n/infer": {"outputs": []}})
+    graph = make_unit("m", started.port, children=[make_unit("n", started.port)] if nodes == 2 else [])
+    wire = (await orchestrate(graph, protocol="v2", environment={"SELDON_ROLLOUT": "flowers"})).wire
+
+    answers = [await wire.post(f"/v2/models/{name}/infer", {"inputs": []}) for name in ("flowers", "iris", "main")]
+    about = await wire.get("/v2/models/flowers")
+    document = yaml.safe_load((await wire.get("/v2/docs/dataplane.yaml")).body)
+
+    assert [answer.status for answer in answers] == [200] * 3
+    assert {request.path for request in started.requests if b"infer" in request.path} <= {
+        b"/v2/models/m/infer",
+        b"/v2/models/n/infer",
+    }
+    assert about.status == 200
+    assert all(path.startswith("/seldon/ml/flowers/") for path in document["paths"])
+
+
 async def test_requests_and_calls_are_counted_by_upstreams_names_and_labels(model):
     _, running = model
     for _ in range(3):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from controller.api.deployment import PredictiveUnit, PredictorSpec
+from controller.api.meta import ROLLOUT_LABEL
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import ENGINE, containers
 from controller.deployment.render import probes
@@ -118,6 +119,9 @@ def _environment(
         "REQUEST_LOGGER_DEFAULT_ENDPOINT": configuration.request_logger_endpoint,
         "SELDON_PODINFO_PATH": f"{PODINFO_FOLDER}/annotations",
     }
+    rollout = subject.labels.get(ROLLOUT_LABEL, subject.name)
+    if rollout != subject.name:  # one that takes the place of its rollout loses the label, and must not restart for it
+        own["SELDON_ROLLOUT"] = rollout
     if secure:
         own["SELDON_CERT_MOUNT_PATH"] = CERTIFICATES
     given = predictor.svc_orch_spec.env if predictor.svc_orch_spec else ()
