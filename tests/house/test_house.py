@@ -74,18 +74,6 @@ def test_make_help_explains_every_target_in_one_line() -> None:
     assert {"help", "demo", "test", "check", "crds", "e2e"} <= explained
 
 
-def test_every_dependency_is_justified() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [*project["project"]["dependencies"]]
-    for group in project["project"]["optional-dependencies"].values():
-        asked += group
-    why = (ROOT / "docs" / "dependencies.md").read_text().lower()
-    names = [re.split(r"[<>=;\[ ]", each)[0].lower() for each in asked]
-    assert [name for name in names if name not in why] == []
-
-
 def test_every_dependency_is_pinned_without_an_address() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
