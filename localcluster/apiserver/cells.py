@@ -211,6 +211,13 @@ def subjects(kind: str) -> Cell:
     return cell
 
 
+def job_state(job: JsonObject) -> str:
+    """How a Job ended, or what it does meanwhile."""
+    told = {each.get("type"): each.get("status") for each in status_of(job).get("conditions") or ()}
+    ends = [name for name in ("Complete", "Failed", "Suspended") if told.get(name) == "True"]
+    return ends[0] if ends else "Running"
+
+
 def job_duration(job: JsonObject) -> str:
     """How long a Job ran, once it has ended."""
     started, ended = status_of(job).get("startTime"), status_of(job).get("completionTime")

@@ -123,7 +123,7 @@ BUILTIN_COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         _AGE,
     ),
     ("batch", "Job"): (
-        Column("Status", lambda job: "Complete" if cells.status_of(job).get("succeeded") else "Running"),
+        Column("Status", cells.job_state),
         Column(
             "Completions",
             lambda job: f"{cells.status_of(job).get('succeeded', 0)}/{cells.spec_of(job).get('completions', 1)}",

@@ -13,7 +13,7 @@ from localcluster.events import Recorder
 from localcluster.objects import ApiError, ConflictError, Object, key_of
 from localcluster.reflector import Reflector
 from localcluster.selectors import covers, labels_of, matches
-from localcluster.workloads import deployments, endpoints, finished, replicasets
+from localcluster.workloads import deployments, endpoints, finished, jobs, replicasets
 from localcluster.workloads.actions import Action, Create, Delete, Patch, Plan, Tell, describe
 from localcluster.workloads.pods import controller_of
 from localcluster.workloads.work import Item, Work
@@ -22,6 +22,7 @@ COMPONENT = "local-workloads"
 KINDS = {
     "deployments": "apps/v1",
     "replicasets": "apps/v1",
+    "jobs": "batch/v1",
     "pods": "v1",
     "services": "v1",
     "endpointslices": "discovery.k8s.io/v1",
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Workloads:
-    """Deployments, ReplicaSets and EndpointSlices of one API server. `start()`, then `stop()`."""
+    """Deployments, ReplicaSets, Jobs and EndpointSlices of one API server. `start()`, then `stop()`."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -91,6 +92,7 @@ class Workloads:
         if plural == "pods":
             yield Item("pods", namespace, "")
             yield from self._controllers("replicasets", obj)
+            yield from self._controllers("jobs", obj)
             yield from self._services_of(obj)
 
     def _controllers(self, plural: str, obj: Object) -> Iterable[Item]:
@@ -138,6 +140,8 @@ class Workloads:
                 )
             case "replicasets":
                 return replicasets.plan(obj, pods, now, self._failures.get(obj["metadata"]["uid"], ""))
+            case "jobs":
+                return jobs.plan(obj, pods, now)
             case _:
                 return endpoints.plan(obj, pods, list(self._by_namespace["endpointslices"][item.namespace].values()))
 
@@ -197,9 +201,10 @@ class Workloads:
             raise
         except ApiError as error:
             if action.plural == "pods" and owner is not None:
-                self._failures[uid] = error.message
                 self._events.tell(owner, "FailedCreate", f"Error creating: {error.message}", warning=True)
-                await self._act_on_status(owner)
+                if item.plural == "replicasets":
+                    self._failures[uid] = error.message
+                    await self._act_on_status(owner)
             raise
         if action.plural == "pods":
             self._failures.pop(uid, None)

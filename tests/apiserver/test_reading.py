@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcluster.apiserver import jsonpath, negotiation, protobuf, selectors
+from localcluster.apiserver import cells, jsonpath, negotiation, protobuf, selectors
 from localcluster.apiserver.auth import read_tokens
 from localcluster.apiserver.errors import ApiError
 
@@ -112,6 +112,19 @@ def test_printer_columns_find_their_values(path, expected):
 )  # fmt: skip
 def test_ages_are_shown_as_kubectl_shows_them(seconds, shown):
     assert jsonpath.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [([], "Running"), ([("FailureTarget", "True")], "Running"), ([("Failed", "True")], "Failed")]
+    + [
+        ([("Complete", "True")], "Complete"),
+        ([("Suspended", "False")], "Running"),
+        ([("Suspended", "True")], "Suspended"),
+    ],
+)
+def test_a_job_is_shown_with_its_end(told, shown):
+    assert cells.job_state({"status": {"conditions": [{"type": kind, "status": so} for kind, so in told]}}) == shown
 
 
 def test_a_token_file_is_read_as_kube_apiserver_reads_it():
