@@ -1,14 +1,31 @@
 """Routing: where a rollout's requests come in, whose VirtualService splits them, and whether users stay."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from controller.api.meta import ApiModel, Duration
 
 REVISION_HEADER = "seldon-revision"
 """On every answer: the hash of the revision that gave it. On feedback and on requests to explainers it is honoured."""
+_GATEWAY = r"^((\.|[a-z0-9]([-a-z0-9]*[a-z0-9])?)/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+
+
+def _gateway(value: str) -> str:
+    if not re.fullmatch(_GATEWAY, value) or len(value) > MAX_GATEWAY:
+        raise ValueError("expected mesh, or the name of a Gateway: name, or namespace/name")
+    return value
+
+
+MAX_GATEWAY = 317
+"""A namespace, a slash and a name."""
+GatewayName = Annotated[
+    str,
+    AfterValidator(_gateway),
+    WithJsonSchema({"type": "string", "pattern": _GATEWAY, "maxLength": MAX_GATEWAY}),
+]
 RouteName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -69,7 +86,7 @@ class Routing(ApiModel):
 
     hosts: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     """Hosts it answers for; the controller's setting when empty."""
-    gateways: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    gateways: Annotated[tuple[GatewayName, ...], Field(max_length=100)] = ()
     """Istio gateways, or `mesh`; the controller's setting when empty."""
     virtual_service: OwnVirtualService | None = None
     """One of your own, instead of the rollout's. Not beside hosts and gateways."""

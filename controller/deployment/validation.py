@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from controller.api.deployment import PredictiveUnit, PredictorSpec, SeldonDeploymentSpec
 from controller.api.faults import brief, faults, written
 from controller.api.names import MAX_NAME, NO_ENGINE_ANNOTATION, SVC_NAME_ANNOTATION
-from controller.deployment import annotations, explaining, parameters, streaming
+from controller.deployment import annotations, explaining, parameters, sources, streaming
 from controller.deployment.configuration import Configuration
 from controller.deployment.names import containers
 from controller.deployment.podshape import Found, entries_misshapen, misshapen
+from controller.deployment.render.servers import downloads
 from controller.deployment.subject import Subject, is_built_in, is_prepackaged, nodes, protocol_of
 
 MAX_DEPTH = 11
@@ -75,6 +76,8 @@ def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]
         path = f"spec.predictors[{index}]"
         problems += _predictor(subject, predictor, path)
         problems += _told(explaining.faults(subject, predictor, path))
+        if predictor.explainer and predictor.explainer.model_uri:
+            problems += _told(sources.faults(predictor.explainer, f"{path}.explainer.modelUri", configuration))
         problems += _graph(subject, predictor, path, configuration)
     return tuple(problems)
 
@@ -209,6 +212,8 @@ def _unit(
     if unit.logger is not None and not unit.logger.mode:
         yield Problem(f"{field}.logger.mode", "", "all, request or response")
     yield from _told(parameters.faults(unit, field))
+    if downloads(subject, unit):
+        yield from _told(sources.faults(unit, f"{field}.modelUri", configuration))
     if is_prepackaged(unit):
         yield from _server(subject, unit, field, container, configuration)
     elif container is None and not is_built_in(unit):

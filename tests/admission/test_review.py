@@ -119,6 +119,11 @@ def test_a_graph_with_side_effects_in_a_shadow_is_warned_of(graph: dict[str, Any
         (_rollout({"canary": {"steps": [{"setWeight": 300}]}}), "spec.strategy.canary.steps[0].setWeight"),
         (_rollout({"blueGreen": {}}, {"name": "m"}), "spec.template.spec.predictors[0].graph.name: 'm'"),
         (_rollout({"blueGreen": {}}, {**SERVER, "implementation": "NO_SERVER"}), "NO_SERVER"),
+        (_rollout({"blueGreen": {}}, {**SERVER, "modelUri": "s3//m"}), "graph.modelUri: 's3//m' is not valid"),
+        (
+            _rollout({"blueGreen": {}}, routing={"gateways": ["Front door"]}),
+            "spec.routing.gateways[0]: 'Front door' is not valid; expected mesh, or the name of a Gateway",
+        ),
         (
             _rollout(
                 {"blueGreen": {}},

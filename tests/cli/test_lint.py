@@ -69,6 +69,8 @@ def linted(tmp_path: Path, text: str) -> tuple[int, str]:
         ((*FIRST, "graph", "implementation"), "SKLEARN", f"graph.implementation: 'SKLEARN' {NOT_VALID} a server for"),
         ((*FIRST, "graph"), {"name": "c", "type": "COMBINER"}, f"graph.name: 'c' {NOT_VALID} the name of a container"),
         ((*FIRST, "graph"), None, "predictors[0].graph"),
+        ((*FIRST, "graph", "modelUri"), "gss://m", f"graph.modelUri: 'gss://m' {NOT_VALID} a scheme of"),
+        (("spec", "routing"), {"gateways": ["a", "ns/b/c"]}, f"routing.gateways[1]: 'ns/b/c' {NOT_VALID} mesh, or the"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_and_what_would_be_right(

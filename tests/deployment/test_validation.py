@@ -301,3 +301,53 @@ def test_the_words_of_a_problem() -> None:
 def test_a_shape_problem_says_what_is_expected() -> None:
     (found,) = _problems(_sdep(_p(), protocol="http"))
     assert found == "spec.protocol: 'http' is not valid; expected 'seldon', 'tensorflow', 'kfserving' or 'v2'"
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("gs://m", ""),
+        ("gs://bucket/a path", "an address without spaces"),
+        ("s3:///model", "s3://bucket/model"),
+        ("gs:/bucket/model", "gs://bucket/model"),
+        ("https://host/m.tar.gz", ""),
+        ("http:model", "http://host/model"),
+        ("hdfs:///models/iris", ""),
+        ("file:///models/iris", ""),
+        ("file://models/iris", "file:///absolute/path"),
+        ("pvc://claim", ""),
+        ("pvc:///path", "pvc://claim/path"),
+        ("/mnt/baked-in", ""),
+        ("models/iris", "a scheme, such as gs://bucket/model, or an absolute path"),
+        (
+            "gss://m",
+            "a scheme of gs, s3, azure, hdfs, wasbs, abfss, http, https, file, pvc; did you mean gs?",
+        ),
+        ("minio://m", "pvc; envSecretRefName configures other remotes of rclone"),
+    ],
+)
+def test_a_model_is_where_the_initializer_can_get_it(uri: str, said: str) -> None:
+    found = _problems(_sdep(_p(graph={"name": "m", **SERVER, "modelUri": uri})))
+    field = "spec.predictors[0].graph.modelUri"
+    assert [each.partition(" is not valid")[0] for each in found] == ([f"{field}: {uri!r}"] if said else [])
+    assert all(said in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("spec", "configuration"),
+    [
+        ({"envSecretRefName": "rclone"}, Configuration()),
+        ({"storageInitializerImage": "own"}, Configuration()),
+        ({}, Configuration(initializer_env_secret="rclone")),
+        ({}, Configuration(initializer_image="own")),
+        ({"implementation": "TRITON_SERVER"}, Configuration()),
+    ],
+)
+def test_an_initializer_that_may_know_more_is_not_told_what_it_knows(
+    spec: dict[str, Any], configuration: Configuration
+) -> None:
+    raw = _sdep(_p(graph={"name": "m", **SERVER, "modelUri": "minio://m", **spec}))
+    raw["spec"] |= {"annotations": {"seldon.io/no-storage-initializer": "true"}, "protocol": "v2"}
+    subject = parse(raw)
+    assert isinstance(subject, Subject)
+    assert [each for each in check(subject, configuration) if "modelUri" in each.field] == []

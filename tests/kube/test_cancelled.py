@@ -23,6 +23,8 @@ from localcluster.apiserver import certificates
 ASK = requests.get(POD, "ml", "iris")
 Until = Callable[..., Awaitable[Any]]
 ESTABLISHED = 1
+SOON = 10
+"""Seconds. asyncio itself gives up on the farewell after 30."""
 TURNS = 24
 """Of the event loop: a connection over plain HTTP is made within ten."""
 
@@ -93,7 +95,7 @@ async def test_while_a_commands_connection_is_made(to: tuple[Silent, Connection]
         for _ in range(turns):
             await asyncio.sleep(0)
         await ended(task, transport)
-    await until(lambda: to[0].open() == 0)
+    await until(lambda: to[0].open() == 0, seconds=SOON)
 
 
 @pytest.mark.parametrize("kind", [Brief, Lasting])
@@ -106,4 +108,4 @@ async def test_while_its_answer_is_waited_for(
     assert await asyncio.to_thread(server.asked.wait, 10)
     assert server.open() == 1
     await ended(task, transport)
-    await until(lambda: server.open() == 0)
+    await until(lambda: server.open() == 0, seconds=SOON)
