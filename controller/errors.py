@@ -23,3 +23,8 @@ class InvalidSpecError(ControllerError):
         self.value = value
         self.expected = expected
         super().__init__(f"{field}: {value!r} is not valid; expected {expected}")
+
+
+def plain(message: str) -> str:
+    """Return a sentence without what pydantic puts before those of our own rules."""
+    return message.removeprefix("Value error, ")

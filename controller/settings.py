@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from controller.api.meta import parse_duration
-from controller.errors import ControllerError
+from controller.errors import ControllerError, plain
 
 ENV_PREFIX = "SELDON_ROLLOUTS_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -324,7 +324,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
             flag = _flags(name)[0] if name else "settings"
-            said = str(problem["msg"]).removeprefix("Value error, ")
+            said = plain(str(problem["msg"]))
             shown = f" {given[name]!r}" if name in given else ""
             problems.append(f"{flag}{shown}: {said}")
         raise SettingsError("; ".join(problems)) from None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from controller.api.analysis import AnalysisTemplateSpec, TemplateRef
+from controller.api.faults import faults
 from controller.api.joining import JoinError, MissingTemplateError, join
 from controller.api.rollout import SeldonRollout
 from controller.api.templates import FromTemplates
@@ -74,7 +75,10 @@ def _run(
     except MissingTemplateError as error:
         yield Found((*path, "templates"), f"{error}; it is not in these files", warning=True)
         return
-    except (JoinError, ValidationError) as error:
+    except ValidationError as error:
+        yield Found(path, str(next(faults(error, path))))
+        return
+    except JoinError as error:
         yield Found(path, str(error))
         return
     if endless and path != ("spec", "analysis"):

@@ -176,7 +176,9 @@ def _metric(document: Document, spec: dict[str, object], index: int) -> Iterator
         if asked is not None and asked.range_query is not None:
             for field in (asked.range_query.start, asked.range_query.end):
                 promql.instant(field, now())
-    except (PlanError, AskError, ValidationError) as error:
+    except ValidationError as error:
+        yield Problem(document.file, document.line(place), str(next(faults(error))))
+    except (PlanError, AskError) as error:
         yield Problem(document.file, document.line(place), str(error))
 
 

@@ -14,6 +14,7 @@ from analysis.runs.arguments import ArgumentError, filled
 from analysis.runs.durations import duration
 from analysis.runs.model import CONSECUTIVE_ERRORS, RETENTION, Plan
 from controller.api.analysis import AnalysisRunSpec, DryRun, MeasurementRetention
+from controller.api.faults import faults
 from controller.api.metric import Metric, MetricProvider
 
 
@@ -48,9 +49,7 @@ def _prepared(metric: Metric, spec: AnalysisRunSpec, arguments: Mapping[str, str
         read = conditions(whole.success_condition, whole.failure_condition, whole.no_data)
         return Prepared(_plan(whole, spec), read, whole.provider)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise PlanError(f"metric {metric.name!r}: {path}: {first['msg']}") from None
+        raise PlanError(f"metric {metric.name!r}: {next(faults(error, ()))}") from None
     except (ArgumentError, ExpressionError, ValueError) as error:
         raise PlanError(f"metric {metric.name!r}: {error}") from None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from controller.errors import plain
+
 Path = tuple[str | int, ...]
 _SHAPES = {
     "model_type": "a mapping",
@@ -63,7 +65,7 @@ def faults(error: ValidationError, root: Path = ("spec",)) -> Iterator[Fault]:
             "",
         )
         if kind == "value_error":
-            said = message.removeprefix("Value error, ")
+            said = plain(message)
             expected, said = said.removeprefix("expected "), "" if said.startswith("expected ") else said
         elif kind in _SAID:
             expected = said = _SAID[kind]

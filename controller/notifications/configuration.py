@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from controller.errors import ControllerError
+from controller.errors import ControllerError, plain
 from controller.notifications.notices import Notice, Trigger
 
 FIELDS = ("namespace", "name", "trigger", "revision", "phase", "message", "link")
@@ -151,4 +151,4 @@ def parse(text: str) -> Configuration:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"notifications: {path}: {first['msg']}".replace(": :", ":")) from None
+        raise ConfigurationError(f"notifications: {path}: {plain(first['msg'])}".replace(": :", ":")) from None

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from analysis.runs.model import Phase, Run
+from controller.api.faults import faults
 from seldon_rollouts.analyze import measured, plans, run_of
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, door
 from seldon_rollouts.documents import documents
@@ -47,9 +48,7 @@ def analyze(
     try:
         metrics = plans(run_of(list(documents(file)), template, given))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise typer.BadParameter(f"{place}: {first['msg']}; `lint` names file and line") from None
+        raise typer.BadParameter(f"{next(faults(error, ()))}; `lint` names file and line") from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -5,11 +5,12 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from controller.errors import ControllerError
+from controller.errors import ControllerError, plain
 from seldon_rollouts import __version__
 
 ROOMS = {
@@ -39,6 +40,18 @@ UNANSWERED = {"analyze": 4, "replay": 4, "status": 4}
 """The commands of which 1 is an answer, Failed or Bad or rolled back, and with what an error of theirs ends."""
 
 
+class Commands(TyperGroup):
+    """The commands. Typer reads values by pydantic, which puts a word of its own before a sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read what is left of the command line, and run the command."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = plain(error.message)
+            raise
+
+
 def program(first: str = "") -> typer.Typer:
     """Return the program as far as it is needed.
 
@@ -47,6 +60,7 @@ def program(first: str = "") -> typer.Typer:
     """
     app = typer.Typer(
         name="seldon-rollouts",
+        cls=Commands,
         help="Progressive delivery for machine-learning models on Kubernetes and Istio.",
         no_args_is_help=True,
         add_completion=True,

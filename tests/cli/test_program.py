@@ -60,6 +60,14 @@ def test_a_quick_command_loads_neither_the_dashboard_nor_the_local_cluster(comma
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", [("list",), ("get", "iris"), ("local", "status")])
+def test_an_output_that_there_is_not_is_refused_in_plain_words(command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(program(command[0]), [*command, "-o", "csv"])
+    assert done.exit_code == 2
+    assert "Value error" not in done.output
+    assert command[0] == "local" or "-o': 'csv' is not one of 'text', 'wide', 'name', 'json', 'yaml'" in done.output
+
+
 def test_bash_completes_commands() -> None:
     script = (
         f'export PATH="{BIN}:$PATH"; source <(seldon-rollouts completion bash);'
