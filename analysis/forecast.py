@@ -6,39 +6,26 @@ nats, w being the canary's share of requests (Wald; the bound of every sequentia
 same holds with beta and the promote line. Our judge takes longer by factors that were measured.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import inf, log, sqrt
 from typing import Literal
 
-from analysis.judges.halfplane import nearest
+from analysis.checks import Check, is_required
+from analysis.information import LEAST, SOONEST, information, seconds
 from analysis.judges.parts import choose_edges
-from analysis.spec import ErrorRate, Latency, Line, Plan
+from analysis.outlook import outlook
+from analysis.spec import ErrorRate, Latency, Line, Metric, Plan
+from analysis.usual import Habits
 
 CATCH_OVERHEAD = 1.8
 """Our median time to find a change over the bound: 1.6 to 1.8 in docs/judge.md, "Reading it honestly"."""
 PROMOTE_OVERHEAD = 2.1
 """Our median time to find an equal canary good over the bound: 0.9 to 2.1, `python -m bench.forecast`."""
-SOONEST = 20.0
-"""Seconds below which nothing is promised: the cap lets no single tick of ten seconds decide."""
-_LEAST = 1e-6
-"""A share that was never seen to be bad is taken for this one."""
 _TAIL = 0.05
 """A slower canary is looked for at the lowest edge that at most this share of stable's requests exceed."""
 WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.33, 0.5)
 """Weights that are proposed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """What the requests of a deployment are like."""
-
-    requests: float
-    """Requests per second, of both arms together."""
-    errors: float
-    """Share of failed requests, 0..1."""
-    slow: Mapping[float, float]
-    """By histogram edge (seconds): the share of requests that are slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +73,6 @@ class Forecast:
     """Until each of CHANGES is found; `inf` too where a change stays below the rollback line."""
 
 
-def information(line: Line, canary: float, stable: float, share: float) -> float:
-    """Nats that a request carries against the nearest point of the line; 0 where a side of it has no requests.
-
-    `share` is the canary's share of requests; `canary` and `stable` are shares of bad requests, all of them 0..1.
-    """
-    if not 0 < share < 1:
-        return 0.0
-    canary, stable = _within(canary), _within(stable)
-    point = nearest(line, canary, stable, share / (1 - share))
-    if point is None:
-        return 0.0
-    return share * _kl(canary, _within(line.at(point))) + (1 - share) * _kl(stable, _within(point))
-
-
 def smallest(line: Line, stable: float, look: Look, nats: float) -> float | None:
     """The smallest share of bad requests at which a canary is found worse in the time of a look; None if none is.
 
@@ -111,7 +84,7 @@ def smallest(line: Line, stable: float, look: Look, nats: float) -> float | None
     if information(line, high, stable, look.share) * reach < 1:
         return None
     for _ in range(24):
-        middle = sqrt(max(low, _LEAST) * high)
+        middle = sqrt(max(low, LEAST) * high)
         if information(line, middle, stable, look.share) * reach < 1:
             low = middle
         else:
@@ -139,8 +112,7 @@ def forecast(habits: Habits, plan: Plan, share: float) -> Forecast:
 
 def shadow(habits: Habits, plan: Plan) -> Forecast:
     """What to expect of a shadow that gets a copy of every request: as many as stable, and twice as many in all."""
-    doubled = Habits(2 * habits.requests, habits.errors, habits.slow)
-    return forecast(doubled, plan, 0.5)
+    return forecast(replace(habits, requests=2 * habits.requests), plan, 0.5)
 
 
 def start(habits: Habits, plan: Plan, allowed: float, least: float, needed: float) -> float | None:
@@ -155,16 +127,35 @@ def better_weights(shares: Sequence[float], first: float) -> tuple[float, ...]:
 
 
 def _found(habits: Habits, plan: Plan, share: float, needed: float) -> float:
-    """Seconds until so much evidence speaks for an equal canary in all metrics."""
-    nats, found = log(needed), [SOONEST]
-    for metric in plan.compared:
-        edges = judged_edges(habits) if isinstance(metric, Latency) else ()
-        shares = [habits.errors] if isinstance(metric, ErrorRate) else [habits.slow[edge] for edge in edges]
-        found += [inf] if not shares else []
-        for each in shares:
-            carried = information(metric.lines.promote, each, each, share) * habits.requests
-            found.append(_seconds(PROMOTE_OVERHEAD * nats, carried))
-    return max(*found, _seconds(plan.min_samples, share * habits.requests))
+    """Seconds until so much evidence speaks for an equal canary in all that is required, as far as it can be told."""
+    nats, found = PROMOTE_OVERHEAD * log(needed), [SOONEST, seconds(plan.min_samples, share * habits.requests)]
+    for metric in plan.metrics:
+        if not is_required(metric.action, metric.required):
+            continue
+        if isinstance(metric, Check):
+            told = outlook(metric, habits, plan, share, needed=needed)
+            found += [] if told is None else [told.good]
+        else:
+            each = [_below(line, stable, share) for line, stable in _promoting(metric, habits)]
+            found.append(seconds(nats, min(each, default=0.0) * habits.requests))
+    return max(found)
+
+
+def _promoting(metric: Metric, habits: Habits) -> Iterator[tuple[Line, float]]:
+    """What a metric has to be below to be good, and stable's share of it: each comparison, and a ceiling."""
+    ceiling = () if metric.max is None else (Line(0, metric.max),)
+    if isinstance(metric, ErrorRate):
+        yield from [(line, habits.errors) for line in (metric.lines.promote, *ceiling)]
+        return
+    yield from [(metric.lines.promote, habits.slow[edge]) for edge in judged_edges(habits)]
+    longest = metric.slower_than.total_seconds() if metric.slower_than is not None else 0.0
+    clearing = max([edge for edge in habits.slow if edge <= longest], default=None)
+    yield from [(line, 1.0 if clearing is None else habits.slow[clearing]) for line in ceiling]
+
+
+def _below(line: Line, stable: float, share: float) -> float:
+    """Nats of a request that an equal canary lies below the line; 0 where it does not."""
+    return information(line, stable, stable, share) if stable < line.at(stable) else 0.0
 
 
 def _catch(habits: Habits, plan: Plan, share: float, change: Change) -> float:
@@ -173,22 +164,17 @@ def _catch(habits: Habits, plan: Plan, share: float, change: Change) -> float:
     if change.of == "slow" and edge is None:
         return inf
     stable = habits.errors if change.of == "errors" or edge is None else habits.slow[edge]
-    found = [inf]
+    canary, found = change.share(stable), [inf]
     for metric in plan.compared:
-        line, canary = metric.lines.rollback, change.share(stable)
-        if isinstance(metric, kind) and canary > line.at(stable):
-            carried = information(line, canary, stable, share) * habits.requests
-            found.append(max(SOONEST, _seconds(CATCH_OVERHEAD * log(plan.needed), carried)))
+        if isinstance(metric, kind):
+            nats = CATCH_OVERHEAD * log(plan.needed_by(metric))
+            each = [information(line, canary, stable, share) for line in _blaming(metric) if canary > line.at(stable)]
+            found += [max(SOONEST, seconds(nats, carried * habits.requests)) for carried in each]
     return min(found)
 
 
-def _seconds(needed: float, per_second: float) -> float:
-    return needed / per_second if per_second > 0 else inf
-
-
-def _within(share: float) -> float:
-    return min(max(share, _LEAST), 1 - _LEAST)
-
-
-def _kl(a: float, b: float) -> float:
-    return a * log(a / b) + (1 - a) * log((1 - a) / (1 - b))
+def _blaming(metric: Metric) -> Iterator[Line]:
+    """What failed requests are caught above, and slow ones at any edge; a ceiling of latency has an edge of its own."""
+    yield metric.lines.rollback
+    if isinstance(metric, ErrorRate) and metric.max is not None:
+        yield Line(0, metric.max)

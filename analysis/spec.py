@@ -193,6 +193,16 @@ class Plan:
         """Evidence at which the canary is rolled back: 1/alpha to one."""
         return 1 / self.alpha
 
+    def needed_by(self, metric: Metric | Check) -> float:
+        """Evidence at which one metric is bad. Those that roll back share alpha, each other one has its own.
+
+        Failed requests and latency have their parts together, and the mean of their evidence needs it.
+        """
+        if metric.action != "abort":
+            return self.needed
+        together = sum([one.action == "abort" for one in self.compared]) if metric in self.compared else 1
+        return self.needed * self.aborting / together
+
     @property
     def alarm_needed(self) -> float:
         """Evidence at which the detector of a change alarms: a false alarm each RUN_LENGTH ticks at most."""

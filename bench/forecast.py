@@ -1,6 +1,7 @@
 """How much longer than the bound the judge takes to find an equal canary promising, and good: `-m bench.forecast`.
 
-The figures behind PROMOTE_OVERHEAD of analysis/forecast.py.
+And how much longer the typed checks take, to be bad and to be good. The figures behind PROMOTE_OVERHEAD of
+analysis/forecast.py, and OVERHEAD of analysis/outlook.py.
 """
 
 import argparse
@@ -8,8 +9,14 @@ import math
 import statistics
 from datetime import timedelta
 
-from analysis.forecast import Habits, information, judged_edges
+from analysis.checks import Check, ClientErrorRate, OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
+from analysis.forecast import judged_edges
+from analysis.information import counted_until, information
+from analysis.outlook import told
 from analysis.spec import ERROR_LINES, SLOW_LINES, ErrorRate, Latency, Plan
+from analysis.usual import Answers, Counted, Habits
+from analysis.verdict import Verdict
+from bench.checked import Case, plan, said_after
 from bench.contenders import Ours
 from bench.traces import BUCKETS, Scenario, World, slower
 
@@ -24,20 +31,56 @@ SCENARIOS = (
 LONGEST = 3600
 
 
-def bound(scenario: Scenario, plan: Plan) -> float:
+def _few(number: int) -> dict[str, float]:
+    """Classes of which each is half as frequent as the one before."""
+    weights = [2.0**-each for each in range(number)]
+    return {f"class-{each}": weight / sum(weights) for each, weight in enumerate(weights)}
+
+
+def _counted(check: Check, rate: float, share: float, weight: float, **more: float) -> Case:
+    habits = Habits(rate, 0.0, {}, {check.name: Counted(rate, share)})
+    name = f"{check.name}: {100 * share:g} %, {rate:g} a second, {100 * weight:g} %"
+    return Case(name + "".join([f", {key} {value:g}" for key, value in more.items()]), check, habits, weight, **more)
+
+
+def _answered(number: int, rate: float, weight: float) -> Case:
+    name = f"predictionDrift: {number} classes, {rate:g} a second, {100 * weight:g} %"
+    return Case(name, PredictionDrift(), Habits(rate, 0.0, {}, answers=Answers(rate, _few(number))), weight)
+
+
+CASES = (
+    *[
+        _counted(ClientErrorRate(), *each)
+        for each in ((20, 0.02, 0.05), (20, 0.02, 0.5), (5, 0.2, 0.1), (50, 0.002, 0.1))
+    ],
+    _counted(ClientErrorRate(max=0.05), 20, 0.02, 0.1),
+    *[_counted(OutlierRate(), *each) for each in ((20, 0.01, 0.1), (20, 0.05, 0.5), (5, 0.1, 0.25))],
+    *[_counted(Reward(), *each) for each in ((20, 0.1, 0.1), (20, 0.3, 0.5), (5, 0.05, 0.25))],
+    _counted(Reward(), 20, 0.3, 0.25, spread=0.3),
+    *[_counted(ShadowAgreement(), 2, floor, 0.5) for floor in (0.0, 0.01, 0.05, 0.09)],
+    _counted(ShadowAgreement(max=0.1), 2, 0.01, 0.5),
+    *[
+        Case(f"traffic: {rate:g} a second, {100 * weight:g} %", TrafficSplit(), Habits(rate, 0.0, {}), weight)
+        for rate, weight in ((5, 0.05), (20, 0.05), (1, 0.5), (5, 0.25))
+    ],
+    *[_answered(*each) for each in ((2, 5, 0.1), (3, 5, 0.5), (10, 5, 0.1), (10, 20, 0.5), (30, 20, 0.1))],
+)
+
+
+def bound(scenario: Scenario, asked: Plan) -> float:
     """Seconds that a judge needs for a nat against the promote lines: of errors, and of each judged edge."""
     carried = [information(ERROR_LINES.promote, scenario.canary_errors, scenario.stable_errors, scenario.weight)]
     slow = {edge: slower(scenario, edge)[0] for edge in BUCKETS[scenario.buckets]}
     habits = Habits(scenario.rps, scenario.stable_errors, slow)
-    edges = judged_edges(habits) if len(plan.metrics) > 1 else ()
+    edges = judged_edges(habits) if len(asked.metrics) > 1 else ()
     carried += [information(SLOW_LINES.promote, slow[edge], slow[edge], scenario.weight) for edge in edges]
     return 1 / (min(carried) * scenario.rps)
 
 
-def found_after(scenario: Scenario, plan: Plan, seed: int) -> tuple[int, int]:
+def found_after(scenario: Scenario, asked: Plan, seed: int) -> tuple[int, int]:
     """Seconds until the canary was promising, and until it was found good; LONGEST where it was not."""
-    world = World(scenario, seed, latencies=len(plan.metrics) > 1)
-    judge, promising = Ours(world.history(60), plan=plan), LONGEST
+    world = World(scenario, seed, latencies=len(asked.metrics) > 1)
+    judge, promising = Ours(world.history(60), plan=asked), LONGEST
     while world.now < LONGEST:
         good = judge.see(world.tick(scenario.weight)) == "good"
         if judge.promising:
@@ -47,18 +90,45 @@ def found_after(scenario: Scenario, plan: Plan, seed: int) -> tuple[int, int]:
     return promising, LONGEST
 
 
+def checks(runs: int) -> None:
+    """Print the table of the typed checks."""
+    print("| check | what | asked | alone s | median s | ratio |\n|---|---|---|---|---|---|")
+    for case in CASES:
+        asked = plan(case)
+        seen = told(case.metric, case.habits, asked, case.weight)
+        rows = [(one.words, one.canary, Verdict.BAD, asked.needed, [one.stakes]) for one in seen.changes]
+        if seen.equal:
+            equal = case.habits.counted[case.metric.name].share
+            rows.append(("equal", equal, Verdict.GOOD, asked.promote_needed, list(seen.equal)))
+        for words, canary, wanted, needed, stakes in rows:
+            least = max([counted_until(each, needed) for each in stakes]) / seen.rate
+            if math.isinf(least):
+                continue  # it passes the check
+            median = statistics.median([said_after(case, canary, wanted, seed) for seed in range(runs)])
+            row = f"{case.name} | {words} | {needed:.3g}:1 | {least:.0f} | {median:.0f} | {median / least:.2f}"
+            print(f"| {row} |", flush=True)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15)
-    runs = parser.parse_args().runs
+    parser.add_argument("--checks", action="store_true", help="the typed checks alone")
+    asked = parser.parse_args()
+    if not asked.checks:
+        judge(asked.runs)
+    checks(asked.runs)
+
+
+def judge(runs: int) -> None:
+    """Print the table of failed requests and latency."""
     print("| equal canary | metrics | asked | bound s | median s | ratio |\n|---|---|---|---|---|---|")
     for metrics in ((ErrorRate(),), (ErrorRate(), Latency())):
-        plan = Plan(warmup=timedelta(0), metrics=metrics)
+        asked = Plan(warmup=timedelta(0), metrics=metrics)
         for scenario in SCENARIOS:
-            times = zip(*[found_after(scenario, plan, seed) for seed in range(runs)], strict=True)
-            for needed, found in zip((plan.step_needed, plan.promote_needed), times, strict=True):
-                median, least = statistics.median(found), math.log(needed) * bound(scenario, plan)
+            times = zip(*[found_after(scenario, asked, seed) for seed in range(runs)], strict=True)
+            for needed, found in zip((asked.step_needed, asked.promote_needed), times, strict=True):
+                median, least = statistics.median(found), math.log(needed) * bound(scenario, asked)
                 row = f"{scenario.name} | {len(metrics)} | {needed:.3g}:1 | {least:.0f} | {median:.0f}"
                 print(f"| {row} | {median / least:.2f} |", flush=True)
 

@@ -17,7 +17,7 @@ distribution that moves with the hour, and a changing weight, leave no differenc
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import log, sqrt
+from math import inf, log, sqrt
 
 from analysis.checks import PredictionDrift
 from analysis.judges import dispersion, sentences, wealth
@@ -30,7 +30,7 @@ from analysis.verdict import Finding, Verdict
 
 Counts = Mapping[str, float]
 
-_OWN = (0.2, 0.5, 1.0)
+DEGREES = (0.2, 0.5, 1.0)
 """How far q_C and q_S follow their own arm's past, against both arms' together."""
 _SMOOTH = 0.5
 _TELLING = 6
@@ -38,7 +38,13 @@ _TELLING = 6
 NEW = "\0new"
 """Every kind that no tick before had."""
 _QUIET = Dispersion()
-_NOTHING = wealth.begin([1 / len(_OWN)] * len(_OWN), reserve=wealth.RESERVE)
+_NOTHING = wealth.begin([1 / len(DEGREES)] * len(DEGREES), reserve=wealth.RESERVE)
+
+
+def index(canary: Counts, stable: Counts) -> float:
+    """The population stability index of two distributions, shares by kind; without end where one has a kind alone."""
+    pairs = [(canary.get(kind, 0.0), stable.get(kind, 0.0)) for kind in _all(canary, stable)]
+    return sum([(p - q) * log(p / q) if p and q else inf for p, q in pairs if p or q])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,11 @@ class Family:
         total, other = sum(self.canary.values()), sum(self.matched.values())
         if not total or not other:
             return 0.0
-        found = 0.0
-        for kind in self.canary.keys() | self.matched.keys():
-            p = (self.canary.get(kind, 0) + _SMOOTH) / (total + _SMOOTH)
-            q = (self.matched.get(kind, 0) + _SMOOTH) / (other + _SMOOTH)
-            found += (p - q) * log(p / q)
-        return found
+        kinds = _all(self.canary, self.matched)
+        return index(
+            {kind: (self.canary.get(kind, 0) + _SMOOTH) / (total + _SMOOTH) for kind in kinds},
+            {kind: (self.matched.get(kind, 0) + _SMOOTH) / (other + _SMOOTH) for kind in kinds},
+        )
 
     @property
     def by_chance(self) -> float:
@@ -162,11 +167,11 @@ def counts_of(what: str, canary: ArmTick, stable: ArmTick) -> tuple[dict[str, fl
 
 def gain(own: float, family: Family, canary: Counts, stable: Counts) -> float:
     """ln s of one tick, with what the past of the family makes of q_C and q_S."""
-    pool = {kind: family.canary.get(kind, 0) + family.stable.get(kind, 0) for kind in _known(family)}
+    pool = _plus(family.canary, family.stable)
     mine, theirs = _mixed(own, family.canary, pool), _mixed(own, family.stable, pool)
     n_canary, n_stable = sum(canary.values()), sum(stable.values())
     found = 0.0
-    for kind in canary.keys() | stable.keys():
+    for kind in _all(canary, stable):
         place = kind if kind in pool else NEW
         q = (n_canary * mine[place] + n_stable * theirs[place]) / (n_canary + n_stable)
         found += canary.get(kind, 0) * log(mine[place] / q) + stable.get(kind, 0) * log(theirs[place] / q)
@@ -179,7 +184,7 @@ def _step(family: Family, view: View, terms: Terms) -> Family:
     if not n_canary or not n_stable:
         return family
     phi = float(dispersion.estimate(_QUIET, family.noise))
-    gains = [gain(own, family, canary, stable) for own in _OWN]
+    gains = [gain(own, family, canary, stable) for own in DEGREES]
     cap = terms.nats / float(dispersion.ticks_to_decide(phi))
     noise, last = _noise(family, canary, stable)
     share = n_canary / n_stable
@@ -193,10 +198,6 @@ def _step(family: Family, view: View, terms: Terms) -> Family:
         noise,
         last,
     )
-
-
-def _known(family: Family) -> set[str]:
-    return set(family.canary.keys() | family.stable.keys())
 
 
 def _mixed(own: float, counts: Counts, pool: Counts) -> dict[str, float]:
@@ -245,7 +246,12 @@ def _bins(cumulative: Counts, edges: list[str]) -> dict[str, float]:
 
 
 def _plus(first: Counts, second: Counts) -> dict[str, float]:
-    return {kind: first.get(kind, 0) + second.get(kind, 0) for kind in first.keys() | second.keys()}
+    return {kind: first.get(kind, 0) + second.get(kind, 0) for kind in _all(first, second)}
+
+
+def _all(first: Counts, second: Counts) -> list[str]:
+    """Every kind, in one order: sums of parts are the same to the last bit in every process."""
+    return sorted(first.keys() | second.keys())
 
 
 def _sentence(drift: Drift, family: Family, verdict: Verdict, terms: Terms) -> str:
@@ -266,7 +272,7 @@ def _sentence(drift: Drift, family: Family, verdict: Verdict, terms: Terms) -> s
 def _moved(family: Family) -> str:
     """The kind whose share differs most, in words."""
     total, other = sum(family.canary.values()), sum(family.matched.values())
-    kinds = sorted(family.canary.keys() | family.matched.keys())
+    kinds = _all(family.canary, family.matched)
     shares = {kind: (family.canary.get(kind, 0) / total, family.matched.get(kind, 0) / other) for kind in kinds}
     most = max(kinds, key=lambda kind: abs(shares[kind][0] - shares[kind][1]))
     mine, theirs = (sentences.share(value) for value in shares[most])

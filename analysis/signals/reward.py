@@ -13,7 +13,7 @@ from analysis.judges import statement
 from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
-from analysis.samples import ArmTick, Pair
+from analysis.samples import ArmTick, Count, Pair
 from analysis.signals.terms import Terms, Weighed, because, found
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
@@ -45,7 +45,7 @@ def begin(metric: Reward, judged_from: int) -> Rewards:
 
 def step(rewards: Rewards, view: View, terms: Terms) -> Rewards:
     """One tick."""
-    pair = Pair(*_losses(rewards.metric, view.canary), *_losses(rewards.metric, view.stable))
+    pair = Pair(*losses(rewards.metric, view.canary), *losses(rewards.metric, view.stable))
     if not (_possible(pair[0], pair[1]) and _possible(pair[2], pair[3])):
         return replace(rewards, outside=True)
     if not view.judged or view.at - view.seconds < rewards.judged_from:
@@ -69,15 +69,15 @@ def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
     return replace(said, message=_sentence(rewards.metric, said, terms))
 
 
-def _losses(metric: Reward, arm: ArmTick) -> tuple[int, float]:
+def losses(metric: Reward, arm: ArmTick) -> Count:
     """Feedbacks of a tick, and the sum of their losses, each within 0..1."""
     number = arm.counted("feedback")
     total = arm.signals.get(("reward", ""), 0.0)
-    return number, number - (total - number * metric.low) / (metric.high - metric.low)
+    return Count(number, number - (total - number * metric.low) / (metric.high - metric.low))
 
 
-def _possible(number: int, losses: float) -> bool:
-    return -_SLACK * number <= losses <= number * (1 + _SLACK)
+def _possible(number: int, lost: float) -> bool:
+    return -_SLACK * number <= lost <= number * (1 + _SLACK)
 
 
 def _reward(metric: Reward, loss: float | None) -> float | None:

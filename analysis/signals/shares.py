@@ -13,7 +13,7 @@ from analysis.judges import sentences, statement
 from analysis.judges.question import Question
 from analysis.judges.statement import Statement
 from analysis.judges.view import View
-from analysis.samples import ArmTick, Pair
+from analysis.samples import ArmTick, Count, Pair
 from analysis.signals.terms import Terms, Weighed, because, found
 from analysis.spec import Line, Lines
 from analysis.verdict import Finding, Verdict
@@ -81,9 +81,9 @@ class Shares:
 
 def begin(metric: Metric) -> Shares:
     """The check before its first tick."""
-    ceiling = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
+    own = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
     fewer = [_side(SHARE_LINES, swapped=True)] if isinstance(metric, OutlierRate) else []
-    return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *ceiling]))
+    return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *own]))
 
 
 def step(shares: Shares, view: View, terms: Terms) -> Shares:
@@ -105,7 +105,7 @@ def counted(metric: Metric, view: View) -> Pair:
     """What one tick counted of a check."""
     if isinstance(metric, ClientErrorRate):
         return view.refused
-    return Pair(*_rows(view.canary), *_rows(view.stable))
+    return Pair(*rows(view.canary), *rows(view.stable))
 
 
 def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
@@ -135,9 +135,10 @@ def _step(side: Side, pair: Pair, view: View, terms: Terms) -> Statement:
     return statement.step(side.statement, asked, needed=terms.nats)
 
 
-def _rows(arm: ArmTick) -> tuple[int, int]:
-    rows = arm.counted("row")
-    return rows, min(rows, arm.counted("outlier"))
+def rows(arm: ArmTick) -> Count:
+    """Rows of a tick, and those that are marked as outliers."""
+    counted = arm.counted("row")
+    return Count(counted, min(counted, arm.counted("outlier")))
 
 
 def _sentence(shares: Shares, said: Finding, terms: Terms) -> str:

@@ -76,9 +76,9 @@ def bets(share: float, tolerance: float) -> list[tuple[float, float]]:
     """(ln of a request to the canary, ln of one to stable) for each alternative, above the band and below it."""
     found = []
     for sign in (1, -1):
-        border = _with_odds(share, tolerance**sign)
+        border = with_odds(share, tolerance**sign)
         for factor in _FACTORS:
-            there = _with_odds(share, (tolerance * factor) ** sign)
+            there = with_odds(share, (tolerance * factor) ** sign)
             found.append((log(there / border), log((1 - there) / (1 - border))))
     return found
 
@@ -126,6 +126,7 @@ def _arrived(view: View) -> tuple[int, int]:
     return (canary.requests if canary else 0), (stable.requests if stable else 0)
 
 
-def _with_odds(share: float, factor: float) -> float:
+def with_odds(share: float, factor: float) -> float:
+    """The share whose odds are `factor` times those of a share, 0..1."""
     odds = factor * share / (1 - share)
     return odds / (1 + odds)

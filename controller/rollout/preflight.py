@@ -3,7 +3,8 @@
 from datetime import timedelta
 from math import log
 
-from analysis.forecast import SOONEST, Look, smallest
+from analysis.forecast import Look, smallest
+from analysis.information import SOONEST
 from analysis.judges.sentences import edge, share
 from analysis.spec import Plan
 from controller.api.meta import format_duration

@@ -10,12 +10,13 @@ import typer
 from rich.table import Table
 
 from analysis import forecast as ahead
-from analysis.forecast import CATCH_OVERHEAD, CHANGES, PROMOTE_OVERHEAD, Change, Forecast, Habits
+from analysis.forecast import CATCH_OVERHEAD, CHANGES, PROMOTE_OVERHEAD, Change, Forecast
 from analysis.habits import habits
 from analysis.measure import Labels, Measurer
 from analysis.providers.provider import ProviderError
 from analysis.spec import ERROR_LINES, SLOW_LINES, Arm, Lines
 from analysis.spec import Plan as Judging
+from analysis.usual import Habits
 from controller import clock
 from controller.api.strategy import CanaryStrategy
 from controller.rollout import judging

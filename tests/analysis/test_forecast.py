@@ -10,20 +10,19 @@ from hypothesis import strategies as st
 from analysis.forecast import (
     CATCH_OVERHEAD,
     CHANGES,
-    SOONEST,
     Change,
-    Habits,
     better_weights,
     forecast,
-    information,
     judged_edges,
     shadow,
     start,
     tail,
 )
 from analysis.habits import summed, ticks
+from analysis.information import SOONEST, information
 from analysis.samples import ArmReading, PodReading, Reading
 from analysis.spec import ERROR_LINES, ErrorRate, Line, Plan
+from analysis.usual import Habits
 
 EQUAL = Line(1.0, 0.0)
 PLAN = Plan()

@@ -8,7 +8,8 @@ import pytest
 from analysis import counters, preflight, session
 from analysis.checks import PredictionDrift, ShadowAgreement
 from analysis.counters import Counters
-from analysis.forecast import CATCH_OVERHEAD, Look, information, smallest
+from analysis.forecast import CATCH_OVERHEAD, Look, smallest
+from analysis.information import information
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.preflight import Found

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from analysis.forecast import Habits
+from analysis.usual import Habits
 from seldon_rollouts.cli.app import program as commands
 from seldon_rollouts.cli.connect import UsageError
 from seldon_rollouts.cli.plan import Stage, advice, asked
