@@ -37,7 +37,7 @@ def told(rollout: dict[str, Any]) -> Told:
     Raises:
         UsageError: its spec cannot be read.
     """
-    judged, status = judging.plan(spec_of(rollout).analysis), status_of(rollout)
+    judged, status = plan_of(spec_of(rollout)), status_of(rollout)
     analysis, stable, canary = status.analysis, status.stable_revision, status.canary_revision
     if stable is None or canary is None or analysis.started_at is None:
         return Told(judged)
@@ -54,6 +54,18 @@ def spec_of(rollout: dict[str, Any]) -> RolloutSpec:
         return RolloutSpec.model_validate(rollout.get("spec") or {})
     except ValidationError as error:
         raise UsageError(f"the rollout's spec cannot be read: {next(faults(error))}; see `lint`") from None
+
+
+def plan_of(spec: RolloutSpec) -> Plan:
+    """Return how a rollout is judged.
+
+    Raises:
+        UsageError: nothing could make its canary good.
+    """
+    try:
+        return judging.plan(spec.analysis)
+    except ValueError as error:
+        raise UsageError(f"spec.analysis cannot be judged: {error}") from None
 
 
 def in_file(file: Path, name: str, namespace: str) -> dict[str, Any]:

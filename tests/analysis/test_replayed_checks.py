@@ -150,6 +150,55 @@ async def test_the_command_judges_with_a_rollouts_own_plan(past, tmp_path):
     assert "outlierRate (pause): NoData: rows marked as outliers: the canary's orchestrators count none" in done.output
 
 
+async def rollouts(kubeconfig: str, states: dict[str, dict]) -> None:
+    async with Client(connector(kubeconfig, None, now=clock.now)) as client:
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
+        await client.create(resources.NAMESPACE, space)
+        for name, state in states.items():
+            made = await client.create(
+                resources.SELDON_ROLLOUT, ROLLOUT | {"metadata": {"name": name, "namespace": "ml"}}
+            )
+            version = made["metadata"]["resourceVersion"]
+            await client.patch_status(resources.SELDON_ROLLOUT, "ml", name, state, resource_version=version)
+
+
+async def test_a_plan_foretells_each_check_of_which_something_was_counted(past):
+    url, _, _ = past
+    stable = {"hash": "a", "number": 1, "name": "iris-1", "role": "stable"}
+    canary = stable | {"hash": "b", "number": 2, "name": "iris-2", "role": "canary"}
+    states = {
+        "shadowed": {"stableRevision": stable, "canaryRevision": canary, "weights": {"mirror": 100}},
+        "alone": {"stableRevision": stable},
+        "bare": {"stableRevision": stable | {"name": "wine-1"}},
+    }
+    async with running_server(crds=[ROOT / "crds"]) as server:
+        kubeconfig = str(server.kubeconfig_path)
+        await rollouts(kubeconfig, states)
+
+        async def planned(*words: str) -> str:
+            line = ["plan", *words, "-n", "ml", "--past", "20m", "--kubeconfig", kubeconfig, "--prometheus-url", url]
+            done = await asyncio.to_thread(CliRunner().invoke, commands(), line)
+            assert done.exit_code == 0, done.output
+            return done.output
+
+        found = json.loads(await planned("shadowed", "-o", "json"))
+        assert found["requestsPerSecond"] == pytest.approx(45, rel=0.1)  # copies come on top of nobody's
+        told = {one["metric"]: one for one in found["weights"][0]["checks"]}
+        assert (set(told), found["notForetold"]) == (set(NAMES), [])
+        assert all(
+            each["seconds"] is None or each["seconds"] >= 150 for one in told.values() for each in one["noticed"]
+        )
+        shown = await planned("alone")
+        assert "outlierRate (pause): outliers +5 points" in shown
+        assert "predictionDrift (warn): 50 % of the answers setosa become others" in shown
+        assert "not foretold: shadowAgreement: in this time no copy was compared" in shown
+        bare = json.loads(await planned("bare", "-o", "json"))
+        assert [one["metric"] for one in bare["notForetold"]] == [
+            "predictionDrift", "shadowAgreement", "reward", "outlierRate"
+        ]  # fmt: skip
+        assert [one["metric"] for one in bare["weights"][0]["checks"]] == ["traffic", "clientErrorRate"]
+
+
 async def test_a_canary_under_way_is_judged_again_with_its_own_weights(past):
     url, started, until = past
     moment = f"{started:%FT%TZ}"
@@ -161,15 +210,7 @@ async def test_a_canary_under_way_is_judged_again_with_its_own_weights(past):
     }
     async with running_server(crds=[ROOT / "crds"]) as server:
         kubeconfig = str(server.kubeconfig_path)
-        async with Client(connector(kubeconfig, None, now=clock.now)) as client:
-            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
-            await client.create(resources.NAMESPACE, space)
-            for name, state in (("iris", status), ("idle", {"stableRevision": revision})):
-                made = await client.create(
-                    resources.SELDON_ROLLOUT, ROLLOUT | {"metadata": {"name": name, "namespace": "ml"}}
-                )
-                version = made["metadata"]["resourceVersion"]
-                await client.patch_status(resources.SELDON_ROLLOUT, "ml", name, state, resource_version=version)
+        await rollouts(kubeconfig, {"iris": status, "idle": {"stableRevision": revision}})
         asked = ("--kubeconfig", kubeconfig, "--to", until.isoformat(), "--rollout")
         done = await typed(url, *asked, "iris")
         assert done.exit_code == 0, done.output

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from analysis.usual import Habits
 from seldon_rollouts.cli.app import program as commands
 from seldon_rollouts.cli.connect import UsageError
-from seldon_rollouts.cli.plan import Stage, advice, asked
+from seldon_rollouts.cli.plan import advice, asked
+from seldon_rollouts.cli.planned import Planned, Stage, show, written
 
 TEMPLATE = {"spec": {"predictors": [{"name": "default", "graph": {"name": "c"}}]}}
 SLOW = {0.1: 0.3, 0.25: 0.02, 0.5: 0.001, 1.0: 0.0}
@@ -48,7 +49,7 @@ def test_each_weight_has_the_time_of_its_analysis(given: dict[str, Any], stages:
         (rollout(strategy={"blueGreen": {}}), "has no weights to plan"),
         (canary({"pause": {}}), "set no weight between 0 and 100"),
         (rollout(analysis={"judge": "mannWhitney"}), "only sequential's times"),
-        (rollout(analysis={"metrics": [{"traffic": {}, "required": True}]}), "neither errorRate nor latency"),
+        (rollout(analysis={"metrics": [{"traffic": {}}]}), "of the metrics traffic none is required"),
         (rollout(analysis={"alpha": 2}), "spec.analysis.alpha: 2 is not valid; expected less than or equal to 0.5"),
     ],
 )
@@ -70,6 +71,22 @@ def test_what_sees_too_little_gets_a_better_plan(rate: float, said: list[str]) -
     found = advice(Habits(rate, 0.002, SLOW), judged, stages)
     assert len(found) == len(said)
     assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found
+
+
+def test_a_plan_of_typed_checks_alone_speaks_of_them_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    stages, judged = asked(rollout(analysis={"metrics": [{"traffic": {}, "required": True}, {"outlierRate": {}}]}))
+    seen = Planned("iris-1", Habits(50, 0.002, SLOW), judged, tuple(stages), ())
+    show(seen)
+    said = capsys.readouterr().out
+    assert "traffic (pause): odds of a request x1.5, or 1/1.5" in said
+    assert "not foretold: outlierRate: in this time stable's orchestrators counted no rows" in said
+    assert "catch" not in said
+    assert "bound of all judges" not in said
+    [first, *_] = written(seen)["weights"]
+    assert [one["metric"] for one in first["checks"]] == ["traffic"]
+    assert first["checks"][0]["noticed"][0]["seconds"] > first["checks"][0]["noticed"][1]["seconds"] > 0
+    assert first["promoteSeconds"] >= first["checks"][0]["goodSeconds"]
+    assert (first["caught"], first["smallest"]) == ([], [])
 
 
 def test_without_a_prometheus_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
