@@ -85,17 +85,6 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
         client = await stack.enter_async_context(Client(connect, metrics=metrics))
         await client.connect()
         cluster = Cluster(client, namespaces=settings.namespaces, recorder=Recorder(client, host=identity))
-        election = None
-        if settings.leader_elect:
-            election = Election(
-                client,
-                namespace=settings.lease_namespace or settings.operator_namespace,
-                name=settings.lease_name,
-                identity=identity,
-                terms=Terms(
-                    duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry
-                ),
-            )
         controllers = [build(cluster, settings) for build in built_by or factories(settings)]
         for each in controllers:
             for collector in getattr(each, "collectors", ()):
@@ -107,11 +96,21 @@ async def serve(settings: Settings, stop: asyncio.Event, built_by: Sequence[Fact
             controllers,
             health=health,
             workers=settings.workers,
-            election=election,
+            election=_election(settings, client, identity) if settings.leader_elect else None,
             grace=settings.grace,
         )
         log.info("starting identity=%s server=%s controllers=%s", identity, client.server, sorted(settings.controllers))
         await manager.run(stop)
+
+
+def _election(settings: Settings, client: Client, identity: str) -> Election:
+    return Election(
+        client,
+        namespace=settings.lease_namespace or settings.operator_namespace,
+        name=settings.lease_name,
+        identity=identity,
+        terms=Terms(duration=settings.lease_duration, deadline=settings.lease_deadline, retry=settings.lease_retry),
+    )
 
 
 async def _answer_webhooks(settings: Settings, client: Client, health: Health, stack: AsyncExitStack) -> None:

@@ -36,35 +36,43 @@ def programs(
     """
     server, etcd = find("kube-apiserver"), find("etcd")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    own = _certificate(folder)
-    key = _signing_key(folder / "service-accounts.key")
-    etcd_url = f"http://127.0.0.1:{etcd_port}"
-    peer_url = f"http://127.0.0.1:{etcd_peer_port}"
-    store = Program(
+    store = f"http://127.0.0.1:{etcd_port}"
+    return [
+        _etcd(etcd, folder / "etcd", store, f"http://127.0.0.1:{etcd_peer_port}"),
+        _apiserver(server, folder, store, port=port, tokens=_tokens(folder, tokens)),
+    ]
+
+
+def _etcd(program: str, data: Path, url: str, peer_url: str) -> Program:
+    return Program(
         name="etcd",
         argv=(
-            etcd,
-            f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls={etcd_url}",
-            f"--advertise-client-urls={etcd_url}",
+            program,
+            f"--data-dir={data}",
+            f"--listen-client-urls={url}",
+            f"--advertise-client-urls={url}",
             f"--listen-peer-urls={peer_url}",
             f"--initial-advertise-peer-urls={peer_url}",
             f"--initial-cluster=default={peer_url}",
             "--unsafe-no-fsync",
         ),
-        ready_url=f"{etcd_url}/health",
+        ready_url=f"{url}/health",
     )
-    front = Program(
+
+
+def _apiserver(program: str, folder: Path, store: str, *, port: int, tokens: Path) -> Program:
+    own, key = _certificate(folder), _signing_key(folder / "service-accounts.key")
+    return Program(
         name="apiserver",
         argv=(
-            server,
-            f"--etcd-servers={etcd_url}",
+            program,
+            f"--etcd-servers={store}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={port}",
             f"--tls-cert-file={own.certificate}",
             f"--tls-private-key-file={own.key}",
-            f"--token-auth-file={_tokens(folder, tokens)}",
+            f"--token-auth-file={tokens}",
             f"--service-cluster-ip-range={SERVICE_RANGE}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
@@ -76,7 +84,6 @@ def programs(
         ready_url=f"https://127.0.0.1:{port}/readyz",
         ready_timeout=90.0,
     )
-    return [store, front]
 
 
 def write_kubeconfig(folder: Path, port: int, path: Path) -> None:

@@ -74,7 +74,7 @@ def check(subject: Subject, configuration: Configuration) -> tuple[Problem, ...]
     problems += _told(streaming.faults(subject.spec))
     for index, predictor in enumerate(subject.spec.predictors):
         path = f"spec.predictors[{index}]"
-        problems += _predictor(subject, predictor, path)
+        problems += _predictor(predictor, path)
         problems += _told(explaining.faults(subject, predictor, path))
         if predictor.explainer and predictor.explainer.model_uri:
             problems += _told(sources.faults(predictor.explainer, f"{path}.explainer.modelUri", configuration))
@@ -146,7 +146,7 @@ def _service_names(subject: Subject) -> Iterator[Problem]:
             yield Problem(field, name, "a name of a Service")
 
 
-def _predictor(subject: Subject, predictor: PredictorSpec, path: str) -> Iterator[Problem]:
+def _predictor(predictor: PredictorSpec, path: str) -> Iterator[Problem]:
     size = sum(1 for _ in nodes(predictor.graph))
     if predictor.annotations.get(NO_ENGINE_ANNOTATION, "").lower() == "true" and size > 1:
         yield Problem(

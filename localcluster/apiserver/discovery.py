@@ -80,11 +80,12 @@ def _resource(kind: Kind) -> JsonObject:
         "kind": kind.kind,
         "verbs": sorted(kind.verbs),
     }
-    if kind.short_names:
-        shown["shortNames"] = list(kind.short_names)
-    if kind.categories:
-        shown["categories"] = list(kind.categories)
-    return shown
+    return shown | _also_called(kind)
+
+
+def _also_called(kind: Kind) -> JsonObject:
+    names = {"shortNames": kind.short_names, "categories": kind.categories}
+    return {field: list(found) for field, found in names.items() if found}
 
 
 def _subresource(kind: Kind, name: str) -> JsonObject:
@@ -136,10 +137,7 @@ def _aggregated_resource(kind: Kind) -> JsonObject:
         "singularResource": kind.singular,
         "verbs": sorted(kind.verbs),
     }
-    if kind.short_names:
-        shown["shortNames"] = list(kind.short_names)
-    if kind.categories:
-        shown["categories"] = list(kind.categories)
+    shown |= _also_called(kind)
     found = subresources(kind)
     if found:
         shown["subresources"] = [
