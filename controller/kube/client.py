@@ -7,15 +7,15 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from controller import clock
 from controller.kube import requests, tables
 from controller.kube.answers import an_object, answered, lost
-from controller.kube.connection import Connect, Connection, CredentialsError
+from controller.kube.connection import Connect, Connection
 from controller.kube.errors import ApiError, NotFoundError, UnauthorizedError
+from controller.kube.line import Line
 from controller.kube.objects import Object
 from controller.kube.patience import ATTEMPTS, pause_before_retry
 from controller.kube.requests import Propagation, Request
@@ -35,9 +35,6 @@ PAGE = 500
 ROWS = 5000
 """Rows of a table are small."""
 REQUEST_TIMEOUT = timedelta(seconds=30)
-REREAD_AGAIN = timedelta(seconds=10)
-RETIREMENT = timedelta(seconds=60)
-"""How long requests on old credentials may go on after new ones came."""
 
 
 class Client:
@@ -62,14 +59,9 @@ class Client:
     ) -> None:
         if metrics is not None:
             self.metrics = metrics
-        self._connect = connect
+        self._line = Line(connect, transport or _lasting)
         self._user_agent = user_agent
         self._chance = chance
-        self._new_transport = transport or _lasting
-        self._connection: Connection | None = None
-        self._transport: Transport | None = None
-        self._retired: set[asyncio.Task[None]] = set()
-        self._connecting = asyncio.Lock()
         self._warned: dict[str, None] = {}
 
     async def __aenter__(self) -> Self:
@@ -87,12 +79,7 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        for task in self._retired:
-            task.cancel()
-        await asyncio.gather(*self._retired, return_exceptions=True)
-        if self._transport is not None:
-            await self._transport.close()
-            self._transport = None
+        await self._line.close()
 
     async def connect(self) -> None:
         """Read the credentials now instead of with the first request.
@@ -100,12 +87,12 @@ class Client:
         Raises:
             CredentialsError: they cannot be used.
         """
-        await self._connected()
+        await self._line.connected()
 
     @property
     def server(self) -> str:
         """The API server's address; empty before the first request."""
-        return self._connection.url if self._connection is not None else ""
+        return self._line.server
 
     # verbs
 
@@ -221,7 +208,7 @@ class Client:
             try:
                 return await self._send_once(request, timeout, read)
             except UnauthorizedError:
-                if attempt > 1 or not await self._renewed():
+                if attempt > 1 or not await self._line.renewed():
                     raise
             except ApiError as error:
                 wait = pause_before_retry(error, request, attempt=attempt, waited=waited, draw=self._chance())
@@ -235,7 +222,7 @@ class Client:
         began = time.monotonic()
         code = "0"
         try:
-            connection, transport = await self._connected()
+            connection, transport = await self._line.connected()
             reply = await transport.exchange(connection, request, self._headers(connection, request), limit=timeout)
             code = str(reply.status)
             self._warn(request, reply)
@@ -264,7 +251,7 @@ class Client:
         """
         code = "0"
         try:
-            connection, transport = await self._connected()
+            connection, transport = await self._line.connected()
             headers = self._headers(connection, request)
             async with transport.stream(connection, request, headers, quiet=quiet) as (head, chunks):
                 code = str(head.status)
@@ -286,43 +273,6 @@ class Client:
             headers["Content-Type"] = request.content_type
         return headers
 
-    async def _connected(self) -> tuple[Connection, Transport]:
-        connection = self._connection
-        if connection is None or self._transport is None or _stale(connection, clock.now()):
-            async with self._connecting:
-                connection = self._connection
-                if connection is None or self._transport is None or _stale(connection, clock.now()):
-                    await self._reconnect()
-        assert self._connection is not None
-        assert self._transport is not None
-        return self._connection, self._transport
-
-    async def _renewed(self) -> bool:
-        """Read the credentials again after a 401; say whether they changed."""
-        async with self._connecting:
-            before = self._connection
-            await self._reconnect()
-            return before is None or self._connection is None or before.authorization != self._connection.authorization
-
-    async def _reconnect(self) -> None:
-        before = self._connection
-        try:
-            after = await self._connect()
-        except CredentialsError as error:
-            if before is None:
-                raise
-            log.warning("credentials cannot be read again, the old ones go on error=%s", error)
-            after = dataclasses.replace(before, reread_at=clock.now() + REREAD_AGAIN)
-        self._connection = after
-        if self._transport is not None and before is not None and before.material == after.material:
-            return
-        if self._transport is not None:
-            log.info("credentials changed server=%s", after.url)
-            task = asyncio.create_task(_retire(self._transport))
-            self._retired.add(task)
-            task.add_done_callback(self._retired.discard)
-        self._transport = self._new_transport()
-
     def _warn(self, request: Request, reply: Reply) -> None:
         """Tell once what the API server warns of: a deprecated version, an unknown field."""
         for warning in reply.warnings:
@@ -332,17 +282,6 @@ class Client:
                 self._warned.pop(next(iter(self._warned)))
             self._warned[warning] = None
             log.warning("the API server warns path=%s warning=%s", request.path, warning)
-
-
-def _stale(connection: Connection, now: datetime) -> bool:
-    return connection.reread_at is not None and now >= connection.reread_at
-
-
-async def _retire(transport: Transport) -> None:
-    try:
-        await asyncio.sleep(RETIREMENT.total_seconds())
-    finally:
-        await transport.close()
 
 
 def _lasting() -> Transport:

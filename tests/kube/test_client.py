@@ -164,7 +164,7 @@ async def test_a_token_is_never_shown(faulty: Faulty, caplog: pytest.LogCaptureF
                 await client.create(
                     CONFIG_MAP, {"metadata": {"name": "a", "namespace": "ml"}, "data": {"key": "hush-hush"}}
                 )
-            shown = repr(client._connection) + str(caught.value) + repr(vars(caught.value))
+            shown = repr(client._line._connection) + str(caught.value) + repr(vars(caught.value))
     told = caplog.text + shown + (await client.metrics.render()).decode()
     assert token not in told
     assert "hush-hush" not in told
