@@ -1,6 +1,7 @@
 """A rollout in words, for the terminal: pure; what is shown is a view's."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from controller.api.rollout import RolloutStatus
@@ -21,13 +22,21 @@ def weight(status: RolloutStatus) -> str:
     return f"{canary.weight:g}%{mirror}" + (f" (observed {seen:{digits}}%)" if seen is not None else "")
 
 
-def sentences(rollout: Mapping[str, Any]) -> Iterator[str]:
-    """Say why a rollout is where it is, what comes next, and what a person may do."""
+def sentences(rollout: Mapping[str, Any], lacking: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """Say why a rollout is where it is, what comes next, and what a person may do.
+
+    Args:
+        rollout: as it is in the cluster.
+        lacking: templates that it names and that are not there, as they are called in a sentence, and what to do.
+    """
     status = status_of(rollout)
     yield f"{status.phase}: {headline(status)}".rstrip(": ")
     if (blocker := waiting(status)) is not None:
         since = f" (since {blocker.since:%H:%M:%S} UTC)" if blocker.since else ""
         yield f"It waits for {blocker.what}: {blocker.message}".rstrip(": ") + since
+    for name, advice in lacking.items():
+        if blocker is None or name not in blocker.message:
+            yield f"No new revision gets a request before this is mended: {advice}"
     if status.canary_revision is not None and status.stable_revision is None:
         yield "It is the first revision, and nothing serves beside it: it gets all requests once its pods are ready."
     elif status.canary_revision is not None:

@@ -183,10 +183,14 @@ def history(
 
 def explain(name: Rollout, namespace: Namespace = "", kubeconfig: Kubeconfig = None, context: Context = None) -> None:
     """Say why a rollout is where it is, what comes next, and what a person may do now."""
-    rollout = run(kubeconfig, context, lambda client: finding.rollout(client, namespace, name))
-    from seldon_rollouts.explain import sentences  # what explains loads the judge's forecasts
+    from seldon_rollouts.cli import lacking  # these two load the rules of rollouts, and the judge's forecasts
+    from seldon_rollouts.explain import sentences
 
-    for sentence in sentences(rollout):
+    async def work(client: Client) -> tuple[dict[str, Any], dict[str, str]]:
+        rollout = await finding.rollout(client, namespace, name)
+        return rollout, await lacking.templates(client, rollout)
+
+    for sentence in sentences(*run(kubeconfig, context, work)):
         line(sentence)
 
 

@@ -40,6 +40,10 @@ class Shell:
             subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
         )
 
+    async def analyse(self, templates: list[dict[str, Any]] | None) -> None:
+        patch = {"spec": {"analysis": {"templates": templates}}}
+        await self.client.merge_patch(resources.SELDON_ROLLOUT, "default", "iris", patch)
+
     async def say(self, **status: Any) -> None:
         live = await self.client.get(resources.SELDON_ROLLOUT, "default", "iris")
         meta = live["metadata"]
@@ -220,6 +224,30 @@ async def test_kubectl_completes_rollouts_by_our_program(shell: Shell, tmp_path:
         subprocess.run, [*asked, *words], capture_output=True, text=True, check=False, timeout=60, env=environment
     )
     assert done.stdout.splitlines() == ["iris\tProgressing", ":4"], done.stderr
+
+
+NONE = "there is no AnalysisTemplate"
+
+
+async def test_explain_names_the_templates_that_are_missing(shell: Shell) -> None:
+    named = [{"templateName": "rates"}, {"templateName": "everywhere", "clusterScope": True}]
+    kind = {"apiVersion": "rollouts.seldon.io/v1alpha1", "kind": "AnalysisTemplate"}
+    rate = {
+        **kind,
+        "metadata": {"name": "rate", "namespace": "default"},
+        "spec": {"templates": [{"templateName": "base"}]},
+    }
+    await shell.client.create(resources.ANALYSIS_TEMPLATE, rate)
+    await shell.analyse([*named, {"templateName": "rate"}])
+    await shell.say(phase="Healthy", message="revision 1 serves all traffic")
+    told = (await shell.run("explain", "iris")).stdout.splitlines()
+    mended = [each.partition("before this is mended: ")[2] for each in told if "before this is mended" in each]
+    assert mended == [
+        f"{NONE} 'rates' in namespace default; did you mean rate?",
+        "there is no ClusterAnalysisTemplate 'everywhere': create it, or correct the name",
+        f"{NONE} 'base' in namespace default; there is rate (`kubectl get analysistemplates -n default`)",
+    ]
+    await shell.analyse(None)
 
 
 async def test_in_a_pipe_no_line_is_folded(shell: Shell) -> None:

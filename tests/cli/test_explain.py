@@ -18,8 +18,9 @@ MOVING = {
 }  # fmt: skip
 
 
-def told(status: dict[str, Any]) -> list[str]:
-    return list(sentences({"metadata": {"namespace": "ml", "name": "iris"}, "spec": SPEC, "status": status}))
+def told(status: dict[str, Any], lacking: dict[str, str] | None = None) -> list[str]:
+    rollout = {"metadata": {"namespace": "ml", "name": "iris"}, "spec": SPEC, "status": status}
+    return list(sentences(rollout, lacking or {}))
 
 
 def test_a_rollout_that_nobody_has_looked_at_says_so() -> None:
@@ -65,3 +66,19 @@ def test_a_first_revision_is_not_said_to_go_through_steps() -> None:
     said = told({"phase": "Pending", "message": "the first revision is starting", "canaryRevision": first})
     assert "It is the first revision, and nothing serves beside it" in said[1]
     assert not any("Then:" in one or "judge" in one for one in said)
+
+
+GATED = {"blockedOn": {"kind": "gate", "message": "waits for rollout ml/features"}}
+
+
+@pytest.mark.parametrize("status", [{"phase": "Healthy"}, {**MOVING, **GATED}, MOVING])
+def test_a_template_that_is_missing_is_named_whatever_is_waited_for(status: dict[str, Any]) -> None:
+    said = told(status, {"AnalysisTemplate 'rate'": "there is no AnalysisTemplate 'rate' in namespace ml"})
+    assert "No new revision gets a request before this is mended: there is no AnalysisTemplate 'rate'" in " ".join(said)
+    assert ("waits for a gate" in " ".join(said)) == ("blockedOn" in status)
+
+
+def test_a_template_that_is_waited_for_is_named_once() -> None:
+    blocked = {"kind": "error", "message": "no AnalysisRun for step-2: there is no AnalysisTemplate 'rate': create it"}
+    said = told({**MOVING, "blockedOn": blocked}, {"AnalysisTemplate 'rate'": "there is no AnalysisTemplate 'rate'"})
+    assert " ".join(said).count("'rate'") == 1
