@@ -7,12 +7,12 @@ whether they are there under other labels.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from analysis.arms import MISSING
 from analysis.checks import ShadowAgreement, is_required
 from analysis.counters import ArmCounters, Counters
-from analysis.judges import ledger
 from analysis.judges.parts import ENOUGH_HISTORY, Judged, choose_edges
 from analysis.judges.sequential import Sequential
-from analysis.session import MISSING, Session
+from analysis.session import Session
 from analysis.signals.families import FAMILIES, NEEDED
 from analysis.spec import Arm, Comparison, ErrorRate, Latency
 from analysis.verdict import Preflight
@@ -74,7 +74,7 @@ def _problems(
     for number, (arm, seen) in enumerate(arms[:1] if alone else arms):
         if number == 0 and judge == "threshold":
             continue
-        if session.absent[number] >= MISSING:
+        if session.arms.absent[number] >= MISSING:
             yield *_series(arm, found), True
         elif (quiet := _quiet(comparison, session, number)) is not None:
             yield (
@@ -132,7 +132,8 @@ def _series(arm: Arm, found: Found) -> tuple[str, str]:
 
 def _quiet(comparison: Comparison, session: Session, number: int) -> str | None:
     """Since when an arm gets no requests, where that is too long."""
-    last, at = session.asked[number], session.at or 0
+    seen = session.arms
+    last, at = seen.asked[number], seen.at or 0
     if last is None:
         return "has had no requests yet"
     started = int(comparison.started_at.timestamp())
@@ -167,15 +168,14 @@ def _no_edge(session: Session) -> bool:
 def _edges(judged: Judged) -> list[tuple[float, float]]:
     """By edge: stable's share of slower requests, once enough of them were seen."""
     found = []
-    for edge, past in judged.pasts:
-        requests, bad = memoryview(past).cast("d")[ledger.REQUESTS : ledger.BAD + 1]
+    for edge, requests, bad in judged.past:
         if requests >= ENOUGH_HISTORY:
             found.append((edge, bad / requests))
     return found
 
 
 def _rate(comparison: Comparison, session: Session) -> float:
-    pace = session.pace
+    pace = session.arms.pace
     requests = pace.stable + (0.0 if comparison.mirrored else pace.canary)
     return _two(requests / pace.seconds) if pace.seconds else 0.0
 

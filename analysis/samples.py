@@ -1,6 +1,6 @@
 """What was measured: raw counters at one instant, and requests by outcome and latency between two instants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -81,13 +81,8 @@ class Latencies(NamedTuple):
 
     def slower(self, edge: float) -> Count:
         """Requests, with those slower than the edge as bad ones; no requests where the edge is unknown."""
-        [found] = self.slower_at((edge,))
-        return Count(*found)
-
-    def slower_at(self, edges: Iterable[float]) -> list[tuple[int, int]]:
-        """The same for many edges, as plain pairs."""
-        total, known = self.total, map(self.within.get, edges)
-        return [(0, 0) if within is None else (total, total - within if within < total else 0) for within in known]
+        within = self.within.get(edge)
+        return NOTHING if within is None else Count(self.total, max(0, self.total - within))
 
 
 class Half(NamedTuple):
@@ -95,6 +90,10 @@ class Half(NamedTuple):
 
     served: Count = NOTHING
     latencies: Latencies = Latencies()
+
+    def counted(self, edge: float | None) -> Count:
+        """Requests, with those slower than the edge (seconds) as bad ones; without one, with the failed ones."""
+        return self.served if edge is None else self.latencies.slower(edge)
 
 
 class ArmTick(NamedTuple):

@@ -5,74 +5,28 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import numpy as np
+
+from analysis import arms, tables, tally
+from analysis.arms import MISSING, Arms
 from analysis.checks import Check, is_required
-from analysis.judges import choice, ledger
+from analysis.judges import choice
 from analysis.judges.choice import Judge
-from analysis.judges.ledger import Steps
-from analysis.judges.view import View
-from analysis.samples import NOTHING, ArmTick, Count, Pair, Tick, Traffic
+from analysis.judges.views import Views
+from analysis.samples import Tick, Traffic
 from analysis.signals import signal
 from analysis.signals.signal import Signal
 from analysis.signals.split import GRACE
 from analysis.signals.terms import Terms
 from analysis.spec import Comparison, Metric, Plan
+from analysis.tables import Columns, Numbers
+from analysis.tally import Tally
 from analysis.verdict import Finding, Judgement, Verdict, is_promising
 
 HISTORY = 1800
 """Seconds before the start in which stable's habits are learned."""
 COPY_EVERY = 300
 """Seconds after which another copy of the evidence is started, for what begins in the middle of a long step."""
-MISSING = 3
-"""This many ticks in a row without a series of an arm are no data; fewer may be a missed scrape."""
-_MEMORY = 0.8
-_PACE = 0.97
-"""What a tick keeps of the pace: half is forgotten in 23 ticks."""
-_WINDOW = 3
-"""Ticks that `traffic` looks back on."""
-
-
-class Source(NamedTuple):
-    """Which metrics tell outcomes. The gateway's see crashed pods and refused connections, but not mirrored copies.
-
-    They are used while the gateway counts at least half of what the canary's orchestrators serve, in a fading sum.
-    The choice looks at requests and never at outcomes.
-    """
-
-    gateway: float = 0.0
-    orchestrator: float = 0.0
-    known: bool = False
-
-
-class Served(NamedTuple):
-    """Requests of one tick: at the gateway, and at the orchestrators (mirrored copies among them)."""
-
-    since: int
-    """The tick's begin, in seconds since the epoch."""
-    gateway_stable: int
-    gateway_canary: int
-    stable: int
-    canary: int
-
-
-class Pace(NamedTuple):
-    """Requests of both arms, and the seconds that they came in, in fading sums."""
-
-    stable: float = 0.0
-    canary: float = 0.0
-    seconds: float = 0.0
-
-
-_STILL = Pace()
-
-
-class Outcomes(NamedTuple):
-    """Requests of one tick, with the failed ones and with those that were refused as the client's fault."""
-
-    failed: Pair = Pair()
-    refused: Pair = Pair()
-
-
-_NONE = Outcomes()
 
 
 class Shifted(NamedTuple):
@@ -95,16 +49,18 @@ class Session(NamedTuple):
     """Of those that only ask or warn: each has an alpha of its own."""
     signals: tuple[Signal, ...] = ()
     shifts: tuple[Shifted, ...] = ()
-    at: int | None = None
-    source: Source = Source()
-    absent: tuple[int, int] = (MISSING, MISSING)
-    """Ticks since stable and canary were last present."""
-    recent: tuple[Served, ...] = ()
-    """Requests of the last ticks."""
-    judged_ticks: int = 0
-    pace: Pace = _STILL
-    asked: tuple[int | None, int | None] = (None, None)
-    """When stable and canary had their last request; None before the first."""
+    counted: Columns = arms.begin()
+    """What was seen of both arms until now."""
+
+    @property
+    def at(self) -> int | None:
+        """The last tick's end, in seconds since the epoch; None before the first."""
+        return self.arms.at
+
+    @property
+    def arms(self) -> Arms:
+        """What was seen of both arms until now."""
+        return arms.read(self.counted)
 
 
 def begin(comparison: Comparison) -> Session:
@@ -158,63 +114,65 @@ def step(session: Session, tick: Tick) -> Session:
     return step_all([(session, tick)])[0]
 
 
-def step_all(ticks: Sequence[tuple[Session, Tick]]) -> list[Session]:
+def step_all(ticks: Sequence[tuple[Session, Tick | Tally]]) -> list[Session]:
     """One tick of each of many sessions: the same as `step` gives each of them, and much cheaper.
 
     Raises ValueError when a tick is not later than its session's last.
     """
-    return ledger.together([_step(session, tick) for session, tick in ticks])
+    if not ticks:
+        return []
+    sessions = [session for session, _ in ticks]
+    counted = tables.beside([session.counted for session in sessions])
+    views = _views(sessions, counted, [tally.of(tick) if isinstance(tick, Tick) else tick for _, tick in ticks])
+    judges = [(number, judge) for number, session in enumerate(sessions) for judge in _judges(session)]
+    stepped = iter(choice.step_all([judge for _, judge in judges], views, [number for number, _ in judges]))
+    found = []
+    for number, (session, column) in enumerate(zip(sessions, tables.split(counted, [1] * len(sessions)), strict=True)):
+        judge = None if session.judge is None else next(stepped)
+        asides = tuple([(metric, next(stepped)) for metric, _ in session.asides])
+        signals = session.signals
+        if signals:
+            view = views.view(number)
+            signals = tuple([signal.step(one, view) for one in signals])
+        fixed = session.plan, session.judged_from, session.restarts
+        found.append(Session(*fixed, judge, asides, signals, session.shifts, column))
+    return found
 
 
-def _step(session: Session, tick: Tick) -> Steps[Session]:
-    if session.at is not None and tick.at <= session.at:
-        raise ValueError(f"ticks must go forward: got {tick.at} after {session.at}")
-    source, outcomes = _outcomes(session.source, tick)
-    view = _view(session, tick, outcomes)
-    judge = session.judge
-    if judge is not None:
-        judge = yield from choice.step(judge, view)
-    asides = []
-    for metric, aside in session.asides:
-        asides.append((metric, (yield from choice.step(aside, view))))
-    served = _served(tick)
-    stable, canary = max(served.stable, served.gateway_stable), max(served.canary, served.gateway_canary)
-    last, pace = session.asked, session.pace
-    return Session(
-        session.plan,
-        session.judged_from,
-        session.restarts,
-        judge,
-        tuple(asides),
-        tuple([signal.step(one, view) for one in session.signals]),
-        session.shifts,
-        tick.at,
-        source,
-        (_absent(session.absent[0], tick.stable), _absent(session.absent[1], tick.canary)),
-        (*session.recent[1 - _WINDOW :], served),
-        session.judged_ticks + view.judged,
-        Pace(_PACE * pace.stable + stable, _PACE * pace.canary + canary, _PACE * pace.seconds + tick.seconds),
-        (tick.at if stable else last[0], tick.at if canary else last[1]),
+def _judges(session: Session) -> list[Judge]:
+    asides = [judge for _, judge in session.asides]
+    return asides if session.judge is None else [session.judge, *asides]
+
+
+def _views(sessions: Sequence[Session], counted: Numbers, tallies: Sequence[Tally]) -> Views:
+    """What is seen of a tick, which is counted in place."""
+    at = np.array([each.at for each in tallies], dtype=np.float64)
+    seconds = np.array([each.seconds for each in tallies], dtype=np.float64)
+    since = at - seconds - [session.judged_from for session in sessions]
+    rows, starts = tally.beside(tallies)
+    outcomes = arms.step(
+        counted,
+        tally.heads(rows, starts),
+        np.array([each.shape.seen for each in tallies], dtype=np.float64).T,
+        at=at,
+        seconds=seconds,
+        judged=(since >= 0).astype(np.float64),
+    )
+    tally.believe(rows, starts, outcomes.failed)
+    steps = [_steps(session, each.at) for session, each in zip(sessions, tallies, strict=True)]
+    late = np.maximum(0, since // COPY_EVERY).astype(np.int64).tolist()
+    copies = [number + more for number, more in zip(steps, late, strict=True)]
+    return Views(
+        tallies, since >= 0, steps, copies, outcomes, rows, starts, lambda at: _share(sessions[at].shifts, tallies[at])
     )
 
 
-def _view(session: Session, tick: Tick, outcomes: Outcomes) -> View:
-    steps = sum([session.judged_from < at < tick.at for at in session.restarts])
-    return View(
-        at=tick.at,
-        seconds=tick.seconds,
-        judged=tick.at - tick.seconds >= session.judged_from,
-        steps=steps,
-        copies=steps + max(0, tick.at - tick.seconds - session.judged_from) // COPY_EVERY,
-        errors=outcomes.failed,
-        stable=tick.stable,
-        canary=tick.canary,
-        refused=outcomes.refused,
-        share=_share(session.shifts, tick),
-    )
+def _steps(session: Session, at: int) -> int:
+    """Step changes before an instant, after the warm-up."""
+    return sum([session.judged_from < each < at for each in session.restarts]) if session.restarts else 0
 
 
-def _share(shifts: tuple[Shifted, ...], tick: Tick) -> float | None:
+def _share(shifts: tuple[Shifted, ...], tick: Tally) -> float | None:
     """The weight that held all through a tick, and for some time before; None where it changed then."""
     began = tick.at - tick.seconds - GRACE
     before = [shift for shift in shifts if shift.at < tick.at]
@@ -254,25 +212,26 @@ def standing(session: Session) -> Standing:
 
 def judge(session: Session) -> Judgement:
     """The opinion, with its sentence."""
-    updated_at = None if session.at is None else datetime.fromtimestamp(session.at, UTC)
-    found = _findings(session, said=True)
+    at, found = session.at, _findings(session, said=True)
+    updated_at = None if at is None else datetime.fromtimestamp(at, UTC)
     verdict, message = _opinion(session, found)
     return Judgement(verdict=verdict, message=message, findings=found, updated_at=updated_at)
 
 
 def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
     """Requests by arm in the last ticks since the weights changed; only orchestrators see mirrored copies."""
-    if session.at is None:
+    seen = session.arms
+    if seen.at is None:
         return None
-    changed = max((at for at in session.restarts if at <= session.at), default=0)
+    changed = max((at for at in session.restarts if at <= seen.at), default=0)
     # Restarts are whole seconds, rounded down: what begins in the second of a change may have begun before it.
-    recent = [served for served in session.recent if served.since > changed]
+    recent = [served for served in seen.recent if served.since > changed]
     gateway = not mirrored and any(served.gateway_stable or served.gateway_canary for served in recent)
     return Traffic(
         stable_requests=sum(served.gateway_stable if gateway else served.stable for served in recent),
         canary_requests=sum(served.gateway_canary if gateway else served.canary for served in recent),
-        since=datetime.fromtimestamp(recent[0].since if recent else session.at, UTC),
-        at=datetime.fromtimestamp(session.at, UTC),
+        since=datetime.fromtimestamp(recent[0].since if recent else seen.at, UTC),
+        at=datetime.fromtimestamp(seen.at, UTC),
     )
 
 
@@ -293,12 +252,13 @@ def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str
     bad = [finding.message for finding in found if finding.verdict is Verdict.BAD and finding.action == "abort"]
     if bad:
         return Verdict.BAD, "; ".join(bad)
-    if session.at is None:
+    seen = session.arms
+    if seen.at is None:
         return Verdict.NO_DATA, "nothing was measured yet"
-    for arm, ticks in zip(("stable", "the canary"), session.absent, strict=True):
+    for arm, ticks in zip(("stable", "the canary"), seen.absent, strict=True):
         if ticks >= MISSING and not (arm == "stable" and session.plan.judge == "threshold"):
             return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
-    if not session.judged_ticks:
+    if not seen.judged_ticks:
         start = datetime.fromtimestamp(session.judged_from, UTC)
         return Verdict.INCONCLUSIVE, f"warming up: what is measured before {start:%H:%M:%S} UTC is dropped"
     required = [finding for finding in found if finding.required]
@@ -308,33 +268,3 @@ def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str
     unmeasured = all(finding.verdict is Verdict.NO_DATA for finding in missing)
     verdict = Verdict.NO_DATA if unmeasured else Verdict.INCONCLUSIVE
     return verdict, "; ".join(finding.message for finding in missing)
-
-
-def _outcomes(source: Source, tick: Tick) -> tuple[Source, Outcomes]:
-    """How the requests of a tick ended, from the source that sees more of the canary."""
-    stable, canary = tick.stable.gateway, tick.canary.gateway
-    if source.known and stable is None and canary is None:
-        return source, _NONE  # a gateway that was missed returns with what it counted meanwhile: count nothing twice
-    source = Source(
-        gateway=source.gateway * _MEMORY + (canary.requests if canary else 0),
-        orchestrator=source.orchestrator * _MEMORY + tick.canary.served.requests,
-        known=source.known or stable is not None or canary is not None,
-    )
-    if source.gateway > 0 and 2 * source.gateway >= source.orchestrator:
-        refused = tick.canary.gateway_refused, tick.stable.gateway_refused
-        return source, _paired(canary or NOTHING, stable or NOTHING, *refused)
-    return source, _paired(tick.canary.served, tick.stable.served, tick.canary.refused, tick.stable.refused)
-
-
-def _paired(canary: Count, stable: Count, mine: int, theirs: int) -> Outcomes:
-    return Outcomes(Pair(*canary, *stable), Pair(canary.requests, mine, stable.requests, theirs))
-
-
-def _absent(ticks: int, arm: ArmTick) -> int:
-    return 0 if arm.present else ticks + 1
-
-
-def _served(tick: Tick) -> Served:
-    stable, canary = tick.stable.gateway or Count(), tick.canary.gateway or Count()
-    since = tick.at - tick.seconds
-    return Served(since, stable.requests, canary.requests, tick.stable.served.requests, tick.canary.served.requests)

@@ -141,7 +141,7 @@ PARTS = (
     (Measurer, "_sort", "sorting to rollouts"),
     (columns, "advance_all", "counting"),
     (session, "step_all", "judging"),
-    (ledger, "answer", "of that the table of numbers"),
+    (ledger, "judge", "of that the table of numbers"),
     (session, "standing", "verdicts"),
     (Monitor, "_moved", "sentences and preflight of at most 50"),
 )

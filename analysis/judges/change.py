@@ -9,13 +9,13 @@ average run length and no probability; in a window of n ticks a false alarm has 
 products that begin within it sum to an e-process times n.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
 from analysis.judges import parts, sentences
-from analysis.judges.ledger import Steps
 from analysis.judges.parts import Judged
-from analysis.judges.view import View
+from analysis.judges.views import Views
 from analysis.samples import Pair
 from analysis.spec import Plan
 from analysis.verdict import Finding, Verdict
@@ -40,16 +40,21 @@ def begin(plan: Plan) -> Change:
     return Change(plan, tuple(parts.begin(metric) for metric in plan.compared))
 
 
-def step(judge: Change, view: View) -> Steps["Change"]:
-    """One tick."""
-    if judge.bad:
-        return judge
-    cap = log(judge.plan.alarm_needed) + 3
-    asked = [parts.ask(judged, view, needed=cap, renewed=view.judged) for judged in judge.metrics]
-    answers = yield [ask for _, ask in asked]
-    told = [parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)]
-    stepped = Change(judge.plan, tuple(told))
-    return Change(judge.plan, stepped.metrics, bad=sum(stepped.shares) >= judge.plan.alarm_needed)
+def step_all(judges: Sequence[Change], views: Views, numbers: Sequence[int]) -> list[Change]:
+    """One tick of many detectors, each of the comparison with its number."""
+    found = list(judges)
+    going = [at for at, judge in enumerate(judges) if not judge.bad]
+    of = [numbers[at] for at in going for _ in judges[at].metrics]
+    caps = [log(judges[at].plan.alarm_needed) + 3 for at in going for _ in judges[at].metrics]
+    metrics = [judged for at in going for judged in judges[at].metrics]
+    stepped = iter(parts.step_all(metrics, views, of, needed=caps, renewed=True))
+    for at in going:
+        plan = judges[at].plan
+        judge = Change(plan, tuple([next(stepped) for _ in judges[at].metrics]))
+        if sum(judge.shares) >= plan.alarm_needed:  # it is stepped no more
+            judge = Change(plan, tuple([judged.alone() for judged in judge.metrics]), bad=True)
+        found[at] = judge
+    return found
 
 
 def findings(judge: Change) -> tuple[Finding, ...]:

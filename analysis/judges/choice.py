@@ -1,16 +1,19 @@
 """The judge that a plan asks for: one face for all of them."""
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from analysis.judges import change, mann_whitney, sequential, threshold
 from analysis.judges.change import Change
-from analysis.judges.ledger import Steps
 from analysis.judges.mann_whitney import MannWhitney
 from analysis.judges.sequential import Sequential
 from analysis.judges.threshold import Threshold
-from analysis.judges.view import View
+from analysis.judges.views import Views
 from analysis.spec import Plan
 from analysis.verdict import Finding
 
 Judge = Sequential | Threshold | MannWhitney | Change
+T = TypeVar("T", Sequential, Change)
 
 
 def begin(plan: Plan) -> Judge:
@@ -26,17 +29,31 @@ def begin(plan: Plan) -> Judge:
             return change.begin(plan)
 
 
-def step(judge: Judge, view: View) -> Steps[Judge]:
-    """One tick."""
-    match judge:
-        case Sequential():
-            return (yield from sequential.step(judge, view))
-        case Threshold():
-            return threshold.step(judge, view)
-        case MannWhitney():
-            return mann_whitney.step(judge, view)
-        case Change():
-            return (yield from change.step(judge, view))
+def step_all(judges: Sequence[Judge], views: Views, numbers: Sequence[int]) -> list[Judge]:
+    """One tick of many judges, each of the comparison with its number."""
+    found = list(judges)
+    _step_kind(found, views, numbers, Sequential, sequential.step_all)
+    _step_kind(found, views, numbers, Change, change.step_all)
+    for at, judge in enumerate(judges):
+        if isinstance(judge, Threshold):
+            found[at] = threshold.step(judge, views.view(numbers[at]))
+        elif isinstance(judge, MannWhitney):
+            found[at] = mann_whitney.step(judge, views.view(numbers[at]))
+    return found
+
+
+def _step_kind(
+    judges: list[Judge],
+    views: Views,
+    numbers: Sequence[int],
+    kind: type[T],
+    step_all: Callable[[Sequence[T], Views, Sequence[int]], Sequence[T]],
+) -> None:
+    """Step the judges of one kind, in place."""
+    mine = [(at, judge) for at, judge in enumerate(judges) if isinstance(judge, kind)]
+    stepped = step_all([judge for _, judge in mine], views, [numbers[at] for at, _ in mine])
+    for (at, _), judge in zip(mine, stepped, strict=True):
+        judges[at] = judge
 
 
 def findings(judge: Judge, *, said: bool = True) -> tuple[Finding, ...]:

@@ -18,12 +18,9 @@ bad ones, stable's). Functions take arrays whose first axis is these numbers, an
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.samples import Pair
-
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from analysis.tables import Numbers
 
 PRIOR = 1.5
 """φ before anything is known."""

@@ -8,20 +8,25 @@ together are 1. φ² instead of φ, because one block decides, and where traffic
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import exp
 from typing import NamedTuple
+
+import numpy as np
 
 from analysis.judges import halfplane
 from analysis.samples import Count, Pair
 from analysis.spec import Line
+from analysis.tables import Columns, Numbers, frozen
 
 SHARE = 0.05
 """The part of alpha that is set aside."""
 ENOUGH = 50
 """Canary requests that a block needs."""
-_TICKS = 2
+_MOST_TICKS = 2
 _OUTCOMES = ((0.5, 0.5, 0.05), (0.1, 0.05, 0.01))
 """The canary's share that is bet on, the least share of it that must have failed, and the most of stable's."""
+_LEAST = min(least for _, least, _ in _OUTCOMES)
 
 
 class Past(NamedTuple):
@@ -47,15 +52,43 @@ class Emergency(NamedTuple):
         return self.won + self.left
 
 
-def step(emergency: Emergency, pair: Pair, past: Callable[[], Past]) -> Emergency:
-    """One judged tick. The past is looked up only where a block may pay."""
-    won, left, blocks, block, ticks = emergency
-    block, ticks = block.plus(pair), ticks + 1
-    if block.canary_requests < ENOUGH:
-        return Emergency(won, left, blocks, *((Pair(), 0) if ticks >= _TICKS else (block, ticks)))
-    blocks += 1
-    stake = 1 / (blocks * (blocks + 1))
-    return Emergency(won + stake * _payment(block, past), left - stake, blocks)
+_WON, _LEFT, _BLOCKS, _BLOCK, _TICKS = 0, 1, 2, slice(3, 7), 7
+"""The same as numbers in a column."""
+
+
+def begin() -> Columns:
+    """Before the first tick: nothing is won, and all is left to be staked."""
+    table = np.zeros((_TICKS + 1, 1))
+    table[_LEFT] = 1
+    return frozen(table)
+
+
+def read(column: Columns) -> Emergency:
+    """What a column says."""
+    won, left, blocks, *block, ticks = column.numbers[:, 0].tolist()
+    return Emergency(won, left, int(blocks), Pair(*map(int, block)), int(ticks))
+
+
+def evidence(table: Numbers) -> Numbers:
+    """How many to one, in each column."""
+    found: Numbers = table[_WON] + table[_LEFT]
+    return found
+
+
+def step(table: Numbers, pairs: Numbers, past: Callable[[int], Past]) -> None:
+    """One judged tick of many, in place. The past, by number of the column, is looked up only where a block may pay."""
+    table[_BLOCK] += pairs
+    table[_TICKS] += 1
+    full = (table[_BLOCK.start] >= ENOUGH).nonzero()[0]
+    table[_BLOCKS, full] += 1
+    stakes = 1 / (table[_BLOCKS, full] * (table[_BLOCKS, full] + 1))
+    table[_LEFT, full] -= stakes
+    blocks = table[_BLOCK, full]
+    for at in (blocks[1] >= _LEAST * blocks[0]).nonzero()[0].tolist():
+        column = int(full[at])
+        table[_WON, column] += stakes[at] * _payment(Pair(*map(int, blocks[:, at].tolist())), partial(past, column))
+    table[_BLOCK.start :, full] = 0
+    table[_BLOCK.start :, table[_TICKS] >= _MOST_TICKS] = 0
 
 
 def _payment(block: Pair, past: Callable[[], Past]) -> float:

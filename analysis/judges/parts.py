@@ -1,21 +1,27 @@
 """The parts of one metric: a comparison with stable, at one or several edges, and a ceiling of one's own."""
 
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+import numpy as np
+
+from analysis import tables
 from analysis.judges import ledger
-from analysis.judges.ledger import Ask, Rows
 from analysis.judges.question import Question
-from analysis.judges.statement import SIZE, Statement
-from analysis.judges.view import View
+from analysis.judges.statement import Statement
+from analysis.judges.views import Edges, Views
 from analysis.samples import Pair
 from analysis.spec import ErrorRate, Latency, Line, Lines, Metric
+from analysis.tables import Columns, Numbers
+from analysis.tally import Shape
 
 EXPECTED_ERRORS = 0.001
 EXPECTED_SLOW = 0.02
 ENOUGH_HISTORY = 200.0
 """Requests of stable that the choice of histogram edges needs."""
 _FULLEST, _THINNEST, _WITHIN, _BEYOND = 0.6, 0.002, 5, 3
+_NO_PASTS = tables.frozen(np.zeros((ledger.PAST, 0)))
 
 
 class Part(NamedTuple):
@@ -34,11 +40,11 @@ class Judged(NamedTuple):
     """One metric with its parts. A latency metric has none until stable's past has chosen the edges."""
 
     metric: Metric
-    parts: tuple[Part, ...] = ()
-    rows: bytes = b""
-    """The numbers of the parts, in their order."""
-    pasts: tuple[tuple[float, bytes], ...] = ()
-    """By histogram edge: what is known of it, until the edges are chosen."""
+    parts: tuple[Part, ...]
+    edges: Edges
+    """Of the parts; while there are none, all that stable's histogram has shown."""
+    columns: Columns
+    """The numbers of the parts, in their order; while there are none, what is known of each edge."""
     evidence: float = 1.0
     """That the canary is worse, how many to one."""
     promote_evidence: float = 1.0
@@ -53,60 +59,104 @@ class Judged(NamedTuple):
 
     def statement(self, number: int) -> Statement:
         """The statement of the part with this number, from 0 on."""
-        return Statement(self.parts[number].question, self.rows[number * SIZE : (number + 1) * SIZE])
+        at = self.columns.start + number
+        return Statement(self.parts[number].question, Columns(self.columns.table, at, at + 1))
 
+    @property
+    def past(self) -> tuple[tuple[float, float, float], ...]:
+        """While there are no parts: each edge, with stable's requests and the slower ones; the older count less."""
+        if self.parts:
+            return ()
+        known = zip(self.edges, *self.columns.numbers[[ledger.REQUESTS, ledger.BAD]].tolist(), strict=True)
+        return tuple([(edge, requests, slower) for edge, requests, slower in known if edge is not None])
 
-def _judged(metric: Metric, parts: tuple[Part, ...], rows: Rows) -> Judged:
-    """A metric with what its rows say; one without parts says nothing."""
-    if not parts:
-        return Judged(metric)
-    return Judged(
-        metric,
-        parts,
-        rows.numbers,
-        evidence=sum([part.weight * each for part, each in zip(parts, rows.worse, strict=True)]),
-        promote_evidence=min([each for part, each in zip(parts, rows.better, strict=True) if part.clears], default=1.0),
-        samples=int(max(rows.recent)),
-    )
+    def alone(self) -> "Judged":
+        """The same, sharing its numbers with nobody."""
+        return self._replace(columns=self.columns.alone())
 
 
 def begin(metric: Metric) -> Judged:
     """A metric before its first tick."""
     if isinstance(metric, ErrorRate):
-        parts = _error_parts(metric)
-        return _judged(metric, parts, ledger.read(b"".join([ledger.begin(part.question) for part in parts])))
-    return Judged(metric)
+        return _begun(metric, _error_parts(metric), [ledger.NO_PAST] * 2)
+    return Judged(metric, (), (), _NO_PASTS)
 
 
-def ask(judged: Judged, view: View, *, needed: float, renewed: bool = False) -> tuple[Judged, Ask]:
-    """What one tick asks the ledger; the metric takes the answer with `told`."""
-    if view.judged and not judged.parts and isinstance(judged.metric, Latency):
-        judged = _choose(judged.metric, judged.pasts, view)
-    if not judged.parts:
-        return judged, _learn_edges(judged.pasts, view)
-    edges = [part.edge for part in judged.parts]
-    if not view.judged:
-        return judged, Ask(judged.rows, view.counts(edges), view.halves(edges))
-    questions = tuple([part.question for part in judged.parts])
-    return judged, Ask(judged.rows, view.counts(edges), (), questions, judged=True, needed=needed, renewed=renewed)
+def _begun(metric: Metric, parts: Sequence[Part], pasts: Sequence[Numbers]) -> Judged:
+    columns = [ledger.begin(part.question, past) for part, past in zip(parts, pasts, strict=False)]
+    edges = tuple([part.edge for part in parts])
+    [found] = _read([Judged(metric, tuple(parts), edges, columns[0])], tables.beside(columns))
+    return found
 
 
-def told(judged: Judged, view: View, rows: Rows) -> Judged:
-    """The metric with what the ledger answered."""
-    if judged.parts:
-        return _judged(judged.metric, judged.parts, rows)
-    size, known = 8 * ledger.PAST, dict(judged.pasts)
-    for number, edge in enumerate(view.stable.latencies.within):
-        known[edge] = rows.numbers[number * size : (number + 1) * size]
-    return Judged(judged.metric, pasts=tuple(sorted(known.items())))
+def _read(metrics: Sequence[Judged], table: Numbers) -> list[Judged]:
+    """Metrics with what their columns say, which stand one after the other in the table."""
+    parts = [part for judged in metrics for part in judged.parts]
+    columns = tables.split(table, [len(judged.parts) for judged in metrics])
+    starts = [each.start for each in columns]
+    weights, clears = np.array([part.weight for part in parts]), np.array([part.clears for part in parts])
+    owners = np.repeat(np.arange(len(metrics)), [len(each) for each in columns])
+    worse = np.bincount(owners, weights * table[ledger.WORSE_EVIDENCE]).tolist()  # it adds in their order
+    better = np.minimum.reduceat(np.where(clears, table[ledger.BETTER_EVIDENCE], np.inf), starts).tolist()
+    samples = np.maximum.reduceat(table[ledger.RECENT.start], starts).astype(np.int64).tolist()
+    return [
+        Judged(judged.metric, judged.parts, judged.edges, *said)
+        for judged, *said in zip(metrics, columns, worse, better, samples, strict=True)
+    ]
+
+
+def step_all(
+    metrics: Sequence[Judged], views: Views, numbers: Sequence[int], *, needed: Sequence[float], renewed: bool = False
+) -> list[Judged]:
+    """One tick of many metrics: each is of the comparison with its number, and needs so much evidence, in nats."""
+    found = list(metrics)
+    groups: dict[tuple[bool, bool], list[int]] = {}
+    for at, judged in enumerate(views.judged[numbers].tolist()):
+        if not found[at].parts:
+            found[at] = _met(found[at], views.tallies[numbers[at]].shape, choosing=judged)
+        if found[at].parts or views.tallies[numbers[at]].shape.stable:
+            groups.setdefault((judged, bool(found[at].parts)), []).append(at)
+    for (judged, has_parts), group in groups.items():
+        mine, theirs = [found[at] for at in group], [numbers[at] for at in group]
+        table = tables.beside([metric.columns for metric in mine])
+        pairs = views.pairs(theirs, [metric.edges for metric in mine])
+        if judged and has_parts:
+            questions = [part.question for metric in mine for part in metric.parts]
+            caps = np.repeat([needed[at] for at in group], [len(metric.parts) for metric in mine])
+            ledger.judge(table, pairs, questions, needed=caps, renewed=renewed)
+        else:
+            halves = None if judged else views.halves(theirs, [metric.edges for metric in mine])
+            ledger.learn(table, pairs, halves)
+        stepped = _read(mine, table) if has_parts else _kept(mine, table)
+        for at, metric in zip(group, stepped, strict=True):
+            found[at] = metric
+    return found
 
 
 def restart(judged: Judged, number: int, *, step_changed: bool) -> Judged:
     """Look for regressions that begin now, too."""
     if not judged.parts:
         return judged
-    rows = ledger.read(ledger.restart(judged.rows, number, step_changed=step_changed))
-    return _judged(judged.metric, judged.parts, rows)
+    columns = ledger.restart(judged.columns, number, step_changed=step_changed)
+    return _read([judged], columns.numbers.copy())[0]
+
+
+def _met(judged: Judged, shape: Shape, *, choosing: bool) -> Judged:
+    """A metric without parts before a tick: with those that can be chosen now, or with the edges it has not met yet."""
+    if choosing:
+        judged = _choose(judged, shape)
+    if judged.parts or shape.stable.keys() <= set(judged.edges):
+        return judged
+    known = dict(zip(judged.edges, judged.columns.numbers.T, strict=True))
+    edges = tuple(sorted({*shape.stable, *[edge for edge in judged.edges if edge is not None]}))
+    past = [known.get(edge, ledger.NO_PAST[:, 0]) for edge in edges]
+    return judged._replace(edges=edges, columns=tables.frozen(np.array(past).T.copy()))
+
+
+def _kept(metrics: Sequence[Judged], table: Numbers) -> list[Judged]:
+    """Metrics without parts, with what is known of their edges."""
+    columns = tables.split(table, [len(judged.edges) for judged in metrics])
+    return [judged._replace(columns=mine) for judged, mine in zip(metrics, columns, strict=True)]
 
 
 def _error_parts(metric: ErrorRate) -> tuple[Part, ...]:
@@ -121,27 +171,20 @@ def _ceiling(most: float, expected: float) -> Question:
     return Question(Lines(rollback=Line(0, most), promote=Line(0, most)), expected)
 
 
-def _learn_edges(pasts: tuple[tuple[float, bytes], ...], view: View) -> Ask:
-    known, edges = dict(pasts), list(view.stable.latencies.within)
-    rows = b"".join([known.get(edge, ledger.NO_PAST) for edge in edges])
-    return Ask(rows, view.counts(edges), () if view.judged else view.halves(edges), judged=view.judged)
-
-
-def _choose(metric: Latency, pasts: tuple[tuple[float, bytes], ...], view: View) -> Judged:
+def _choose(judged: Judged, shape: Shape) -> Judged:
     """The parts for the edges that stable's past makes telling; none while stable's past is too short."""
-    known = dict(pasts)
-    seen = {edge: tuple(memoryview(past).cast("d")[: ledger.BAD + 1]) for edge, past in pasts}
-    if max([requests for requests, _ in seen.values()], default=0.0) < ENOUGH_HISTORY:
-        return Judged(metric, pasts=pasts)
-    usable = [edge for edge in known if not view.canary.latencies.within or edge in view.canary.latencies.within]
-    edges = choose_edges([(edge, seen[edge][ledger.BAD] / max(1.0, seen[edge][ledger.REQUESTS])) for edge in usable])
+    metric, seen = judged.metric, judged.past
+    if max([requests for _, requests, _ in seen], default=0.0) < ENOUGH_HISTORY or not isinstance(metric, Latency):
+        return judged
+    usable = [past for past in seen if not shape.canary or past[0] in shape.canary]
+    edges = choose_edges([(edge, slower / max(1.0, requests)) for edge, requests, slower in usable])
     half = 1.0 if metric.max is None else 0.5
     question = Question(metric.lines, EXPECTED_SLOW, alternatives=6)
     parts = [Part(edge, half / len(edges), True, False, question) for edge in edges]
     if metric.max is not None and metric.slower_than is not None:
-        parts += _ceiling_parts(list(known), metric.slower_than.total_seconds(), metric.max)
-    rows = [ledger.begin(part.question, known.get(part.edge or 0.0, ledger.NO_PAST)) for part in parts]
-    return _judged(metric, tuple(parts), ledger.read(b"".join(rows)))
+        parts += _ceiling_parts([edge for edge, _, _ in seen], metric.slower_than.total_seconds(), metric.max)
+    known = {edge: judged.columns.numbers[:, [number]] for number, (edge, _, _) in enumerate(seen)}
+    return _begun(metric, parts, [known.get(part.edge or 0.0, ledger.NO_PAST) for part in parts]) if parts else judged
 
 
 def choose_edges(shares: list[tuple[float, float]]) -> tuple[float, ...]:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from analysis import tables
 from analysis.judges import emergency, parts, sentences
-from analysis.judges.emergency import Emergency, Past
-from analysis.judges.ledger import Steps
+from analysis.judges.emergency import Past
 from analysis.judges.parts import Judged
-from analysis.judges.statement import Statement
-from analysis.judges.view import View
+from analysis.judges.views import Views
 from analysis.samples import Pair
 from analysis.spec import Bar, ErrorRate, Plan
+from analysis.tables import Columns
 from analysis.verdict import Finding, Verdict
 
 ERRORS_WEIGHT = 3.0
@@ -28,10 +28,11 @@ class Sequential(NamedTuple):
 
     plan: Plan
     bar: Bar
+    weights: tuple[float, ...]
+    """Of each metric in the joint evidence."""
     metrics: tuple[Judged, ...]
-    emergency: Emergency | None
-    shares: tuple[float, ...]
-    """What each metric contributes to the joint evidence."""
+    watch: Columns | None
+    """The emergency's, where failed requests are judged."""
     steps: int = 0
     """Step changes so far."""
     copies: int = 0
@@ -39,55 +40,77 @@ class Sequential(NamedTuple):
     bad: bool = False
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """What each metric contributes to the joint evidence."""
+        return tuple([weight * judged.evidence for weight, judged in zip(self.weights, self.metrics, strict=True)])
+
+    @property
     def evidence(self) -> float:
         """That the canary is worse in any metric, how many to one."""
-        return _joint(self.shares, self.emergency)
-
-
-def _shares(metrics: Sequence[Judged], watch: Emergency | None) -> tuple[float, ...]:
-    """What each metric contributes. Errors are rare, and latency tells more a request."""
-    weights = [ERRORS_WEIGHT if isinstance(judged.metric, ErrorRate) else 1.0 for judged in metrics]
-    all_of_it = (1 - emergency.SHARE if watch else 1.0) / sum(weights)
-    return tuple([all_of_it * weight * one.evidence for weight, one in zip(weights, metrics, strict=True)])
-
-
-def _joint(shares: tuple[float, ...], watch: Emergency | None) -> float:
-    return sum(shares) + (emergency.SHARE * watch.evidence if watch else 0.0)
+        return sum(self.shares) + (0.0 if self.watch is None else emergency.SHARE * emergency.read(self.watch).evidence)
 
 
 def begin(plan: Plan) -> Sequential:
     """The judge before the first tick."""
-    metrics = tuple(parts.begin(metric) for metric in plan.compared)
-    has_errors = any(isinstance(metric, ErrorRate) for metric in plan.compared)
-    watch = Emergency() if has_errors else None
-    return Sequential(plan, plan.bar, metrics, watch, _shares(metrics, watch))
+    watch = emergency.begin() if any(isinstance(metric, ErrorRate) for metric in plan.compared) else None
+    # Errors are rare, and latency tells more a request.
+    weights = [ERRORS_WEIGHT if isinstance(metric, ErrorRate) else 1.0 for metric in plan.compared]
+    all_of_it = (1.0 if watch is None else 1 - emergency.SHARE) / sum(weights)
+    metrics = tuple([parts.begin(metric) for metric in plan.compared])
+    return Sequential(plan, plan.bar, tuple([all_of_it * weight for weight in weights]), metrics, watch)
 
 
-def step(judge: Sequential, view: View) -> Steps["Sequential"]:
-    """One tick."""
-    if judge.bad:
-        return judge
-    metrics, watch = _restarted(judge, view), judge.emergency
-    if watch is not None and view.judged:
-        errors = next(judged for judged in metrics if isinstance(judged.metric, ErrorRate))
-        watch = emergency.step(watch, view.errors, lambda: _past(errors.statement(0)))
-    asked = [parts.ask(judged, view, needed=judge.plan.nats) for judged in metrics]
-    answers = yield [ask for _, ask in asked]
-    metrics = tuple([parts.told(judged, view, rows) for (judged, _), rows in zip(asked, answers, strict=True)])
-    shares = _shares(metrics, watch)
-    bad = _joint(shares, watch) >= judge.plan.needed
-    return Sequential(judge.plan, judge.bar, metrics, watch, shares, view.steps, view.copies, bad)
+def step_all(judges: Sequence[Sequential], views: Views, numbers: Sequence[int]) -> list[Sequential]:
+    """One tick of many judges, each of the comparison with its number."""
+    found = list(judges)
+    going = [at for at, judge in enumerate(judges) if not judge.bad]
+    numbers = [numbers[at] for at in going]
+    mine = [_restarted(judges[at], views, number) for at, number in zip(going, numbers, strict=True)]
+    watches, alarms = _watched(mine, views, numbers)
+    of = [number for judge, number in zip(mine, numbers, strict=True) for _ in judge.metrics]
+    needed = [judge.plan.nats for judge in mine for _ in judge.metrics]
+    stepped = iter(parts.step_all([judged for judge in mine for judged in judge.metrics], views, of, needed=needed))
+    for at, judge, watch, alarm in zip(going, mine, watches, alarms, strict=True):
+        metrics = tuple([next(stepped) for _ in judge.metrics])
+        joint = sum([weight * one.evidence for weight, one in zip(judge.weights, metrics, strict=True)]) + alarm
+        if joint >= judge.plan.needed:  # it is stepped no more
+            metrics = tuple([judged.alone() for judged in metrics])
+            found[at] = judge._replace(metrics=metrics, watch=watch and watch.alone(), bad=True)
+        else:
+            found[at] = Sequential(judge.plan, judge.bar, judge.weights, metrics, watch, judge.steps, judge.copies)
+    return found
 
 
-def _past(errors: Statement) -> Past:
+def _watched(
+    judges: Sequence[Sequential], views: Views, numbers: Sequence[int]
+) -> tuple[list[Columns | None], list[float]]:
+    """Of each judge the emergency's numbers after the tick, and its part of the joint evidence; none before the run."""
+    watches, alarms = [judge.watch for judge in judges], [0.0] * len(judges)
+    judged = views.judged[numbers].tolist()
+    watching = [(at, watch) for at, watch in enumerate(watches) if watch is not None and judged[at]]
+    if watching:
+        table = tables.beside([watch for _, watch in watching])
+        pairs = views.outcomes.failed[:, [numbers[at] for at, _ in watching]]
+        emergency.step(table, pairs, lambda column: _past(judges[watching[column][0]]))
+        said = (emergency.SHARE * emergency.evidence(table)).tolist()
+        for (at, _), watch, alarm in zip(watching, tables.split(table, [1] * len(watching)), said, strict=True):
+            watches[at], alarms[at] = watch, alarm
+    return watches, alarms
+
+
+def _past(judge: Sequential) -> Past:
+    errors = next(judged for judged in judge.metrics if isinstance(judged.metric, ErrorRate)).statement(0)
     return Past(errors.question.lines.rollback, errors.share, errors.phi)
 
 
-def _restarted(judge: Sequential, view: View) -> tuple[Judged, ...]:
-    metrics, step_changed = judge.metrics, view.steps > judge.steps
-    for number in range(judge.copies + 1, view.copies + 1):
-        metrics = tuple([parts.restart(judged, number, step_changed=step_changed) for judged in metrics])
-    return metrics
+def _restarted(judge: Sequential, views: Views, number: int) -> Sequential:
+    steps, copies = views.steps[number], views.copies[number]
+    if copies == judge.copies:
+        return judge
+    metrics = judge.metrics
+    for copy in range(judge.copies + 1, copies + 1):
+        metrics = tuple([parts.restart(judged, copy, step_changed=steps > judge.steps) for judged in metrics])
+    return judge._replace(metrics=metrics, steps=steps, copies=copies)
 
 
 def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
@@ -95,8 +118,10 @@ def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
     contributions = judge.shares
     most = max(contributions)
     return tuple(
-        _finding(judge, judged, share, guilty=judge.bad and share == most, said=said)
-        for judged, share in zip(judge.metrics, contributions, strict=True)
+        [
+            _finding(judge, judged, share, guilty=judge.bad and share == most, said=said)
+            for judged, share in zip(judge.metrics, contributions, strict=True)
+        ]
     )
 
 

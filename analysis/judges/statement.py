@@ -1,30 +1,24 @@
 """One question about one kind of bad request: is the canary beyond the rollback line, is it within the promote line?
 
-A statement reads what its row of the ledger says.
+A statement reads what its column of the ledger says.
 """
 
 from math import log1p
-from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
 
 from analysis.judges import dispersion, ledger
-from analysis.judges.dispersion import Numbers
-from analysis.judges.ledger import Ask
 from analysis.judges.question import MOST, Question
 from analysis.samples import Pair
-
-_PAIR, _NUMBER = Struct("4d"), Struct("d")
-SIZE = 8 * ledger.WIDTH
-"""Bytes of a row."""
+from analysis.tables import Columns, Numbers, frozen
 
 
 class Statement(NamedTuple):
     """The evidence on one question."""
 
     question: Question
-    row: bytes
+    column: Columns
 
     @property
     def worse(self) -> float:
@@ -60,25 +54,19 @@ class Statement(NamedTuple):
     @property
     def phi(self) -> float:
         """How much noisier than chance."""
-        return float(ledger.phi(self.column)[0])
+        return float(ledger.phi(self.column.numbers)[0])
 
-    @property
-    def column(self) -> Numbers:
-        """The row as a column of the ledger's tables."""
-        return np.frombuffer(self.row).reshape(-1, 1)
+    def _number(self, number: int) -> float:
+        return float(self.column.table[number, self.column.start])
 
-    def _number(self, column: int) -> float:
-        (found,) = _NUMBER.unpack_from(self.row, 8 * column)
-        return float(found)
-
-    def _pair(self, columns: slice) -> Pair:
-        canary, canary_bad, stable, stable_bad = _PAIR.unpack_from(self.row, 8 * columns.start)
+    def _pair(self, numbers: slice) -> Pair:
+        canary, canary_bad, stable, stable_bad = self.column.table[numbers, self.column.start].tolist()
         return Pair(int(canary), canary_bad, int(stable), stable_bad)
 
 
-def ask(question: Question, past: bytes = ledger.NO_PAST) -> Statement:
+def ask(question: Question) -> Statement:
     """A statement without evidence yet."""
-    return Statement(question, ledger.begin(question, past))
+    return Statement(question, ledger.begin(question))
 
 
 def step(statement: Statement, pair: Pair, *, needed: float, renewed: bool = False) -> Statement:
@@ -86,23 +74,30 @@ def step(statement: Statement, pair: Pair, *, needed: float, renewed: bool = Fal
 
     `renewed` forgets first what speaks against a change that begins now.
     """
-    asked = Ask(statement.row, pair, (), (statement.question,), judged=True, needed=needed, renewed=renewed)
-    return Statement(statement.question, ledger.answer([asked])[0].numbers)
+    table = statement.column.numbers.copy()
+    ledger.judge(table, _column(pair), [statement.question], needed=np.array([needed]), renewed=renewed)
+    return Statement(statement.question, frozen(table))
 
 
 def learn(statement: Statement, pair: Pair) -> Statement:
     """One tick before the run."""
-    return Statement(statement.question, ledger.answer([Ask(statement.row, pair, Pair())])[0].numbers)
+    table = statement.column.numbers.copy()
+    ledger.learn(table, _column(pair), _column(Pair()))
+    return Statement(statement.question, frozen(table))
 
 
 def restart(statement: Statement, number: int) -> Statement:
     """Look for a regression that begins now, too: the copy with this number."""
-    return Statement(statement.question, ledger.restart(statement.row, number, step_changed=False))
+    return Statement(statement.question, ledger.restart(statement.column, number, step_changed=False))
+
+
+def _column(pair: Pair) -> Numbers:
+    return np.array(pair, dtype=np.float64).reshape(4, 1)
 
 
 def needed_requests(statement: Statement, nats: float) -> int | None:
     """About how many more canary requests earn `nats` of promote evidence, if the canary is as good as stable."""
-    column = statement.column
+    column = statement.column.numbers
     base, ratio = float(column[ledger.BASE, 0]), float(column[ledger.RATIO, 0])
     if not ratio:
         return None

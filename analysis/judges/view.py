@@ -1,9 +1,8 @@
 """What a judge sees of one tick."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.samples import ArmTick, Latencies, Pair
+from analysis.samples import ArmTick, Pair
 
 _NONE = Pair()
 
@@ -26,28 +25,3 @@ class View(NamedTuple):
     """Of the requests of `errors`, those that were answered as the client's fault."""
     share: float | None = None
     """The canary's share of live requests as configured, 0..1; None near a change of it and where none can be said."""
-
-    def counts(self, edges: Sequence[float | None]) -> list[float]:
-        """Of both arms, for each edge (seconds): requests and slower ones, as a pair has them, one after the other.
-
-        Without an edge, failed ones. Edges are given for all or for none.
-        """
-        told = [edge for edge in edges if edge is not None]
-        if not told:
-            return [*self.errors] * len(edges)
-        return _side_by_side(self.canary.latencies, self.stable.latencies, told)
-
-    def halves(self, edges: Sequence[float | None]) -> list[float]:
-        """The same of two halves of stable's pods."""
-        told, (first, second) = [edge for edge in edges if edge is not None], self.stable.halves
-        if not told:
-            return [*first.served, *second.served] * len(edges)
-        return _side_by_side(first.latencies, second.latencies, told)
-
-
-def _side_by_side(one: Latencies, other: Latencies, edges: Sequence[float]) -> list[float]:
-    found: list[float] = []
-    for pair in zip(one.slower_at(edges), other.slower_at(edges), strict=True):
-        for each in pair:
-            found += each
-    return found

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.judges import halfplane
-from analysis.judges.dispersion import Flags, Numbers
 from analysis.judges.halfplane import Bet
+from analysis.tables import Flags, Numbers
 
 RESERVE = 0.10
 """The weight of all copies that start later."""
