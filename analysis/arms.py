@@ -59,6 +59,15 @@ class Arms(NamedTuple):
     """When stable and canary had their last request; None before the first."""
 
 
+class Presence(NamedTuple):
+    """Whether anything was read, and judged; and whether arms have series now, or had some lately."""
+
+    read: bool
+    judged: bool
+    stable: bool
+    canary: bool
+
+
 class Outcomes(NamedTuple):
     """By comparison: canary's requests and the bad ones, stable's; the failed and the refused ones of the same."""
 
@@ -72,6 +81,13 @@ def begin() -> Columns:
     table[[_AT, *range(_RECENT.stop)[_ASKED], *range(_RECENT.stop)[_RECENT]]] = np.nan
     table[_ABSENT] = MISSING
     return frozen(table)
+
+
+def presence(column: Columns) -> Presence:
+    """Of what a column says what verdicts hang on."""
+    numbers = column.table[: _ABSENT.stop, column.start].tolist()
+    stable, canary = numbers[_ABSENT]
+    return Presence(numbers[_AT] == numbers[_AT], numbers[_JUDGED] > 0, stable < MISSING, canary < MISSING)
 
 
 def read(column: Columns) -> Arms:

@@ -6,62 +6,18 @@ rules of `counters`, which say the same of such rows, too.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analysis import counters
+from analysis import counters, layout, tally
 from analysis.counters import ArmCounters, Counters
-from analysis.samples import ArmReading, ArmTick, Count, Half, Latencies, PodReading, Reading, Tick
-
-Outcome = tuple[str, str, str]
-"""Response code, response flags and gRPC status."""
-Numbers = NDArray[np.float64]
-_INFINITY = float("inf")
-
-
-class PodLayout(NamedTuple):
-    """One orchestrator: the values of its codes come first, then those of its edges in rising order."""
-
-    name: str
-    codes: tuple[str, ...]
-    edges: tuple[float, ...]
-
-
-class ArmLayout(NamedTuple):
-    """One arm: its pods in the order of their names, then what gateways count of it."""
-
-    pods: tuple[PodLayout, ...]
-    gateways: tuple[tuple[str, tuple[Outcome, ...]], ...]
-
-    def reading(self, values: Sequence[float], start: int) -> ArmReading:
-        """What the values from `start` on say, by name."""
-        pods, gateways = {}, {}
-        for name, codes, edges in self.pods:
-            middle, end = start + len(codes), start + len(codes) + len(edges)
-            counted = dict(zip(codes, values[start:middle], strict=True))
-            pods[name] = PodReading(counted, dict(zip(edges, values[middle:end], strict=True)))
-            start = end
-        for name, outcomes in self.gateways:
-            gateways[name] = dict(zip(outcomes, values[start : start + len(outcomes)], strict=True))
-            start += len(outcomes)
-        return ArmReading(pods, gateways)
-
-    @property
-    def width(self) -> int:
-        """How many values it takes."""
-        pods = sum([len(pod.codes) + len(pod.edges) for pod in self.pods])
-        return pods + sum([len(outcomes) for _, outcomes in self.gateways])
-
-
-class Layout(NamedTuple):
-    """What the values of a row are: stable's, then the canary's."""
-
-    stable: ArmLayout
-    canary: ArmLayout
+from analysis.layout import ArmLayout, Layout, PodLayout, Spread
+from analysis.samples import ArmReading, Reading, Tick
+from analysis.tables import Numbers
+from analysis.tally import Tally
 
 
 class Row(NamedTuple):
@@ -106,57 +62,6 @@ def _laid_out(arm: ArmReading) -> tuple[ArmLayout, list[float]]:
     return ArmLayout(tuple(pods), tuple([(name, tuple(each)) for name, each in arm.gateways.items()])), values
 
 
-_ENDS = 3
-"""Sums of how requests ended: answered, failed, and refused as the client's fault."""
-
-
-def _ended(sums: Sequence[int], start: int) -> Count:
-    answered, failed, refused = sums[start : start + _ENDS]
-    return Count(answered + failed + refused, failed)
-
-
-class _HalfSums(NamedTuple):
-    """Where the sums of one half of an arm's pods stand: how requests ended, the timed ones, and those of each edge."""
-
-    start: int
-    edges: tuple[float, ...]
-
-    def half(self, sums: Sequence[int]) -> Half:
-        timed = self.start + _ENDS
-        within = dict(zip(self.edges, sums[timed + 1 : timed + 1 + len(self.edges)], strict=True))
-        return Half(_ended(sums, self.start), Latencies(sums[timed], within))
-
-
-_EMPTY = Half()
-
-
-class _ArmSums(NamedTuple):
-    """The same of one arm; `gateway` is where those stand of how requests ended there."""
-
-    present: bool
-    halves: tuple[_HalfSums | None, _HalfSums | None]
-    gateway: int | None
-
-    def tick(self, sums: Sequence[int]) -> ArmTick:
-        first, second = [_EMPTY if half is None else half.half(sums) for half in self.halves]
-        gateway = None if self.gateway is None else _ended(sums, self.gateway)
-        starts = [half.start for half in self.halves if half is not None]
-        at_pods = sum([sums[start + _ENDS - 1] for start in starts])
-        refused = at_pods, 0 if self.gateway is None else sums[self.gateway + _ENDS - 1]
-        return counters.arm_tick(first, second, present=self.present, gateway=gateway, refused=refused)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """To which sum each increment of a row belongs, and what the sums are. The first one is of what does not count."""
-
-    layout: Layout
-    places: NDArray[np.intp]
-    size: int
-    stable: _ArmSums
-    canary: _ArmSums
-
-
 _NONE = Counters()
 _NO_VALUES: Numbers = np.zeros(0)
 
@@ -166,20 +71,20 @@ class Counted(NamedTuple):
 
     at: int | None = None
     base: Counters = _NONE
-    sums: _Sums | None = None
+    spread: Spread | None = None
     values: Numbers = _NO_VALUES
 
     @property
     def counters(self) -> Counters:
         """The last values, by name."""
-        if self.sums is None or self.base.at == self.at:
+        if self.spread is None or self.base.at == self.at:
             return self.base
-        row, base = Row(self.at or 0, self.sums.layout, self.values), self.base
+        row, base = Row(self.at or 0, self.spread.layout, self.values), self.base
         return Counters(self.at, _newer(base.stable, row.stable), _newer(base.canary, row.canary))
 
 
-def advance_all(told: Sequence[tuple[Counted, Reading | Row]]) -> list[tuple[Counted, Tick | None]]:
-    """What happened to each of many comparisons since its last reading: `counters.advance`'s ticks, None for a first.
+def advance_all(told: Sequence[tuple[Counted, Reading | Row]]) -> list[tuple[Counted, Tally | None]]:
+    """What happened to each of many comparisons since its last reading: `counters.advance`'s tick, None for a first.
 
     Raises ValueError when a reading is not later than the last one.
     """
@@ -190,41 +95,50 @@ def advance_all(told: Sequence[tuple[Counted, Reading | Row]]) -> list[tuple[Cou
 
 def _follows(counted: Counted, row: Row) -> bool:
     """Whether a row may be held against the last one by subtraction."""
-    known = counted.sums
+    known = counted.spread
     return known is not None and row.layout is known.layout and row.at > (counted.at or 0) and row.values.size > 0
 
 
-def _risen(told: Mapping[int, tuple[Counted, Row]]) -> dict[int, tuple[Counted, Tick]]:
+def _risen(told: Mapping[int, tuple[Counted, Row]]) -> dict[int, tuple[Counted, Tally]]:
     """The ticks of those rows in which nothing fell. All numbers are whole, so that sums are exact in any order."""
     if not told:
         return {}
-    each = list(told.items())
-    known = [counted.sums for _, (counted, _) in each if counted.sums is not None]
-    widths, sizes = [len(sums.places) for sums in known], [sums.size for sums in known]
-    starts, bases = [0, *accumulate(widths)], [0, *accumulate(sizes)]
-    risen = np.concatenate([row.values for _, (_, row) in each])
-    risen -= np.concatenate([counted.values for _, (counted, _) in each])
-    places = np.concatenate([sums.places for sums in known]) + np.repeat(bases[:-1], widths)
-    added = np.bincount(places, weights=np.rint(risen), minlength=bases[-1]).astype(np.int64).tolist()
+    each = [(at, counted, row, counted.spread) for at, (counted, row) in told.items() if counted.spread is not None]
+    widths = [len(row.values) for _, _, row, _ in each]
+    risen = np.concatenate([row.values for _, _, row, _ in each])
+    risen -= np.concatenate([counted.values for _, counted, _, _ in each])
+    starts = [*accumulate([spread.shape.width for *_, spread in each], initial=0)]
+    places = np.concatenate([spread.places for *_, spread in each]) + np.repeat(starts[:-1], widths)
+    rows = np.bincount(places, weights=np.rint(risen), minlength=starts[-1]).astype(np.float64, copy=False)
+    rows[starts[:-1]] = 0  # where it went that does not count
+    least = np.minimum.reduceat(risen, [*accumulate(widths, initial=0)][:-1]).tolist()
     found = {}
-    for number, least in enumerate(np.minimum.reduceat(risen, starts[:-1]).tolist()):
-        if least >= 0:
-            (at, (counted, row)), sums = each[number], known[number]
-            mine = added[bases[number] : bases[number + 1]]
-            tick = Tick(row.at, row.at - (counted.at or 0), sums.stable.tick(mine), sums.canary.tick(mine))
-            found[at] = Counted(row.at, counted.base, sums, row.values), tick
+    for (at, counted, row, spread), (start, stop), fell in zip(each, pairwise(starts), least, strict=True):
+        if fell >= 0:
+            said = Tally(
+                row.at, row.at - (counted.at or 0), spread.shape, rows[start:stop], partial(_tick, counted, row)
+            )
+            found[at] = Counted(row.at, counted.base, spread, row.values), said
     return found
 
 
-def _advance(counted: Counted, told: Reading | Row) -> tuple[Counted, Tick | None]:
+def _tick(counted: Counted, row: Row) -> Tick:
+    """What a row says, by the rules."""
+    _, tick = counters.advance(counted.counters, row.reading)
+    if tick is None:
+        raise AssertionError("a row that follows another is a tick")
+    return tick
+
+
+def _advance(counted: Counted, told: Reading | Row) -> tuple[Counted, Tally | None]:
     """By the rules, name by name."""
     reading = told.reading if isinstance(told, Row) else told
     base, tick = counters.advance(counted.counters, reading)
+    said = None if tick is None else tally.of(tick)
     if not isinstance(told, Row):
-        return Counted(reading.at, base), tick
-    layout = told.layout
-    values = np.array([*_values(layout.stable, base.stable), *_values(layout.canary, base.canary)])
-    return Counted(reading.at, base, _sums(layout, base), values), tick
+        return Counted(reading.at, base), said
+    values = np.array([*_values(told.layout.stable, base.stable), *_values(told.layout.canary, base.canary)])
+    return Counted(reading.at, base, layout.spread(told.layout, base), values), said
 
 
 def _values(layout: ArmLayout, last: ArmCounters) -> list[float]:
@@ -246,51 +160,3 @@ def _newer(last: ArmCounters, now: ArmReading) -> ArmCounters:
     for name, outcomes in now.gateways.items():
         gateways[name] = {**gateways[name], **outcomes}
     return ArmCounters(pods, gateways, last.signals)
-
-
-class _Places:
-    """Hands out sums, while a row is gone through."""
-
-    def __init__(self) -> None:
-        self.each: list[int] = []
-        self.size = 1
-
-    def take(self, count: int) -> int:
-        start, self.size = self.size, self.size + count
-        return start
-
-    def end(self, start: int, *, bad: bool | None, refused: bool) -> None:
-        """Have the next value counted as answered, failed or refused, or not at all."""
-        self.each.append(0 if bad is None else start + (_ENDS - 1 if refused else bad))
-
-
-def _sums(layout: Layout, last: Counters) -> _Sums:
-    places = _Places()
-    stable = _arm_sums(layout.stable, last.stable, places)
-    canary = _arm_sums(layout.canary, last.canary, places)
-    return _Sums(layout, np.array(places.each, dtype=np.intp), places.size, stable, canary)
-
-
-def _arm_sums(layout: ArmLayout, last: ArmCounters, places: _Places) -> _ArmSums:
-    halves = [_half_sums([pod for pod in layout.pods if last.pods[pod.name][1] == half], places) for half in (0, 1)]
-    for name, codes, edges in layout.pods:
-        half = halves[last.pods[name][1]]
-        if half is None:
-            raise AssertionError("each pod has its half")
-        for code in codes:
-            bad, refused = counters.orchestrator_outcome(code), counters.orchestrator_refusal(code)
-            places.end(half.start, bad=bad, refused=refused)
-        timed = half.start + _ENDS
-        places.each += [timed if edge == _INFINITY else timed + 1 + half.edges.index(edge) for edge in edges]
-    gateway = places.take(_ENDS) if layout.gateways else None
-    for outcome in [each for _, outcomes in layout.gateways for each in outcomes]:
-        bad, refused = counters.gateway_outcome(*outcome), counters.gateway_refusal(*outcome)
-        places.end(gateway or 0, bad=bad, refused=refused)
-    return _ArmSums(bool(layout.pods or layout.gateways), (halves[0], halves[1]), gateway)
-
-
-def _half_sums(pods: Sequence[PodLayout], places: _Places) -> _HalfSums | None:
-    if not pods:
-        return None
-    edges = tuple(dict.fromkeys([edge for pod in pods for edge in pod.edges if edge != _INFINITY]))
-    return _HalfSums(places.take(_ENDS + 1 + len(edges)), edges)

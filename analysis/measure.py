@@ -8,7 +8,8 @@ from datetime import datetime
 
 import orjson
 
-from analysis.columns import Layout, Row
+from analysis.columns import Row
+from analysis.layout import Layout
 from analysis.preflight import SERVED, Found
 from analysis.providers.provider import Instant, Provider, Series
 from analysis.samples import Reading

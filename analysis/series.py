@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from analysis.columns import Layout, Row, laid_out
+from analysis.columns import Row, laid_out
+from analysis.layout import Layout
 from analysis.providers.provider import Instant
 from analysis.samples import ArmReading, PodReading, Reading, Signal
 from analysis.signals.families import FAMILIES

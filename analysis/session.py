@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis import arms, tables, tally
-from analysis.arms import MISSING, Arms
+from analysis.arms import Arms
 from analysis.checks import Check, is_required
 from analysis.judges import choice
 from analysis.judges.choice import Judge
@@ -49,6 +49,8 @@ class Session(NamedTuple):
     """Of those that only ask or warn: each has an alpha of its own."""
     signals: tuple[Signal, ...] = ()
     shifts: tuple[Shifted, ...] = ()
+    optional: tuple[str, ...] = ()
+    """The compared metrics that no good verdict needs."""
     counted: Columns = arms.begin()
     """What was seen of both arms until now."""
 
@@ -66,6 +68,7 @@ class Session(NamedTuple):
 def begin(comparison: Comparison) -> Session:
     """A session before its first tick."""
     plan = comparison.plan
+    optional = [metric.name for metric in plan.compared if not is_required(metric.action, metric.required)]
     judged_from = int(comparison.started_at.timestamp()) + int(plan.warmup.total_seconds())
     return Session(
         plan,
@@ -75,6 +78,7 @@ def begin(comparison: Comparison) -> Session:
         asides=_asides(plan),
         signals=_signals(plan, judged_from),
         shifts=tuple(sorted(Shifted(int(shift.at.timestamp()), shift.share) for shift in comparison.shifts)),
+        optional=tuple(optional),
     )
 
 
@@ -135,7 +139,7 @@ def step_all(ticks: Sequence[tuple[Session, Tick | Tally]]) -> list[Session]:
             view = views.view(number)
             signals = tuple([signal.step(one, view) for one in signals])
         fixed = session.plan, session.judged_from, session.restarts
-        found.append(Session(*fixed, judge, asides, signals, session.shifts, column))
+        found.append(Session(*fixed, judge, asides, signals, session.shifts, session.optional, column))
     return found
 
 
@@ -237,9 +241,8 @@ def traffic(session: Session, *, mirrored: bool) -> Traffic | None:
 
 def _findings(session: Session, *, said: bool) -> tuple[Finding, ...]:
     found = [] if session.judge is None else list(choice.findings(session.judge, said=said))
-    optional = [metric.name for metric in session.plan.compared if not is_required(metric.action, metric.required)]
-    if optional:
-        found = [replace(finding, required=False) if finding.metric in optional else finding for finding in found]
+    if session.optional:
+        found = [replace(each, required=False) if each.metric in session.optional else each for each in found]
     for metric, judge in session.asides:
         required = is_required(metric.action, metric.required)
         found += [
@@ -252,13 +255,13 @@ def _opinion(session: Session, found: tuple[Finding, ...]) -> tuple[Verdict, str
     bad = [finding.message for finding in found if finding.verdict is Verdict.BAD and finding.action == "abort"]
     if bad:
         return Verdict.BAD, "; ".join(bad)
-    seen = session.arms
-    if seen.at is None:
+    seen = arms.presence(session.counted)
+    if not seen.read:
         return Verdict.NO_DATA, "nothing was measured yet"
-    for arm, ticks in zip(("stable", "the canary"), seen.absent, strict=True):
-        if ticks >= MISSING and not (arm == "stable" and session.plan.judge == "threshold"):
-            return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
-    if not seen.judged_ticks:
+    if not (seen.canary and (seen.stable or session.plan.judge == "threshold")):
+        arm = "the canary" if seen.stable or session.plan.judge == "threshold" else "stable"
+        return Verdict.NO_DATA, f"no metrics of {arm}: either it serves nothing, or nobody scrapes it"
+    if not seen.judged:
         start = datetime.fromtimestamp(session.judged_from, UTC)
         return Verdict.INCONCLUSIVE, f"warming up: what is measured before {start:%H:%M:%S} UTC is dropped"
     required = [finding for finding in found if finding.required]

@@ -45,6 +45,11 @@ class Shape:
     canary: Mapping[float, int]
     _known: dict[tuple[float | None, ...], Places] = field(default_factory=dict)
 
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return HEAD + len(self.stable) + len(self.canary)
+
     def pairs(self, edges: tuple[float | None, ...]) -> Places:
         """Where stand, for each edge, canary's requests and those within it, and stable's; without one, the errors."""
         known = self._known.get(edges)
@@ -95,12 +100,13 @@ def of(tick: Tick) -> Tally:
     """The tally of a tick that was counted by name."""
     stable, canary = tick.stable, tick.canary
     seen = Seen(stable.present, canary.present, stable.gateway is not None, canary.gateway is not None)
-    row = [0.0] * (HEAD + len(stable.latencies.within) + len(canary.latencies.within))
+    found = shape(seen, tuple(stable.latencies.within), tuple(canary.latencies.within))
+    row = [0.0] * found.width
     for arm, at_pods, at_gateway in ((stable, STABLE, STABLE_GATEWAY), (canary, CANARY, CANARY_GATEWAY)):
-        row[at_pods] = [*_ended(*arm.served, arm.refused), arm.latencies.total]
+        timed = arm.latencies.total if arm.latencies.within else 0  # without an edge nobody asks for it
+        row[at_pods] = [*_ended(*arm.served, arm.refused), timed]
         row[at_gateway] = _ended(*(arm.gateway or samples.NOTHING), arm.gateway_refused)
     row[HEAD:] = [*stable.latencies.within.values(), *canary.latencies.within.values()]
-    found = shape(seen, tuple(stable.latencies.within), tuple(canary.latencies.within))
     return Tally(tick.at, tick.seconds, found, np.array(row, dtype=np.float64), lambda: tick)
 
 

@@ -29,14 +29,16 @@ BASE, RATIO, WORSE_STEEPEST, BETTER_STEEPEST = 34, 35, 36, 37
 WORSE_BETS, BETTER_BETS = slice(38, 70), slice(70, 78)
 # What was judged, in all and since the last step change; and the evidence.
 TOTAL, RECENT, WORSE_EVIDENCE, BETTER_EVIDENCE = slice(78, 82), slice(82, 86), 86, 87
-WIDTH = 88
+# Its part of the metric's evidence that the canary is worse, and whether the metric is only good when this says so.
+WEIGHT, CLEARS = 88, 89
+WIDTH = 90
 NO_PAST = np.zeros((PAST, 1))
 
 
-def begin(question: Question, past: Numbers = NO_PAST) -> Columns:
+def begin(question: Question, past: Numbers = NO_PAST, *, weight: float = 1.0, clears: bool = True) -> Columns:
     """The column of a statement without evidence yet; `past` are its first numbers."""
     table = np.zeros((WIDTH, 1))
-    table[:PAST] = past
+    table[:PAST], table[WEIGHT], table[CLEARS] = past, weight, clears
     table[EXPECTED], table[ALTERNATIVES], table[CEILING] = question.expected, question.alternatives, question.ceiling
     table[WORSE] = (1 - wealth.RESERVE) * _weights(table)
     table[RESERVE] = wealth.RESERVE

@@ -78,12 +78,16 @@ class Judged(NamedTuple):
 def begin(metric: Metric) -> Judged:
     """A metric before its first tick."""
     if isinstance(metric, ErrorRate):
-        return _begun(metric, _error_parts(metric), [ledger.NO_PAST] * 2)
+        parts = _error_parts(metric)
+        return _begun(metric, parts, [ledger.NO_PAST] * len(parts))
     return Judged(metric, (), (), _NO_PASTS)
 
 
 def _begun(metric: Metric, parts: Sequence[Part], pasts: Sequence[Numbers]) -> Judged:
-    columns = [ledger.begin(part.question, past) for part, past in zip(parts, pasts, strict=False)]
+    columns = [
+        ledger.begin(part.question, past, weight=part.weight, clears=part.clears)
+        for part, past in zip(parts, pasts, strict=True)
+    ]
     edges = tuple([part.edge for part in parts])
     [found] = _read([Judged(metric, tuple(parts), edges, columns[0])], tables.beside(columns))
     return found
@@ -91,17 +95,17 @@ def _begun(metric: Metric, parts: Sequence[Part], pasts: Sequence[Numbers]) -> J
 
 def _read(metrics: Sequence[Judged], table: Numbers) -> list[Judged]:
     """Metrics with what their columns say, which stand one after the other in the table."""
-    parts = [part for judged in metrics for part in judged.parts]
     columns = tables.split(table, [len(judged.parts) for judged in metrics])
     starts = [each.start for each in columns]
-    weights, clears = np.array([part.weight for part in parts]), np.array([part.clears for part in parts])
     owners = np.repeat(np.arange(len(metrics)), [len(each) for each in columns])
-    worse = np.bincount(owners, weights * table[ledger.WORSE_EVIDENCE]).tolist()  # it adds in their order
-    better = np.minimum.reduceat(np.where(clears, table[ledger.BETTER_EVIDENCE], np.inf), starts).tolist()
+    worse = np.bincount(owners, table[ledger.WEIGHT] * table[ledger.WORSE_EVIDENCE]).tolist()  # it adds in their order
+    clearing = np.where(table[ledger.CLEARS] > 0, table[ledger.BETTER_EVIDENCE], np.inf)
+    better = np.minimum.reduceat(clearing, starts)
+    better[np.isinf(better)] = 1  # where nothing can clear the canary
     samples = np.maximum.reduceat(table[ledger.RECENT.start], starts).astype(np.int64).tolist()
     return [
         Judged(judged.metric, judged.parts, judged.edges, *said)
-        for judged, *said in zip(metrics, columns, worse, better, samples, strict=True)
+        for judged, *said in zip(metrics, columns, worse, better.tolist(), samples, strict=True)
     ]
 
 

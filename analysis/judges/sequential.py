@@ -23,13 +23,21 @@ ERRORS_WEIGHT = 3.0
 """The weight of failed requests in the joint evidence, where latency has 1."""
 
 
+class Terms(NamedTuple):
+    """What a plan asks for, worked out once."""
+
+    weights: tuple[float, ...]
+    """Of each metric in the joint evidence."""
+    needed: float
+    nats: float
+    bar: Bar
+
+
 class Sequential(NamedTuple):
     """The state of the judge. `bad` is final: once the evidence sufficed, nothing that comes later takes it back."""
 
     plan: Plan
-    bar: Bar
-    weights: tuple[float, ...]
-    """Of each metric in the joint evidence."""
+    terms: Terms
     metrics: tuple[Judged, ...]
     watch: Columns | None
     """The emergency's, where failed requests are judged."""
@@ -42,7 +50,9 @@ class Sequential(NamedTuple):
     @property
     def shares(self) -> tuple[float, ...]:
         """What each metric contributes to the joint evidence."""
-        return tuple([weight * judged.evidence for weight, judged in zip(self.weights, self.metrics, strict=True)])
+        return tuple(
+            [weight * judged.evidence for weight, judged in zip(self.terms.weights, self.metrics, strict=True)]
+        )
 
     @property
     def evidence(self) -> float:
@@ -57,7 +67,8 @@ def begin(plan: Plan) -> Sequential:
     weights = [ERRORS_WEIGHT if isinstance(metric, ErrorRate) else 1.0 for metric in plan.compared]
     all_of_it = (1.0 if watch is None else 1 - emergency.SHARE) / sum(weights)
     metrics = tuple([parts.begin(metric) for metric in plan.compared])
-    return Sequential(plan, plan.bar, tuple([all_of_it * weight for weight in weights]), metrics, watch)
+    terms = Terms(tuple([all_of_it * weight for weight in weights]), plan.needed, plan.nats, plan.bar)
+    return Sequential(plan, terms, metrics, watch)
 
 
 def step_all(judges: Sequence[Sequential], views: Views, numbers: Sequence[int]) -> list[Sequential]:
@@ -68,16 +79,16 @@ def step_all(judges: Sequence[Sequential], views: Views, numbers: Sequence[int])
     mine = [_restarted(judges[at], views, number) for at, number in zip(going, numbers, strict=True)]
     watches, alarms = _watched(mine, views, numbers)
     of = [number for judge, number in zip(mine, numbers, strict=True) for _ in judge.metrics]
-    needed = [judge.plan.nats for judge in mine for _ in judge.metrics]
+    needed = [judge.terms.nats for judge in mine for _ in judge.metrics]
     stepped = iter(parts.step_all([judged for judge in mine for judged in judge.metrics], views, of, needed=needed))
     for at, judge, watch, alarm in zip(going, mine, watches, alarms, strict=True):
         metrics = tuple([next(stepped) for _ in judge.metrics])
-        joint = sum([weight * one.evidence for weight, one in zip(judge.weights, metrics, strict=True)]) + alarm
-        if joint >= judge.plan.needed:  # it is stepped no more
+        joint = sum([weight * one.evidence for weight, one in zip(judge.terms.weights, metrics, strict=True)]) + alarm
+        if joint >= judge.terms.needed:  # it is stepped no more
             metrics = tuple([judged.alone() for judged in metrics])
             found[at] = judge._replace(metrics=metrics, watch=watch and watch.alone(), bad=True)
         else:
-            found[at] = Sequential(judge.plan, judge.bar, judge.weights, metrics, watch, judge.steps, judge.copies)
+            found[at] = Sequential(judge.plan, judge.terms, metrics, watch, judge.steps, judge.copies)
     return found
 
 
@@ -114,15 +125,22 @@ def _restarted(judge: Sequential, views: Views, number: int) -> Sequential:
 
 
 def findings(judge: Sequential, *, said: bool = True) -> tuple[Finding, ...]:
-    """What each metric says; without sentences and shares where they are not to be `said`."""
-    contributions = judge.shares
-    most = max(contributions)
-    return tuple(
-        [
-            _finding(judge, judged, share, guilty=judge.bad and share == most, said=said)
-            for judged, share in zip(judge.metrics, contributions, strict=True)
-        ]
-    )
+    """What each metric says; without sentences and figures where they are not to be `said`."""
+    if not (said or judge.bad):
+        return tuple([_unsaid(judged.metric.name, *_reached(judge, judged)) for judged in judge.metrics])
+    shares, found = judge.shares, []
+    for judged, share in zip(judge.metrics, shares, strict=True):
+        verdict, near = _reached(judge, judged)
+        if judge.bad and share == max(shares):
+            verdict, share = Verdict.BAD, judge.evidence
+        found.append(_finding(judge.plan, judged, verdict, near, share))
+    return tuple(found)
+
+
+def _reached(judge: Sequential, judged: Judged) -> tuple[Verdict, bool]:
+    """What a metric that is not bad has come to, and whether it is promising."""
+    near, good = judge.terms.bar.cleared(judged.samples, better=judged.promote_evidence, worse=judged.evidence)
+    return Verdict.GOOD if good else Verdict.INCONCLUSIVE, near
 
 
 @cache
@@ -130,15 +148,7 @@ def _unsaid(metric: str, verdict: Verdict, promising: bool) -> Finding:
     return Finding(metric=metric, verdict=verdict, message="", promising=promising)
 
 
-def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, said: bool) -> Finding:
-    plan = judge.plan
-    evidence = judge.evidence if guilty else share
-    promote_evidence = judged.promote_evidence
-    samples = judged.samples
-    promising, good = judge.bar.cleared(samples, better=promote_evidence, worse=judged.evidence)
-    verdict = Verdict.BAD if guilty else Verdict.GOOD if good else Verdict.INCONCLUSIVE
-    if not said:
-        return _unsaid(judged.metric.name, verdict, promising)
+def _finding(plan: Plan, judged: Judged, verdict: Verdict, promising: bool, evidence: float) -> Finding:
     shown = sentences.shown_part(judged, verdict)
     pair = sentences.shown_pair(shown, verdict) if shown else Pair()
     return Finding(
@@ -149,7 +159,7 @@ def _finding(judge: Sequential, judged: Judged, share: float, *, guilty: bool, s
         stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
         evidence=evidence,
         needed=plan.needed,
-        promote_evidence=promote_evidence,
+        promote_evidence=judged.promote_evidence,
         promote_needed=plan.promote_needed,
         step_needed=plan.step_needed,
         promising=promising,

@@ -4,16 +4,15 @@ import random
 import statistics
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import session
+from analysis import session, tables
 from analysis.judges import ledger, statement
-from analysis.judges.ledger import Ask
 from analysis.judges.parts import EXPECTED_ERRORS
 from analysis.judges.question import Question
-from analysis.judges.statement import SIZE, Statement
 from analysis.samples import ArmTick, Count, Pair, Tick
 from analysis.spec import ERROR_LINES, RUN_LENGTH, Arm, Comparison, ErrorRate, Line, Lines, Plan
 from analysis.verdict import Verdict
@@ -49,16 +48,14 @@ def test_on_the_line_itself_false_alarms_are_as_far_apart_as_promised() -> None:
     question = Question(Lines(rollback=line, promote=line), EXPECTED_ERRORS)
     runs = 60
     chances = [random.Random(seed) for seed in range(runs)]
-    rows, questions = b"".join([ledger.begin(question)] * runs), (question,) * runs
+    table, questions = tables.beside([ledger.begin(question)] * runs), (question,) * runs
     lengths: dict[int, int] = {}
     for number in range(1, most + 1):
         pairs = [Pair(100, binomial(rng, 100, line.at(0.02)), 200, binomial(rng, 200, 0.02)) for rng in chances]
-        counts = [each for pair in pairs for each in pair]
-        [told] = ledger.answer([Ask(rows, counts, (), questions, judged=True, needed=1200.0, renewed=True)])
-        rows = told.numbers
-        for run in range(runs):
-            if Statement(question, rows[run * SIZE : (run + 1) * SIZE]).worse >= needed:
-                lengths.setdefault(run, number)
+        counts = np.array(pairs, dtype=np.float64).T
+        ledger.judge(table, counts, questions, needed=np.full(runs, 1200.0), renewed=True)
+        for run in (table[ledger.WORSE_EVIDENCE] >= needed).nonzero()[0]:
+            lengths.setdefault(int(run), number)
     assert statistics.mean(lengths.get(run, most) for run in range(runs)) >= needed
 
 

@@ -3,10 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import columns, counters
+from analysis import columns, counters, tally
 from analysis.columns import Counted, Row, laid_out
 from analysis.counters import Counters
 from analysis.samples import ArmReading, PodReading, Reading
+from analysis.tally import Tally
 
 INF = float("inf")
 VALUES = st.integers(0, 400).map(float)
@@ -54,6 +55,21 @@ def stories(draw) -> list[Reading]:
     return told
 
 
+def said(told: Tally | None) -> object:
+    """What a tally says, whatever stands where in it."""
+    if told is None:
+        return None
+    edges = tuple(sorted({*told.shape.stable, *told.shape.canary, 99.0}))
+    head = told.row[: tally.HEAD].tolist()
+    return (
+        told.at,
+        told.seconds,
+        told.shape.seen,
+        head,
+        dict(zip(edges, told.row[told.shape.pairs(edges)].T.tolist(), strict=True)),
+    )
+
+
 def in_rows(story: list[Reading]) -> list[Row]:
     """The readings as rows, equal layouts as one."""
     rows, layouts = [], []
@@ -69,9 +85,10 @@ def in_rows(story: list[Reading]) -> list[Row]:
 def test_rows_give_the_ticks_and_counters_that_readings_give(story):
     by_row, by_name, rows = Counted(), Counters(), in_rows(story)
     for reading, row in zip(story, rows, strict=True):
-        [(by_row, tick)] = columns.advance_all([(by_row, row)])
+        [(by_row, told)] = columns.advance_all([(by_row, row)])
         by_name, expected = counters.advance(by_name, reading)
-        assert tick == expected
+        assert said(told) == said(expected and tally.of(expected))
+        assert (told and told.tick) == expected
         assert by_row.counters == by_name
         assert by_row.at == by_name.at
 
@@ -84,8 +101,8 @@ def test_a_comparison_is_counted_the_same_whichever_are_counted_with_it(told):
         found = columns.advance_all(list(zip(together, at, strict=True)))
         together = [counted for counted, _ in found]
         for number, row in enumerate(at):
-            [(alone[number], tick)] = columns.advance_all([(alone[number], row)])
-            assert found[number][1] == tick
+            [(alone[number], told)] = columns.advance_all([(alone[number], row)])
+            assert said(found[number][1]) == said(told)
             assert together[number].counters == alone[number].counters
 
 

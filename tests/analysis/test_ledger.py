@@ -2,18 +2,18 @@
 
 import json
 import random
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.judges import ledger
-from analysis.judges.ledger import Ask
 from analysis.judges.question import Question
 from analysis.samples import Pair
 from analysis.spec import ERROR_LINES, SLOW_LINES, ErrorRate, Latency, Line, Lines, Plan
-from bench.contenders import Ours
+from analysis.tables import Numbers
+from bench.contenders import Ours, Together
 from bench.scenarios import FIXED
 from bench.traces import World
 
@@ -55,28 +55,40 @@ def test_no_number_depends_on_what_goes_along_with_it():
     rng = random.Random(3)
     lines = (ERROR_LINES, SLOW_LINES, Lines(rollback=Line(0, 0.02), promote=Line(0, 0.02)))
     questions = [Question(rng.choice(lines), 0.001, rng.choice((6, 8))) for _ in range(37)]
-    alone = [ledger.begin(question) for question in questions]
-    together = b"".join(alone)
+    alone = [ledger.begin(question).numbers.copy() for question in questions]
+    together = np.hstack(alone)
     for number in range(40):
-        judged = number >= 10
-        pairs = [_some(rng) for _ in questions]
-        halves = () if judged else [_some(rng) for _ in questions]
-        one = Ask(b"", (), judged=judged, needed=7.6, renewed=number % 7 == 0)
-        asked = one._replace(rows=together, counts=flat(pairs), halves=flat(halves), questions=tuple(questions))
-        [told] = ledger.answer([asked])
-        assert told == ledger.read(told.numbers)
-        each = [
-            one._replace(rows=row, counts=pair, halves=flat(halves[at : at + 1]), questions=(question,))
-            for at, (row, pair, question) in enumerate(zip(alone, pairs, questions, strict=True))
-        ]
-        together, alone = told.numbers, [ledger.answer([ask])[0].numbers for ask in each]
-        assert together == b"".join(alone)
+        pairs, halves, renewed = some(rng, len(questions)), some(rng, len(questions)), number % 7 == 0
+        step(together, questions, pairs, None if number >= 10 else halves, renewed=renewed)
+        for at, table in enumerate(alone):
+            mine = None if number >= 10 else halves[:, [at]]
+            step(table, [questions[at]], pairs[:, [at]], mine, renewed=renewed)
+        assert together.tobytes() == np.hstack(alone).tobytes()
 
 
-def flat(pairs: Sequence[Pair]) -> list[float]:
-    return [number for pair in pairs for number in pair]
+def step(table, questions, pairs, halves, *, renewed) -> None:
+    """A judged tick, or where there are halves of stable's pods one before the run."""
+    if halves is None:
+        ledger.judge(table, pairs, questions, needed=np.full(len(questions), 7.6), renewed=renewed)
+    else:
+        ledger.learn(table, pairs, halves)
+
+
+def some(rng: random.Random, count: int) -> Numbers:
+    """What so many statements counted."""
+    return np.array([_some(rng) for _ in range(count)], dtype=np.float64).T
 
 
 def _some(rng: random.Random) -> Pair:
     canary, stable = rng.choice((0, 3, 40, 700)), rng.choice((0, 5, 900, 4000))
     return Pair(canary, rng.randint(0, canary // 20), stable, rng.randint(0, stable // 30))
+
+
+def test_who_is_stepped_no_more_keeps_no_others_numbers():
+    world = World(SCENARIOS["0.1 to 90 %, 100 rps, 5 %"], 7)
+    judge = Together([world.history()] * 3, plan=Plan(warmup=NO_WARMUP))
+    while judge.sessions[0].judge.bad is False:
+        tick = world.tick(0.05)
+        judge.see({0: tick, 1: tick})
+    held = [metric.columns for metric in judge.sessions[0].judge.metrics]
+    assert [columns.table.shape[1] for columns in held] == [len(columns) for columns in held]

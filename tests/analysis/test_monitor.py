@@ -80,7 +80,7 @@ async def test_while_prometheus_is_away_there_is_an_error_and_afterwards_the_sam
 
     async def measured() -> bool:
         await live.tick(datetime.now(UTC))
-        return live._tracked[watched.key].session.judged_ticks > 2 and verdict() is not Verdict.NO_DATA
+        return live._tracked[watched.key].session.arms.judged_ticks > 2 and verdict() is not Verdict.NO_DATA
 
     await poll(measured, seconds=30)
     before = evidence(live)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import session
+from analysis.judges import emergency
 from analysis.judges.sequential import Sequential
 from analysis.samples import ArmTick, Count, Half, Latencies, Tick
 from analysis.session import Session
@@ -160,7 +161,7 @@ def test_one_burst_does_not_decide():
 def test_a_canary_that_fails_most_requests_is_out_within_two_ticks():
     state = run(arm(100, 90), arm(1000, 10, 10), ticks=2, begun=learned(), until={Verdict.BAD})
     assert session.judge(state).verdict is Verdict.BAD
-    assert judged(state).emergency.evidence > 1000
+    assert emergency.read(judged(state).watch).evidence > 1000
 
 
 def test_when_stable_fails_as_well_there_is_no_emergency():

@@ -1,16 +1,15 @@
 """Evidence over many ticks: Ville's bound by simulation, copies that start later, noise that is learned."""
 
 import random
-from itertools import chain
 
+import numpy as np
 import pytest
 
+from analysis import tables
 from analysis.judges import dispersion, ledger, statement, wealth
 from analysis.judges.dispersion import Dispersion
-from analysis.judges.ledger import Ask
 from analysis.judges.parts import EXPECTED_ERRORS
 from analysis.judges.question import Question
-from analysis.judges.statement import SIZE, Statement
 from analysis.samples import Pair
 from analysis.spec import ERROR_LINES, Line, Lines, Plan
 from bench.chance import binomial, poisson
@@ -33,14 +32,12 @@ def ticks(seed: int, *, canary: float, stable: float, each: int, share: float, c
 def crossed(runs: list[list[Pair]], lines: Lines, *, needed: float) -> list[tuple[bool, bool]]:
     """Of each run: whether the evidence ever reached 20:1, on the rollback side and on the promote side."""
     questions = (Question(lines, EXPECTED_ERRORS),) * len(runs)
-    rows = b"".join([ledger.begin(question) for question in questions])
-    found = [(False, False)] * len(runs)
+    table, found = tables.beside([ledger.begin(question) for question in questions]), [(False, False)] * len(runs)
     for pairs in zip(*runs, strict=True):
-        [told] = ledger.answer([Ask(rows, [*chain.from_iterable(pairs)], (), questions, judged=True, needed=needed)])
-        rows = told.numbers
+        ledger.judge(table, np.array(pairs, dtype=np.float64).T, questions, needed=np.full(len(runs), needed))
         for number, (worse, better) in enumerate(found):
-            asked = Statement(questions[0], rows[number * SIZE : (number + 1) * SIZE])
-            found[number] = (worse or asked.worse >= 20, better or asked.better >= 20)
+            now = table[[ledger.WORSE_EVIDENCE, ledger.BETTER_EVIDENCE], number]
+            found[number] = (worse or now[0] >= 20, better or now[1] >= 20)
     return found
 
 
@@ -64,15 +61,14 @@ def test_a_canary_on_the_promote_line_gets_its_weights_no_more_often_than_promis
     runs, weights, plan = 250, (0.05, 0.25, 0.5), Plan()
     line = Line(1.3, 0.002)
     question = Question(Lines(rollback=line, promote=line), EXPECTED_ERRORS)
-    rows, rngs = ledger.begin(question) * runs, [random.Random(seed) for seed in range(runs)]
+    table, rngs = tables.beside([ledger.begin(question)] * runs), [random.Random(seed) for seed in range(runs)]
     steps = [0] * runs
     for _ in range(90):
         pairs = [drawn(rng, weights[min(step, 2)], line) for rng, step in zip(rngs, steps, strict=True)]
-        counts, asked = [*chain.from_iterable(pairs)], (question,) * runs
-        [told] = ledger.answer([Ask(rows, counts, (), asked, judged=True, needed=NO_CAP)])
-        rows = told.numbers
+        counts = np.array(pairs, dtype=np.float64).T
+        ledger.judge(table, counts, (question,) * runs, needed=np.full(runs, NO_CAP))
         for number, step in enumerate(steps):
-            better = Statement(question, rows[number * SIZE : (number + 1) * SIZE]).better
+            better = table[ledger.BETTER_EVIDENCE, number]
             steps[number] += step < 3 and better >= (plan.step_needed if step < 2 else plan.promote_needed)
     second, promoted = sum(step >= 1 for step in steps), sum(step == 3 for step in steps)
     # 1/6 and 5 % promised; 3.5 standard deviations of 250 draws are 8.2 % and 4.8 %.

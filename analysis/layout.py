@@ -1,0 +1,116 @@
+"""Which series a comparison has, in which order, and what each of them counts: said once, and then values suffice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis import counters, tally
+from analysis.counters import ArmCounters, Counters
+from analysis.samples import ArmReading, PodReading
+from analysis.tables import Places
+from analysis.tally import Seen, Shape
+
+Outcome = tuple[str, str, str]
+"""Response code, response flags and gRPC status."""
+_INFINITY = float("inf")
+
+
+class PodLayout(NamedTuple):
+    """One orchestrator: the values of its codes come first, then those of its edges in rising order."""
+
+    name: str
+    codes: tuple[str, ...]
+    edges: tuple[float, ...]
+
+
+class ArmLayout(NamedTuple):
+    """One arm: its pods in the order of their names, then what gateways count of it."""
+
+    pods: tuple[PodLayout, ...]
+    gateways: tuple[tuple[str, tuple[Outcome, ...]], ...]
+
+    def reading(self, values: Sequence[float], start: int) -> ArmReading:
+        """What the values from `start` on say, by name."""
+        pods, gateways = {}, {}
+        for name, codes, edges in self.pods:
+            middle, end = start + len(codes), start + len(codes) + len(edges)
+            counted = dict(zip(codes, values[start:middle], strict=True))
+            pods[name] = PodReading(counted, dict(zip(edges, values[middle:end], strict=True)))
+            start = end
+        for name, outcomes in self.gateways:
+            gateways[name] = dict(zip(outcomes, values[start : start + len(outcomes)], strict=True))
+            start += len(outcomes)
+        return ArmReading(pods, gateways)
+
+    @property
+    def width(self) -> int:
+        """How many values it takes."""
+        pods = sum([len(pod.codes) + len(pod.edges) for pod in self.pods])
+        return pods + sum([len(outcomes) for _, outcomes in self.gateways])
+
+
+class Layout(NamedTuple):
+    """What the values of a row are: stable's, then the canary's."""
+
+    stable: ArmLayout
+    canary: ArmLayout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Where each increment of a row is counted in a tally's row, and what stands where in that."""
+
+    layout: Layout
+    places: Places
+    shape: Shape
+
+
+def spread(layout: Layout, last: Counters) -> Spread:
+    """Where increments are counted; what does not count goes to the tally's first number."""
+    stable, canary = _edges(layout.stable, last.stable), _edges(layout.canary, last.canary)
+    seen = Seen(*[bool(arm.pods or arm.gateways) for arm in layout], *[bool(arm.gateways) for arm in layout])
+    shape = tally.shape(seen, _common(stable), _common(canary))
+    places = [
+        *_arm(layout.stable, last.stable, shape.stable, tally.STABLE, tally.STABLE_GATEWAY),
+        *_arm(layout.canary, last.canary, shape.canary, tally.CANARY, tally.CANARY_GATEWAY),
+    ]
+    return Spread(layout, np.array(places, dtype=np.intp), shape)
+
+
+def _edges(layout: ArmLayout, last: ArmCounters) -> tuple[dict[float, None], dict[float, None]]:
+    """The histogram edges of both halves of an arm's pods."""
+    found: tuple[dict[float, None], dict[float, None]] = {}, {}
+    for name, _, edges in layout.pods:
+        found[last.pods[name][1]].update(dict.fromkeys([edge for edge in edges if edge != _INFINITY]))
+    return found
+
+
+def _common(halves: tuple[dict[float, None], dict[float, None]]) -> tuple[float, ...]:
+    """Those of both, where both have some."""
+    first, second = halves
+    return tuple([edge for edge in first if edge in second] if first and second else first or second)
+
+
+def _arm(
+    layout: ArmLayout, last: ArmCounters, within: Mapping[float, int], at_pods: slice, at_gateway: slice
+) -> Iterator[int]:
+    """Where each increment of an arm is counted."""
+    halves = _edges(layout, last)
+    timed = at_pods.stop - 1
+    for name, codes, edges in layout.pods:
+        for code in codes:
+            bad, refused = counters.orchestrator_outcome(code), counters.orchestrator_refusal(code)
+            yield _end(at_pods.start, bad=bad, refused=refused)
+        shown = within and halves[last.pods[name][1]]  # a half without edges tells nothing of latency
+        for edge in edges:
+            yield within.get(edge, tally.NOTHING) if edge != _INFINITY else timed if shown else tally.NOTHING
+    for outcome in [each for _, outcomes in layout.gateways for each in outcomes]:
+        bad, refused = counters.gateway_outcome(*outcome), counters.gateway_refusal(*outcome)
+        yield _end(at_gateway.start, bad=bad, refused=refused)
+
+
+def _end(first: int, *, bad: bool | None, refused: bool) -> int:
+    """Where a request is counted by how it ended: answered, failed, refused, or not at all."""
+    return tally.NOTHING if bad is None else first + (2 if refused else bad)
