@@ -116,8 +116,10 @@ def test_ages_are_shown_as_kubectl_shows_them(seconds, shown):
 
 @pytest.mark.parametrize(
     ("told", "shown"),
-    [([], "Running"), ([("FailureTarget", "True")], "Running"), ([("Failed", "True")], "Failed")]
-    + [
+    [
+        ([], "Running"),
+        ([("FailureTarget", "True")], "Running"),
+        ([("Failed", "True")], "Failed"),
         ([("Complete", "True")], "Complete"),
         ([("Suspended", "False")], "Running"),
         ([("Suspended", "True")], "Suspended"),
