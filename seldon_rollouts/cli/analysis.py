@@ -20,9 +20,23 @@ from seldon_rollouts.documents import documents
 from seldon_rollouts.lint import lint as lint_documents
 
 EXIT = {Phase.SUCCESSFUL: 0, Phase.FAILED: 1, Phase.INCONCLUSIVE: 3, Phase.ERROR: 4}
+
+
+def _present(files: list[Path]) -> list[Path]:
+    for each in files:
+        if str(each) != "-" and not each.exists():
+            raise typer.BadParameter(f"{each} does not exist")
+    return files
+
+
 Files = Annotated[
     list[Path],
-    typer.Option("-f", "--file", help="A YAML file; may be given several times.", exists=True, dir_okay=False),
+    typer.Option(
+        "-f",
+        "--file",
+        help="A YAML file, a folder of them, or - for standard input; may be given several times.",
+        callback=_present,  # `exists` with `allow_dash` refuses a dash
+    ),
 ]
 
 

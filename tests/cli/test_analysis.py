@@ -98,6 +98,26 @@ def test_lint_names_file_and_line(tmp_path: Path, metric: dict[str, Any], line: 
     assert any(wanted in one and said in one for one in done.output.splitlines()), done.output
 
 
+def test_files_come_from_a_folder_and_from_a_pipe_and_a_list_is_what_is_in_it(tmp_path: Path) -> None:
+    wrong = template("http://x", successCondition="result <")
+    wrong["metadata"]["name"] = "two"
+    (tmp_path / "a.yml").write_text(yaml.safe_dump(template("http://x")))
+    (tmp_path / "b.json").write_text(json.dumps(wrong))
+    (tmp_path / "notes.txt").write_text("neither: of: them")
+    listed = yaml.safe_dump({"kind": "List", "items": [template("http://x"), wrong]}, sort_keys=False)
+
+    folder = CliRunner().invoke(commands(), ["lint", "-f", str(tmp_path)])
+    piped = CliRunner().invoke(commands(), ["lint", "-f", "-"], input=listed)
+    converted = CliRunner().invoke(
+        commands(), ["convert", "-"], input=listed.replace("rollouts.seldon.io", "argoproj.io")
+    )
+
+    assert (folder.exit_code, folder.output.splitlines()[-1]) == (1, "2 objects, 1 problems, 0 warnings")
+    line = max(at for at, text in enumerate(listed.splitlines(), 1) if text.strip() == "- name: rate")
+    assert piped.output.startswith(f"-:{line}: "), piped.output
+    assert [each["kind"] for each in yaml.safe_load_all(converted.stdout)] == ["AnalysisTemplate"] * 2
+
+
 def test_lint_follows_templates_through_the_files(tmp_path: Path) -> None:
     given = template("http://x")
     given["spec"]["templates"] = [{"templateName": "one"}]

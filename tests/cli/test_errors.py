@@ -123,7 +123,7 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("replay --from 2h", 2, "give --stable and --canary, or --self"),
         ("replay --from soon --self x", 2, "expected an ISO time such as 2026-05-04T10:00Z, or how long ago"),
         ("analyze -f none", 2, "does not exist"),
-        ("analyze -f .", 2, "is a directory"),
+        ("analyze -f .", 2, "broken.yaml:1: mapping values are not allowed here"),
         ("analyze -f broken.yaml", 2, "broken.yaml:1: mapping values are not allowed here"),
         ("analyze -f bytes.yaml", 2, "bytes.yaml: expected YAML in UTF-8"),
         ("analyze -f empty.yaml", 2, "0 templates to choose from"),
