@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-from localcluster.apiserver import discovery, errors, negotiation, openapi
+from localcluster.apiserver import discovery, errors, openapi
 from localcluster.apiserver.admission import Admission
+from localcluster.apiserver.asked import object_of
 from localcluster.apiserver.auth import ANONYMOUS, AUTHENTICATED, Access, Rbac, Tokens, User
 from localcluster.apiserver.connects import Connects
 from localcluster.apiserver.http import Request, Response, Stream
@@ -113,9 +114,7 @@ class Application:
     def _review(self, request: Request, target: Target, user: User) -> Response:
         if target.verb != "create" or target.kind is None:
             raise errors.method_not_allowed(target.group, target.plural)
-        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
-        if not isinstance(body, dict):
-            raise errors.bad_request("the body is not an object")
+        body = object_of(request)
         return _json(self._reviews.answer(target.kind, body, user, target.namespace or ""), 201)
 
     def _path(self, request: Request) -> Response:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable
 from typing import Any
 
 from localcluster.apiserver import errors, negotiation, selectors
+from localcluster.apiserver.asked import deletion, object_of
 from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.logs import Logs
-from localcluster.apiserver.resources import deletion
 from localcluster.apiserver.store import Store, Write
 from localcluster.apiserver.target import Target
 
@@ -42,15 +42,9 @@ class Connects:
             case _:
                 raise errors.method_not_allowed(kind.group, kind.plural)
 
-    def _body(self, request: Request) -> JsonObject:
-        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
-        if not isinstance(body, dict):
-            raise errors.bad_request("the body is not an object")
-        return body
-
     def _evict(self, request: Request, target: Target, kind: Kind) -> Response:
         """Deletes the pod unless a disruption budget forbids it; the budget that allows it is charged."""
-        options = self._body(request).get("deleteOptions") or {}
+        options = object_of(request).get("deleteOptions") or {}
         namespace = target.namespace or ""
         pod = self._store.get(kind, namespace, target.name)
         budgets = self._budgets(namespace, pod["metadata"].get("labels"))
@@ -86,7 +80,7 @@ class Connects:
         ]
 
     def _bind(self, request: Request, target: Target, kind: Kind) -> Response:
-        node = (self._body(request).get("target") or {}).get("name", "")
+        node = (object_of(request).get("target") or {}).get("name", "")
         pod = copy(self._store.get(kind, target.namespace or "", target.name))
         if pod.setdefault("spec", {}).get("nodeName"):
             raise errors.conflict(
@@ -105,7 +99,7 @@ class Connects:
         return Response(201, negotiation.encode(_CREATED, negotiation.PLAIN)[0])
 
     def _finalize(self, request: Request, target: Target, kind: Kind) -> Response:
-        namespace = self._body(request)
+        namespace = object_of(request)
         write = Write(manager="finalize", subresource="finalize")
         finalized = self._store.update(kind, "", target.name, namespace, write=write)
         return Response(200, negotiation.encode(finalized, negotiation.PLAIN)[0])

@@ -5,13 +5,12 @@ from typing import Any
 
 import orjson
 
-from localcluster.apiserver import errors, negotiation, patches, scaling, selectors, tables
+from localcluster.apiserver import asked, errors, negotiation, patches, scaling, tables
 from localcluster.apiserver.decoding import copy
-from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.history import Entry
 from localcluster.apiserver.http import Request, Response, Stream
 from localcluster.apiserver.kinds import Kind
-from localcluster.apiserver.listing import Page, Query
+from localcluster.apiserver.listing import Page
 from localcluster.apiserver.negotiation import Wanted
 from localcluster.apiserver.preparation import Admission as Admit
 from localcluster.apiserver.store import Store, Write
@@ -20,9 +19,7 @@ from localcluster.apiserver.watch import Failed, Hub, Watch, WatchOptions
 
 JsonObject = dict[str, Any]
 
-_TRUE = ("1", "true", "True")
 _DEFAULT_WATCH_SECONDS = 1800.0
-_VALIDATIONS = ("Ignore", "Warn", "Strict")
 
 
 class Resources:
@@ -81,23 +78,8 @@ class Resources:
         body, content_type = negotiation.encode(obj, wanted)
         return Response(code, body, content_type, tuple(("Warning", f'299 - "{_quoted(text)}"') for text in warnings))
 
-    def query(self, request: Request, target: Target, kind: Kind) -> Query:
-        """What the query string selects. Raises ApiError 400."""
-        asked = request.query
-        fields = asked.get("fieldSelector", "")
-        if target.name:
-            fields = f"metadata.name={target.name}"
-        return Query(
-            namespace=target.namespace if kind.namespaced else None,
-            labels=selectors.labels(asked.get("labelSelector", "")),
-            fields=selectors.fields(fields, kind.selectable, kind.api_version, kind.kind),
-            limit=_number(asked, "limit"),
-            token=asked.get("continue", ""),
-            revision=_number(asked, "resourceVersion") if asked.get("resourceVersionMatch") == "Exact" else None,
-        )
-
     def _list(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
-        found = self.store.list(kind, self.query(request, target, kind))
+        found = self.store.list(kind, asked.query(request, target, kind))
         metadata: JsonObject = {"resourceVersion": str(found.revision)}
         if found.token:
             metadata["continue"] = found.token
@@ -112,14 +94,14 @@ class Resources:
         return Response(200, body, content_type)
 
     def _watch(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Stream:
-        asked = request.query
-        revision = _number(asked, "resourceVersion")
+        said = request.query
+        revision = asked.number(said, "resourceVersion")
         options = WatchOptions(
-            query=self.query(request, target, kind),
+            query=asked.query(request, target, kind),
             revision=revision or None,
-            seconds=float(_number(asked, "timeoutSeconds") or _DEFAULT_WATCH_SECONDS),
-            bookmarks=asked.get("allowWatchBookmarks") in _TRUE,
-            initial_events=asked.get("sendInitialEvents") in _TRUE,
+            seconds=float(asked.number(said, "timeoutSeconds") or _DEFAULT_WATCH_SECONDS),
+            bookmarks=said.get("allowWatchBookmarks") in asked.TRUE,
+            initial_events=said.get("sendInitialEvents") in asked.TRUE,
             render=self._render(kind, wanted, request),
         )
         try:
@@ -146,30 +128,9 @@ class Resources:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, request: Request, target: Target, amend: Admit | None = None) -> Write:
-        """How the query string wants a write done. Raises ApiError 400."""
-        asked = request.query
-        validation = asked.get("fieldValidation") or "Warn"
-        if validation not in _VALIDATIONS:
-            raise errors.bad_request(
-                f"fieldValidation parameter only supports {', '.join(_VALIDATIONS)}, got {validation!r}"
-            )
-        dry_run = asked.get("dryRun", "")
-        if dry_run not in ("", "All"):
-            raise errors.bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-        return Write(
-            manager=asked.get("fieldManager") or _agent(request),
-            dry_run=dry_run == "All",
-            validation=validation,  # type: ignore[arg-type]  # checked above
-            force=asked.get("force") in _TRUE,
-            subresource=target.subresource,
-            amend=amend,
-        )
-
     def _create(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
-        write = self.write(request, target, amend)
-        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
-        created = self.store.create(kind, _object(body), namespace=target.namespace or "", write=write)
+        write = asked.write(request, target, amend)
+        created = self.store.create(kind, asked.object_of(request), namespace=target.namespace or "", write=write)
         return self._written(kind, created, wanted, request, write, 201)
 
     def _written(
@@ -189,16 +150,15 @@ class Resources:
         return self._rendered(kind, obj, wanted, request, code, write.warnings)
 
     def _update(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
-        write = self.write(request, target, amend)
-        body = _object(negotiation.decode(request.body, request.headers.get("content-type", "")))
+        write = asked.write(request, target, amend)
+        body = asked.object_of(request)
         updated = self.store.update(kind, target.namespace or "", target.name, body, write=write)
         return self._written(kind, updated, wanted, request, write)
 
     def _patch(self, request: Request, target: Target, kind: Kind, wanted: Wanted, amend: Admit | None) -> Response:
-        write = self.write(request, target, amend)
+        write = asked.write(request, target, amend)
         media = negotiation.media_type(request.headers.get("content-type", ""))
-        body = negotiation.decode(request.body, request.headers.get("content-type", ""))
-        namespace = target.namespace or ""
+        body, namespace = asked.body_of(request), target.namespace or ""
         if media != patches.APPLY:
             patched = self.store.patch(kind, namespace, target.name, media=media, body=body, write=write)
             return self._written(kind, patched, wanted, request, write)
@@ -206,16 +166,16 @@ class Resources:
             cause = errors.Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
         known = self.store.find(kind, namespace, target.name) is not None
-        applied = self.store.apply(kind, namespace, target.name, _object(body), write=write)
+        applied = self.store.apply(kind, namespace, target.name, asked.as_object(body), write=write)
         return self._written(kind, applied, wanted, request, write, 200 if known else 201)
 
     def _delete(self, request: Request, target: Target, kind: Kind, wanted: Wanted) -> Response:
-        deleted = self.store.delete(kind, target.namespace or "", target.name, deletion(request))
+        deleted = self.store.delete(kind, target.namespace or "", target.name, asked.deletion(request))
         return self._rendered(kind, deleted, wanted, request, 200, [])
 
     def _delete_all(self, request: Request, target: Target, kind: Kind) -> Response:
-        how = deletion(request)
-        found = self.store.list(kind, self.query(request, target, kind))
+        how = asked.deletion(request)
+        found = self.store.list(kind, asked.query(request, target, kind))
         for entry in found.entries:
             metadata = entry.object["metadata"]
             if self.store.find(kind, metadata.get("namespace", ""), metadata["name"]) is not None:
@@ -229,50 +189,17 @@ class Resources:
         current = self.store.get(kind, namespace, name)
         shown = scaling.read(kind, current)
         if target.verb in ("update", "patch"):
-            write = self.write(request, target, amend)
-            body = negotiation.decode(request.body, request.headers.get("content-type", ""))
+            write = asked.write(request, target, amend)
+            body = asked.body_of(request)
             if target.verb == "patch":
                 media = negotiation.media_type(request.headers.get("content-type", ""))
                 body = patches.json_patch(shown, body) if media == patches.JSON else patches.merge(shown, body)
-            changed = scaling.written(kind, copy(current), _object(body))
+            changed = scaling.written(kind, copy(current), asked.as_object(body))
             shown = scaling.read(kind, self.store.update(kind, namespace, name, changed, write=write))
         elif target.verb != "get":
             raise errors.method_not_allowed(kind.group, kind.plural)
         body_bytes, content_type = negotiation.encode(shown, wanted)
         return Response(200, body_bytes, content_type)
-
-
-def deletion(request: Request) -> Deletion:
-    """DeleteOptions from the body and the query string. Raises ApiError 400."""
-    body: JsonObject = {}
-    if request.body:
-        body = _object(negotiation.decode(request.body, request.headers.get("content-type", "")))
-    asked = request.query
-    preconditions = body.get("preconditions") or {}
-    propagation = asked.get("propagationPolicy") or body.get("propagationPolicy") or ""
-    if body.get("orphanDependents") is not None and not propagation:
-        propagation = "Orphan" if body["orphanDependents"] else "Background"
-    if propagation not in ("", "Background", "Foreground", "Orphan"):
-        cause = errors.Cause(
-            "FieldValueNotSupported",
-            f'Unsupported value: "{propagation}": supported values: "Foreground", "Background", "Orphan", "nil"',
-            "propagationPolicy",
-        )
-        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
-    grace = asked.get("gracePeriodSeconds") or body.get("gracePeriodSeconds")
-    return Deletion(
-        propagation=propagation,
-        uid=preconditions.get("uid") or "",
-        resource_version=preconditions.get("resourceVersion") or "",
-        grace=None if grace is None else int(grace),
-        dry_run="All" in (asked.get("dryRun"), *(body.get("dryRun") or ())),
-    )
-
-
-def _object(body: Any) -> JsonObject:
-    if not isinstance(body, dict):
-        raise errors.bad_request("couldn't get version/kind; json parse error: the body is not an object")
-    return body
 
 
 def _raw_list(kind: Kind, found: Page, metadata: JsonObject) -> bytes:
@@ -285,28 +212,8 @@ def _raw_list(kind: Kind, found: Page, metadata: JsonObject) -> bytes:
     )  # fmt: skip
 
 
-def _number(asked: dict[str, str], name: str) -> int:
-    text = asked.get(name, "")
-    if not text:
-        return 0
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number >= 0:
-        return number
-    if name == "resourceVersion":
-        raise errors.ApiError(500, "", f'resourceVersion: Invalid value: "{text}": must be a whole number, 0 or more')
-    raise errors.bad_request(f'{name}: Invalid value: "{text}": must be a whole number, 0 or more')
-
-
 def _include(request: Request) -> str:
     return request.query.get("includeObject", "Metadata")
-
-
-def _agent(request: Request) -> str:
-    """The field manager of a client that names none: the first word of its User-Agent, as the API does."""
-    return request.headers.get("user-agent", "").partition("/")[0][:128] or "unknown"
 
 
 def _quoted(text: str) -> str:
