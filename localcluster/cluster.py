@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -124,7 +125,7 @@ class LocalCluster:
         except (ProgramError, ApiError, TimeoutError, OSError) as error:
             logs = "" if isinstance(error, ProgramError) else "".join(each.tail(5) for each in self._running)
             await self.down()
-            raise ClusterError(f"the local cluster did not start: {error}{logs}") from error
+            raise ClusterError(f"the local cluster did not start: {self._cause(f'{error}{logs}')}") from error
         except BaseException:
             await self.down()
             raise
@@ -215,6 +216,12 @@ class LocalCluster:
         before = state.read_ports(self.data_dir) if self.options.keep_data else {}
         again = {name: port for name, port in before.items() if is_free(port)}
         return free_ports(PORTS, again | {name: port for name, port in asked.items() if port})
+
+    def _cause(self, text: str) -> str:
+        """Return why it did not start; of a full disk whose it is and what to do, for what else is said is its echo."""
+        if os.strerror(errno.ENOSPC) not in text:
+            return text
+        return f"there is no room left on the disk of {self.data_dir}; free some, or name another folder (--data-dir)"
 
     def _write_state(self, phase: str) -> None:
         programs = {each.program.name: each.program.ready_url for each in self._running}

@@ -3,8 +3,10 @@
 import asyncio
 import atexit
 import json
+import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated
@@ -35,7 +37,7 @@ def demo(
     # A terminal that is not there, such as a log of CI, gets wide lines: reasons are long.
     console = Console(stderr=as_json, width=None if Console().is_terminal else 160)
     try:
-        account = asyncio.run(_tell(console, _place(folder), keep=keep))
+        account = asyncio.run(_tell(console, place(folder), keep=keep))
     except asyncio.CancelledError:
         raise typer.Exit(128 + signal.SIGTERM) from None
     if as_json:
@@ -43,11 +45,13 @@ def demo(
     raise typer.Exit(1 if account["problems"] else 0)
 
 
-def _place(folder: Path | None) -> Path:
+def place(folder: Path | None) -> Path:
     """Return a folder: the one that was named, else one that goes with the demo, however that ends."""
     if folder is not None:
         return folder.absolute()
-    made = Path(mkdtemp(prefix="seldon-rollouts-demo-"))
+    made, wanted = Path(mkdtemp(prefix="seldon-rollouts-demo-")), os.environ.get("TMPDIR")
+    if wanted and Path(wanted).resolve() != made.parent.resolve():
+        print(f"TMPDIR {wanted}: nothing can be written there; the demo is kept in {made}", file=sys.stderr)
     atexit.register(shutil.rmtree, made, ignore_errors=True)  # by then the thread that trains writes there no more
     return made
 

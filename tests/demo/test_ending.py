@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from seldon_rollouts.cli import demo
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -31,3 +34,18 @@ def test_who_presses_ctrl_c_twice_finds_no_folder_either(tmp_path: Path) -> None
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=60)
     assert list(tmp_path.glob("seldon-rollouts-demo-*")) == []
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(there))  # what the standard library fell back to
+    monkeypatch.setenv("TMPDIR", str(missing))
+    made = demo.place(None)
+    assert made.parent == there
+    assert capsys.readouterr().err == (f"TMPDIR {missing}: nothing can be written there; the demo is kept in {made}\n")
+    monkeypatch.setenv("TMPDIR", str(there))
+    demo.place(None)
+    assert capsys.readouterr().err == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -240,3 +241,14 @@ async def test_a_program_that_fails_ends_the_cluster_with_its_words(tmp_path: Pa
     with pytest.raises(ClusterError, match=r"(?s)controller keeps ending.*no permission for leases"):
         await one.up()
     assert not marked(one.id)
+
+
+async def test_a_full_disk_is_told_with_its_folder_and_without_a_traceback(tmp_path: Path) -> None:
+    failing = f"raise OSError({errno.ENOSPC}, {os.strerror(errno.ENOSPC)!r})"
+    program = Program(name="full", argv=(sys.executable, "-c", failing), ready_url="http://127.0.0.1:1/")
+    with pytest.raises(ClusterError) as refused:
+        await LocalCluster(tmp_path, Options(extra=lambda _: [program])).up()
+    assert str(refused.value) == (
+        f"the local cluster did not start: there is no room left on the disk of {tmp_path}; free some, or name another "
+        "folder (--data-dir)"
+    )
