@@ -22,12 +22,15 @@ _SPEC = (
 _CANARY = (
     "steps", "trafficRouting", "canaryService", "stableService", "scaleDownDelaySeconds", "analysis",
     "dynamicStableScale", "maxSurge", "maxUnavailable", "pingPong", "abortScaleDownDelaySeconds",
-    "replicaProgressThreshold",
+    "replicaProgressThreshold", "scaleDownDelayRevisionLimit",
 )  # fmt: skip
 _BLUE_GREEN = (
     "activeService", "previewService", "previewReplicaCount", "autoPromotionEnabled", "autoPromotionSeconds",
     "prePromotionAnalysis", "postPromotionAnalysis", "scaleDownDelaySeconds", "abortScaleDownDelaySeconds",
+    "scaleDownDelayRevisionLimit",
 )  # fmt: skip
+_HISTORY = ("successfulRunHistoryLimit", "unsuccessfulRunHistoryLimit")
+_PACE = "no counterpart, left out: a revision comes up beside stable, and gets requests when its pods are ready"
 
 
 def from_argo(obj: Object, others: Others) -> Converted:
@@ -39,9 +42,8 @@ def from_argo(obj: Object, others: Others) -> Converted:
     name, spec = str((obj.get("metadata") or {}).get("name", "")), obj.get("spec") or {}
     notes = [POD_NOTE, *unknown(spec, _SPEC, "spec.")]
     made: dict[str, Any] = {"template": of_pods(name, _template(name, spec, others), spec.get("replicas"))}
-    made["strategy"], delay = _strategy(spec.get("strategy") or {}, notes)
-    if delay is not None:
-        made["scaleDownDelay"] = f"{delay}s"
+    made["strategy"] = _strategy(spec.get("strategy") or {}, notes)
+    made |= _delays(spec.get("strategy") or {}, notes)
     if spec.get("progressDeadlineSeconds") is not None:
         made["progressDeadline"] = f"{spec['progressDeadlineSeconds']}s"
     if not spec.get("progressDeadlineAbort"):
@@ -52,10 +54,14 @@ def from_argo(obj: Object, others: Others) -> Converted:
     for field, instead in (("paused", "use the verb pause"), ("restartAt", "use the verb restart")):
         if spec.get(field):
             notes.append(f"spec.{field}: {instead}")
+    notes += [f"spec.{field}: {_PACE}" for field in ("minReadySeconds",) if spec.get(field)]
     canary = (spec.get("strategy") or {}).get("canary") or {}
     if background := canary.get("analysis"):
         made["analysis"] = _analysis(background, notes, background=True)
         _count_anew(made["analysis"], canary.get("steps") or ())
+    if kept := spec.get("analysis"):
+        made["analysis"] = made.get("analysis", {}) | {field: kept[field] for field in _HISTORY if field in kept}
+        notes += unknown(kept, _HISTORY, "spec.analysis.")
     notes += [f"{kind} {each} is not among the files: give its manifest, too" for kind, each in _missing(made, others)]
     return Converted(source=f"Rollout {name}", rollout=rollout(obj, made), notes=tuple(notes))
 
@@ -98,28 +104,59 @@ def _template(name: str, spec: Object, others: Others) -> Object:
     return template
 
 
-def _strategy(strategy: Object, notes: list[str]) -> tuple[dict[str, Any], Any]:
+def _strategy(strategy: Object, notes: list[str]) -> dict[str, Any]:
     if blue_green := strategy.get("blueGreen"):
-        return _blue_green(blue_green, notes), blue_green.get("scaleDownDelaySeconds")
+        return _blue_green(blue_green, notes)
     canary = strategy.get("canary") or {}
     notes += unknown(canary, _CANARY, "strategy.canary.")
     if not canary.get("trafficRouting"):
         notes.append("without trafficRouting weights were shares of pods; here they are shares of requests, by Istio")
-    for kind in sorted(set(canary.get("trafficRouting") or ()) - {"istio", "managedRoutes"}):
+    notes += [f"strategy.canary.{field}: {_PACE}" for field in ("maxSurge", "maxUnavailable") if field in canary]
+    for kind in sorted(set(canary.get("trafficRouting") or ()) - {"istio", "managedRoutes", "maxTrafficWeight"}):
         notes.append(f"strategy.canary.trafficRouting.{kind}: no counterpart; requests are split by Istio")
     if (canary.get("trafficRouting") or {}).get("istio"):
         notes.append(
             "strategy.canary.trafficRouting.istio: the rollout has a VirtualService of its own, under its own path; "
             "to write into routes of yours give routing.virtualService"
         )
-    if canary.get("dynamicStableScale"):
-        notes.append("strategy.canary.dynamicStableScale: set it again if you want it; stable keeps its pods otherwise")
     steps = [made for step in canary.get("steps") or () for made in _step(step, notes)]
+    _in_percent(steps, (canary.get("trafficRouting") or {}).get("maxTrafficWeight") or 100, notes)
     made: dict[str, Any] = {"steps": steps} if steps else {"weights": [5, 25, 50]}
+    if canary.get("dynamicStableScale"):
+        made["dynamicStableScale"] = True
     if threshold := canary.get("replicaProgressThreshold"):
         made["replicaProgressThreshold"] = _threshold(threshold)
         notes.append("strategy.canary.replicaProgressThreshold: it holds for steps; the promotion waits for all pods")
-    return {"canary": made}, canary.get("scaleDownDelaySeconds")
+    return {"canary": made}
+
+
+def _in_percent(steps: Sequence[dict[str, Any]], whole: int, notes: list[str]) -> None:
+    """Weights of `maxTrafficWeight` parts become percents, which have two decimals."""
+    for step in steps:
+        if "setWeight" in step and whole != 100:
+            theirs = step["setWeight"]
+            share = max(round(theirs * 100 / whole, 2), 0.01 if theirs else 0)
+            step["setWeight"] = int(share) if share == int(share) else share
+            if share * whole != theirs * 100:
+                notes.append(f"step setWeight {theirs} of {whole}: {share} %, a weight has two decimals")
+
+
+def _delays(strategy: Object, notes: list[str]) -> dict[str, Any]:
+    own = strategy.get("blueGreen") or strategy.get("canary") or {}
+    made = {
+        ours: f"{own[theirs]}s"
+        for ours, theirs in (
+            ("scaleDownDelay", "scaleDownDelaySeconds"),
+            ("abortScaleDownDelay", "abortScaleDownDelaySeconds"),
+        )
+        if own.get(theirs) is not None
+    }
+    if made.get("abortScaleDownDelay") == "0s":
+        del made["abortScaleDownDelay"]
+        notes.append("abortScaleDownDelaySeconds: 0 kept a rejected revision's pods for ever; here give a time")
+    if own.get("scaleDownDelayRevisionLimit") is not None:
+        made["scaleDownDelayRevisionLimit"] = own["scaleDownDelayRevisionLimit"]
+    return made
 
 
 def _threshold(threshold: Object) -> dict[str, Any]:

@@ -14,6 +14,8 @@ _ANALYSIS = (
     "interval", "iterations", "mirror", "mirrorWeight", "stepWeight", "stepWeights", "maxWeight", "threshold",
     "metrics", "webhooks", "match", "sessionAffinity", "alerts", "stepWeightPromotion",
 )  # fmt: skip
+_SERVICE = ("name", "port", "targetPort", "portName", "portDiscovery", "hosts", "gateways")
+"""Names and ports are the rollout's own affair: it makes the Services."""
 _GATES = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 
 
@@ -33,7 +35,9 @@ def from_flagger(obj: Object, others: Others) -> Converted:
         "template": of_pods(name, pods.get("template") or {}, pods.get("replicas")),
         "strategy": _strategy(analysis, notes),
     }
-    if routing := _routing(spec.get("service") or {}):
+    service = spec.get("service") or {}
+    notes += unknown(service, _SERVICE, "service.")
+    if routing := _routing(service, analysis.get("sessionAffinity") or {}):
         made["routing"] = routing
     if spec.get("progressDeadlineSeconds") is not None:
         made["progressDeadline"] = f"{spec['progressDeadlineSeconds']}s"
@@ -107,8 +111,11 @@ def _gate(hook: Object, interval: str) -> dict[str, Any]:
     return {"gate": {"webhook": {"url": str(hook.get("url", "")), "interval": interval}}}
 
 
-def _routing(service: Object) -> dict[str, Any]:
-    return {key: list(service[key]) for key in ("hosts", "gateways") if service.get(key)}
+def _routing(service: Object, affinity: Object) -> dict[str, Any]:
+    made: dict[str, Any] = {key: list(service[key]) for key in ("hosts", "gateways") if service.get(key)}
+    if name := affinity.get("cookieName"):
+        made["sticky"] = {"cookie": {"name": str(name), "ttl": f"{affinity.get('maxAge', 86400)}s"}}
+    return made
 
 
 def _metrics(metrics: Iterable[Object], notes: list[str]) -> list[dict[str, Any]]:
@@ -136,8 +143,7 @@ def _metrics(metrics: Iterable[Object], notes: list[str]) -> list[dict[str, Any]
 def _told(spec: Object, analysis: Object) -> Iterable[str]:
     if analysis.get("threshold"):
         yield "analysis.threshold: there are no failed checks to count; a bad verdict rolls back at once"
-    if analysis.get("sessionAffinity"):
-        yield "analysis.sessionAffinity: see spec.routing.sticky"
+    yield from unknown(analysis.get("sessionAffinity") or {}, ("cookieName", "maxAge"), "analysis.sessionAffinity.")
     if analysis.get("alerts"):
         yield "analysis.alerts: see the notifications of the controller"
     if spec.get("skipAnalysis"):

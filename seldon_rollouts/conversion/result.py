@@ -38,8 +38,9 @@ def of_pods(name: str, template: Object, replicas: Any) -> dict[str, Any]:
     if not containers:
         raise ConversionError(f"{name}: the pod template has no containers to make a model of")
     component: dict[str, Any] = {"spec": pod}
-    if labels := (template.get("metadata") or {}).get("labels"):
-        component["metadata"] = {"labels": labels}
+    meta = template.get("metadata") or {}
+    if kept := {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}:
+        component["metadata"] = kept
     predictor = {
         "name": "default",
         "componentSpecs": [component],

@@ -133,6 +133,58 @@ def test_the_threshold_of_argo_is_kept(theirs: dict[str, Any], ours: dict[str, A
     assert not any("replicaProgressThreshold: no counterpart" in note for note in made.notes)
 
 
+def test_weights_of_another_whole_become_percents() -> None:
+    """As they stood, 5 of 1,000 became ten times as many users."""
+    routing = {"istio": {"virtualService": {"name": "v"}}, "maxTrafficWeight": 1000}
+    made = one(argo({"canary": {"trafficRouting": routing, "steps": [{"setWeight": 5}, {"setWeight": 200}]}}))
+    assert steps(made) == [{"setWeight": 0.5}, {"setWeight": 20}]
+    assert not any("maxTrafficWeight" in note for note in made.notes)
+
+    routing["maxTrafficWeight"] = 100_000_000
+    made = one(argo({"canary": {"trafficRouting": routing, "steps": [{"setWeight": 1}, {"setWeight": 100_000_000}]}}))
+    assert steps(made) == [{"setWeight": 0.01}, {"setWeight": 100}]
+    assert any("step setWeight 1 of 100000000: 0.01 %" in note for note in made.notes)
+
+
+def test_limits_of_argo_are_kept_or_said_to_be_left_out() -> None:
+    spec = {
+        "analysis": {"successfulRunHistoryLimit": 3, "unsuccessfulRunHistoryLimit": 7},
+        "minReadySeconds": 30,
+        "template": {**PODS, "metadata": {"annotations": {"sidecar.istio.io/inject": "true"}}},
+    }
+    canary = {"dynamicStableScale": True, "maxSurge": 1, "maxUnavailable": 0}
+    made = one(argo({"canary": canary}, **spec))
+    (predictor,) = made.rollout["spec"]["template"]["spec"]["predictors"]
+
+    assert made.rollout["spec"]["analysis"] == spec["analysis"]
+    assert made.rollout["spec"]["strategy"]["canary"]["dynamicStableScale"] is True
+    assert predictor["componentSpecs"][0]["metadata"]["annotations"] == {"sidecar.istio.io/inject": "true"}
+    said = {note.split(":")[0] for note in made.notes}
+    assert said >= {"spec.minReadySeconds", "strategy.canary.maxSurge", "strategy.canary.maxUnavailable"}
+
+
+@pytest.mark.parametrize("kind", ["canary", "blueGreen"])
+def test_delays_of_argo_are_kept(kind: str) -> None:
+    theirs = {"scaleDownDelaySeconds": 90, "abortScaleDownDelaySeconds": 60, "scaleDownDelayRevisionLimit": 2}
+    made = one(argo({kind: theirs})).rollout["spec"]
+    kept = {"scaleDownDelay": "90s", "abortScaleDownDelay": "60s", "scaleDownDelayRevisionLimit": 2}
+    assert {name: made[name] for name in kept} == kept
+    without = one(argo({kind: {"abortScaleDownDelaySeconds": 0}}))
+    assert "abortScaleDownDelay" not in without.rollout["spec"]
+    assert any(note.startswith("abortScaleDownDelaySeconds: 0 kept") for note in without.notes)
+
+
+def test_what_flagger_writes_into_its_route_is_kept_or_said_to_be_left_out() -> None:
+    service = {"port": 80, "retries": {"attempts": 3}, "timeout": "15s", "rewrite": {"uri": "/"}}
+    analysis = {"stepWeight": 50, "sessionAffinity": {"cookieName": "c", "maxAge": 600, "primaryCookieName": "p"}}
+    made = one(flagger(analysis, service=service), DEPLOYMENT)
+
+    assert made.rollout["spec"]["routing"] == {"sticky": {"cookie": {"name": "c", "ttl": "600s"}}}
+    left = {note.split(":")[0] for note in made.notes if "no counterpart, left out" in note}
+    affinity = "analysis.sessionAffinity.primaryCookieName"
+    assert left == {"service.retries", "service.timeout", "service.rewrite", affinity}
+
+
 def test_a_threshold_of_another_type_is_refused() -> None:
     with pytest.raises(ConversionError, match=r"replicaProgressThreshold\.type is 'Pods'; expected Percent or Pod"):
         convert([argo({"canary": {"replicaProgressThreshold": {"type": "Pods", "value": 3}}})])
