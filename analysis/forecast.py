@@ -1,27 +1,28 @@
-"""How long the judge will need, before a rollout: from stable's traffic and the information that requests carry.
+"""How long the judge will need, before a rollout: from stable's traffic, and what its own bets gain of each request.
 
-No judge with the false-alarm probability alpha finds a change sooner, on average, than after ln(1/alpha) nats of
-information against the nearest point of the rollback line; one request carries w·kl(θ_C, z_C) + (1-w)·kl(θ_S, z_S)
-nats, w being the canary's share of requests (Wald; the bound of every sequential test of power one). For promotion the
-same holds with beta and the promote line. Our judge takes longer by factors that were measured.
+A change is found once the strongest alternative carries the evidence by itself (`analysis.information`); an equal
+canary is good once each question's does. Our judge takes longer by factors that were measured: it learns first what
+is usual and how noisy it is, and no tick may gain more than the cap.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf, log, sqrt
+from math import inf, sqrt
 from typing import Literal
 
 from analysis.checks import Check, is_required
-from analysis.information import LEAST, SOONEST, information, seconds
-from analysis.judges.parts import choose_edges
+from analysis.information import LEAST, SOONEST, better, counted_until, seconds, worse
+from analysis.judges import emergency
+from analysis.judges.parts import EXPECTED_ERRORS, EXPECTED_SLOW, choose_edges
+from analysis.judges.question import Question
 from analysis.outlook import outlook
-from analysis.spec import ErrorRate, Latency, Line, Metric, Plan
+from analysis.spec import ErrorRate, Metric, Plan, ceiling
 from analysis.usual import Habits
 
-CATCH_OVERHEAD = 1.8
-"""Our median time to find a change over the bound: 1.6 to 1.8 in docs/judge.md, "Reading it honestly"."""
-PROMOTE_OVERHEAD = 2.1
-"""Our median time to find an equal canary good over the bound: 0.9 to 2.1, `python -m bench.forecast`."""
+CATCH_OVERHEAD = 1.9
+"""Our median time to find a change over that of the strongest alternative: `python -m bench.forecast`."""
+PROMOTE_OVERHEAD = 2.0
+"""Our median time to find an equal canary good over that of the strongest alternative: the same."""
 _TAIL = 0.05
 """A slower canary is looked for at the lowest edge that at most this share of stable's requests exceed."""
 WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.33, 0.5)
@@ -73,23 +74,38 @@ class Forecast:
     """Until each of CHANGES is found; `inf` too where a change stays below the rollback line."""
 
 
-def smallest(line: Line, stable: float, look: Look, nats: float) -> float | None:
+def smallest(plan: Plan, metric: Metric, stable: float, look: Look, *, edges: int = 1) -> float | None:
     """The smallest share of bad requests at which a canary is found worse in the time of a look; None if none is.
 
-    `stable` is stable's share (0..1), `nats` the logarithm of the evidence that is needed. It is a median, with the
-    overhead that was measured of our judge.
+    `stable` is stable's share (0..1), at one of so many histogram edges. It is a median, with the overhead that was
+    measured of our judge.
     """
-    reach = look.requests * max(look.seconds, SOONEST) / (CATCH_OVERHEAD * nats)
-    low, high = min(line.at(stable), 1.0), 1.0
-    if information(line, high, stable, look.share) * reach < 1:
+    asked, weight = compared_by(plan, metric, edges)
+    reach, needed = look.requests * max(look.seconds, SOONEST) / CATCH_OVERHEAD, plan.needed_by(metric)
+
+    def found(canary: float) -> bool:
+        return counted_until(worse(asked, canary, stable, look.share, weight=weight), needed) <= reach
+
+    low, high = min(metric.lines.rollback.at(stable), 1.0), 1.0
+    if not 0 < look.share < 1 or not found(high):
         return None
     for _ in range(24):
         middle = sqrt(max(low, LEAST) * high)
-        if information(line, middle, stable, look.share) * reach < 1:
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if found(middle) else (middle, high)
     return high
+
+
+def compared_by(plan: Plan, metric: Metric, edges: int) -> tuple[Question, float]:
+    """What a metric asks of a canary beside stable, and the weight of it in the evidence, at one of so many edges.
+
+    The judge's emergency has its part of the evidence, the metrics that roll back share the rest, and a metric's own
+    ceiling takes half of its.
+    """
+    together = sum([one.action == "abort" for one in plan.compared]) if metric.action == "abort" else 1
+    weight = (1 - emergency.SHARE) / together / (1 if metric.max is None else 2)
+    if isinstance(metric, ErrorRate):
+        return Question(metric.lines, EXPECTED_ERRORS), weight
+    return Question(metric.lines, EXPECTED_SLOW, alternatives=6), weight / max(1, edges)
 
 
 def tail(habits: Habits) -> float | None:
@@ -128,7 +144,7 @@ def better_weights(shares: Sequence[float], first: float) -> tuple[float, ...]:
 
 def _found(habits: Habits, plan: Plan, share: float, needed: float) -> float:
     """Seconds until so much evidence speaks for an equal canary in all that is required, as far as it can be told."""
-    nats, found = PROMOTE_OVERHEAD * log(needed), [SOONEST, seconds(plan.min_samples, share * habits.requests)]
+    found = [SOONEST, seconds(plan.min_samples, share * habits.requests)]
     for metric in plan.metrics:
         if not is_required(metric.action, metric.required):
             continue
@@ -136,45 +152,39 @@ def _found(habits: Habits, plan: Plan, share: float, needed: float) -> float:
             told = outlook(metric, habits, plan, share, needed=needed)
             found += [] if told is None else [told.good]
         else:
-            each = [_below(line, stable, share) for line, stable in _promoting(metric, habits)]
-            found.append(seconds(nats, min(each, default=0.0) * habits.requests))
+            each = [
+                counted_until(better(asked, stable, stable, share), needed) for asked, stable in _asked(metric, habits)
+            ]
+            found.append(PROMOTE_OVERHEAD * seconds(max(each, default=inf), habits.requests))
     return max(found)
 
 
-def _promoting(metric: Metric, habits: Habits) -> Iterator[tuple[Line, float]]:
+def _asked(metric: Metric, habits: Habits) -> Iterator[tuple[Question, float]]:
     """What a metric has to be below to be good, and stable's share of it: each comparison, and a ceiling."""
-    ceiling = () if metric.max is None else (Line(0, metric.max),)
+    own = () if metric.max is None else (ceiling(metric.max),)
     if isinstance(metric, ErrorRate):
-        yield from [(line, habits.errors) for line in (metric.lines.promote, *ceiling)]
+        yield from [(Question(lines, EXPECTED_ERRORS), habits.errors) for lines in (metric.lines, *own)]
         return
-    yield from [(metric.lines.promote, habits.slow[edge]) for edge in judged_edges(habits)]
+    yield from [(Question(metric.lines, EXPECTED_SLOW), habits.slow[edge]) for edge in judged_edges(habits)]
     longest = metric.slower_than.total_seconds() if metric.slower_than is not None else 0.0
     clearing = max([edge for edge in habits.slow if edge <= longest], default=None)
-    yield from [(line, 1.0 if clearing is None else habits.slow[clearing]) for line in ceiling]
-
-
-def _below(line: Line, stable: float, share: float) -> float:
-    """Nats of a request that an equal canary lies below the line; 0 where it does not."""
-    return information(line, stable, stable, share) if stable < line.at(stable) else 0.0
+    yield from [(Question(lines, EXPECTED_SLOW), 1.0 if clearing is None else habits.slow[clearing]) for lines in own]
 
 
 def _catch(habits: Habits, plan: Plan, share: float, change: Change) -> float:
-    kind = ErrorRate if change.of == "errors" else Latency
+    edges = judged_edges(habits)
     edge = tail(habits)
     if change.of == "slow" and edge is None:
         return inf
     stable = habits.errors if change.of == "errors" or edge is None else habits.slow[edge]
     canary, found = change.share(stable), [inf]
     for metric in plan.compared:
-        if isinstance(metric, kind):
-            nats = CATCH_OVERHEAD * log(plan.needed_by(metric))
-            each = [information(line, canary, stable, share) for line in _blaming(metric) if canary > line.at(stable)]
-            found += [max(SOONEST, seconds(nats, carried * habits.requests)) for carried in each]
+        if isinstance(metric, ErrorRate) != (change.of == "errors") or not 0 < share < 1:
+            continue
+        asked, weight = compared_by(plan, metric, len(edges))
+        stakes = worse(asked, canary, stable, share, weight=weight)
+        if isinstance(metric, ErrorRate) and metric.max is not None:  # a ceiling of latency has an edge of its own
+            stakes += worse(Question(ceiling(metric.max), EXPECTED_ERRORS), canary, stable, share, weight=weight)
+        after = seconds(counted_until(stakes, plan.needed_by(metric)), habits.requests)
+        found.append(max(SOONEST, CATCH_OVERHEAD * after))
     return min(found)
-
-
-def _blaming(metric: Metric) -> Iterator[Line]:
-    """What failed requests are caught above, and slow ones at any edge; a ceiling of latency has an edge of its own."""
-    yield metric.lines.rollback
-    if isinstance(metric, ErrorRate) and metric.max is not None:
-        yield Line(0, metric.max)

@@ -39,6 +39,11 @@ class Lines:
     promote: Line
 
 
+def ceiling(most: float) -> Lines:
+    """A share of one's own that the canary is held against, alone."""
+    return Lines(rollback=Line(0, most), promote=Line(0, most))
+
+
 RUN_LENGTH = 259_200.0
 """Ticks from one false alarm of the change detector to the next, on average: a month of ticks of ten seconds."""
 

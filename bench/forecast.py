@@ -1,7 +1,7 @@
-"""How much longer than the bound the judge takes to find an equal canary promising, and good: `-m bench.forecast`.
+"""How much longer the judge takes than its strongest alternative alone would: `python -m bench.forecast`.
 
-And how much longer the typed checks take, to be bad and to be good. The figures behind PROMOTE_OVERHEAD of
-analysis/forecast.py, and OVERHEAD of analysis/outlook.py.
+To find an equal canary promising and good, and a worse one bad; and the same of the typed checks. The figures behind
+CATCH_OVERHEAD and PROMOTE_OVERHEAD of analysis/forecast.py, and OVERHEAD of analysis/outlook.py.
 """
 
 import argparse
@@ -10,23 +10,35 @@ import statistics
 from datetime import timedelta
 
 from analysis.checks import Check, ClientErrorRate, OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
-from analysis.forecast import judged_edges
-from analysis.information import counted_until, information
+from analysis.forecast import PROMOTE_OVERHEAD, compared_by, forecast, judged_edges
+from analysis.information import counted_until, worse
 from analysis.outlook import told
-from analysis.spec import ERROR_LINES, SLOW_LINES, ErrorRate, Latency, Plan
+from analysis.spec import ErrorRate, Latency, Plan
 from analysis.usual import Answers, Counted, Habits
 from analysis.verdict import Verdict
 from bench.checked import Case, plan, said_after
 from bench.contenders import Ours
+from bench.scenarios import FIXED
 from bench.traces import BUCKETS, Scenario, World, slower
 
-SCENARIOS = (
+EQUAL = (
     Scenario(name="1 %, 20 rps, 5 %", rps=20, stable_errors=0.01, canary_errors=0.01),
     Scenario(name="1 %, 20 rps, 10 %", rps=20, stable_errors=0.01, canary_errors=0.01, weight=0.1),
     Scenario(name="0.1 %, 20 rps, 5 %", rps=20),
     Scenario(name="5 %, 20 rps, 5 %", rps=20, stable_errors=0.05, canary_errors=0.05),
     Scenario(name="0.1 %, 4 rps, 50 %", rps=4, weight=0.5),
     Scenario(name="1 %, 100 rps, 5 %", stable_errors=0.01, canary_errors=0.01),
+)
+WORSE = (
+    *[
+        each
+        for each in FIXED
+        if each.bad and each.noise == 1 and not (each.onset or each.faults) and each.rps * each.weight > 1
+    ],
+    Scenario(name="5 to 6.5 %, 1000 rps, 10 %", rps=1000, stable_errors=0.05, canary_errors=0.065, weight=0.1),
+    Scenario(name="5 to 6 %, 1000 rps, 10 %", rps=1000, stable_errors=0.05, canary_errors=0.06, weight=0.1),
+    Scenario(name="1 to 1.5 %, 100 rps, 10 %", stable_errors=0.01, canary_errors=0.015, weight=0.1),
+    Scenario(name="2 to 10 %, 20 rps, 10 %", rps=20, stable_errors=0.02, canary_errors=0.1, weight=0.1),
 )
 LONGEST = 3600
 
@@ -67,27 +79,41 @@ CASES = (
 )
 
 
-def bound(scenario: Scenario, asked: Plan) -> float:
-    """Seconds that a judge needs for a nat against the promote lines: of errors, and of each judged edge."""
-    carried = [information(ERROR_LINES.promote, scenario.canary_errors, scenario.stable_errors, scenario.weight)]
-    slow = {edge: slower(scenario, edge)[0] for edge in BUCKETS[scenario.buckets]}
-    habits = Habits(scenario.rps, scenario.stable_errors, slow)
-    edges = judged_edges(habits) if len(asked.metrics) > 1 else ()
-    carried += [information(SLOW_LINES.promote, slow[edge], slow[edge], scenario.weight) for edge in edges]
-    return 1 / (min(carried) * scenario.rps)
+def usual(scenario: Scenario) -> Habits:
+    """What is usual in a scenario."""
+    return Habits(
+        scenario.rps,
+        scenario.stable_errors,
+        {edge: slower(scenario, edge)[1] for edge in BUCKETS[scenario.buckets]},
+    )
 
 
-def found_after(scenario: Scenario, asked: Plan, seed: int) -> tuple[int, int]:
-    """Seconds until the canary was promising, and until it was found good; LONGEST where it was not."""
+def alone(scenario: Scenario, asked: Plan) -> float:
+    """Seconds until the strongest alternative alone finds the canary worse."""
+    habits, found = usual(scenario), [math.inf]
+    for metric in asked.compared:
+        edges = judged_edges(habits)
+        question, weight = compared_by(asked, metric, len(edges))
+        pairs = [(scenario.canary_errors, scenario.stable_errors)]
+        pairs = pairs if isinstance(metric, ErrorRate) else [slower(scenario, edge) for edge in edges]
+        stakes = [worse(question, *pair, scenario.weight, weight=weight) for pair in pairs]
+        found += [counted_until(each, asked.needed) for each in stakes]
+    return min(found) / scenario.rps
+
+
+def found_after(scenario: Scenario, asked: Plan, seed: int) -> tuple[int, int, int]:
+    """Seconds until the canary was promising, good, and bad; LONGEST where it was not."""
     world = World(scenario, seed, latencies=len(asked.metrics) > 1)
-    judge, promising = Ours(world.history(60), plan=asked), LONGEST
+    judge, promising, good = Ours(world.history(60), plan=asked), LONGEST, LONGEST
     while world.now < LONGEST:
-        good = judge.see(world.tick(scenario.weight)) == "good"
-        if judge.promising:
-            promising = min(promising, world.now)
-        if good:
-            return promising, world.now
-    return promising, LONGEST
+        said = judge.see(world.tick(scenario.weight))
+        promising = min(promising, world.now) if judge.promising else promising
+        if said == "bad":
+            return promising, good, world.now
+        good = min(good, world.now) if said == "good" else good
+        if not scenario.bad and good < LONGEST:
+            break
+    return promising, good, LONGEST
 
 
 def checks(runs: int) -> None:
@@ -105,8 +131,7 @@ def checks(runs: int) -> None:
             if math.isinf(least):
                 continue  # it passes the check
             median = statistics.median([said_after(case, canary, wanted, seed) for seed in range(runs)])
-            row = f"{case.name} | {words} | {needed:.3g}:1 | {least:.0f} | {median:.0f} | {median / least:.2f}"
-            print(f"| {row} |", flush=True)
+            _row(f"{case.name} | {words} | {needed:.3g}:1", least, median)
 
 
 def main() -> None:
@@ -122,15 +147,25 @@ def main() -> None:
 
 def judge(runs: int) -> None:
     """Print the table of failed requests and latency."""
-    print("| equal canary | metrics | asked | bound s | median s | ratio |\n|---|---|---|---|---|---|")
+    print("| canary | metrics | asked | alone s | median s | ratio |\n|---|---|---|---|---|---|")
     for metrics in ((ErrorRate(),), (ErrorRate(), Latency())):
         asked = Plan(warmup=timedelta(0), metrics=metrics)
-        for scenario in SCENARIOS:
+        for scenario in EQUAL:
             times = zip(*[found_after(scenario, asked, seed) for seed in range(runs)], strict=True)
-            for needed, found in zip((asked.step_needed, asked.promote_needed), times, strict=True):
-                median, least = statistics.median(found), math.log(needed) * bound(scenario, asked)
-                row = f"{scenario.name} | {len(metrics)} | {needed:.3g}:1 | {least:.0f} | {median:.0f}"
-                print(f"| {row} | {median / least:.2f} |", flush=True)
+            told_ahead = forecast(usual(scenario), asked, scenario.weight)
+            expected = ((asked.step_needed, told_ahead.step), (asked.promote_needed, told_ahead.promote))
+            for (needed, after), found in zip(expected, times, strict=False):
+                about = f"equal: {scenario.name} | {len(metrics)} | {needed:.3g}:1"
+                _row(about, after / PROMOTE_OVERHEAD, statistics.median(found))
+        for scenario in WORSE:
+            if scenario.latency and len(metrics) == 1:
+                continue
+            bad = statistics.median([found_after(scenario, asked, seed)[2] for seed in range(runs)])
+            _row(f"{scenario.name} | {len(metrics)} | {asked.needed:.3g}:1", alone(scenario, asked), bad)
+
+
+def _row(about: str, least: float, median: float) -> None:
+    print(f"| {about} | {least:.0f} | {median:.0f} | {median / least:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

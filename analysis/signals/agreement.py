@@ -25,7 +25,7 @@ from analysis.judges.view import View
 from analysis.judges.wealth import Wealth
 from analysis.samples import ArmTick, Pair
 from analysis.signals.terms import Terms, Weighed, because, found, paid
-from analysis.spec import Line, Lines
+from analysis.spec import Line, Lines, ceiling
 from analysis.verdict import Finding
 
 LINES = Lines(rollback=Line(1.25, 0.01), promote=Line(1.5, 0.03))
@@ -66,7 +66,7 @@ class Agreement:
     def lines(self) -> Lines:
         """What the canary's pairs are held against."""
         most = self.metric.max
-        return LINES if most is None else Lines(rollback=Line(0, most), promote=Line(0, most))
+        return LINES if most is None else ceiling(most)
 
     @property
     def evidence(self) -> float:

@@ -15,7 +15,7 @@ from analysis.judges.statement import Statement
 from analysis.judges.view import View
 from analysis.samples import ArmTick, Count, Pair
 from analysis.signals.terms import Terms, Weighed, because, found
-from analysis.spec import Line, Lines
+from analysis.spec import Line, Lines, ceiling
 from analysis.verdict import Finding, Verdict
 
 SHARE_LINES = Lines(rollback=Line(1.25, 0.005), promote=Line(1.5, 0.02))
@@ -56,7 +56,6 @@ class Side(NamedTuple):
 
     weight: float
     swapped: bool
-    ceiling: bool
     statement: Statement
 
 
@@ -81,7 +80,7 @@ class Shares:
 
 def begin(metric: Metric) -> Shares:
     """The check before its first tick."""
-    own = [] if metric.max is None else [_side(_ceiling(metric.max), ceiling=True)]
+    own = [] if metric.max is None else [_side(ceiling(metric.max))]
     fewer = [_side(SHARE_LINES, swapped=True)] if isinstance(metric, OutlierRate) else []
     return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *own]))
 
@@ -116,16 +115,12 @@ def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
     return replace(said, message=_sentence(shares, said, terms))
 
 
-def _side(lines: Lines, *, swapped: bool = False, ceiling: bool = False) -> Side:
-    return Side(1.0, swapped, ceiling, statement.ask(Question(lines, _EXPECTED, alternatives=6)))
+def _side(lines: Lines, *, swapped: bool = False) -> Side:
+    return Side(1.0, swapped, statement.ask(Question(lines, _EXPECTED, alternatives=6)))
 
 
 def _weighted(sides: list[Side]) -> tuple[Side, ...]:
     return tuple([side._replace(weight=1 / len(sides)) for side in sides])
-
-
-def _ceiling(most: float) -> Lines:
-    return Lines(rollback=Line(0, most), promote=Line(0, most))
 
 
 def _step(side: Side, pair: Pair, view: View, terms: Terms) -> Statement:

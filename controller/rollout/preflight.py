@@ -1,7 +1,6 @@
 """Preflight: whether the canary can be judged, and the smallest change that would be found at each of its weights."""
 
 from datetime import timedelta
-from math import log
 
 from analysis.forecast import Look, smallest
 from analysis.information import SOONEST
@@ -51,7 +50,7 @@ def refreshed(spec: RolloutSpec | None, seen: AnalysisStatus, last: AnalysisStat
     if before is not None and before.ready == "True" and _holds(before, fresh, ahead):
         return before
     compared = tuple(
-        each.model_copy(update={"smallest": _smallest(each, plan, fresh.requests, ahead)}) for each in fresh.compared
+        each.model_copy(update={"smallest": _smallest(each, plan, fresh, ahead)}) for each in fresh.compared
     )
     found = fresh.model_copy(update={"compared": compared})
     said = "; ".join(text for text in (_sentence(found, ahead), fresh.message) if text)
@@ -85,15 +84,17 @@ def _time(stage: Stage) -> float:
             return 0.0
 
 
-def _smallest(each: ComparedStatus, plan: Plan, requests: float, ahead: tuple[Weighed, ...]) -> tuple[Smallest, ...]:
+def _smallest(
+    each: ComparedStatus, plan: Plan, fresh: PreflightStatus, ahead: tuple[Weighed, ...]
+) -> tuple[Smallest, ...]:
     metric = next((one for one in plan.compared if one.name == each.name), None)
     if metric is None or plan.judge != "sequential":
         return ()
-    found = []
+    found, edges = [], sum(one.name == each.name for one in fresh.compared)
     for weight, mirror, seconds in ahead:
         part = mirror / (100 + mirror) if mirror else weight / 100
-        seen = Look(part, requests * (1 + mirror / 100), seconds)
-        least = smallest(metric.lines.rollback, each.stable, seen, log(plan.needed))
+        seen = Look(part, fresh.requests * (1 + mirror / 100), seconds)
+        least = smallest(plan, metric, each.stable, seen, edges=edges)
         found.append(Smallest(weight=weight, mirror=mirror, share=None if least is None else float(f"{least:.2g}")))
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite, log
+from math import isfinite
 from typing import Any
 
 from rich.table import Table
@@ -69,13 +69,14 @@ class Planned:
     def smallest(self) -> Iterator[tuple[str, float, list[float | None]]]:
         """What is compared with stable, stable's share of it, and the least that is found in the time of each stage."""
         for metric in self.judged.compared:
-            for about, share in _compared(metric, self.found):
-                yield about, share, [self._least(metric, share, stage) for stage in self.stages]
+            about = _compared(metric, self.found)
+            for name, share in about:
+                yield name, share, [self._least(metric, share, stage, len(about)) for stage in self.stages]
 
-    def _least(self, metric: Metric, share: float, stage: Stage) -> float | None:
+    def _least(self, metric: Metric, share: float, stage: Stage, edges: int) -> float | None:
         allowed = WAIT.total_seconds() if stage.allowed is None else stage.allowed
         seen = ahead.Look(stage.percent / 100, self.found.requests, allowed)
-        return ahead.smallest(metric.lines.rollback, share, seen, log(self.judged.needed_by(metric)))
+        return ahead.smallest(self.judged, metric, share, seen, edges=edges)
 
 
 def _compared(metric: Metric, found: Habits) -> list[tuple[str, float]]:
@@ -90,7 +91,10 @@ def told(seconds: float) -> str:
         return "never"
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.3g} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def show(seen: Planned) -> None:
@@ -101,14 +105,15 @@ def show(seen: Planned) -> None:
         slow = [f"{100 * found.slow[edge]:.3g} % over {1000 * edge:g} ms" for edge in ahead.judged_edges(found)]
         line(f"slower: {', '.join(slow) or 'no histogram edge that latency could be judged at'}")
     CONSOLE.print(_table(seen))
-    line("Each column is as if the rollout began there, after the warm-up. Never: the judge lets such a change pass.")
-    if seen.judged.compared:
-        line(
-            f"This is the bound of all judges, times {CATCH_OVERHEAD:g} to catch and {PROMOTE_OVERHEAD:g} to promote, "
-            "as measured in docs/judge.md; it is a median, and bursts make it longer."
-        )
-    if seen.checks:
-        line("Of checks: what their strongest bet needs by itself, times what was measured beside it; medians, too.")
+    line(
+        "Each column is as if the rollout began there, after the warm-up. Never: the judge lets such a change pass, or "
+        "it lies too near the line for any of its bets."
+    )
+    line(
+        "Times are what the strongest bet needs by itself, times what was measured beside it "
+        f"({CATCH_OVERHEAD:g} to catch, {PROMOTE_OVERHEAD:g} to promote; of checks see docs/judge.md): medians, and "
+        "bursts make them longer."
+    )
     for check, why in seen.untold:
         needed = ", and a promotion needs it" if is_required(check.action, check.required) else ""
         line(f"not foretold: {check.name}: in this time {why}{needed}")

@@ -8,15 +8,15 @@ import pytest
 from analysis import counters, preflight, session
 from analysis.checks import PredictionDrift, ShadowAgreement
 from analysis.counters import Counters
-from analysis.forecast import CATCH_OVERHEAD, Look, smallest
-from analysis.information import information
+from analysis.forecast import CATCH_OVERHEAD, Look, compared_by, smallest
+from analysis.information import counted_until, worse
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.preflight import Found
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.providers.provider import Instant, ProviderError
 from analysis.samples import ArmReading, PodReading, Reading
-from analysis.spec import ERROR_LINES, Arm, Comparison, ErrorRate, Latency, Plan
+from analysis.spec import Arm, Comparison, ErrorRate, Latency, Plan
 from analysis.verdict import Preflight
 
 START = 1_700_000_000
@@ -143,12 +143,16 @@ def test_a_prometheus_that_fails_says_nothing_about_the_series() -> None:
 
 
 def test_the_smallest_change_is_where_the_time_just_suffices() -> None:
-    look, line = Look(0.05, 100.0, 600.0), ERROR_LINES.rollback
-    least = smallest(line, 0.001, look, 4.6)
-    assert line.at(0.001) < least < 0.01
-    assert information(line, least, 0.001, 0.05) * 100 * 600 == pytest.approx(CATCH_OVERHEAD * 4.6, rel=0.01)
-    assert smallest(line, 0.001, replace(look, seconds=6000.0), 4.6) < least
-    assert smallest(line, 0.001, replace(look, requests=0.01), 4.6) is None
+    look, metric, plan = Look(0.05, 100.0, 600.0), ErrorRate(), Plan()
+    least = smallest(plan, metric, 0.001, look)
+    assert metric.lines.rollback.at(0.001) < least < 0.02
+    asked, weight = compared_by(plan, metric, 1)
+    needed = counted_until(worse(asked, least, 0.001, 0.05, weight=weight), plan.needed)
+    assert needed * CATCH_OVERHEAD == pytest.approx(100 * 600, rel=0.01)
+    assert smallest(plan, metric, 0.001, replace(look, seconds=6000.0)) < least
+    assert smallest(plan, metric, 0.001, replace(look, requests=0.01)) is None
+    assert smallest(plan, metric, 0.001, replace(look, share=0.0)) is None
+    assert smallest(Plan(metrics=(metric,)), metric, 0.001, look) < least  # it has all of the evidence then
 
 
 class Empty:
