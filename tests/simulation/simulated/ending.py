@@ -53,6 +53,8 @@ class Ending:
         if stuck or "svc-name" in json.dumps(self._world.live()):
             self._world.people.do_edit("good-9")
         self._world.lookup.heal()
+        for part in self._world.parts:
+            part.heal()
 
     def come_to_rest(self) -> None:
         """Wait until everything is at rest.
@@ -66,15 +68,23 @@ class Ending:
             before = self._world.api.revision
             self._world.timeline.run_until(self._world.timeline.now + 40)
             status = self._world.status()
-            judged = waits_for_somebody(status)
+            judged = self._judged()
             starting = bool(self._world.workloads.starting())
-            still = (judged or status.get("phase") in AT_REST) and not status.get("retiredRevisions") and not starting
-            still = still and self._world.lookup.at_rest()
+            rests = waits_for_somebody(status) or status.get("phase") in AT_REST or self._world.live() is None
+            still = rests and not status.get("retiredRevisions") and not starting
+            still = still and self._world.lookup.at_rest() and all(part.at_rest() for part in self._world.parts)
             quiet = quiet + 1 if still and (judged or self._world.api.revision == before) else 0
             if self._world.timeline.now > end:
                 raise BrokenPromiseError("everything comes to rest", f"after three hours: {self._words()}")
-        self._check_children()
+        if self._world.live() is not None:
+            self._check_children()
+        for part in self._world.parts:
+            part.ended()
         self._check_silence()
+
+    def _judged(self) -> bool:
+        """Whether figures go on being written, for somebody who is waited for."""
+        return waits_for_somebody(self._world.status()) or any(part.judged() for part in self._world.parts)
 
     def _words(self) -> str:
         status = self._world.status()
@@ -84,7 +94,7 @@ class Ending:
         status = self._world.status()
         roles = ["stableRevision", *(["canaryRevision"] if waits_for_somebody(status) else [])]
         expected = {status[role]["name"] for role in roles if status.get(role)}
-        lookup = self._world.lookup.children()
+        lookup = self._world.lookup.children().union(*(part.children() for part in self._world.parts))
         found = {obj["metadata"]["name"] for obj in self._world.api.all(SELDON_DEPLOYMENT)}
         if found != expected | lookup:
             raise BrokenPromiseError("exactly the expected children", f"expected {expected | lookup}, found {found}")
@@ -117,7 +127,7 @@ class Ending:
 
     def _check_silence(self) -> None:
         """No write at rest; while a canary is paused it is judged, and its figures are written."""
-        if waits_for_somebody(self._world.status()):
+        if self._judged():
             return
         before = self._world.api.revision, sum(process.client.writes for process in self._world.processes)
         for process in self._world.processes:

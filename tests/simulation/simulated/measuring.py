@@ -34,6 +34,8 @@ class Measuring:
         self._timeline, self._api, self._end, self.say = timeline, api, end, say
         self.ended: dict[str, tuple[float, str]] = {}
         """By uid: when a run ended, and how."""
+        self.away_until = 0.0
+        """Until when nobody measures."""
         api.watchers.append(self._happened)
 
     def _happened(self, actor: str, event: Event) -> None:
@@ -60,6 +62,9 @@ class Measuring:
     def _phase(self, name: str, uid: str, phase: str, message: str = "") -> None:
         live = self._api.find(ANALYSIS_RUN, name)
         if live is None or live["metadata"]["uid"] != uid or self.phase(live) in OVER:
+            return
+        if (left := self.away_until - self._timeline.now) > 0:
+            self._timeline.after(left, lambda: self._phase(name, uid, phase, message))
             return
         if phase in OVER:
             self.ended[uid] = self._timeline.now, phase

@@ -132,10 +132,21 @@ class Mesh:
             for part, weight in zip(parts, given, strict=True):
                 host = part["destination"]["host"]
                 weights[host] = weights.get(host, 0) + 100 * weight / sum(given)
-            for mirror in http.get("mirrors") or ():
-                host = mirror["destination"]["host"]
-                copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
+            _copied(http, copies)
+        for http in chosen(route)[:1] if route else ():  # each of them copies the same share of what it takes
+            _copied(http, copies)
         return weights, copies
+
+    def copies(self, name: str, matching: float) -> dict[str, float]:
+        """Return what of all requests is copied to each host, where so large a part has what a mirror asks for."""
+        route, found = self.effective.get(name), {}
+        for http in _rest(route) if route else ():
+            _copied(http, found)
+        for http in chosen(route)[:1] if route else ():
+            special: dict[str, float] = {}
+            _copied(http, special)
+            found |= {host: found.get(host, 0.0) + matching * percent for host, percent in special.items()}
+        return found
 
     def gave(self, name: str, host: str, since: datetime) -> list[tuple[float, float]]:
         """Return the percent of requests and of copies that a host got from an instant on, oldest first."""
@@ -166,6 +177,18 @@ def hosts(route: Object) -> set[str]:
         for http in route["spec"]["http"]
         for part in (*http["route"], *(http.get("mirrors") or ()))
     }
+
+
+def chosen(route: Object) -> list[Object]:
+    """The REST routes of a VirtualService whose requests alone are copied."""
+    names = ("rest-mirror.", "/predict/mirror.")
+    return [each for each in route["spec"]["http"] if any(name in str(each.get("name")) for name in names)]
+
+
+def _copied(http: Object, copies: dict[str, float]) -> None:
+    for mirror in http.get("mirrors") or ():
+        host = mirror["destination"]["host"]
+        copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
 
 
 def _version(route: Object) -> tuple[str, int]:

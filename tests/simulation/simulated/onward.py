@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from controller.kube.resources import SELDON_DEPLOYMENT, SELDON_ROLLOUT
 from localcluster.apiserver.history import Event
 from simulated.api import Object
+from simulated.gatekeeper import Gatekeeper
 from simulated.mesh import hosts
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class Onward:
         world.api.watchers.append(self._happened)
 
     def _happened(self, actor: str, event: Event) -> None:
-        if event.collection != SELDON_ROLLOUT.name or event.key[1] != self._world.rollout or event.type != "MODIFIED":
+        if event.collection != SELDON_ROLLOUT.name or event.key[1] != self._world.rollout:
+            return
+        if event.type != "MODIFIED":
+            self._rejected.clear()  # another of its name knows nothing of it
             return
         if not actor.startswith("controller"):
             self._rejected.clear() if not event.entry.object.get("status") else None
@@ -61,12 +65,15 @@ class Onward:
         if not (same and known and came < went and came < len(steps)) or old.get("phase") != "Progressing":
             return
         for index in range(came, min(went, len(steps))):
-            self._opened(steps[index], new)
+            self._opened(steps[index], index, old, new)
             said = self._entered[2] if index == came else steps[index]
             if said is not None and {"setWeight", "setMirror"} & said.keys():
                 self._given(old, index, said)
 
-    def _opened(self, step: Object, new: Object) -> None:
+    def _opened(self, step: Object, index: int, old: Object, new: Object) -> None:
+        if "webhook" in (step.get("gate") or {}) and (keeper := self._world.part(Gatekeeper)) is not None:
+            here = index == old.get("currentStepIndex", 0)
+            keeper.passed(new["canaryRevision"]["hash"], index, old.get("stepStartedAt"), here=here)
         gate = (step.get("gate") or {}).get("approval")
         if gate is not None and gate["name"] not in {each["name"] for each in new.get("approvals") or ()}:
             self._world.promises.broken("a gate is opened", f"nobody approved {gate['name']}")

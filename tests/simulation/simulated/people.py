@@ -1,6 +1,7 @@
 """People: who apply and edit rollouts, and ask for verbs. Each `do_` is a kind of happening."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from controller.api.meta import INTENT_ANNOTATION
@@ -24,6 +25,12 @@ class People:
         self._ids = 0
         self.asked: str | None = None
         """The id of the last intent."""
+        self.dress: Callable[[Object], Object] = lambda made: made
+        """What a story's templates have beside."""
+
+    def template(self, model: str, replicas: int) -> Object:
+        """A template of one model, as the story has it."""
+        return self.dress(template(model, replicas))
 
     def create(self, model: str = "good-0", replicas: int = 2, **spec: Any) -> None:
         """Apply a first rollout."""
@@ -32,7 +39,7 @@ class People:
             {
                 "metadata": {"name": self._world.rollout, "namespace": NAMESPACE_NAME},
                 "spec": {
-                    "template": template(model, replicas),
+                    "template": self.template(model, replicas),
                     **self._world.way,
                     **self._world.more,
                     **spec,
@@ -44,7 +51,7 @@ class People:
     def do_deployment(self, model: str, replicas: int = 3) -> None:
         """Apply a SeldonDeployment of the rollout's name, which no rollout knows of yet."""
         meta = {"name": self._world.rollout, "namespace": NAMESPACE_NAME}
-        self._world.api.create(SELDON_DEPLOYMENT, {"metadata": meta, **template(model, replicas)}, actor=PERSON)
+        self._world.api.create(SELDON_DEPLOYMENT, {"metadata": meta, **self.template(model, replicas)}, actor=PERSON)
 
     def do_adopt(self, model: str, policy: str = "Delete", replicas: int = 3) -> None:
         """Apply a rollout that takes over what serves under its name."""
@@ -66,7 +73,7 @@ class People:
     def do_edit(self, model: str) -> None:
         spec = (self._world.live() or {})["spec"]["template"]["spec"]
         replicas = spec["predictors"][0].get("replicas", 2)
-        self.patch({"spec": {"template": {"metadata": None, **template(model, replicas)}}})
+        self.patch({"spec": {"template": {"metadata": None, **self.template(model, replicas)}}})
 
     def do_back(self) -> None:
         """Apply the template of the stable revision again."""

@@ -20,6 +20,7 @@ from controller.rollout.reconciler import RolloutController
 from controller.settings import Settings
 from localcluster.apiserver.history import Event
 from simulated.api import NAMESPACE_NAME, Api, Object, without_managed_fields
+from simulated.asking import Ask, Errands, Post
 from simulated.client import SimulatedClient
 from simulated.faults import CrashedError, Faults
 from simulated.timeline import Timeline
@@ -66,6 +67,8 @@ class Hooks:
     said: Callable[[str, str, str, str], None]
     passed: Callable[["Process", str, Key, Exception | None], None]
     crashed: Callable[["Process"], None]
+    asked: Ask
+    """Answers the webhooks of gates."""
 
 
 class Process:
@@ -103,6 +106,8 @@ class Process:
         settings = Settings(prometheus_url="")
         rollout = RolloutController(self.cluster, settings)
         rollout._monitor = self.monitor
+        rollout._webhooks._http = Post(hooks.asked, self.chance)  # type: ignore[assignment]  # their stand-ins
+        rollout._webhooks._beside = Errands(timeline, lambda: not self.alive, lambda: self.skew)  # type: ignore[assignment]
         ours = Settings(prometheus_url="", namespaces=(NAMESPACE_NAME,))  # nobody else's: its label is not looked at
         self.rooms = (Room(rollout), *((Room(DeploymentController(self.cluster, ours)),) if operator else ()))
         self.streams: dict[str, Stream] = {}

@@ -4,9 +4,10 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+from simulated import also
 from simulated.drift import WHAT
 from simulated.shop import CHANGES, ROUTINGS
-from simulated.ways import WAYS
+from simulated.ways import DRAWN
 
 VERBS = (
     "promote", "promote-full", "skip", "pause", "resume", "abort", "retry", "rollback", "rollback", "restart", "pass",
@@ -78,12 +79,18 @@ class Story:
     """It begins with a SeldonDeployment that serves and is taken over."""
     depends: bool = False
     """It depends on another rollout."""
+    also: tuple[str, ...] = ()
+    """Parts that it has beside, some of `also.PARTS`."""
+    policy: str = ""
+    """What becomes of it when it is deleted, if anything is said of that: one of `also.POLICIES`."""
 
     def __str__(self) -> str:
         tells = "silent" if self.silent else "tells"
         whose = ", upstream's operator" if self.upstream else ""
         more = "".join(
-            f", {what}" for what in (self.routing, self.adopts and "adopts", self.depends and "depends") if what
+            f", {what}"
+            for what in (self.routing, self.adopts and "adopts", self.depends and "depends", *self.also, self.policy)
+            if what
         )
         head = f"seed {self.seed}, mesh {tells}, {self.rate:g} requests a second, strategy {self.strategy}{whose}{more}"
         return "\n".join([head, *map(str, self.happenings)])
@@ -104,10 +111,10 @@ def draw(seed: int, length: int = 14) -> Story:
         tuple(happenings),
         silent=chance.random() < 0.3,
         rate=chance.choice([40.0, 40.0, 40.0, 8.0, 400.0, 0.0]),
-        strategy=chance.choice([*range(len(WAYS)), *GATED]),
+        strategy=chance.choice([*range(DRAWN), *GATED]),
         early=chance.random() < 0.2,
     )
-    return _with_more(story)
+    return _with_also(_with_more(story))
 
 
 def _with_more(story: Story) -> Story:
@@ -132,6 +139,24 @@ def _with_more(story: Story) -> Story:
             chance.randint(0, len(happenings)), Happening(gap, what, (_MORE.get(what) or _DRAWS[what])[1](chance))
         )
     return replace(story, happenings=tuple(happenings))
+
+
+def _with_also(story: Story) -> Story:
+    """Draw what half of the stories have beside: groups, runs, webhooks, autoscalers, matches, an end."""
+    chance = random.Random(f"{story.seed}/also")
+    found = also.parts(chance)
+    if not found:
+        return story
+    happenings = list(story.happenings)
+    way = also.way(found, chance)
+    for each in also.happenings(found, chance):
+        happenings.insert(chance.randint(0, len(happenings)), Happening(*each))
+    policy = chance.choice(also.POLICIES[: 2 if "own" in story.routing else 3]) if "deletion" in found else ""
+    at = chance.randint(len(happenings) // 2, len(happenings))
+    if policy:
+        happenings[at:at] = [Happening(*each) for each in also.ending(chance)]
+    story = replace(story, also=found, policy=policy, happenings=tuple(happenings))
+    return story if way is None else replace(story, strategy=way)
 
 
 _MORE: dict[str, tuple[int, Any]] = {
@@ -162,7 +187,7 @@ _DRAWS: dict[str, tuple[int, Any]] = {
     "edit": (14, lambda c: (_model(c),)),
     "back": (3, lambda c: ()),
     "again": (2, lambda c: ()),
-    "strategy": (2, lambda c: (c.randrange(len(WAYS)),)),
+    "strategy": (2, lambda c: (c.randrange(DRAWN),)),
     "scale": (2, lambda c: (c.randint(1, 4),)),
     "invalid": (1, lambda c: ()),
     "verb": (12, lambda c: (c.choice(VERBS), "ada", "", c.randint(1, 4))),

@@ -22,6 +22,8 @@ def as_yaml(story: Story, *, promise: str) -> str:
         **({"routing": story.routing} if story.routing else {}),
         **({"adopts": True} if story.adopts else {}),
         **({"depends": True} if story.depends else {}),
+        **({"also": list(story.also)} if story.also else {}),
+        **({"policy": story.policy} if story.policy else {}),
     }
     lines = [yaml.safe_dump(head, sort_keys=False), "happenings:\n"]
     lines += [f"- {yaml.safe_dump(each, default_flow_style=True, width=1000).strip()}\n" for each in happenings]
@@ -43,4 +45,6 @@ def read(path: Path) -> Story:
         routing=raw.get("routing", ""),
         adopts=raw.get("adopts", False),
         depends=raw.get("depends", False),
+        also=tuple(raw.get("also", ())),
+        policy=raw.get("policy", ""),
     )

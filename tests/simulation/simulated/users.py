@@ -14,6 +14,8 @@ from simulated.workloads import Workloads
 EVERY = 5.0
 OTHERS = 40.0
 """Requests a second to another rollout."""
+MATCHING = 0.3
+"""The part of all requests that has what the matches of mirrors ask for."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class Users:
 
     def _go(self) -> None:
         self.door = self._open_door()
-        weights, copies = self._mesh.shares(self.door)
+        (weights, _), copies = self._mesh.shares(self.door), self._mesh.copies(self.door, MATCHING)
         weights.pop(self._rollout, None)  # of a person's route that leads to nobody yet
         total = _draw(self._chance, self.rate * EVERY)
         live = self._sent(weights, total)

@@ -3,6 +3,8 @@
 from typing import Any
 
 _HEADER = {"setHeaderRoute": {"name": "inside", "match": [{"headers": {"x-team": {"exact": "ml"}}}]}}
+_TEAM = {"headers": {"x-team": {"exact": "ml"}}}
+NAMED = {"templates": [{"templateName": "rate"}]}
 _MINUTE = {"bake": {"duration": "1m"}}
 
 
@@ -12,6 +14,10 @@ def _canary(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def _blue_green(**spec: Any) -> dict[str, Any]:
     return {"strategy": {"blueGreen": spec}}
+
+
+def _asked(interval: str) -> dict[str, Any]:
+    return {"gate": {"webhook": {"url": "http://gatekeeper.ml.svc.cluster.local/ask", "interval": interval}}}
 
 
 WAYS: tuple[dict[str, Any], ...] = (
@@ -54,6 +60,19 @@ WAYS: tuple[dict[str, Any], ...] = (
     | {"rollbackWindow": {"revisions": 1}, "scaleDownDelayRevisionLimit": 1},
     {"strategy": {"shadow": {"duration": "40s", "percentage": 50, "then": {"dynamicStableScale": True, "steps": [
         {"setWeight": 40}, {"pause": {"duration": "30s"}}, {"setWeight": 75}]}}}},
+    # Those of parts: 22 and on.
+    _canary({"setWeight": 20}, _asked("20s"), {"setWeight": 60}, _asked("1m"), {"setWeight": 80}),
+    _canary(_asked("30s"), {"setWeight": 40}, {"pause": {"duration": "20s"}}),
+    _canary({"setWeight": 20}, {"analysis": NAMED}, {"setWeight": 50}),
+    _canary({"setWeight": 20}, {"pause": {"duration": "30s"}}, {"analysis": {**NAMED, "maxDuration": "3m"}},
+            {"setWeight": 50}),
+    _blue_green(prePromotionAnalysis=NAMED, postPromotionAnalysis=NAMED),
+    _canary({"setMirror": {"percentage": 100, "match": [_TEAM]}}, {"pause": {"duration": "40s"}}, {"setWeight": 10},
+            {"analysis": {}}),
+    _canary({"setWeight": 20}, {"setMirror": {"percentage": 50, "match": [_TEAM, {"method": "POST"}]}},
+            {"pause": {"duration": "40s"}}, {"setWeight": 60}),
 )  # fmt: skip
+DRAWN = 22
+"""So many are for any story; those after them have something that a part of the world gives."""
 BESIDE = ("bake", "rollbackWindow", "abortScaleDownDelay", "scaleDownDelayRevisionLimit")
 """What goes with a strategy in some of them."""

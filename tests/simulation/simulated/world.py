@@ -3,14 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from analysis.providers.asked.answer import AskError
 from controller import clock
 from controller.kube.resources import DEPLOYMENT, SELDON_ROLLOUT
 from simulated.api import NAMESPACE_NAME, Api, ApiError, Object
+from simulated.asking import Ask
+from simulated.autoscaler import Autoscaler
+from simulated.company import Company
+from simulated.copies import Copies
 from simulated.drift import Drift
 from simulated.ending import Ending
 from simulated.faults import Faults
+from simulated.gatekeeper import Gatekeeper
 from simulated.judge import Prometheus, SimulatedMonitor
 from simulated.lookup import NAME as LOOKUP
 from simulated.lookup import Lookup
@@ -18,6 +24,8 @@ from simulated.mates import Mates
 from simulated.mesh import Mesh
 from simulated.mischief import Mischief
 from simulated.onward import Onward
+from simulated.part import Part
+from simulated.parting import Parting
 from simulated.people import People
 from simulated.process import Hooks, Process
 from simulated.promises import Promises
@@ -27,6 +35,7 @@ from simulated.shop import ROUTINGS, Shop
 from simulated.stayers import Stayers
 from simulated.story import Happening, Story
 from simulated.timeline import Timeline
+from simulated.trials import Trials
 from simulated.upstream import Upstream
 from simulated.users import Users
 from simulated.vigil import Vigil
@@ -35,6 +44,33 @@ from simulated.workloads import Workloads
 
 QUIET = frozenset({"drift", "verb", "answer", "ambush"})
 """Happenings that trouble no controller: what is healed is healed all the same."""
+Kind = TypeVar("Kind", bound=Part)
+PARTS: dict[str, type[Part]] = {
+    "group": Company,
+    "runs": Trials,
+    "webhook": Gatekeeper,
+    "autoscaler": Autoscaler,
+    "matched": Copies,
+    "deletion": Parting,
+}
+UNHEEDED = frozenset(
+    {
+        "edit",
+        "back",
+        "again",
+        "strategy",
+        "scale",
+        "invalid",
+        "verb",
+        "answer",
+        "ambush",
+        "routing",
+        "drift",
+        "shop",
+        "delete",
+    }
+)
+"""What nobody does to a rollout that is deleted, or gone."""
 RECENTLY = 300.0
 """Seconds in which what the world took away excuses a lost request: back-off may be as long."""
 SHORTLY = 30.0
@@ -85,8 +121,13 @@ class World:
         self._names = 0
         self.people = People(self)
         self.shop, self.lookup, self.stayers = Shop(self), Lookup(self), Stayers(self)
+        self.ask: Ask = lambda _question: (0.0, AskError("nobody is there"))
+        """Answers the webhooks of gates."""
         self.ending = Ending(self)
-        self._doers = (self.people, Mates(self), self.shop, self.lookup, Mischief(self), Drift(self))
+        self.parts = tuple(PARTS[name](self) for name in story.also)
+        for part in self.parts:
+            self.more |= part.spec()
+        self._doers = (*self.parts, self.people, Mates(self), self.shop, self.lookup, Mischief(self), Drift(self))
         self.users.wanted_door = self.door
 
     # the controllers
@@ -99,6 +140,7 @@ class World:
             said=lambda kind, name, reason, message: self.say(f"{kind} {name}", f"{reason}: {message}"),
             passed=lambda process, controller, key, _problem: self.promises.passed(process, controller, key),
             crashed=self._crashed,
+            asked=lambda question: self.ask(question),  # noqa: PLW0108 - a part may take it over later
         )
         process = Process(
             str(self._names), self.timeline, self.api, faults=self.faults,
@@ -140,6 +182,15 @@ class World:
         """The rollout as it is stored."""
         return self.api.find(SELDON_ROLLOUT, self.rollout)
 
+    def part(self, kind: type[Kind]) -> Kind | None:
+        """A part of the world, if the story has it."""
+        return next((each for each in self.parts if isinstance(each, kind)), None)
+
+    def present(self) -> bool:
+        """Whether the rollout is there, and not about to go."""
+        live = self.live()
+        return live is not None and "deletionTimestamp" not in live["metadata"]
+
     def door(self) -> str:
         """The VirtualService by which the rollout is reached: a person's, where its spec says so."""
         routing = ((self.live() or {}).get("spec") or {}).get("routing") or {}
@@ -150,6 +201,8 @@ class World:
         self.stayers.ask(self.users.door)
         self.vigil.look()
         self.onward.look()
+        for part in self.parts:
+            part.look()
 
     def status(self) -> Object:
         """Its status."""
@@ -172,7 +225,9 @@ class World:
         """
         barred = DEPLOYMENT.name in self.faults.refused and self._silent(child)
         recently = RECENTLY if self._silent(child) else SHORTLY
-        return self.mesh.astray(self.users.door) or barred or self.robbed(child, recently)
+        parting = self.part(Parting)
+        taken = parting is not None and parting.takes_all(child)
+        return self.mesh.astray(self.users.door) or barred or taken or self.robbed(child, recently)
 
     def _silent(self, child: str) -> bool:
         """Say whether something was taken from a SeldonDeployment and it has not answered since."""
@@ -202,16 +257,22 @@ class World:
             self.shop.open()
         if self.story.depends:
             self.lookup.create()
+        for part in self.parts:
+            part.begin()
         if self.story.adopts:
             self.people.do_deployment("good-0")
             self.timeline.run_until(40.0)
-            self.people.do_adopt("good-0")
+            self.people.do_adopt("good-0", self.story.policy or "Delete")
         else:
             self.people.create()
+        for part in self.parts:
+            part.begun()
 
     def happen(self, happening: Happening) -> None:
         """Let one thing happen."""
         name = f"do_{happening.kind}"
+        if happening.kind in UNHEEDED and not self.present():
+            return
         if happening.kind not in QUIET:
             self.noisy_until = max(self.noisy_until, self.timeline.now)
         before = self.api.revision
