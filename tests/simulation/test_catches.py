@@ -1,13 +1,12 @@
 """The promises bite: a controller that is broken on purpose breaks one of them within a short story."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from simulated.catching import Case, case
 from simulated.shrink import broken
-from simulated.story import Happening, Story
 
 from controller import clock
 from controller.deployment import draft
@@ -30,8 +29,6 @@ from controller.rollout.observed import Child
 from controller.rollout.outlook import Outlook
 from controller.rollout.phases import Event
 from controller.rollout.stages import changed
-
-Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def _no_drain(patch: pytest.MonkeyPatch) -> None:
@@ -208,82 +205,68 @@ def _one_protocol(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(traffic, "_http", http)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is broken, the story that shows it, and the promises of which one must break."""
-
-    break_it: Break
-    story: Story
-    promises: frozenset[str]
-
-
-def _case(break_it: Break, strategy: int, *happenings: tuple[Any, ...], promises: str, **more: Any) -> Case:
-    told = tuple(Happening(after, kind, tuple(values)) for after, kind, *values in happenings)
-    return Case(break_it, Story(1, told, strategy=strategy, **more), frozenset(promises.split("; ")))
-
-
 GOOD, BAD, STUCK = (10.0, "edit", "good-1"), (10.0, "edit", "bad-1"), (10.0, "edit", "stuck-1")
 CASES: dict[str, Case] = {
-    "what drains is deleted": _case(
+    "what drains is deleted": case(
         _no_drain, 4, GOOD, (25.0, "edit", "good-2"), promises="nothing goes while the route in effect names it"
     ),
-    "no verdict promotes": _case(
+    "no verdict promotes": case(
         _no_verdict_needed, 4, (1.0, "prometheus", "down", 300.0), GOOD, (200.0, "scale", 3),
         promises="nothing but a good verdict promotes",
     ),
-    "the judge is not heard": _case(_bad_is_ignored, 4, BAD, promises="nothing but a good verdict promotes"),
-    "mirrors are forgotten": _case(
+    "the judge is not heard": case(_bad_is_ignored, 4, BAD, promises="nothing but a good verdict promotes"),
+    "mirrors are forgotten": case(
         _mirror_forgotten, 11, GOOD,
         promises="everything comes to rest; the route leads to who serves; every phase has a deadline",
     ),
-    "pods count as ready": _case(_all_pods_ready, 4, STUCK, promises="no weight without ready pods"),
-    "the rejected is routed to": _case(
+    "pods count as ready": case(_all_pods_ready, 4, STUCK, promises="no weight without ready pods"),
+    "the rejected is routed to": case(
         _still_routed, 4, BAD, promises="a rejected revision gets no request; everything comes to rest"
     ),
-    "nothing is said": _case(_silent, 4, GOOD, promises="every block is named"),
-    "passes write at rest": _case(_restless, 4, GOOD, promises="no write at rest; everything comes to rest"),
-    "no deadline": _case(_no_deadline, 4, STUCK, promises="every phase has a deadline"),
-    "drift stays": _case(
+    "nothing is said": case(_silent, 4, GOOD, promises="every block is named"),
+    "passes write at rest": case(_restless, 4, GOOD, promises="no write at rest; everything comes to rest"),
+    "no deadline": case(_no_deadline, 4, STUCK, promises="every phase has a deadline"),
+    "drift stays": case(
         _no_healing, 4, (90.0, "drift", "replicas"), (60.0, "scale", 3), promises="drift is healed within seconds"
     ),
-    "a person's route is not given back": _case(
+    "a person's route is not given back": case(
         _not_theirs, 4, GOOD, promises="a person's route stays theirs", routing="own"
     ),
-    "users are forgotten": _case(
+    "users are forgotten": case(
         _without_memory, 3, GOOD, (120.0, "scale", 3), promises="a user stays while the weight allows",
         routing="cookie",
     ),
-    "nobody is waited for": _case(
+    "nobody is waited for": case(
         _nobody_is_waited_for, 4, (10.0, "lookup", "good-1", "good-1"),
         promises="nothing new begins before what it depends on is done", depends=True,
     ),
-    "the mesh is not waited for": _case(
+    "the mesh is not waited for": case(
         _mesh_not_waited_for, 1, (1.0, "sluggish", 30.0, 200.0), GOOD, (60.0, "scale", 3),
         promises="a step is left once the mesh has had it",
     ),
-    "requests are not looked at": _case(
+    "requests are not looked at": case(
         _requests_not_looked_at, 1, (1.0, "boast", 20.0, 600.0), GOOD, (60.0, "scale", 3),
         promises="a step is left once the mesh has had it",
     ),
-    "the status passes for the route": _case(
+    "the status passes for the route": case(
         _asked_for_instead_of_live, 3, GOOD, (80.0, "outage", 1, 60.0), (1.0, "verb", "abort"),
         promises="no weight without ready pods",
     ),
-    "what is half-way is dropped": _case(
+    "what is half-way is dropped": case(
         _half_way_at_once, 3, GOOD, (80.0, "outage", 1, 60.0), (1.0, "edit", "good-2"),
         promises="no weight without ready pods",
     ),
-    "passes are progress": _case(_clock_begins_anew, 4, STUCK, promises="every phase has a deadline"),
-    "the rejected is forgotten at a restart": _case(
+    "passes are progress": case(_clock_begins_anew, 4, STUCK, promises="every phase has a deadline"),
+    "the rejected is forgotten at a restart": case(
         _rejected_forgotten, 4, BAD, (100.0, "crash", 1, False), (1.0, "scale", 3),
         promises="what was rejected is not tried again",
     ),
-    "gates stand open": _case(_gates_open, 15, GOOD, promises="a gate is opened"),
-    "nothing drains": _case(
+    "gates stand open": case(_gates_open, 15, GOOD, promises="a gate is opened"),
+    "nothing drains": case(
         _gone_at_once, 4, BAD, promises="what has no traffic any more stands for its delay"
     ),
-    "gRPC is forgotten": _case(_one_protocol, 4, GOOD, promises="both protocols are split alike"),
-    "pauses are short": _case(_hasty, 1, GOOD, (120.0, "scale", 3), promises="a pause lasts as long as it says"),
+    "gRPC is forgotten": case(_one_protocol, 4, GOOD, promises="both protocols are split alike"),
+    "pauses are short": case(_hasty, 1, GOOD, (120.0, "scale", 3), promises="a pause lasts as long as it says"),
 }  # fmt: skip
 
 

@@ -70,6 +70,7 @@ _DRAWS: dict[str, dict[str, tuple[int, Any]]] = {
     "runs": {
         "unrun": (3, lambda c: (c.randint(0, 9),)),
         "untemplate": (2, lambda c: (c.choice([5.0, 60.0, 900.0]),)),
+        "doomed": (2, lambda c: (c.choice([60.0, 300.0]),)),
         "unmeasured": (2, lambda c: (c.choice([30.0, 300.0]),)),
     },
     "webhook": {

@@ -10,6 +10,9 @@ from simulated.part import Part
 if TYPE_CHECKING:
     from simulated.world import World
 
+SETTLED = 10.0
+"""Seconds without trouble after which what is written is what is meant."""
+
 
 class Copies(Part):
     """Looks at the routes while a mirror has a match."""
@@ -21,9 +24,10 @@ class Copies(Part):
     def look(self) -> None:
         world, status = self._world, self._world.status()
         weights, live = status.get("weights") or {}, world.api.find(VIRTUAL_SERVICE, world.door())
-        now = (weights, live and live["metadata"]["generation"], status.get("phase"))
+        asked = [weights.get(each) for each in ("canary", "mirror", "mirrorMatch")]
+        now = (asked, live and live["metadata"]["generation"], status.get("phase"))
         before, self._seen = self._seen, now
-        if live is None or before != now or not world.calm(world.timeline.now - 60.0):
+        if live is None or before != now or not world.calm(world.timeline.now - SETTLED):
             return
         canary = (status.get("canaryRevision") or {}).get("name")
         if canary and weights.get("mirror") and weights.get("mirrorMatch"):
@@ -31,7 +35,7 @@ class Copies(Part):
 
     def _check(self, live: Object, canary: str) -> None:
         (main,) = [each for each in live["spec"]["http"] if each.get("name") in MAIN]
-        if any(_copied(each, canary) for each in [main]):
+        if _copied(main, canary):
             self._world.promises.broken("what does not match is not copied", f"{main['name']} is copied to {canary}")
         for each in chosen(live):
             self._world.reached["matched", "copied" if _copied(each, canary) else "kept", ""] += 1

@@ -132,20 +132,18 @@ class Mesh:
             for part, weight in zip(parts, given, strict=True):
                 host = part["destination"]["host"]
                 weights[host] = weights.get(host, 0) + 100 * weight / sum(given)
-            _copied(http, copies)
+            copies |= _copied(http)
         for http in chosen(route)[:1] if route else ():  # each of them copies the same share of what it takes
-            _copied(http, copies)
+            copies = {**copies, **_copied(http)}
         return weights, copies
 
     def copies(self, name: str, matching: float) -> dict[str, float]:
         """Return what of all requests is copied to each host, where so large a part has what a mirror asks for."""
-        route, found = self.effective.get(name), {}
+        route, found = self.effective.get(name), dict[str, float]()
         for http in _rest(route) if route else ():
-            _copied(http, found)
+            found |= _copied(http)
         for http in chosen(route)[:1] if route else ():
-            special: dict[str, float] = {}
-            _copied(http, special)
-            found |= {host: found.get(host, 0.0) + matching * percent for host, percent in special.items()}
+            found |= {host: max(found.get(host, 0.0), matching * share) for host, share in _copied(http).items()}
         return found
 
     def gave(self, name: str, host: str, since: datetime) -> list[tuple[float, float]]:
@@ -185,10 +183,12 @@ def chosen(route: Object) -> list[Object]:
     return [each for each in route["spec"]["http"] if any(name in str(each.get("name")) for name in names)]
 
 
-def _copied(http: Object, copies: dict[str, float]) -> None:
+def _copied(http: Object) -> dict[str, float]:
+    found: dict[str, float] = {}
     for mirror in http.get("mirrors") or ():
         host = mirror["destination"]["host"]
-        copies[host] = copies.get(host, 0.0) + mirror["percentage"]["value"]
+        found[host] = found.get(host, 0.0) + mirror["percentage"]["value"]
+    return found
 
 
 def _version(route: Object) -> tuple[str, int]:

@@ -26,6 +26,8 @@ KINDS = (
 
 GATED = (15, 15)
 """Ways with a gate, drawn more often: few verbs are as rare as an approval."""
+ALONE = (11, 12)
+"""A way that promotes nothing, which is refused to a group; and what it has instead."""
 PHASES = (
     "Pending",
     "Promoting",
@@ -148,7 +150,7 @@ def _with_also(story: Story) -> Story:
     if not found:
         return story
     happenings = list(story.happenings)
-    way = also.way(found, chance)
+    way = also.way(found, chance) or (ALONE[1] if "group" in found and story.strategy == ALONE[0] else None)
     for each in also.happenings(found, chance):
         happenings.insert(chance.randint(0, len(happenings)), Happening(*each))
     policy = chance.choice(also.POLICIES[: 2 if "own" in story.routing else 3]) if "deletion" in found else ""

@@ -1,5 +1,6 @@
 """Trials: AnalysisRuns out of templates. What a failed one may not let happen, and that none outlives its rollout."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controller.api.meta import ATTEMPT_LABEL, REVISION_LABEL, RUN_LABEL
@@ -11,14 +12,15 @@ from simulated.part import Part
 from simulated.people import PERSON
 from simulated.promises import BrokenPromiseError
 from simulated.quality import MODELS
+from simulated.timeline import START
 from simulated.ways import NAMED
 
 if TYPE_CHECKING:
     from simulated.world import World
 
 TEMPLATE, KEPT = "rate", 2
-NOTICED = 30.0
-"""Seconds after which a controller knows what became of a run, crashes and failed writes between included."""
+NOTICED = 5.0
+"""Seconds after which a controller knows what became of a run, in a world without other trouble."""
 LONG = 120.0
 """Seconds in a calm world after which nothing is measured any more for a rollout that has ended."""
 RUNNING = frozenset({"Progressing", "Paused", "Promoting", "Invalid"})
@@ -33,7 +35,7 @@ class Trials(Part):
         super().__init__(world)
         self._chance = world.timeline.chance("trials")
         self.measuring = Measuring(world.timeline, world.api, self._end)
-        self._rests_since = 0.0
+        self._rests_since = self._doomed_until = 0.0
         self._weights: dict[str, float] = {}
         world.api.watchers.append(self._happened)
 
@@ -48,7 +50,8 @@ class Trials(Part):
     def _end(self, run: Object) -> tuple[float, str]:
         child = f"{self._world.rollout}-{run['metadata']['labels'][REVISION_LABEL]}"
         bad = self._world.qualities.of_child(child).fails >= MODELS["poor"].fails
-        return self._chance.choice([3.0, 40.0, 150.0]), self._chance.choice(BAD if bad else GOOD)
+        drawn = self._chance.choice([3.0, 40.0, 150.0]), self._chance.choice(BAD if bad else GOOD)
+        return (drawn[0], "Failed") if self._world.timeline.now < self._doomed_until else drawn
 
     # what happens to them
 
@@ -67,7 +70,12 @@ class Trials(Part):
         """Nobody measures for a while."""
         self.measuring.away_until = self._world.timeline.now + seconds
 
+    def do_doomed(self, seconds: float) -> None:
+        """Every run that begins in a while fails, whatever the judge says."""
+        self._doomed_until = self._world.timeline.now + seconds
+
     def heal(self) -> None:
+        self._doomed_until = self._world.timeline.now
         self.measuring.away_until = 0.0
         self.measuring.template(TEMPLATE)
 
@@ -91,12 +99,13 @@ class Trials(Part):
 
     def _failed(self, digest: str, status: Object) -> str:
         """The run that speaks against a revision, and that every controller knows of by now; empty without one."""
-        roles = ("background", f"step-{status.get('currentStepIndex', 0) + 1}")
+        intent = (status.get("lastIntent") or {}).get("at")
+        asked = (datetime.fromisoformat(intent) - START).total_seconds() if intent else 0.0
         for run in self._world.api.all(ANALYSIS_RUN):
             labels, (at, phase) = run["metadata"]["labels"], self.measuring.ended.get(run["metadata"]["uid"], (0.0, ""))
             mine = (labels[REVISION_LABEL], labels[ATTEMPT_LABEL]) == (digest, str(status.get("attempt")))
-            late = self._world.timeline.now - at > NOTICED and self._world.calm(at)
-            if mine and late and phase == "Failed" and labels[RUN_LABEL] in roles:
+            late = self._world.timeline.now - at > NOTICED and self._world.calm(at) and asked < at
+            if mine and late and phase == "Failed":
                 return str(run["metadata"]["name"])
         return ""
 
