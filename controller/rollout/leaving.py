@@ -2,8 +2,9 @@
 
 Without our finalizer nothing is to be done: what the rollout owns goes with it. With it, either stable is kept: the
 half-way canary loses its traffic and drains, then route and stable are released and go on serving; or a plain
-SeldonDeployment takes over; or an adoption that was under way is undone. All end, whatever stands in their way: after
-the progress deadline what serves is left alone.
+SeldonDeployment takes over; or an adoption that was under way is undone; or everything goes, and a person's own
+VirtualService names nothing of it any more. All end, whatever stands in their way: after the progress deadline what
+serves is left alone.
 """
 
 from dataclasses import replace
@@ -26,7 +27,8 @@ def hold(obs: Observed) -> actions.HoldRollout | None:
     """Return the write of the finalizer, where it is needed and missing, or there and not needed."""
     if obs.spec is None:
         return None
-    needed = obs.adoptee is not None or obs.spec.deletion_policy != "Delete"
+    theirs = obs.spec.routing.virtual_service is not None
+    needed = obs.adoptee is not None or obs.spec.deletion_policy != "Delete" or theirs
     if needed == (FINALIZER in obs.finalizers):
         return None
     others = tuple(each for each in obs.finalizers if each != FINALIZER)
@@ -39,11 +41,22 @@ def leave(obs: Observed, *, now: datetime) -> Decision:
         return Decision(actions=(), status=obs.status)
     if obs.adoptee is not None and obs.adoptee.marked:
         return _undo(obs, now)
-    if obs.spec is not None and obs.spec.deletion_policy == "Delete":
-        return Decision(actions=(_end(obs),), status=obs.status)
-    if obs.spec is not None and obs.spec.deletion_policy == "Leave":
-        return _become_plain(obs, now)
-    return _keep_stable(obs, now)
+    match _policy(obs):
+        case "Delete":
+            # A write that is refused holds the deletion up to its deadline.
+            back = route.give_back(obs) if now < _times(obs)[1] else []
+            return Decision(actions=(*back, _end(obs)), status=obs.status)
+        case "Leave" if obs.spec is not None:
+            return _become_plain(obs, now)
+        case _:
+            return _keep_stable(obs, now)
+
+
+def _policy(obs: Observed) -> str:
+    """Return what becomes of the traffic; also where the spec is not valid otherwise."""
+    if obs.spec is not None:
+        return obs.spec.deletion_policy
+    return str((obs.live.get("spec") or {}).get("deletionPolicy") or "Delete")
 
 
 def _end(obs: Observed) -> actions.HoldRollout:

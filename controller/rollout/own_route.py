@@ -83,6 +83,14 @@ def merged(obs: Observed, own: OwnVirtualService, live: Mapping[str, Any], split
     return found
 
 
+def given_back(obs: Observed, own: OwnVirtualService, live: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a person's HTTP routes with nothing of ours in them: the named ones lead to the rollout's name."""
+    routes = (live.get("spec") or {}).get("http") or []
+    ours = {id(http) for http in named(own, live)}
+    theirs = (http for http in routes if not str(http.get("name") or "").startswith(_prefix(obs, "")))
+    return [_bare(obs, http) if id(http) in ours else copy.deepcopy(dict(http)) for http in theirs]
+
+
 def named(own: OwnVirtualService, live: Mapping[str, Any]) -> list[Http]:
     """Return the named routes of a live VirtualService."""
     wanted = (*own.routes, *own.grpc_routes)
@@ -165,6 +173,23 @@ def _dressed(obs: Observed, http: Http, fresh: list[dict[str, Any]]) -> list[dic
             "headers": {**headers, "response": told},
         })  # fmt: skip
     return dressed
+
+
+def _bare(obs: Observed, http: Http) -> dict[str, Any]:
+    """Return a named route as it was before the first revision, with what else stands at its destinations."""
+    worn = copy.deepcopy({key: value for key, value in http["route"][0].items() if key not in ("weight", "headers")})
+    headers = copy.deepcopy(http["route"][0].get("headers") or {})
+    response = headers.pop("response", None) or {}
+    kept = {
+        "set": _without_tokens(obs, response.get("set") or {}),
+        "add": _without_cookie(obs, response.get("add") or {}),
+    }
+    told = {key: value for key, value in {**response, **kept}.items() if value}
+    headers |= {"response": told} if told else {}
+    result = copy.deepcopy(dict(http))
+    result["route"] = [{**worn, "destination": {"host": obs.name}, **({"headers": headers} if headers else {})}]
+    foreign = [each for each in result.pop("mirrors", None) or [] if not _ours(obs, _host(each))]
+    return {**result, **({"mirrors": foreign} if foreign else {})}
 
 
 def _without_tokens(obs: Observed, changes: Mapping[str, str]) -> dict[str, str]:

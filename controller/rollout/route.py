@@ -66,6 +66,15 @@ def leave(obs: Observed, stable: str | None, *, in_effect: bool) -> list[actions
     return todo
 
 
+def give_back(obs: Observed) -> list[actions.Action]:
+    """Return the write that takes all that is ours out of a person's VirtualService; none where there is none."""
+    own = obs.routing.virtual_service
+    if own is None or obs.route is None or own_route.problem(obs, own, obs.route.live, None):
+        return []
+    wanted = own_route.given_back(obs, own, obs.route.live)
+    return [_patch(obs.route, wanted)] if wanted != (obs.route.live.get("spec") or {}).get("http") else []
+
+
 def _before(obs: Observed) -> OwnVirtualService | None:
     """The person's routes that were written before and are not named any more."""
     before, now = obs.status.routing, obs.routing.virtual_service

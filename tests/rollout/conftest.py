@@ -79,6 +79,7 @@ class World:
     name: str = "iris"
     rules: list[dict[str, Any]] = field(default_factory=list)
     """DestinationRules."""
+    finalizers: tuple[str, ...] = ()
 
     def template(self) -> dict[str, Any]:
         return template(self.image)
@@ -103,7 +104,7 @@ class World:
             invalid=self.invalid, target=target, status=self.status, intent=self.intent, revisions=known,
             stored=frozenset(self.stored), children={h: self._child(h) for h in self.children}, mesh=self.mesh,
             route=self._route(spec), in_the_way=self.in_the_way, answer=self.answer, peers=self.peers,
-            members=self.members, left=tuple(self._left(spec)), rules=tuple(self.rules),
+            members=self.members, left=tuple(self._left(spec)), rules=tuple(self.rules), finalizers=self.finalizers,
             runs={name: gather.run(live) for name, live in self.runs.items()}, templates=self._templates(spec),
             live={"metadata": {"name": self.name, "namespace": "ml", "labels": self.labels}, "spec": self.raw_spec()},
         )  # fmt: skip
@@ -219,6 +220,8 @@ class World:
     def act(self, decision: Decision) -> None:
         for action in decision.actions:
             self._one(action)
+            if isinstance(action, actions.HoldRollout):
+                self.finalizers = action.finalizers
         if decision.status.phase != self.status.phase:
             self.log.append(decision.status.phase)
         self.status = RolloutStatus.model_validate(
@@ -312,9 +315,10 @@ class World:
     def step(self, seconds: float = 0) -> Decision:
         """Let time pass, decide and act once."""
         self.now += timedelta(seconds=seconds)
+        held = self.finalizers
         decision = self.decide()
         self.act(decision)
-        return decision
+        return decision if self.finalizers == held else self.step()
 
     def settle(self, limit: int = 400) -> Decision:
         """Go on until nothing happens without much time or a person; what waits for less than a minute goes on."""

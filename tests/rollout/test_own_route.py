@@ -1,11 +1,16 @@
 """A VirtualService of the person's own: only the named routes change, everything else is given back as it came."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from controller.api.meta import FINALIZER
+from controller.rollout import actions
+from controller.rollout.decide import decide
 
 STEPS = [{"setWeight": 0.5}, {"pause": {}}, {"setWeight": 20}, {"pause": {}}]
 FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -295,6 +300,28 @@ def test_who_leaves_is_led_to_stable_and_the_usual_route_is_back(make_world) -> 
     assert shares(world, "predict") == shares(world, "rpc") == {child(world, "m/v1"): 100}
     assert world.live_weight(world.hash_of("m/v2")) == 0.5, "the rollout goes on, on its own path"
     assert world.status.routing is None
+
+
+def test_who_is_deleted_leaves_nothing_of_its_own(make_world) -> None:
+    """The named routes lead to the host of the rollout's name again, as before the first revision; all else stays."""
+    worn = {"headers": {"request": {"set": {"x-shop": "yes"}}, "response": {"set": {"x-served-by": "shop"}}}}
+    first = route("predict", timeout="3s")
+    first["route"] = [{"destination": {"host": "iris"}, **worn}]
+    before = shop(route("pictures", "web"), first, route("rpc"))
+    match = [{"headers": {"x-team": {"exact": "ml"}}}]
+    steps = [{"setHeaderRoute": {"name": "inside", "match": match}}, {"setWeight": 20}, {"pause": {}}]
+    world = owning(make_world, copy.deepcopy(before), steps=steps)
+    world.spec_extra["routing"]["sticky"] = {"header": "x-user"}
+    world.serving().upgrade().settle()
+    assert len(world.own["spec"]["http"]) > 3
+    deleted = replace(world.observe(), deleting=world.now)
+    assert deleted.finalizers == (FINALIZER,)
+    gone = decide(deleted, now=world.now)
+    assert [type(each) for each in gone.actions] == [actions.PatchRoute, actions.HoldRollout]
+    world.act(gone)
+    assert world.own["spec"] == before["spec"]
+    late = replace(world.observe(), deleting=world.now, finalizers=(FINALIZER,))
+    assert [type(each) for each in decide(late, now=world.now).actions] == [actions.HoldRollout]
 
 
 def test_who_moves_in_mid_rollout_keeps_the_weight_and_the_usual_route_goes(make_world) -> None:

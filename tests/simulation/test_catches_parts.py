@@ -132,7 +132,7 @@ def _handed_over_early(patch: pytest.MonkeyPatch) -> None:
 
 
 GOOD, BAD = (10.0, "edit", "good-1"), (10.0, "edit", "bad-1")
-WAVE = (10.0, "wave", "good-1", "bad-1", "good-1", 0.0)
+WAVE = (10.0, "together", "good-1", "bad-1", "good-1", 0.0)
 CASES: dict[str, Case] = {
     "each for itself": case(_alone, 4, WAVE, promises="all of a wave are promoted, or none", also=("group",)),
     "runs are left running": case(
@@ -167,7 +167,7 @@ CASES: dict[str, Case] = {
     "runs are kept": case(
         _none_is_dropped,
         24,
-        *((75.0, "edit", f"good-{1 + at % 3}") for at in range(7)),
+        *((60.0, "edit", f"good-{1 + at % 3}") for at in range(6)),
         promises="the oldest runs go",
         also=("runs",),
     ),

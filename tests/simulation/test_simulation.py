@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from simulated import also
 from simulated.drift import WHAT
 from simulated.reached import never
 from simulated.shards import Played, play_shards
@@ -87,6 +88,21 @@ def test_every_fault_is_drawn(played: Played) -> None:
 def test_all_ways_of_traffic_and_of_waiting_are_met(played: Played) -> None:
     wanted = [("own", "written", ""), ("adopts", "done", ""), ("dependsOn", "waits", ""), ("dependsOn", "begins", "")]
     wanted += [("sticky", "asked again", who) for who in ("canary", "stable")]
+    assert never(played.reached, wanted) == []
+
+
+@stories
+def test_all_parts_are_met(played: Played) -> None:
+    """Groups, runs, webhooks, autoscalers, mirrors with a match, and ends."""
+    wanted = [
+        ("group", "promoted", ""),
+        ("matched", "copied", ""),
+        ("webhook", "passed", ""),
+        ("webhook", "closed", ""),
+    ]
+    wanted += [("runs", which, "") for which in ("background", "step")]
+    wanted += [("autoscaler", which, "") for which in ("more", "fewer")]
+    wanted += [("parting", "over", policy) for policy in also.POLICIES]
     assert never(played.reached, wanted) == []
 
 

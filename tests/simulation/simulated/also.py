@@ -52,7 +52,7 @@ def _model(chance: random.Random) -> str:
 
 _DRAWS: dict[str, dict[str, tuple[int, Any]]] = {
     "group": {
-        "wave": (
+        "together": (
             6,
             lambda c: (
                 c.choice(("good-1", "good-2", "good-3", "bad-1")),

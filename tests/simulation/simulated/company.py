@@ -45,7 +45,7 @@ class Company(Part):
 
     # what people do
 
-    def do_wave(self, ours: str, first: str, second: str, apart: float) -> None:
+    def do_together(self, ours: str, first: str, second: str, apart: float) -> None:
         """A new wave: of all in one go, or of the others a while later."""
         self._wave += 1
         wave = f"wave-{self._wave}"

@@ -73,7 +73,7 @@ class Parting(Part):
         """Every deletion ends."""
         world, live = self._world, self._world.live() or {"metadata": {}}
         lasted = world.timeline.now - self._asked_at
-        if "deletionTimestamp" in live["metadata"] and lasted > LONGEST and world.calm(self._asked_at):
+        if "deletionTimestamp" in live["metadata"] and lasted > LONGEST and world.calm(self._asked_at + 1.0):
             world.promises.broken("a deletion ends", f"it lasts {lasted:.0f} s: {world.status().get('message')}")
 
     def at_rest(self) -> bool:

@@ -103,7 +103,7 @@ class Promises:
         seen = process.starts.get(("rollout", self._world.key), {})
         for host, weight in _weights(route).items():
             child = _child(host)
-            if weight <= before.get(host, 0):
+            if weight <= before.get(host, 0) or host == self._world.rollout:  # which is nobody's
                 continue
             others = any(ready for name, ready in seen.items() if name != child)
             if others and not seen.get(child):
@@ -139,11 +139,16 @@ class Promises:
             self.broken("weights never go backwards", f"{canary} from {before} to {after} %, at {wanted} %")
 
     def _rejected(self) -> set[str]:
-        """The hashes that are rejected, unless a person asked for another try."""
+        """The hashes that are rejected, unless a person asked for another try, by a verb or by another wave."""
         live = self._world.api.find(SELDON_ROLLOUT, self._world.rollout) or {"metadata": {}}
         if '"retry"' in ((live["metadata"].get("annotations") or {}).get(INTENT_ANNOTATION) or ""):
             return set()
-        return {each["hash"] for each in (live.get("status") or {}).get("rejected") or ()}
+        wave = ((live.get("spec") or {}).get("group") or {}).get("wave", "")
+        return {
+            each["hash"]
+            for each in (live.get("status") or {}).get("rejected") or ()
+            if each.get("by") != "group" or wave == each.get("wave", "")
+        }
 
     def _removal(self, resource: Resource, name: str) -> None:
         live = self._world.api.find(resource, name)

@@ -9,7 +9,7 @@ from controller.rollout import answers, effects
 
 Reached = Counter[tuple[str, ...]]
 """(`fault`, name), (`happening`, kind, which), (`verb`, verb, done or refused) (`cell`, phase, event),
-(`own`, `sticky`, `dependsOn` or `adopts`, what came of it, of whom), counted."""
+(`own`, `sticky`, `dependsOn`, `adopts` or a part, what came of it, of whom), counted."""
 
 
 @contextmanager

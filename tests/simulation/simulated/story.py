@@ -98,8 +98,8 @@ class Story:
         return "\n".join([head, *map(str, self.happenings)])
 
 
-def draw(seed: int, length: int = 14) -> Story:
-    """Draw a story."""
+def draw(seed: int, length: int = 14, *, parts: bool = True) -> Story:
+    """Draw a story, with parts that half of the stories have beside."""
     chance = random.Random(f"{seed}/story")
     happenings = []
     for _ in range(chance.randint(3, 3 * length if seed % 5 == 4 else length)):
@@ -116,7 +116,7 @@ def draw(seed: int, length: int = 14) -> Story:
         strategy=chance.choice([*range(DRAWN), *GATED]),
         early=chance.random() < 0.2,
     )
-    return _with_also(_with_more(story))
+    return _with_also(_with_more(story)) if parts else _with_more(story)
 
 
 def _with_more(story: Story) -> Story:
