@@ -97,8 +97,9 @@ def _undo(obs: Observed, now: datetime) -> Decision:
         weights = {"changed_at": now, "route_hash": adoption.fingerprint(obs)}
         status = carried.nothing(changed(status, weights=status.weights.model_copy(update=weights)))
         return _wait(obs, status, back, "traffic goes back to the SeldonDeployment", now + delay, now)
-    due = (status.weights.changed_at or now) + delay
     waits = obs.route is not None and obs.route.accepted is False
+    status = status if waits else _taken(status, now)
+    due = (status.weights.accepted_at or now) + delay
     if status.weights.changed_at is not None and now < latest and (waits or now < due):
         return _wait(obs, status, [], "connections drain", min(max(due, now + timedelta(seconds=1)), latest), now)
     return Decision(actions=(*adoption.unmark(obs), _end(obs)), status=status)
@@ -117,6 +118,8 @@ def _become_plain(obs: Observed, now: datetime) -> Decision:
         everybody = frozenset(obs.children)
         return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
     status = carried.told(obs, status, None)
+    if obs.route is not None and obs.route.accepted is not False:
+        status = _taken(status, now)
     step = plain.stage(obs, status, now=now, delay=delay)
     if now >= latest and step in plain.UNCERTAIN:
         # Whoever serves now is left alone: no revision goes before its replacement serves.
@@ -145,10 +148,23 @@ def _keep_stable(obs: Observed, now: datetime) -> Decision:
         everybody = frozenset(obs.children)
         return _move(obs, status, ground, latest, now) if now < latest else _release(obs, status, everybody)
     status, kept = carried.told(obs, status, None), frozenset({stable.hash})
-    due = (status.weights.changed_at or now) + delay
+    if (routes := route.fingerprint(ground.rendered)) != status.weights.route_hash:
+        # Written by a pass that was cut off before its status: the drain is counted from now.
+        weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
+        status = changed(status, weights=weights)
+    status = _taken(status, now)
+    due = (status.weights.accepted_at or now) + delay
     if len(obs.children) > len(kept) and now < min(due, latest):
         return _wait(obs, status, [], "the canary's connections drain", due, now)
     return _release(obs, status, kept)
+
+
+def _taken(status: RolloutStatus, now: datetime) -> RolloutStatus:
+    """Return the status with from when connections drain: the mesh has taken the route that was written last."""
+    written, taken = status.weights.changed_at, status.weights.accepted_at
+    if taken is not None and written is not None and taken >= written:
+        return status
+    return changed(status, weights=status.weights.model_copy(update={"accepted_at": now}))
 
 
 def _settled(ground: Ground, stable: str) -> bool:

@@ -75,14 +75,15 @@ def stage(obs: Observed, status: RolloutStatus, *, now: datetime, delay: timedel
 
 
 def due(status: RolloutStatus, delay: timedelta) -> datetime:
-    """Return when the connections to the revisions have had time to drain.
+    """Return when the connections to the revisions have had time to drain, since the mesh took the route.
 
     Raises:
         ValueError: the route has not changed hands.
     """
-    if status.weights.changed_at is None:
+    since = status.weights.accepted_at or status.weights.changed_at
+    if since is None:
         raise ValueError("the route has not changed hands")
-    return status.weights.changed_at + max(delay, MESH_GRACE)
+    return since + max(delay, MESH_GRACE)
 
 
 def fingerprint(obs: Observed) -> str:

@@ -62,22 +62,46 @@ def test_hosts_of_its_own_have_to_have_all_that_is_taken_over() -> None:
     )
 
 
-def test_a_canary_drains_before_it_goes_with_its_rollout(world) -> None:
+@pytest.fixture
+def look(world):
+    """Looks at a rollout with a canary, so many seconds after it was deleted: what is done then."""
     world.steps = [{"setWeight": 20}, {"pause": {}}]
     world.serving().upgrade().run(10)
     world.spec_extra = {"deletionPolicy": "KeepStable", "scaleDownDelay": "40s"}
     began = world.now
 
-    def look(seconds: float) -> list[actions.Action]:
-        world.now = began + timedelta(seconds=seconds)
+    def looked(seconds: float, *, cut_off: bool = False) -> list[actions.Action]:
+        world.now, before = began + timedelta(seconds=seconds), world.status
         decision = leave(replace(world.observe(), deleting=began, finalizers=(FINALIZER,)), now=world.now)
-        if any(isinstance(each, actions.DeleteDeployment) for each in decision.actions):
-            return list(decision.actions)
-        world.act(decision)
+        if not any(isinstance(each, actions.DeleteDeployment) for each in decision.actions):
+            world.act(decision)
+        world.status = before if cut_off else world.status
         return list(decision.actions)
 
+    return looked
+
+
+def gone(todo: list[actions.Action]) -> list[str]:
+    return [each.name for each in todo if isinstance(each, actions.DeleteDeployment)]
+
+
+def test_a_canary_drains_before_it_goes_with_its_rollout(world, look) -> None:
     assert [type(each) for each in look(0)] == [actions.ApplyRoute]
     assert world.live_weight(world.hash_of("m/v2")) == 0
     assert look(1) == look(39) == []
-    gone = [each.name for each in look(41) if isinstance(each, actions.DeleteDeployment)]
-    assert gone == [f"iris-{world.hash_of('m/v2')}"]
+    assert gone(look(42)) == [f"iris-{world.hash_of('m/v2')}"]
+
+
+def test_its_time_counts_from_when_the_mesh_took_the_route(world, look) -> None:
+    world.accepted = False
+    look(0)
+    assert look(30) == []
+    world.accepted = True
+    assert look(35) == look(74) == []
+    assert gone(look(76)) == [f"iris-{world.hash_of('m/v2')}"]
+
+
+def test_and_from_when_it_is_seen_where_a_pass_was_cut_off_before_its_status(world, look) -> None:
+    look(25, cut_off=True)
+    assert look(30) == look(69) == []
+    assert gone(look(71)) == [f"iris-{world.hash_of('m/v2')}"]

@@ -43,8 +43,9 @@ def handed(obs, *, taken: bool = True):
 
 
 def noted(obs, seconds: float, now):
+    since = now - timedelta(seconds=seconds)
     weights = obs.status.weights.model_copy(
-        update={"changed_at": now - timedelta(seconds=seconds), "route_hash": plain.fingerprint(obs)}
+        update={"changed_at": since, "accepted_at": since, "route_hash": plain.fingerprint(obs)}
     )
     return replace(obs, status=obs.status.model_copy(update={"weights": weights}))
 
