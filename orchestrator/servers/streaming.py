@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
-from itertools import chain
 from math import inf
 from time import perf_counter
 
 from orchestrator.clients import broker
-from orchestrator.clients.context import Context, handed_on
 from orchestrator.engine import Engine
 from orchestrator.errors import OrchestratorError, SettingsError
-from orchestrator.protocols.payload import Form, Payload, Protobuf
+from orchestrator.protocols.payload import Form
 from orchestrator.servers import records
+from orchestrator.servers.answering import LOOK_SECONDS, Answering
 from orchestrator.servers.house import House
 from orchestrator.servers.progress import Part, Progress
 from orchestrator.servers.records import Answer, Record
@@ -22,11 +21,7 @@ from orchestrator.topics import Topics
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
-"""How often a message is handed to nodes that went away: a message that ends them must not end them for ever."""
-_AWAY = frozenset({"NODE_UNREACHABLE", "CIRCUIT_OPEN"})
 _COMMIT_SECONDS = 5.0
-_LOOK_SECONDS = 0.5
 _LAST_WORDS_SECONDS = 5.0
 _NAME = "seldon_api_executor_kafka_{}"
 
@@ -52,8 +47,7 @@ class Streaming:
     def __init__(self, topics: Topics, house: House, engines: Mapping[Form, Engine]) -> None:
         self._topics = topics
         self._house = house
-        self._engines = engines
-        self._codes = house.metrics.served("predictions", "kafka")
+        self._answering = Answering(house, engines, protobuf=topics.protobuf)
         self._progress = Progress()
         self._free = asyncio.Semaphore(topics.workers)
         self._working: set[asyncio.Task[None]] = set()
@@ -114,7 +108,7 @@ class Streaming:
     # ------------------------------------------------------------ reading
 
     async def _read(self) -> None:
-        await self._back(inf)
+        await self._answering.nodes_are_back(inf)
         pauses = broker.pauses()
         while True:
             try:
@@ -189,7 +183,7 @@ class Streaming:
     async def _work(self, record: Record, part: Part) -> None:
         self._house.load.in_flight += 1
         try:
-            for outcome, answer in await self._answers(record):
+            for outcome, answer in await self._answering.answers(record):
                 if await self._written(answer):
                     self.counts[outcome] += 1
                     break
@@ -200,61 +194,6 @@ class Streaming:
             self._house.load.in_flight -= 1
         self._progress.ended(part, record.offset)
         self._advanced.set()
-
-    async def _answers(self, record: Record) -> Iterator[tuple[str, Answer]]:
-        """The answer, and what is written instead where the topic does not take one of that length."""
-        begun, code = perf_counter(), 500
-        puid = records.puid(record) or self._house.identity()
-        try:
-            found = await self._asked(record, puid, begun + self._house.request_timeout)
-            code = 200
-        except OrchestratorError as error:
-            code = error.status
-            self._house.tell(error, puid)
-            return _refusals(record, puid, error)
-        except Exception:
-            log.exception("message %s failed", puid.decode("latin-1"))
-            return _refusals(record, puid, OrchestratorError("internal error"))
-        finally:
-            self._codes.observe(code, perf_counter() - begun)
-        too_long = records.TooLongError(f"the topic takes no answer of {len(found.body)} bytes")
-        return chain([("answered", records.answer(record, puid, found))], _refusals(record, puid, too_long))
-
-    async def _asked(self, record: Record, puid: bytes, deadline: float) -> Payload:
-        """Ask the graph, again when its nodes went away and came back."""
-        house = self._house
-        for left in reversed(range(TRIES)):
-            payload = records.payload(record, longest=house.max_body, protobuf=self._topics.protobuf)
-            context = Context(handed_on(records.headers(record), puid), deadline)
-            try:
-                if house.tracing is None:
-                    return await self._predicted(payload, context)
-                return await house.tracing.served("predictions", context, partial(self._predicted, payload, context))
-            except OrchestratorError as error:
-                if not (error.reason in _AWAY and left and await self._back(deadline)):
-                    raise
-        raise AssertionError("the last try gives or raises")
-
-    async def _predicted(self, payload: Payload, context: Context) -> Payload:
-        house, node = self._house, ""
-        if isinstance(payload, Protobuf):
-            node, context.model = house.addressed(house.codec.grpc.model("predict", payload.body))
-        if house.routing:
-            context.routing = {}
-        answer = await self._engines[payload.form].predict(payload, context, node)
-        if context.routing is not None:
-            answer = house.codec.with_routing(answer, context.routing)
-        if house.predictions is not None:
-            house.predictions.offer(partial(house.codec.outcome, answer))
-        return answer
-
-    async def _back(self, deadline: float) -> bool:
-        """Wait for all nodes to be reached; says whether they are before the time is over."""
-        while perf_counter() < deadline:
-            if not await self._house.about.probe.nodes_that_fail():
-                return True
-            await asyncio.sleep(_LOOK_SECONDS)
-        return False
 
     async def _written(self, answer: Answer) -> bool:
         """Write until it is acknowledged; says whether the topic takes it."""
@@ -300,7 +239,7 @@ class Streaming:
                 await asyncio.sleep(_COMMIT_SECONDS)
             if not await self._commit():
                 self._advanced.set()
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _commit(self) -> bool:
         """Say how far we are. False when it has to be said again."""
@@ -339,8 +278,3 @@ async def _ended(task: asyncio.Task[None] | None) -> None:
     if task is not None:
         task.cancel()
         await asyncio.wait({task})
-
-
-def _refusals(record: Record, puid: bytes, error: OrchestratorError) -> Iterator[tuple[str, Answer]]:
-    yield "refused", records.refusal(record, puid, error)
-    yield "refused", records.refusal(record, puid, error, bare=True)
