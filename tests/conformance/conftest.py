@@ -5,45 +5,25 @@ Every test gets a namespace of its own and an `Api`: requests in, (status, JSON)
 
 import asyncio
 import contextlib
-import os
-import socket
-import ssl
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 import orjson
 import pytest
+import pytest_asyncio
 import yaml
 
-from localcluster import realserver
-from localcluster.apiserver.process import running_api_server
+from localcluster.apiserver.process import RunningApiServer
+from localcluster.testserver import is_real, running_server
 
 JsonObject = dict[str, Any]
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
-_START_SECONDS = 90.0
-
-
-@dataclass(frozen=True)
-class Server:
-    url: str
-    token: str
-    authority: str | None
-    kubeconfig: Path
-    real: bool
-
-    def tls(self) -> ssl.SSLContext | bool:
-        return False if self.authority is None else ssl.create_default_context(cadata=self.authority)
 
 
 @dataclass(frozen=True)
@@ -63,10 +43,9 @@ class Answer:
 class Api:
     """Requests to the server as one user. Paths are written out: they are what is tested."""
 
-    def __init__(self, session: aiohttp.ClientSession, namespace: str, server: Server) -> None:
+    def __init__(self, session: aiohttp.ClientSession, namespace: str) -> None:
         self.session = session
         self.namespace = namespace
-        self.server = server
 
     def core(self, plural: str, name: str = "", namespace: str | None = None) -> str:
         return f"/api/v1/namespaces/{namespace or self.namespace}/{plural}" + (f"/{name}" if name else "")
@@ -132,91 +111,20 @@ class Events:
         return [orjson.loads(line) async for line in self.response.content]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    if os.environ.get(realserver.ASSETS):
-        with _real(folder) as found:
-            yield found
-    else:
-        with _ours(folder) as found:
-            yield found
-
-
-@contextlib.contextmanager
-def _ours(folder: Path) -> Iterator[Server]:
-    """The embedded server as a child process, held open by a loop of its own."""
-    loop = asyncio.new_event_loop()
-    tokens = folder / "tokens.csv"
-    tokens.write_text(TOKENS)
-    holder = running_api_server(tokens=tokens, log_dir=folder / "logs")
-    try:
-        running = loop.run_until_complete(holder.__aenter__())
-        yield Server(running.url, running.admin_token, running.authority, running.kubeconfig_path, real=False)
-        loop.run_until_complete(holder.__aexit__(None, None, None))
-    finally:
-        loop.close()
-
-
-TOKENS = 'alice-token,alice,alice-uid,"readers"\nbob-token,bob,bob-uid\n'
-
-
-@contextlib.contextmanager
-def _real(folder: Path) -> Iterator[Server]:
-    port, etcd, peer = (_free_port() for _ in range(3))
-    programs = realserver.programs(folder, port=port, etcd_port=etcd, etcd_peer_port=peer)
-    tokens = folder / "tokens.csv"
-    token = tokens.read_text().split(",")[0]
-    with tokens.open("a") as file:
-        file.write(TOKENS)
-    kubeconfig = folder / "kubeconfig"
-    realserver.write_kubeconfig(folder, port, kubeconfig)
-    with contextlib.ExitStack() as stack:
-        for program in programs:
-            log = stack.enter_context((folder / f"{program.name}.log").open("wb"))
-            process = subprocess.Popen(program.argv, stdout=log, stderr=log)
-            stack.callback(_end, process)
-            _wait(program.ready_url, token, process, folder / f"{program.name}.log")
-        yield Server(f"https://127.0.0.1:{port}", token, None, kubeconfig, real=True)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait(url: str, token: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-        try:
-            with urllib.request.urlopen(request, timeout=2, context=context if url.startswith("https") else None):
-                return
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.2)
-    raise RuntimeError(f"{url} did not become ready: {log.read_text(errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApiServer]:
+    tokens = tmp_path_factory.mktemp("server") / "tokens.csv"
+    tokens.write_text('alice-token,alice,alice-uid,"readers"\nbob-token,bob,bob-uid\n')
+    async with running_server(tokens=tokens) as running:
+        yield running
 
 
 @pytest.fixture
-async def api(server: Server) -> AsyncIterator[Api]:
+async def api(server: RunningApiServer) -> AsyncIterator[Api]:
     """The administrator, in a namespace of this test."""
-    async with _session(server, server.token) as session:
+    async with _session(server, server.admin_token) as session:
         namespace = f"test-{uuid4().hex[:8]}"
-        found = Api(session, namespace, server)
+        found = Api(session, namespace)
         made = await found.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
         assert made.code == 201, made.body
         yield found
@@ -224,28 +132,28 @@ async def api(server: Server) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def bob(server: Server, api: Api) -> AsyncIterator[Api]:
+async def bob(server: RunningApiServer, api: Api) -> AsyncIterator[Api]:
     """A user who may do nothing yet, in the same namespace."""
     async with _session(server, "bob-token") as session:
-        yield Api(session, api.namespace, server)
+        yield Api(session, api.namespace)
 
 
 @pytest.fixture
-async def nobody(server: Server, api: Api) -> AsyncIterator[Api]:
+async def nobody(server: RunningApiServer, api: Api) -> AsyncIterator[Api]:
     """Somebody without a token."""
     async with _session(server, "") as session:
-        yield Api(session, api.namespace, server)
+        yield Api(session, api.namespace)
 
 
-def _session(server: Server, token: str) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=server.tls())
+def _session(server: RunningApiServer, token: str) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(ssl=server.ssl_context() or False)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return aiohttp.ClientSession(server.url, headers=headers, connector=connector, read_bufsize=4 * 1024 * 1024)
 
 
 @pytest.fixture
-def ours_only(server: Server) -> None:
-    if server.real:
+def ours_only() -> None:
+    if is_real():
         pytest.skip("in a real cluster kube-controller-manager does this, and it is not running")
 
 

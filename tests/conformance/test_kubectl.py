@@ -17,7 +17,7 @@ def kubectl(server, api, tmp_path):
 
     async def run(*arguments, stdin="", fails=False, env=None):
         process = await asyncio.create_subprocess_exec(
-            "kubectl", f"--kubeconfig={server.kubeconfig}", f"--cache-dir={tmp_path / 'cache'}",
+            "kubectl", f"--kubeconfig={server.kubeconfig_path}", f"--cache-dir={tmp_path / 'cache'}",
             "-n", api.namespace, *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **(env or {})},
