@@ -102,6 +102,42 @@ async def test_a_weight_holds_until_the_next_one_and_so_its_line_has_steps(runni
     await expect(line).to_have_attribute("d", re.compile(r"^M[\d. ]+(H[\d.]+V[\d.]+)+$"))
 
 
+LAST_ROW = """(count) => {
+    const cards = document.createElement("div");
+    cards.className = "cards";
+    for (let each = 0; each < count; each++) cards.append(document.createElement("section"));
+    document.querySelector("main").append(cards);
+    const tops = [...cards.children].map((each) => each.offsetTop);
+    const right = cards.lastElementChild.getBoundingClientRect().right;
+    const room = cards.getBoundingClientRect().right - right;
+    cards.remove();
+    return [tops.filter((each) => each === tops[0]).length, tops.filter((each) => each === tops.at(-1)).length, room];
+}"""
+"""How many of some charts stand in the first row and in the last one, and the room that is left beside those."""
+
+
+async def test_no_chart_stands_alone_in_its_row(running: Any, watched: Watched) -> None:
+    await watched.page.set_viewport_size({"width": 1280, "height": 900})
+    for count in range(2, 12):
+        first, last, room = await watched.page.evaluate(LAST_ROW, count)
+        assert (first, last > 1, room < 1) == (3 if count not in (2, 4) else 2, True, True), count
+
+
+async def test_whether_it_can_be_judged_is_told_at_a_glance_and_its_figures_to_who_asks(
+    running: Any, watched: Watched
+) -> None:
+    told = "240 requests a second; found within 1m at 5 %: failed requests from 3 % (0.1 % on stable)"
+    ready = {"type": "AnalysisReady", "status": "True", "reason": "Measured", "message": told}
+    await running.say(conditions=[ready])
+    await watched.page.goto(f"{running.url}/#/default/iris")
+    glance = watched.page.get_by_text("It can be judged: 240 requests a second", exact=True)
+    figures = watched.page.get_by_text("found within 1m at 5 %: failed requests from 3 % (0.1 % on stable)")
+    await expect(glance).to_be_visible()
+    await expect(figures).to_be_hidden()
+    await glance.click()
+    await expect(figures).to_be_visible()
+
+
 async def test_a_revision_shows_its_graph_and_its_difference(running: Any, watched: Watched) -> None:
     await watched.page.goto(f"{running.url}/#/default/iris")
     await watched.page.get_by_text("revision 2 canary").click()

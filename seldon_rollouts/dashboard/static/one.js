@@ -132,9 +132,16 @@ function sideBySide(detail) {
     ...[told(each, each.canary), told(each, each.stable), told(each, each.limit) || "stable", odds(each.evidence), odds(each.promoteEvidence), each.canaryRequests.toLocaleString(), each.stableRequests.toLocaleString()]
       .map((text) => make("td", { class: "number" }, text))));
   const able = detail.chances.startsWith("It can ");
-  const chances = detail.chances ? [make("p", { class: able ? "soft message" : "message waits" }, words(detail.chances))] : [];
+  const chances = detail.chances ? [able ? folded(detail.chances) : make("p", { class: "message waits" }, words(detail.chances))] : [];
   return make("section", { class: "judged" }, make("h2", {}, "What is judged"),
     ...(able ? [] : chances), table(["Metric", "Verdict", "Canary", "Stable", "Limit", "Evidence: worse", "Evidence: good", "Canary requests", "Stable requests"], rows, "what is judged"), ...(able ? chances : []));
+}
+
+// What one needs at a glance is its beginning; the figures are for who wants them.
+function folded(text) {
+  const [first, ...rest] = text.split("; ");
+  if (!rest.length) return make("p", { class: "soft message" }, words(first));
+  return make("details", { class: "soft", "data-key": "chances" }, make("summary", {}, words(first)), ...rest.map((each) => make("p", { class: "message" }, words(each))));
 }
 
 function rollback(last) {
