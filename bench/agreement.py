@@ -66,7 +66,7 @@ def needed(chances: Sequence[float], seed: int) -> int:
         signals = {("compare", f"both/{name}"): float(drawn.count(name)) for name in NAMES}
         arms = {"stable": ArmTick(), "canary": ArmTick(signals=signals)}
         view = View(at=copies, seconds=10, judged=True, steps=0, copies=0, errors=Pair(), **arms)
-        state = agreement.step(state, view, TERMS)
+        state = state.step(view, TERMS)
         if state.evidence >= TERMS.needed:
             return copies
     return MOST

@@ -78,35 +78,39 @@ class Agreement:
         """How much noisier than chance."""
         return float(dispersion.estimate(_QUIET, self.noise))
 
+    def step(self, view: View, terms: Terms) -> "Agreement":
+        """One tick. Pairs are counted by who asks, the canary's orchestrators."""
+        table = counted(self.metric, view.canary)
+        noise = self.noise
+        if table.canary or table.stable:
+            noise = dispersion.observed(noise, Pair(sum(table), table.canary, sum(table), table.stable))
+        if not view.judged or not any(table):
+            return replace(self, noise=noise)
+        phi, lines = self.phi, self.lines
+        return Agreement(
+            self.metric,
+            paid(self.worse, gains(stakes(lines.rollback), lines.rollback, table), phi=phi, nats=terms.nats),
+            paid(self.better, gains(safe_stakes(lines.promote), lines.promote, table), phi=phi, nats=terms.nats / 2),
+            noise,
+            self.total.plus(table.pair),
+        )
+
+    def restart(self, number: int) -> "Agreement":
+        """Look for a difference that begins now, too."""
+        return replace(self, worse=wealth.restart(self.worse, number))
+
+    def finding(self, terms: Terms, *, bad: bool) -> Finding:
+        """What the check says."""
+        alone = self.metric.max is not None
+        pair = Pair(*self.total[:2]) if alone else self.total
+        said = found(self.metric.name, Weighed(pair, self.evidence, self.better.evidence, self.phi), terms, bad=bad)
+        return replace(said, message=_sentence(self, said, terms))
+
 
 def begin(metric: ShadowAgreement) -> Agreement:
     """The check before its first tick."""
     worse = wealth.begin([1 / len(_STAKES)] * len(_STAKES), reserve=wealth.RESERVE)
     return Agreement(metric, worse, wealth.begin([weight for _, weight in _SAFE]))
-
-
-def step(state: Agreement, view: View, terms: Terms) -> Agreement:
-    """One tick. Pairs are counted by who asks, the canary's orchestrators."""
-    table = counted(state.metric, view.canary)
-    noise = state.noise
-    if table.canary or table.stable:
-        noise = dispersion.observed(noise, Pair(sum(table), table.canary, sum(table), table.stable))
-    if not view.judged or not any(table):
-        return replace(state, noise=noise)
-    phi, lines = state.phi, state.lines
-    temper, cap = float(dispersion.temper(phi)), terms.nats / float(dispersion.ticks_to_decide(phi))
-    return Agreement(
-        state.metric,
-        paid(state.worse, gains(stakes(lines.rollback), lines.rollback, table), phi=temper, cap=cap),
-        paid(state.better, gains(safe_stakes(lines.promote), lines.promote, table), phi=temper, cap=cap / 2),
-        noise,
-        state.total.plus(table.pair),
-    )
-
-
-def restart(state: Agreement, number: int) -> Agreement:
-    """Look for a difference that begins now, too."""
-    return replace(state, worse=wealth.restart(state.worse, number))
 
 
 def counted(metric: ShadowAgreement, canary: ArmTick) -> Table:
@@ -138,14 +142,6 @@ def gains(staked: Iterable[float], line: Line, table: Table) -> list[float]:
         sum([count * log1p(stake * value) for count, value in zip(table, told, strict=True) if count])
         for stake in staked
     ]
-
-
-def finding(state: Agreement, terms: Terms, *, bad: bool) -> Finding:
-    """What the check says."""
-    alone = state.metric.max is not None
-    pair = Pair(*state.total[:2]) if alone else state.total
-    said = found(state.metric.name, Weighed(pair, state.evidence, state.better.evidence, state.phi), terms, bad=bad)
-    return replace(said, message=_sentence(state, said, terms))
 
 
 def _sentence(state: Agreement, said: Finding, terms: Terms) -> str:

@@ -110,50 +110,46 @@ class Drift:
         """That the distributions differ, how many to one: the mean of all families."""
         return sum([family.wealth.evidence for family in self.families]) / len(self.families)
 
+    def step(self, view: View, terms: Terms) -> "Drift":
+        """One tick."""
+        if not view.judged:
+            return self
+        return replace(self, families=tuple([_step(family, view, terms) for family in self.families]))
 
-def step(drift: Drift, view: View, terms: Terms) -> Drift:
-    """One tick."""
-    if not view.judged:
-        return drift
-    return replace(drift, families=tuple([_step(family, view, terms) for family in drift.families]))
+    def restart(self, number: int) -> "Drift":
+        """Look for a difference that begins now, too."""
+        families = [replace(family, wealth=wealth.restart(family.wealth, number)) for family in self.families]
+        return replace(self, families=tuple(families))
 
+    def finding(self, terms: Terms, *, bad: bool) -> Finding:
+        """What the check says. `canary` is the index, `stable` what it is to stay below."""
+        shown = max(self.counted, key=lambda family: family.wealth.evidence, default=self.families[0])
+        verdict = Verdict.INCONCLUSIVE
+        if bad:
+            verdict = Verdict.BAD
+        elif not self.counted:
+            verdict = Verdict.NO_DATA
+        elif all(family.seen >= terms.bar.min_samples and family.index < self.metric.max for family in self.counted):
+            verdict = Verdict.GOOD if self.evidence < terms.needed else verdict
+        index = max([family.index for family in self.counted], default=0.0)
+        return Finding(
+            metric=self.metric.name,
+            verdict=verdict,
+            message=_sentence(self, shown, verdict, terms),
+            canary=shown.size if self.counted else None,
+            stable=self.metric.max,
+            evidence=self.evidence,
+            needed=terms.needed,
+            promote_evidence=min(1e6, self.metric.max / index) if index else 0.0,
+            promote_needed=1.0,
+            canary_requests=shown.seen,
+            stable_requests=round(sum(shown.stable.values())),
+            phi=float(dispersion.estimate(_QUIET, shown.noise)) if self.counted else None,
+        )
 
-def restart(drift: Drift, number: int) -> Drift:
-    """Look for a difference that begins now, too."""
-    families = [replace(family, wealth=wealth.restart(family.wealth, number)) for family in drift.families]
-    return replace(drift, families=tuple(families))
-
-
-def finding(drift: Drift, terms: Terms, *, bad: bool) -> Finding:
-    """What the check says. `canary` is the index, `stable` what it is to stay below."""
-    shown = max(drift.counted, key=lambda family: family.wealth.evidence, default=drift.families[0])
-    verdict = Verdict.INCONCLUSIVE
-    if bad:
-        verdict = Verdict.BAD
-    elif not drift.counted:
-        verdict = Verdict.NO_DATA
-    elif all(family.seen >= terms.bar.min_samples and family.index < drift.metric.max for family in drift.counted):
-        verdict = Verdict.GOOD if drift.evidence < terms.needed else verdict
-    index = max([family.index for family in drift.counted], default=0.0)
-    return Finding(
-        metric=drift.metric.name,
-        verdict=verdict,
-        message=_sentence(drift, shown, verdict, terms),
-        canary=shown.size if drift.counted else None,
-        stable=drift.metric.max,
-        evidence=drift.evidence,
-        needed=terms.needed,
-        promote_evidence=min(1e6, drift.metric.max / index) if index else 0.0,
-        promote_needed=1.0,
-        canary_requests=shown.seen,
-        stable_requests=round(sum(shown.stable.values())),
-        phi=float(dispersion.estimate(_QUIET, shown.noise)) if drift.counted else None,
-    )
-
-
-def is_bad(drift: Drift, terms: Terms) -> bool:
-    """Evidence of a difference, and a difference that matters."""
-    return drift.evidence >= terms.needed and any(family.size >= drift.metric.max for family in drift.counted)
+    def is_bad(self, terms: Terms) -> bool:
+        """Evidence of a difference, and a difference that matters."""
+        return self.evidence >= terms.needed and any(family.size >= self.metric.max for family in self.counted)
 
 
 def counts_of(what: str, canary: ArmTick, stable: ArmTick) -> tuple[dict[str, float], dict[str, float]]:
@@ -185,12 +181,11 @@ def _step(family: Family, view: View, terms: Terms) -> Family:
         return family
     phi = float(dispersion.estimate(_QUIET, family.noise))
     gains = [gain(own, family, canary, stable) for own in DEGREES]
-    cap = terms.nats / float(dispersion.ticks_to_decide(phi))
     noise, last = _noise(family, canary, stable)
     share = n_canary / n_stable
     return Family(
         family.what,
-        paid(family.wealth, gains, phi=float(dispersion.temper(phi)), cap=cap),
+        paid(family.wealth, gains, phi=phi, nats=terms.nats),
         _plus(family.canary, canary),
         _plus(family.stable, stable),
         _plus(family.matched, {kind: share * count for kind, count in stable.items()}),

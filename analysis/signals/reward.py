@@ -35,38 +35,40 @@ class Rewards:
     outside: bool = False
     """A tick's mean lay outside the range."""
 
+    @property
+    def evidence(self) -> float:
+        """That the canary's rewards are lower, how many to one."""
+        return self.statement.worse
+
+    def step(self, view: View, terms: Terms) -> "Rewards":
+        """One tick."""
+        pair = Pair(*losses(self.metric, view.canary), *losses(self.metric, view.stable))
+        if not (_possible(pair[0], pair[1]) and _possible(pair[2], pair[3])):
+            return replace(self, outside=True)
+        if not view.judged or view.at - view.seconds < self.judged_from:
+            return replace(self, statement=statement.learn(self.statement, pair))
+        stepped = statement.step(self.statement, pair, needed=terms.nats)
+        return replace(self, statement=stepped, total=self.total.plus(pair))
+
+    def restart(self, number: int) -> "Rewards":
+        """Look for a loss that begins now, too."""
+        return replace(self, statement=statement.restart(self.statement, number))
+
+    def finding(self, terms: Terms, *, bad: bool) -> Finding:
+        """What the check says. `canary` and `stable` are mean self as they were reported."""
+        asked = self.statement
+        said = found(self.metric.name, Weighed(self.total, asked.worse, asked.better, asked.phi), terms, bad=bad)
+        if self.outside and not bad:
+            said = replace(said, verdict=Verdict.ERROR)
+        said = replace(said, canary=_reward(self.metric, said.canary), stable=_reward(self.metric, said.stable))
+        return replace(said, message=_sentence(self.metric, said, terms))
+
 
 def begin(metric: Reward, judged_from: int) -> Rewards:
     """The check before its first tick. What began before `judged_from` and the metric's delay is dropped."""
     lines = Lines(rollback=Line(1, metric.tolerance), promote=Line(1, 3 * metric.tolerance))
     asked = statement.ask(Question(lines, _EXPECTED))
     return Rewards(metric, judged_from + int(metric.delay.total_seconds()), asked)
-
-
-def step(rewards: Rewards, view: View, terms: Terms) -> Rewards:
-    """One tick."""
-    pair = Pair(*losses(rewards.metric, view.canary), *losses(rewards.metric, view.stable))
-    if not (_possible(pair[0], pair[1]) and _possible(pair[2], pair[3])):
-        return replace(rewards, outside=True)
-    if not view.judged or view.at - view.seconds < rewards.judged_from:
-        return replace(rewards, statement=statement.learn(rewards.statement, pair))
-    stepped = statement.step(rewards.statement, pair, needed=terms.nats)
-    return replace(rewards, statement=stepped, total=rewards.total.plus(pair))
-
-
-def restart(rewards: Rewards, number: int) -> Rewards:
-    """Look for a loss that begins now, too."""
-    return replace(rewards, statement=statement.restart(rewards.statement, number))
-
-
-def finding(rewards: Rewards, terms: Terms, *, bad: bool) -> Finding:
-    """What the check says. `canary` and `stable` are mean rewards as they were reported."""
-    asked = rewards.statement
-    said = found(rewards.metric.name, Weighed(rewards.total, asked.worse, asked.better, asked.phi), terms, bad=bad)
-    if rewards.outside and not bad:
-        said = replace(said, verdict=Verdict.ERROR)
-    said = replace(said, canary=_reward(rewards.metric, said.canary), stable=_reward(rewards.metric, said.stable))
-    return replace(said, message=_sentence(rewards.metric, said, terms))
 
 
 def losses(metric: Reward, arm: ArmTick) -> Count:

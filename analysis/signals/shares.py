@@ -77,6 +77,26 @@ class Shares:
         """That they are, how many to one: the least of all questions."""
         return min([side.statement.better for side in self.sides])
 
+    def step(self, view: View, terms: Terms) -> "Shares":
+        """One tick."""
+        pair = counted(self.metric, view)
+        sides = tuple([side._replace(statement=_step(side, pair, view, terms)) for side in self.sides])
+        if not view.judged:
+            return replace(self, sides=sides)
+        return Shares(self.metric, sides, self.total.plus(pair))
+
+    def restart(self, number: int) -> "Shares":
+        """Look for a difference that begins now, too."""
+        sides = [side._replace(statement=statement.restart(side.statement, number)) for side in self.sides]
+        return replace(self, sides=tuple(sides))
+
+    def finding(self, terms: Terms, *, bad: bool) -> Finding:
+        """What the check says."""
+        phi = max([side.statement.phi for side in self.sides])
+        weighed = Weighed(self.total, self.evidence, self.promote_evidence, phi)
+        said = found(self.metric.name, weighed, terms, bad=bad)
+        return replace(said, message=_sentence(self, said, terms))
+
 
 def begin(metric: Metric) -> Shares:
     """The check before its first tick."""
@@ -85,34 +105,11 @@ def begin(metric: Metric) -> Shares:
     return Shares(metric, _weighted([_side(SHARE_LINES), *fewer, *own]))
 
 
-def step(shares: Shares, view: View, terms: Terms) -> Shares:
-    """One tick."""
-    pair = counted(shares.metric, view)
-    sides = tuple([side._replace(statement=_step(side, pair, view, terms)) for side in shares.sides])
-    if not view.judged:
-        return replace(shares, sides=sides)
-    return Shares(shares.metric, sides, shares.total.plus(pair))
-
-
-def restart(shares: Shares, number: int) -> Shares:
-    """Look for a difference that begins now, too."""
-    sides = [side._replace(statement=statement.restart(side.statement, number)) for side in shares.sides]
-    return replace(shares, sides=tuple(sides))
-
-
 def counted(metric: Metric, view: View) -> Pair:
     """What one tick counted of a check."""
     if isinstance(metric, ClientErrorRate):
         return view.refused
     return Pair(*rows(view.canary), *rows(view.stable))
-
-
-def finding(shares: Shares, terms: Terms, *, bad: bool) -> Finding:
-    """What the check says."""
-    phi = max([side.statement.phi for side in shares.sides])
-    weighed = Weighed(shares.total, shares.evidence, shares.promote_evidence, phi)
-    said = found(shares.metric.name, weighed, terms, bad=bad)
-    return replace(said, message=_sentence(shares, said, terms))
 
 
 def _side(lines: Lines, *, swapped: bool = False) -> Side:

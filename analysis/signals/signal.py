@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from analysis.checks import Check, PredictionDrift, ShadowAgreement, TrafficSplit, is_required
 from analysis.checks import Reward as RewardCheck
 from analysis.judges.view import View
-from analysis.signals import agreement, drift, reward, shares, split
+from analysis.signals import agreement, reward, shares
 from analysis.signals.agreement import Agreement
 from analysis.signals.drift import Drift
 from analysis.signals.reward import Rewards
@@ -26,17 +26,6 @@ class Signal:
     state: State
     copies: int = 0
     bad: bool = False
-
-    @property
-    def evidence(self) -> float:
-        """That something is wrong, how many to one."""
-        match self.state:
-            case Split() as state:
-                return state.wealth.evidence
-            case Rewards() as state:
-                return state.statement.worse
-            case state:
-                return state.evidence
 
 
 def begin(metric: Check, terms: Terms, judged_from: int) -> Signal:
@@ -60,56 +49,16 @@ def step(signal: Signal, view: View) -> Signal:
     """One tick."""
     if signal.bad:
         return signal
-    state = signal.state
+    state, terms = signal.state, signal.terms
     for number in range(signal.copies + 1, view.copies + 1):
-        state = _restart(state, number)
-    match state:
-        case Split():
-            state = split.step(state, view, signal.terms)
-        case Rewards():
-            state = reward.step(state, view, signal.terms)
-        case Drift():
-            state = drift.step(state, view, signal.terms)
-        case Agreement():
-            state = agreement.step(state, view, signal.terms)
-        case Shares():
-            state = shares.step(state, view, signal.terms)
-    stepped = replace(signal, state=state, copies=view.copies)
-    return replace(stepped, bad=_is_bad(stepped))
+        state = state.restart(number)
+    state = state.step(view, terms)
+    bad = state.is_bad(terms) if isinstance(state, Drift) else state.evidence >= terms.needed
+    return replace(signal, state=state, copies=view.copies, bad=bad)
 
 
 def finding(signal: Signal) -> Finding:
     """What the check says."""
-    metric, state, terms = signal.metric, signal.state, signal.terms
-    match state:
-        case Split():
-            found = split.finding(state, terms, bad=signal.bad)
-        case Rewards():
-            found = reward.finding(state, terms, bad=signal.bad)
-        case Drift():
-            found = drift.finding(state, terms, bad=signal.bad)
-        case Agreement():
-            found = agreement.finding(state, terms, bad=signal.bad)
-        case _:
-            found = shares.finding(state, terms, bad=signal.bad)
+    metric = signal.metric
+    found = signal.state.finding(signal.terms, bad=signal.bad)
     return replace(found, action=metric.action, required=is_required(metric.action, metric.required))
-
-
-def _restart(state: State, number: int) -> State:
-    match state:
-        case Split():
-            return split.restart(state, number)
-        case Rewards():
-            return reward.restart(state, number)
-        case Drift():
-            return drift.restart(state, number)
-        case Agreement():
-            return agreement.restart(state, number)
-        case Shares():
-            return shares.restart(state, number)
-
-
-def _is_bad(signal: Signal) -> bool:
-    if isinstance(signal.state, Drift):
-        return drift.is_bad(signal.state, signal.terms)
-    return signal.evidence >= signal.terms.needed

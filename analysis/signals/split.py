@@ -44,32 +44,58 @@ class Split:
     """Since the weight last changed."""
     judged: int = 0
 
+    @property
+    def evidence(self) -> float:
+        """That the routing is not as configured, how many to one."""
+        return self.wealth.evidence
 
-def step(split: Split, view: View, terms: Terms) -> Split:
-    """One tick."""
-    share = view.share
-    canary, stable = _arrived(view)
-    if not view.judged or share is None or not 0 < share < 1 or not canary + stable:
-        return replace(split, noise=split.noise._replace(last=Pair()))
-    same = share == split.share
-    noise = split.noise if same else split.noise._replace(last=Pair())
-    phi = float(dispersion.estimate(_QUIET, noise))
-    gains = [canary * hit + stable * miss for hit, miss in bets(share, split.metric.tolerance)]
-    cap = terms.nats / float(dispersion.ticks_to_decide(phi))
-    return Split(
-        split.metric,
-        paid(split.wealth, gains, phi=float(dispersion.temper(phi)), cap=cap),
-        dispersion.observed(noise, Pair(1, canary, 1, stable)),
-        share,
-        canary + (split.canary if same else 0),
-        canary + stable + (split.requests if same else 0),
-        split.judged + canary + stable,
-    )
+    def step(self, view: View, terms: Terms) -> "Split":
+        """One tick."""
+        share = view.share
+        canary, stable = _arrived(view)
+        if not view.judged or share is None or not 0 < share < 1 or not canary + stable:
+            return replace(self, noise=self.noise._replace(last=Pair()))
+        same = share == self.share
+        noise = self.noise if same else self.noise._replace(last=Pair())
+        phi = float(dispersion.estimate(_QUIET, noise))
+        gains = [canary * hit + stable * miss for hit, miss in bets(share, self.metric.tolerance)]
+        return Split(
+            self.metric,
+            paid(self.wealth, gains, phi=phi, nats=terms.nats),
+            dispersion.observed(noise, Pair(1, canary, 1, stable)),
+            share,
+            canary + (self.canary if same else 0),
+            canary + stable + (self.requests if same else 0),
+            self.judged + canary + stable,
+        )
 
+    def restart(self, number: int) -> "Split":
+        """Look for a fault that begins now, too."""
+        return replace(self, wealth=wealth.restart(self.wealth, number))
 
-def restart(split: Split, number: int) -> Split:
-    """Look for a fault that begins now, too."""
-    return replace(split, wealth=wealth.restart(split.wealth, number))
+    def finding(self, terms: Terms, *, bad: bool) -> Finding:
+        """What the check says."""
+        seen = self.canary / self.requests if self.requests else None
+        evidence = self.wealth.evidence
+        verdict = Verdict.INCONCLUSIVE
+        if bad:
+            verdict = Verdict.BAD
+        elif self.share is not None and self.judged >= terms.bar.min_samples and evidence < DOUBT:
+            verdict = Verdict.GOOD
+        return Finding(
+            metric=self.metric.name,
+            verdict=verdict,
+            message=_sentence(self, verdict, terms),
+            canary=seen,
+            stable=None if seen is None else 1 - seen,
+            evidence=evidence,
+            needed=terms.needed,
+            promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
+            promote_needed=1.0,
+            canary_requests=self.canary,
+            stable_requests=self.requests - self.canary,
+            phi=float(dispersion.estimate(_QUIET, self.noise)),
+        )
 
 
 def bets(share: float, tolerance: float) -> list[tuple[float, float]]:
@@ -81,31 +107,6 @@ def bets(share: float, tolerance: float) -> list[tuple[float, float]]:
             there = with_odds(share, (tolerance * factor) ** sign)
             found.append((log(there / border), log((1 - there) / (1 - border))))
     return found
-
-
-def finding(split: Split, terms: Terms, *, bad: bool) -> Finding:
-    """What the check says."""
-    seen = split.canary / split.requests if split.requests else None
-    evidence = split.wealth.evidence
-    verdict = Verdict.INCONCLUSIVE
-    if bad:
-        verdict = Verdict.BAD
-    elif split.share is not None and split.judged >= terms.bar.min_samples and evidence < DOUBT:
-        verdict = Verdict.GOOD
-    return Finding(
-        metric=split.metric.name,
-        verdict=verdict,
-        message=_sentence(split, verdict, terms),
-        canary=seen,
-        stable=None if seen is None else 1 - seen,
-        evidence=evidence,
-        needed=terms.needed,
-        promote_evidence=1.0 if verdict is Verdict.GOOD else 0.0,
-        promote_needed=1.0,
-        canary_requests=split.canary,
-        stable_requests=split.requests - split.canary,
-        phi=float(dispersion.estimate(_QUIET, split.noise)),
-    )
 
 
 def _sentence(split: Split, verdict: Verdict, terms: Terms) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import exp, log
 from typing import NamedTuple
 
-from analysis.judges import sentences
+from analysis.judges import dispersion, sentences
 from analysis.judges.wealth import Wealth
 from analysis.samples import Count, Pair
 from analysis.spec import Bar
@@ -71,7 +71,11 @@ def because(finding: Finding, terms: Terms) -> str:
     return sentences.good_enough(finding.promote_evidence, good=finding.verdict is Verdict.GOOD, bar=terms.bar)
 
 
-def paid(wealth: Wealth, gains: Iterable[float], *, phi: float, cap: float) -> Wealth:
-    """One tick: the wealth of each alternative times min(s^(1/φ), e^cap), given ln s of each."""
-    parts = [min(old * exp(min(gain / phi, cap)), _MOST) for old, gain in zip(wealth.parts, gains, strict=True)]
+def paid(wealth: Wealth, gains: Iterable[float], *, phi: float, nats: float) -> Wealth:
+    """One tick: the wealth of each alternative times min(s^(1/φ), e^cap), given ln s of each and how noisy it is.
+
+    `nats` is the evidence that is needed: the cap lets no single tick decide.
+    """
+    temper, cap = float(dispersion.temper(phi)), nats / float(dispersion.ticks_to_decide(phi))
+    parts = [min(old * exp(min(gain / temper, cap)), _MOST) for old, gain in zip(wealth.parts, gains, strict=True)]
     return Wealth(tuple(parts), wealth.reserve)

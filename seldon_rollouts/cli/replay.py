@@ -128,7 +128,7 @@ def replay(
     except ReplayError as error:
         raise UsageError(str(error)) from None
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(f"--step {step}: {error}, such as --step 10s") from None
     if not data(output, replayed.written(comparison, window)):
         replayed.show(comparison, window)
     verdict = window.last.verdict

@@ -21,7 +21,7 @@ for at in range(10, 400, 10):
     view = View(
         at=at, seconds=10, judged=True, steps=0, copies=0, errors=Pair(), stable=arms[1], canary=arms[0]
     )
-    state = drift.step(state, view, terms)
+    state = state.step(view, terms)
 family = state.families[0]
 print(state.evidence.hex(), family.index.hex(), family.size.hex(), [part.hex() for part in family.wealth.parts])
 """

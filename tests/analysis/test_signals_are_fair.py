@@ -106,14 +106,14 @@ def test_refusals_inside_the_line_win_nothing_on_average_whatever_was_seen_befor
     terms = Terms(100, Bar(20, 6, 100))
     state = shares.begin(ClientErrorRate())
     for judged, (mine, theirs) in zip((False, True, True, True), past, strict=False):
-        state = shares.step(state, seen(Pair(20, mine, 200, theirs), judged=judged), terms)
+        state = state.step(seen(Pair(20, mine, 200, theirs), judged=judged), terms)
     mean = 0.0
     for mine, theirs in product(*[range(size + 1) for size in sizes]):
         chance = prod(
             comb(size, bad) * true**bad * (1 - true) ** (size - bad)
             for size, bad, true in zip(sizes, (mine, theirs), truth, strict=True)
         )
-        mean += chance * shares.step(state, seen(Pair(sizes[0], mine, sizes[1], theirs)), terms).evidence
+        mean += chance * state.step(seen(Pair(sizes[0], mine, sizes[1], theirs)), terms).evidence
     assert mean <= state.evidence * (1 + 1e-9)
 
 
@@ -137,12 +137,12 @@ def test_agreement_wins_nothing_on_average_however_the_two_pairs_of_a_copy_hang_
     """Any joint distribution, moved onto the line where it lies beyond: the whole step, with mixture, φ and cap."""
     terms, state = Terms(100, Bar(20, 6, 100)), agreement.begin(ShadowAgreement(max=most))
     for table in past:
-        state = agreement.step(state, copied(table), terms)
+        state = state.step(copied(table), terms)
     chances = on_the_line(weights, getattr(state.lines, side), above=side == "promote")
     mean = {"rollback": 0.0, "promote": 0.0}
     for table in TABLES:
         chance = factorial(3) / prod(map(factorial, table)) * prod(map(pow, chances, table))
-        stepped = agreement.step(state, copied(table), terms)
+        stepped = state.step(copied(table), terms)
         mean["rollback"] += chance * stepped.worse.evidence
         mean["promote"] += chance * stepped.better.evidence
     before = {"rollback": state.worse.evidence, "promote": state.better.evidence}

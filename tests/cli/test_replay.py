@@ -100,7 +100,10 @@ def test_a_rollout_that_cannot_be_read_names_the_field(
     [
         ((), "give --prometheus-url, or set PROMETHEUS_URL"),
         (("--prometheus-url", "nowhere"), "must look like http://host:9090"),
-        ((*URL, "--step", "500ms"), "step must be a whole number of seconds"),
+        (
+            (*URL, "--step", "500ms"),
+            "--step 500ms: step must be a whole number of seconds, got 0:00:00.500000, such as",
+        ),
         ((*URL, "--prometheus-access", "nowhere"), "--prometheus-access nowhere: expected a folder"),
     ],
 )
