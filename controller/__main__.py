@@ -28,7 +28,8 @@ from controller.kube.recorder import Recorder
 from controller.kube.watches import Controller
 from controller.manager import Manager
 from controller.metrics import Metrics
-from controller.settings import Settings, parse_settings
+from controller.settings import Settings
+from controller.startup import parse_settings
 
 log = logging.getLogger("seldon_rollouts")
 

@@ -4,7 +4,7 @@ Synchronous and deterministic: time, identity and chance are arguments. A simula
 well as the server does. What it gives is shared and never changed by readers; what it takes is copied.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from localcluster.apiserver import custom, deletion, errors, fieldset, managed, 
 from localcluster.apiserver.builtin import builtin_kinds
 from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.deletion import BACKGROUND, Deletion
-from localcluster.apiserver.history import Entry, Event, History, Key
+from localcluster.apiserver.history import Entry, History, Key
 from localcluster.apiserver.kinds import Kind, Kinds
 from localcluster.apiserver.listing import Page, Query, page
 from localcluster.apiserver.preparation import Admission, Draft, Preparation
@@ -95,10 +95,6 @@ class Store:
         """Raises ApiError 410 for a page of a list whose time is forgotten."""
         return page(self.history, kind.collection, query or Query())
 
-    def events_since(self, kind: Kind, revision: int) -> Iterator[Event]:
-        """What happened to a kind's objects after a revision. Raises ApiError 410 when that is forgotten."""
-        return self.history.since(kind.collection, revision)
-
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, kind: Kind, obj: JsonObject, *, namespace: str = "", write: Write | None = None) -> JsonObject:
@@ -111,7 +107,7 @@ class Store:
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = self._generated_name(kind, metadata)
         metadata.setdefault("name", "")
-        self._check_namespace(kind, new, creating=True)
+        self._check_namespace(kind, new)
         return self._create(kind, new, how, None)
 
     def update(
@@ -167,7 +163,7 @@ class Store:
             raise errors.ApiError(500, "", f"failed to create typed patch object ({what}): {error}") from error
         new = copy(result.object)
         if entry is None:
-            self._check_namespace(kind, new, creating=True)
+            self._check_namespace(kind, new)
             return self._create(kind, new, write, result.claims)
         return self._update(kind, entry, new, write, claims=result.claims)
 
@@ -212,8 +208,8 @@ class Store:
                 break
         return name
 
-    def _check_namespace(self, kind: Kind, new: JsonObject, *, creating: bool) -> None:
-        if not kind.namespaced or not creating:
+    def _check_namespace(self, kind: Kind, new: JsonObject) -> None:
+        if not kind.namespaced:
             return
         namespace = new["metadata"].get("namespace", "")
         found = self.history.get("namespaces", ("", namespace))

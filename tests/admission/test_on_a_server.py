@@ -25,7 +25,7 @@ from controller.kube.client import Client
 from controller.kube.connection import fixed
 from controller.kube.errors import ApiError, InvalidError
 from controller.kube.resources import NAMESPACE, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 from localcluster.ports import free_ports
 from localcluster.testserver import running_server
 

@@ -41,9 +41,9 @@ def test_the_past_before_a_restart_is_gone_but_the_present_can_be_watched(reopen
     first = reopened()
     first.config("a")
     second = reopened()
-    assert list(second.store.events_since(second.configs, second.store.revision)) == []
+    assert list(second.store.history.since(second.configs.collection, second.store.revision)) == []
     with pytest.raises(ApiError):
-        second.store.events_since(second.configs, second.store.revision - 1)
+        second.store.history.since(second.configs.collection, second.store.revision - 1)
 
 
 def test_a_half_written_last_line_is_dropped(reopened, tmp_path):

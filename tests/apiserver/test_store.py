@@ -56,7 +56,7 @@ def test_revisions_grow_by_one_with_every_write(world):
     world.config("b")
     world.store.delete(world.configs, "default", "a")
     assert world.store.revision == start + 3
-    assert [event.revision for event in world.store.events_since(world.configs, start)] == [
+    assert [event.revision for event in world.store.history.since(world.configs.collection, start)] == [
         start + 1,
         start + 2,
         start + 3,
@@ -68,7 +68,7 @@ def test_events_say_what_was_before(world):
     world.config("a", {"k": "v"})
     world.store.patch(world.configs, "default", "a", media=patches.MERGE, body={"data": {"k": "w"}})
     world.store.delete(world.configs, "default", "a")
-    events = list(world.store.events_since(world.configs, start))
+    events = list(world.store.history.since(world.configs.collection, start))
     assert [event.type for event in events] == ["ADDED", "MODIFIED", "DELETED"]
     assert [event.previous and event.previous["data"] for event in events] == [None, {"k": "v"}, {"k": "w"}]
 
@@ -79,9 +79,9 @@ def test_a_past_that_is_forgotten_is_gone(new_world):
     for n in range(5):
         world.config(f"c{n}")
     with pytest.raises(ApiError) as caught:
-        world.store.events_since(world.configs, start)
+        world.store.history.since(world.configs.collection, start)
     assert (caught.value.code, caught.value.reason) == (410, "Expired")
-    assert len(list(world.store.events_since(world.configs, world.store.revision - 3))) == 3
+    assert len(list(world.store.history.since(world.configs.collection, world.store.revision - 3))) == 3
 
 
 def test_a_page_whose_moment_is_forgotten_is_gone(new_world):
@@ -101,9 +101,9 @@ def test_compaction_forgets_everywhere(world):
     world.config("a")
     world.store.history.compact(world.store.revision)
     with pytest.raises(ApiError):
-        world.store.events_since(world.configs, start)
+        world.store.history.since(world.configs.collection, start)
     with pytest.raises(ApiError):
-        world.store.events_since(world.store.kind("v1", "Pod"), start)
+        world.store.history.since(world.store.kind("v1", "Pod").collection, start)
 
 
 @settings(max_examples=40, deadline=None)
@@ -169,7 +169,7 @@ def test_the_events_since_any_moment_lead_from_it_to_the_present(writes):
             store.create(kind, {"metadata": {"name": name}}, namespace="default")
     present = {obj["metadata"]["name"]: obj for obj in store.list(kind).objects}
     for revision, known in moments:
-        for event in store.events_since(kind, revision):
+        for event in store.history.since(kind.collection, revision):
             if event.type == "DELETED":
                 del known[event.key[1]]
             else:

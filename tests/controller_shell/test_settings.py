@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from controller.settings import Settings, SettingsError, parse_settings
+from controller.settings import Settings, SettingsError
+from controller.startup import parse_settings
 
 
 def test_the_defaults_are_safe() -> None:

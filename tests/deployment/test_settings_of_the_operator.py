@@ -14,7 +14,7 @@ from controller.deployment.render import render
 from controller.deployment.status import address
 from controller.deployment.subject import Subject
 from controller.kube.errors import NotFoundError
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 
 Make = Callable[..., dict[str, Any]]
 Read = Callable[..., Subject]

@@ -30,7 +30,7 @@ from controller.kube.resources import (
 from controller.manager import Manager
 from controller.metrics import Metrics
 from controller.rollout.reconciler import RolloutController
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 from localcluster.apiserver.process import RunningApiServer
 from localcluster.testserver import running_server
 

@@ -8,7 +8,7 @@ import yaml
 
 from controller.api.crds import KINDS
 from controller.deployment.configuration import CONFIG_MAP, Configuration, with_config_map
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted(path.name for path in (ROOT / "manifests" / "overlays").iterdir())

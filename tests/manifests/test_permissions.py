@@ -18,7 +18,7 @@ from controller.kube.cluster import Cluster
 from controller.kube.resources import ANALYSIS_RUN, EVENT, SELDON_DEPLOYMENT, SELDON_ROLLOUT, Resource
 from controller.notifications.reconciler import CURSOR, Notifier
 from controller.rollout.reconciler import RolloutController
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 
 ROOT = Path(__file__).parents[2]
 VERBS = {

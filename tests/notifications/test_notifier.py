@@ -22,7 +22,7 @@ from controller.notifications.configuration import Email
 from controller.notifications.messages import Mail, message
 from controller.notifications.reconciler import CURSOR, Notifier
 from controller.notifications.sending import Failure, send
-from controller.settings import parse_settings
+from controller.startup import parse_settings
 from localcluster.testserver import running_server
 
 from .test_notices import NOTICE, WHOLE, parse
