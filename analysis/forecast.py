@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import Literal
 
-from analysis.checks import Check, is_required
-from analysis.information import LEAST, SOONEST, better, counted_until, seconds, worse
+from analysis.checks import Check, ClientErrorRate, OutlierRate, is_required
+from analysis.information import LEAST, SOONEST, Worse, better, counted_until, seconds
 from analysis.judges import emergency
 from analysis.judges.parts import EXPECTED_ERRORS, EXPECTED_SLOW, choose_edges
 from analysis.judges.question import Question
@@ -25,6 +25,8 @@ PROMOTE_OVERHEAD = 2.0
 """Our median time to find an equal canary good over that of the strongest alternative: the same."""
 _TAIL = 0.05
 """A slower canary is looked for at the lowest edge that at most this share of stable's requests exceed."""
+_COPIED = (ClientErrorRate().name, OutlierRate().name)
+"""Checks that count more where requests are copied: nobody sends feedback on copies."""
 WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.33, 0.5)
 """Weights that are proposed."""
 
@@ -82,12 +84,13 @@ def smallest(plan: Plan, metric: Metric, stable: float, look: Look, *, edges: in
     """
     asked, weight = compared_by(plan, metric, edges)
     reach, needed = look.requests * max(look.seconds, SOONEST) / CATCH_OVERHEAD, plan.needed_by(metric)
+    bets = Worse(asked, stable, look.share, weight=weight)
 
     def found(canary: float) -> bool:
-        return counted_until(worse(asked, canary, stable, look.share, weight=weight), needed) <= reach
+        return counted_until(bets.of(canary), needed) <= reach
 
     low, high = min(metric.lines.rollback.at(stable), 1.0), 1.0
-    if not 0 < look.share < 1 or not found(high):
+    if not found(high):
         return None
     for _ in range(24):
         middle = sqrt(max(low, LEAST) * high)
@@ -128,7 +131,10 @@ def forecast(habits: Habits, plan: Plan, share: float) -> Forecast:
 
 def shadow(habits: Habits, plan: Plan) -> Forecast:
     """What to expect of a shadow that gets a copy of every request: as many as stable, and twice as many in all."""
-    return forecast(replace(habits, requests=2 * habits.requests), plan, 0.5)
+    twice = {name: one._replace(rate=2 * one.rate) for name, one in habits.counted.items() if name in _COPIED}
+    answers = habits.answers and habits.answers._replace(rate=2 * habits.answers.rate)
+    doubled = replace(habits, requests=2 * habits.requests, counted={**habits.counted, **twice}, answers=answers)
+    return forecast(doubled, plan, 0.5)
 
 
 def start(habits: Habits, plan: Plan, allowed: float, least: float, needed: float) -> float | None:
@@ -179,12 +185,13 @@ def _catch(habits: Habits, plan: Plan, share: float, change: Change) -> float:
     stable = habits.errors if change.of == "errors" or edge is None else habits.slow[edge]
     canary, found = change.share(stable), [inf]
     for metric in plan.compared:
-        if isinstance(metric, ErrorRate) != (change.of == "errors") or not 0 < share < 1:
+        if isinstance(metric, ErrorRate) != (change.of == "errors"):
             continue
         asked, weight = compared_by(plan, metric, len(edges))
-        stakes = worse(asked, canary, stable, share, weight=weight)
+        stakes = Worse(asked, stable, share, weight=weight).of(canary)
         if isinstance(metric, ErrorRate) and metric.max is not None:  # a ceiling of latency has an edge of its own
-            stakes += worse(Question(ceiling(metric.max), EXPECTED_ERRORS), canary, stable, share, weight=weight)
+            own = Question(ceiling(metric.max), EXPECTED_ERRORS)
+            stakes += Worse(own, stable, share, weight=weight).of(canary)
         after = seconds(counted_until(stakes, plan.needed_by(metric)), habits.requests)
         found.append(max(SOONEST, CATCH_OVERHEAD * after))
     return min(found)

@@ -67,20 +67,31 @@ def gain(bet: Bet, leader: tuple[float, float], follower: tuple[float, float]) -
     return part * (share * bet.hit + (1 - share) * bet.miss) + rest * followed
 
 
-def worse(question: Question, canary: float, stable: float, share: float, *, weight: float = 1.0) -> list[Stake]:
-    """The bets that the canary is worse; `share` is its part of all that is counted, all of them 0..1.
+class Worse:
+    """The bets that a canary is worse, beside a stable with this share of bad ones.
 
-    `weight` is the question's among others.
+    Args:
+        question: what is asked.
+        stable: stable's share, 0..1.
+        share: the canary's part of all that is counted, 0..1; without one of the arms there are no bets.
+        weight: the question's weight among others.
     """
-    line, found = question.lines.rollback, []
-    arms = (1 - share, stable), (share, canary)
-    leader, follower = arms if line.ratio else arms[::-1]
-    supposed = bad_shares(question, _within(stable))
-    for part, each in zip(weights(question.alternatives), supposed, strict=True):
-        bet = halfplane.worse(line, each, _within(stable), share / (1 - share))
-        if bet is not None:
-            found.append(Stake((1 - RESERVE) * weight * part, gain(bet, leader, follower)))
-    return found
+
+    def __init__(self, question: Question, stable: float, share: float, *, weight: float = 1.0) -> None:
+        self._alone, self._stable, self._share = question.ceiling, stable, share
+        self._placed: list[tuple[float, Bet]] = []
+        if 0 < share < 1:
+            line, base = question.lines.rollback, _within(stable)
+            for part, each in zip(weights(question.alternatives), bad_shares(question, base), strict=True):
+                bet = halfplane.worse(line, each, base, share / (1 - share))
+                if bet is not None:
+                    self._placed.append(((1 - RESERVE) * weight * part, bet))
+
+    def of(self, canary: float) -> list[Stake]:
+        """What each gains where the canary has this share of bad ones."""
+        theirs, mine = (1 - self._share, self._stable), (self._share, canary)
+        leader, follower = (mine, theirs) if self._alone else (theirs, mine)
+        return [Stake(part, gain(bet, leader, follower)) for part, bet in self._placed]
 
 
 def better(question: Question, canary: float, stable: float, share: float) -> list[Stake]:

@@ -17,7 +17,7 @@ from analysis.checks import (
     ShadowAgreement,
     TrafficSplit,
 )
-from analysis.information import Stake, better, counted_until, seconds, worse
+from analysis.information import Stake, Worse, better, counted_until, seconds
 from analysis.judges import sentences
 from analysis.signals import agreement, drift, reward, shares, split
 from analysis.signals.agreement import Table
@@ -140,7 +140,7 @@ def _shares(metric: ClientErrorRate | OutlierRate, habits: Habits, plan: Plan, s
             stake
             for side, asked in sides
             if not side.swapped and canary > asked.lines.rollback.at(stable)
-            for stake in worse(asked, canary, stable, share, weight=side.weight)
+            for stake in Worse(asked, stable, share, weight=side.weight).of(canary)
         ]
         changes.append(Change(f"{what} {by} ({sentences.share(canary)})", canary, stakes))
     equal = [better(asked, stable, stable, 1 - share if side.swapped else share) for side, asked in sides]
@@ -153,7 +153,7 @@ def _reward(metric: Reward, habits: Habits, plan: Plan, share: float) -> Told:
     for part in (2 * metric.tolerance, 5 * metric.tolerance):
         canary = min(1.0, stable + part)
         words = f"a mean reward lower by {part * (metric.high - metric.low):.3g}"
-        stakes = worse(asked, canary, stable, share) if canary > asked.lines.rollback.at(stable) else []
+        stakes = Worse(asked, stable, share).of(canary) if canary > asked.lines.rollback.at(stable) else []
         changes.append(Change(words, canary, stakes))
     equal = [better(asked, stable, stable, share)]
     return Told(rate, changes, equal, seconds(plan.min_samples, share * rate))

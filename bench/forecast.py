@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from analysis.checks import Check, ClientErrorRate, OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
 from analysis.forecast import PROMOTE_OVERHEAD, compared_by, forecast, judged_edges
-from analysis.information import counted_until, worse
+from analysis.information import Worse, counted_until
 from analysis.outlook import told
 from analysis.spec import ErrorRate, Latency, Plan
 from analysis.usual import Answers, Counted, Habits
@@ -96,7 +96,7 @@ def alone(scenario: Scenario, asked: Plan) -> float:
         question, weight = compared_by(asked, metric, len(edges))
         pairs = [(scenario.canary_errors, scenario.stable_errors)]
         pairs = pairs if isinstance(metric, ErrorRate) else [slower(scenario, edge) for edge in edges]
-        stakes = [worse(question, *pair, scenario.weight, weight=weight) for pair in pairs]
+        stakes = [Worse(question, pair[1], scenario.weight, weight=weight).of(pair[0]) for pair in pairs]
         found += [counted_until(each, asked.needed) for each in stakes]
     return min(found) / scenario.rps
 

@@ -183,6 +183,9 @@ def test_a_step_is_never_slower_than_a_promotion_and_as_slow_where_it_asks_for_a
 @given(before=habits)
 def test_a_shadow_is_never_slower_than_half_of_the_traffic(before):
     assert shadow(before, PLAN).promote <= forecast(before, PLAN, 0.5).promote
+    both = Plan(metrics=(ErrorRate(), OutlierRate(required=True)))
+    rows = replace(before, counted={"outlierRate": Counted(0.1, 0.02)})
+    assert shadow(rows, both).promote <= forecast(rows, both, 0.5).promote / 2 * (1 + 1e-9)
 
 
 def test_what_the_judge_lets_pass_or_cannot_see_is_never_caught():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis import session
 from analysis.checks import ClientErrorRate, OutlierRate, PredictionDrift, Reward, ShadowAgreement, TrafficSplit
 from analysis.habits import summed
-from analysis.information import Stake, better, counted_until, information, worse
+from analysis.information import Stake, Worse, better, counted_until, information
 from analysis.judges.question import Question
 from analysis.outlook import SOONEST, apart, moved, outlook, told, unknown
 from analysis.samples import ArmTick, Count, Tick
@@ -45,7 +45,7 @@ def test_no_bet_gains_more_than_the_bound_of_all_judges(lines, canary, stable, w
     asked = Question(lines, 0.01)
     if canary > lines.rollback.at(stable):
         most = information(lines.rollback, canary, stable, weight)
-        assert all(one.gain <= most + 1e-6 for one in worse(asked, canary, stable, weight))
+        assert all(one.gain <= most + 1e-6 for one in Worse(asked, stable, weight).of(canary))
     if canary < lines.promote.at(stable):
         most = information(lines.promote, canary, stable, weight)
         assert all(one.gain <= most + 1e-6 for one in better(asked, canary, stable, weight))
@@ -55,7 +55,7 @@ def test_no_bet_gains_more_than_the_bound_of_all_judges(lines, canary, stable, w
 def test_no_bet_gains_within_what_it_refutes(lines, stable, within, weight):
     asked = Question(lines, 0.01)
     canary = within * min(1.0, lines.rollback.at(stable))
-    assert all(one.gain <= 1e-9 for one in worse(asked, canary, stable, weight))
+    assert all(one.gain <= 1e-9 for one in Worse(asked, stable, weight).of(canary))
     border = min(1.0, lines.promote.at(stable))
     assert all(one.gain <= 1e-9 for one in better(asked, border + within * (1 - border), stable, weight))
 
@@ -63,8 +63,8 @@ def test_no_bet_gains_within_what_it_refutes(lines, stable, within, weight):
 @given(most=st.floats(0.01, 0.5), canary=SHARES, stable=SHARES, weight=WEIGHTS)
 def test_a_ceiling_looks_at_the_canary_alone(most, canary, stable, weight):
     line = agreement.begin(ShadowAgreement(max=most)).lines
-    found = worse(Question(Lines(line.rollback, line.promote), 0.01), canary, stable, weight)
-    other = worse(Question(Lines(line.rollback, line.promote), 0.01), canary, stable / 2, weight)
+    question = Question(Lines(line.rollback, line.promote), 0.01)
+    found, other = (Worse(question, each, weight).of(canary) for each in (stable, stable / 2))
     assert found == other
 
 

@@ -9,7 +9,7 @@ from analysis import counters, preflight, session
 from analysis.checks import PredictionDrift, ShadowAgreement
 from analysis.counters import Counters
 from analysis.forecast import CATCH_OVERHEAD, Look, compared_by, smallest
-from analysis.information import counted_until, worse
+from analysis.information import Worse, counted_until
 from analysis.measure import Measurer
 from analysis.monitor import Monitor
 from analysis.preflight import Found
@@ -147,7 +147,7 @@ def test_the_smallest_change_is_where_the_time_just_suffices() -> None:
     least = smallest(plan, metric, 0.001, look)
     assert metric.lines.rollback.at(0.001) < least < 0.02
     asked, weight = compared_by(plan, metric, 1)
-    needed = counted_until(worse(asked, least, 0.001, 0.05, weight=weight), plan.needed)
+    needed = counted_until(Worse(asked, 0.001, 0.05, weight=weight).of(least), plan.needed)
     assert needed * CATCH_OVERHEAD == pytest.approx(100 * 600, rel=0.01)
     assert smallest(plan, metric, 0.001, replace(look, seconds=6000.0)) < least
     assert smallest(plan, metric, 0.001, replace(look, requests=0.01)) is None
