@@ -3,7 +3,7 @@
 import csv
 import hmac
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,11 +40,20 @@ def admin(name: str = "admin") -> User:
     return User(name, (MASTERS, AUTHENTICATED))
 
 
-class Tokens:
-    """Bearer tokens and whose they are."""
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Whose a token is that was issued for a time, and whether it holds."""
 
-    def __init__(self, users: Mapping[str, User]) -> None:
+    user: User
+    holds: Callable[[], bool]
+
+
+class Tokens:
+    """Bearer tokens and whose they are: those of a file, and those that were issued."""
+
+    def __init__(self, users: Mapping[str, User], issued: Mapping[bytes, Issued]) -> None:
         self._users = {token.encode(): user for token, user in users.items()}
+        self._issued = issued
 
     def user(self, token: str) -> User | None:
         given = token.encode()
@@ -52,6 +61,9 @@ class Tokens:
         for known, user in self._users.items():
             if hmac.compare_digest(known, given):
                 found = user
+        for known, issued in self._issued.items():
+            if hmac.compare_digest(known, given) and issued.holds():
+                found = issued.user
         return found
 
 

@@ -8,6 +8,7 @@ from localcluster.apiserver.asked import deletion, object_of
 from localcluster.apiserver.decoding import copy
 from localcluster.apiserver.deletion import Deletion
 from localcluster.apiserver.http import Request, Response, Stream
+from localcluster.apiserver.issuing import Issuing
 from localcluster.apiserver.kinds import Kind
 from localcluster.apiserver.logs import Logs
 from localcluster.apiserver.store import Store, Write
@@ -19,9 +20,10 @@ _CREATED: JsonObject = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "s
 
 
 class Connects:
-    def __init__(self, store: Store, logs: Logs) -> None:
+    def __init__(self, store: Store, logs: Logs, issuing: Issuing) -> None:
         self._store = store
         self._logs = logs
+        self._issuing = issuing
 
     def answer(self, request: Request, target: Target, kind: Kind) -> Response | Awaitable[Response | Stream] | Stream:
         """Raises ApiError."""
@@ -36,9 +38,9 @@ class Connects:
             case "finalize", "PUT":
                 return self._finalize(request, target, kind)
             case "token", "POST":
-                raise errors.ApiError(
-                    501, "NotImplemented", "this server issues no service account tokens; use a token file"
-                )
+                account = self._store.get(kind, target.namespace or "", target.name)
+                issued = self._issuing.answer(account, object_of(request))
+                return Response(201, negotiation.encode(issued, negotiation.PLAIN)[0])
             case _:
                 raise errors.method_not_allowed(kind.group, kind.plural)
 

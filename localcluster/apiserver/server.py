@@ -16,6 +16,7 @@ from localcluster.apiserver.connects import Connects
 from localcluster.apiserver.gc import Collector
 from localcluster.apiserver.history import Event, History
 from localcluster.apiserver.http import Connections
+from localcluster.apiserver.issuing import Issuing
 from localcluster.apiserver.journal import Journal
 from localcluster.apiserver.logs import Logs
 from localcluster.apiserver.resources import Resources
@@ -92,11 +93,12 @@ class Server:
         )
         self._connections = connections
         host, port = self._server.sockets[0].getsockname()[:2]
+        issued: dict[bytes, auth.Issued] = {}
         application = Application(
             Resources(self.store, self._hub),
-            tokens=auth.Tokens(users),
+            tokens=auth.Tokens(users, issued),
             rbac=auth.Rbac(self.store.history),
-            connects=Connects(self.store, Logs(settings.log_dir)),
+            connects=Connects(self.store, Logs(settings.log_dir), Issuing(self.store, issued)),
             address=f"{host}:{port}",
         )
         self.url = f"{'http' if settings.plain_http else 'https'}://{host}:{port}"

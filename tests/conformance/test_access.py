@@ -134,3 +134,53 @@ async def test_a_roles_reference_does_not_change(api, reader):
     patch = {"roleRef": {"name": "other"}}
     answer = await api.patch(api.of(RBAC, "rolebindings", "b"), patch)
     assert answer.code == 422
+
+
+async def asked(api, name="robot", **spec):
+    return await api.post(api.core("serviceaccounts", f"{name}/token"), {"spec": spec})
+
+
+async def refused(user, path, headers):
+    """The real server remembers for ten seconds whose a token was."""
+    import asyncio
+
+    for _ in range(80):
+        answer = await user.get(path, headers=headers)
+        if answer.code != 200:
+            return answer.code
+        await asyncio.sleep(0.25)
+    return 200
+
+
+async def test_a_token_of_a_service_account_is_good_for_it_until_the_account_is_gone(api, nobody, reader):
+    await api.post(api.core("serviceaccounts"), {"metadata": {"name": "robot"}})
+    binding = {
+        "metadata": {"name": "robot"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": api.namespace}],
+    }
+    await api.post(api.of(RBAC, "rolebindings"), binding)
+
+    issued = await asked(api, expirationSeconds=600)
+    token = issued["status"]["token"]
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    found = await api.post("/apis/authentication.k8s.io/v1/tokenreviews", review)
+    own = {"Authorization": f"Bearer {token}"}
+
+    assert (issued.code, issued["kind"], issued["spec"]["expirationSeconds"]) == (201, "TokenRequest", 600)
+    user = found["status"]["user"]
+    assert user["username"] == f"system:serviceaccount:{api.namespace}:robot"
+    assert set(user["groups"]) >= {"system:serviceaccounts", f"system:serviceaccounts:{api.namespace}"}
+    assert (await nobody.get(api.core("configmaps"), headers=own)).code == 200
+    assert (await nobody.get(api.core("secrets"), headers=own)).code == 403
+
+    await api.delete(api.core("serviceaccounts", "robot"))
+    assert await refused(nobody, api.core("configmaps"), own) == 401
+
+
+async def test_a_token_that_nobody_may_have_is_refused(api):
+    assert (await asked(api, name="nobody")).code == 404
+    await api.post(api.core("serviceaccounts"), {"metadata": {"name": "robot"}})
+    answer = await asked(api, expirationSeconds=60)
+    assert (answer.code, answer["details"]["causes"][0]["field"]) == (422, "spec.expirationSeconds")
+    assert "may not specify a duration less than 10 minutes" in answer["message"]
