@@ -50,7 +50,7 @@ ENTRY_POINTS = (
     "controller.kube.client",
     "controller.kube.cluster",
     "controller.kube.requests",
-    "controller.kube.events",
+    "controller.kube.recorder",
 )
 
 
