@@ -9,14 +9,11 @@ import json
 import math
 import statistics
 import sys
-import time
-import timeit
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from analysis import session
 from analysis.judges import halfplane
 from analysis.samples import Tick
 from analysis.spec import ERROR_LINES, SLOW_LINES, Line, Plan
@@ -232,31 +229,6 @@ def whole_cell(judge: dict) -> str:
     return ", ".join(parts) + f" [{judge['excess_errors']:.0f}]"
 
 
-def cost_of_a_tick(rollouts: int = 1000) -> dict:
-    """CPU milliseconds of one tick of so many rollouts, best of five; reading Prometheus is not among them."""
-    world = World(Scenario(name="cost"), 1)
-    begun = c.Ours(world.history()).session
-    ticks = [world.tick(0.05) for _ in range(100)]
-    evidence, sentences = [], []
-    for _ in range(5):
-        state, started = begun, time.process_time()
-        for tick in ticks:
-            state = session.step(state, tick)
-        evidence.append(time.process_time() - started)
-        started = time.process_time()
-        for _ in ticks:
-            session.judge(state)
-        sentences.append(time.process_time() - started)
-    scale = 1000 * rollouts / len(ticks)
-    yardstick = min(timeit.repeat("for i in range(1000): i * i", number=1000, repeat=5, timer=time.process_time))
-    return {
-        "rollouts": rollouts,
-        "evidence_ms": scale * min(evidence),
-        "sentences_ms": scale * min(sentences),
-        "yardstick_us": 1000 * yardstick,
-    }
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -274,10 +246,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--only {options.only}: no scenario is called so; they stand in bench/scenarios.py")
     if options.runs < 1:
         parser.error(f"--runs must be at least 1, got {options.runs}")
-    results: dict = {"cost_of_a_tick": cost_of_a_tick(), "fixed": [], "progressive": []}
-    cost = results["cost_of_a_tick"]
-    print(f"CPU of a tick of 1,000 rollouts: {cost['evidence_ms']:.0f} ms, sentences {cost['sentences_ms']:.0f} ms")
-    print(f"(on a machine where `for i in range(1000): i * i` takes {cost['yardstick_us']:.0f} us)\n")
+    results: dict = {"fixed": [], "progressive": []}
     stepwise = partial(whole, plan=Plan(step_beta=options.step_beta))
     for kind, scenarios, play in (("fixed", FIXED, fixed), ("progressive", PROGRESSIVE, stepwise)):
         for scenario in scenarios:

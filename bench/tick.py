@@ -5,7 +5,7 @@
 A server in another process answers as Prometheus does, with counters that move: for each rollout two pods of stable
 and one of the canary, each with the orchestrator's 15 buckets and two codes, and both arms at one gateway. The CPU of
 this process alone is counted, and garbage is collected as the controller does it; the judge has been through its
-warm-up before. With --parts it says where it goes.
+warm-up before. Beside it stands what it costs to ask and read alone. With --parts it says where it goes.
 """
 
 import argparse
@@ -14,11 +14,13 @@ import json
 import multiprocessing
 import os
 import re
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -118,30 +120,37 @@ def comparison(number: int) -> Comparison:
     )
 
 
-async def measure(url: str, rollouts: int, ticks: int, spent: dict[str, float]) -> list[float]:
-    """CPU seconds of each of the last ticks; `spent` gets those of its parts."""
-    monitor = Monitor(Measurer(PrometheusProvider(url, timeout=120)), step=timedelta(seconds=STEP), settle=timedelta(0))
-    for number in range(rollouts):
-        monitor.track(comparison(number))
+GOAL = 0.1
+"""Seconds of CPU that a tick of 1,000 rollouts may cost."""
+
+
+async def measure(url: str, rollouts: int, ticks: int, spent: dict[str, float]) -> list[dict[str, float]]:
+    """CPU seconds of each of the last ticks, of what was read by itself before it, and of the parts in `spent`."""
+    measurer = Measurer(PrometheusProvider(url, timeout=120))
+    monitor = Monitor(measurer, step=timedelta(seconds=STEP), settle=timedelta(0))
+    comparisons = [comparison(number) for number in range(rollouts)]
+    for one in comparisons:
+        monitor.track(one)
     at, found = START + 600, []
     await monitor.tick(datetime.fromtimestamp(at, UTC))
-    for number in range(ticks + 1):
-        if number == 1:
-            spent.clear()  # the first one chooses histogram edges and places bets
-            found.clear()
+    for _ in range(ticks + 1):
         at += STEP
-        before = time.process_time()
+        started = time.process_time()
+        await measurer.read(comparisons, datetime.fromtimestamp(at, UTC))
+        between = time.process_time()
+        spent.clear()
         await monitor.tick(datetime.fromtimestamp(at, UTC))
-        found.append(time.process_time() - before)
-    return found
+        found.append({TICK: time.process_time() - between, READING: between - started, **spent})
+    return found[1:]  # the first one chooses histogram edges and places bets
 
 
+TICK, READING = "a tick", "asking and reading alone"
 PARTS = (
     (PrometheusProvider, "_try", "asking and reading: HTTP, JSON, numbers"),
     (Measurer, "_sort", "sorting to rollouts"),
     (columns, "advance_all", "counting"),
     (session, "step_all", "judging"),
-    (ledger, "judge", "of that the table of numbers"),
+    (ledger, "judge", "of that the bets"),
     (session, "standing", "verdicts"),
     (Monitor, "_moved", "sentences and preflight of at most 50"),
 )
@@ -168,12 +177,12 @@ def clocked(call: Callable[..., Any], part: str, spent: dict[str, float]) -> Cal
 
 
 def main() -> None:
-    """Measure, and print a table or JSON."""
+    """Measure, print a table, and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=1000)
-    parser.add_argument("--ticks", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--parts", action="store_true", help="where it goes, too")
+    parser.add_argument("--ticks", type=int, default=9)
+    parser.add_argument("--parts", action="store_true", help="where it goes, too, which itself costs some")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "tick.json")
     asked = parser.parse_args()
     collect_seldom()
     spent: dict[str, float] = {}
@@ -187,24 +196,23 @@ def main() -> None:
     finally:
         server.terminate()
         server.join()
-    median = sorted(found)[len(found) // 2]
-    told: dict[str, Any] = {
+    seconds = {part: statistics.median([tick[part] for tick in found]) for part in found[0]}
+    for part, each in seconds.items():
+        print(f"{part:<42} {1000 * each:>7.1f} ms of CPU")
+    held, limit = memory(os.getpid()), GOAL * asked.rollouts / 1000
+    print(
+        f"{asked.rollouts:,} running rollouts: {seconds[TICK] / limit:.2f} of the goal of {1000 * limit:.0f} ms, "
+        f"{seconds[TICK] / seconds[READING]:.2f} of what asking and reading alone costs; {held:.1f} MiB"
+    )
+    told = {
         "rollouts": asked.rollouts,
-        "cpuSecondsPerTick": round(median, 4),
-        "ticks": [round(one, 4) for one in found],
-        "residentMiB": round(memory(os.getpid()), 1),
-        "milliseconds": {part: round(1000 * seconds / asked.ticks, 1) for part, seconds in spent.items()},
+        "goalSeconds": limit,
+        "residentMiB": held,
+        "medianSeconds": seconds,
+        "ticks": found,
     }
-    for part, each in told["milliseconds"].items() if not asked.json else ():
-        print(f"{part:<42} {each:>7.1f} ms a tick")
-    if asked.json:
-        print(json.dumps(told))
-    else:
-        each = 1000 * median / asked.rollouts
-        print(
-            f"{asked.rollouts:,} running rollouts: {1000 * median:.0f} ms of CPU for one tick, {each:.3f} ms each, "
-            f"{told['residentMiB']} MiB"
-        )
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":
