@@ -62,6 +62,12 @@ def test_an_approval_that_is_waited_for_suspends() -> None:
     assert health(SELDON_ROLLOUT, waiting)[0] == "Suspended"
 
 
+def test_a_first_revision_that_cannot_start_is_degraded() -> None:
+    stuck = rollout("Pending", ready="False")
+    stuck["status"]["conditions"].append({"type": "Stalled", "status": "True"})
+    assert health(SELDON_ROLLOUT, stuck)[0] == "Degraded"
+
+
 @pytest.mark.parametrize(
     "obj",
     [{"metadata": {"generation": 1}}, rollout("Healthy", generation=4), rollout("Healthy", ready="False")],
