@@ -180,8 +180,9 @@ def _move(obs: Observed, status: RolloutStatus, ground: Ground, latest: datetime
         routes = route.fingerprint(ground.rendered)
         weights = status.weights.model_copy(update={"changed_at": now, "route_hash": routes})
         status = changed(status, weights=weights)
-    why = ground.blocked.message if ground.blocked else ground.trouble or "all traffic goes to stable"
-    return _wait(obs, carried.told(obs, status, says), todo, why, min(ground.settles_at or latest, latest), now)
+    blocked = ground.blocked or BlockedOn(kind="mesh", message=ground.trouble or "all traffic goes to stable")
+    due = min(ground.settles_at or latest, latest)
+    return _wait(obs, carried.told(obs, status, says), todo, blocked.message, due, now, kind=blocked.kind)
 
 
 def _release(obs: Observed, status: RolloutStatus, kept: frozenset[str]) -> Decision:

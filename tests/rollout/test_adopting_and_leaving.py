@@ -105,3 +105,12 @@ def test_and_from_when_it_is_seen_where_a_pass_was_cut_off_before_its_status(wor
     look(25, cut_off=True)
     assert look(30) == look(69) == []
     assert gone(look(71)) == [f"iris-{world.hash_of('m/v2')}"]
+
+
+def test_where_stable_is_short_of_pods_it_says_that_pods_are_waited_for(world, look) -> None:
+    world.ready[world.hash_of("m/v1")] = 1
+    look(0)
+    assert world.live_weight(world.hash_of("m/v2")) == 10
+    blocked = world.status.blocked_on
+    assert blocked.kind == "pods"
+    assert blocked.message.startswith("the stable revision has 1 of 2 pods ready")
