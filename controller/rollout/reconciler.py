@@ -35,6 +35,7 @@ from controller.rollout.parsed import Readings
 from controller.rollout.provider import provider
 from controller.rollout.refusals import refused
 from controller.rollout.revisions import Ports
+from controller.rollout.rivals import Rivals
 from controller.rollout.uses import Uses
 from controller.rollout.webhooks import Webhooks
 from controller.rollout.written import Written
@@ -95,6 +96,7 @@ class RolloutController:
         self._written_by = Uses()
         self._ejecting = ejection.Ejecting()
         self._written = Written()
+        self._rivals = Rivals()
         self._requeue: Callable[[Key], None] = lambda _key: None
         self.watches = (
             Watch(resources.SELDON_ROLLOUT, self._rollout_keys),
@@ -208,6 +210,7 @@ class RolloutController:
             if rollout is None or FINALIZER not in (rollout["metadata"].get("finalizers") or ()):
                 self._written_by.note(key)
                 self._written.forget(key)
+                self._rivals.forget(key)
                 return None
         obs = observe(
             self._cluster,
@@ -235,24 +238,25 @@ class RolloutController:
             raise
         if any(isinstance(each, HoldRollout) for each in decision.actions):
             return decision.requeue_after  # the rollout is newer than what was decided on, or gone
-        await self._finish(rollout, obs, decision.status, decision.announcements)
-        return decision.requeue_after
+        wait = await self._finish(rollout, obs, decision.status, decision.announcements)
+        return min(filter(None, (wait, decision.requeue_after)), default=decision.requeue_after)
 
     async def _finish(
         self, rollout: dict[str, Any], obs: Observed, status: RolloutStatus, announcements: tuple[Announcement, ...]
-    ) -> None:
-        """Write the status, and then say what it tells."""
+    ) -> timedelta:
+        """Write the status, and then say what it tells; return after how long to try again where another leader did."""
         key = (obs.namespace, obs.name)
-        await self._write(rollout, status)
+        wait = await self._write(rollout, status)
         for ended in endings(obs.status, status):
             self._metrics.rollout_seconds.labels(ended.outcome, ended.reason).observe(ended.took.total_seconds())
         if obs.deleting is not None:
-            return
+            return wait
         self._track(key, judging.comparison(obs, status))
         self._expect(key, status)
         for said in announcements:
             log.info("rollout=%s/%s event=%s message=%r", *key, said.reason, said.message)
             await self._cluster.event(rollout, type=said.type, reason=said.reason, message=said.message)
+        return wait
 
     def _answer(self, key: Key, obs: Observed) -> Answer | None:
         """Ask what the gate that the rollout stands at wants to know; return what is known of it."""
@@ -260,17 +264,18 @@ class RolloutController:
         interval = found.webhook.interval if found is not None and found.webhook is not None else timedelta()
         return self._webhooks.answer(key, gate.question(obs, obs.status), interval, self._requeue)
 
-    async def _write(self, rollout: dict[str, Any], status: RolloutStatus) -> None:
+    async def _write(self, rollout: dict[str, Any], status: RolloutStatus) -> timedelta:
         fresh = status.model_dump(by_alias=True, mode="json", exclude_none=True)
-        if fresh != (rollout.get("status") or {}):
-            meta = rollout["metadata"]
-            await self._cluster.patch_status(
-                resources.SELDON_ROLLOUT,
-                meta["namespace"],
-                meta["name"],
-                fresh,
-                resource_version=meta["resourceVersion"],
-            )
+        meta, live = rollout["metadata"], rollout.get("status") or {}
+        key, now = (meta["namespace"], meta["name"]), clock.now()
+        if fresh == live:
+            return timedelta()
+        wait = self._rivals.wait(key, live, fresh, now=now)
+        if not wait:
+            version = meta["resourceVersion"]
+            await self._cluster.patch_status(resources.SELDON_ROLLOUT, *key, fresh, resource_version=version)
+            self._rivals.wrote(key, fresh, now=now)
+        return wait
 
     def _expect(self, key: Key, status: RolloutStatus) -> None:
         """Have the gateway looked at while a rollout waits to see its weight there."""

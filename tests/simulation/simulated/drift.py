@@ -100,6 +100,8 @@ class Drift:
         self._patch(SELDON_DEPLOYMENT, self._first(SELDON_DEPLOYMENT), {"metadata": {"labels": {ROLE_LABEL: "mine"}}})
 
     def _replicas(self) -> None:
+        if "autoscaler" in self._world.story.also:
+            return  # no pods, asked for by name, turn an autoscaler off: that is for whoever did so
         self._patch(DEPLOYMENT, self._first(DEPLOYMENT), {"spec": {"replicas": 0}})
 
     def _size(self) -> None:
