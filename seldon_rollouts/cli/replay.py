@@ -99,7 +99,6 @@ def replay(
     """
     if output not in (Format.TEXT, Format.JSON, Format.YAML):
         raise typer.BadParameter(f"-o {output} does not fit a replay; expected text, json or yaml")
-    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
     if file is not None:
         known = past.told(past.in_file(file, rollout, namespace))
     elif rollout:
@@ -122,7 +121,10 @@ def replay(
         restarts=tuple(at for at in known.restarts if at > start),
         shifts=known.shifts,
     )
-    labels = Labels(namespace_label, pod_label)
+    provider, labels = (
+        provider_at(prometheus_url, prometheus_access, prometheus_token),
+        Labels(namespace_label, pod_label),
+    )
     try:
         window = asyncio.run(judged(provider, comparison, until, step=span("--step", step), labels=labels))
     except ReplayError as error:
