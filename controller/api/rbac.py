@@ -12,6 +12,13 @@ _LABELS = {"app.kubernetes.io/name": ACCOUNT, "app.kubernetes.io/part-of": "seld
 
 Object = dict[str, Any]
 
+_AROUND = (
+    ("", ["pods"]),
+    ("apps", ["controllerrevisions", "deployments"]),
+    ("networking.istio.io", ["virtualservices"]),
+)
+"""What belongs to a rollout and is shown with it: by `get`, `diff`, `adopt` and `leave`, as the person who asks."""
+
 
 def controller_objects() -> list[Object]:
     """Return roles and bindings of the controllers' service account: a ClusterRole for each, a Role for the rest."""
@@ -42,7 +49,7 @@ def people_objects() -> list[Object]:
     scales = [(kind.group, f"{kind.plural}/scale") for kind in KINDS if kind.scale is not None]
     view = [
         {"apiGroups": [group], "resources": plurals, "verbs": ["get", "list", "watch"]}
-        for group, plurals in groups.items()
+        for group, plurals in (*groups.items(), *_AROUND)
     ]
     change = ["create", "delete", "deletecollection", "patch", "update"]
     edit = [{"apiGroups": [group], "resources": plurals, "verbs": change} for group, plurals in groups.items()]

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from typing import Annotated, Any, NoReturn
+from collections.abc import Awaitable
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.live import Live
@@ -14,7 +15,7 @@ from controller.api.meta import REVISION_LABEL, ROLLOUT_LABEL
 from controller.api.rollout import RolloutStatus
 from controller.kube import resources
 from controller.kube.client import Client
-from controller.kube.errors import NotFoundError
+from controller.kube.errors import ForbiddenError, NotFoundError
 from controller.notifications.stuck import MOVING
 from seldon_rollouts.cli import finding
 from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, Rollout, UsageError, run
@@ -25,6 +26,7 @@ from seldon_rollouts.view.base import asks, stalled, status_of
 from seldon_rollouts.view.revisions import DEPLOYMENT_LABEL, diff
 from seldon_rollouts.view.tree import Part, tree
 
+Answer = TypeVar("Answer")
 EXIT = {"Healthy": 0, "Shadowed": 0, "Degraded": 1, "Invalid": 1, "Paused": 3}
 """Exit codes of `status`, by phase."""
 MOVES, ASKS = 2, 3
@@ -110,12 +112,26 @@ async def _look(client: Client, namespace: str, name: str) -> tuple[Part, Rollou
     if not names:
         return tree(rollout), status
     labels = f"{DEPLOYMENT_LABEL} in ({','.join(names)})"
+    hidden: set[str] = set()
     (deployments, _), (pods, _), *children = await asyncio.gather(
-        client.list(resources.DEPLOYMENT, namespace, labels=labels),
-        client.list(resources.POD, namespace, labels=labels),
-        *(_standing(client, namespace, each) for each in names),
+        _seen(client.list(resources.DEPLOYMENT, namespace, labels=labels), ([], ""), "Deployments", hidden),
+        _seen(client.list(resources.POD, namespace, labels=labels), ([], ""), "pods", hidden),
+        *(_seen(_standing(client, namespace, each), None, "SeldonDeployments", hidden) for each in names),
     )
-    return tree(rollout, [each for each in children if each is not None], deployments, pods), status
+    whole = tree(rollout, [each for each in children if each is not None], deployments, pods)
+    if hidden:  # what is left out without a word looks as if there were none
+        told = Part(kind="not shown:", name=", ".join(sorted(hidden)), state="you may not see them")
+        whole = whole.model_copy(update={"parts": (*whole.parts, told)})
+    return whole, status
+
+
+async def _seen(asked: Awaitable[Answer], otherwise: Answer, kind: str, hidden: set[str]) -> Answer:
+    """Return an answer; where the person may not have it, note its kind: they see the rest all the same."""
+    try:
+        return await asked
+    except ForbiddenError:
+        hidden.add(kind)
+        return otherwise
 
 
 async def _standing(client: Client, namespace: str, name: str) -> dict[str, Any] | None:
