@@ -110,6 +110,7 @@ def replay(
     pair = (stable or known.stable, stable_service or []), (canary or known.canary, canary_service or [])
     arms = _arms(namespace, *pair, itself)
     start, until = _between(begin, end, known.started_at)
+    provider = provider_at(prometheus_url, prometheus_access, prometheus_token)
     if weight is not None:
         known = replace(known, shifts=(_weight(weight, known.plan, start, halved=bool(itself)),))
     comparison = Comparison(
