@@ -95,18 +95,22 @@ class Company(Part):
     def at_rest(self) -> bool:
         found = [self._live(name).get("status") or {} for name in self._names]
         return all(
-            (each.get("phase") in AT_REST or waits_for_somebody(each)) and not each.get("retiredRevisions")
-            for each in found
+            (each.get("phase") in AT_REST or self._waits(each)) and not each.get("retiredRevisions") for each in found
         )
 
+    def _waits(self, status: Object) -> bool:
+        """Whether a member waits for somebody, or for ours, which does."""
+        with_ours = (status.get("blockedOn") or {}).get("kind") == "group" and waits_for_somebody(self._world.status())
+        return with_ours or waits_for_somebody(status)
+
     def judged(self) -> bool:
-        return any(waits_for_somebody(self._live(name).get("status") or {}) for name in self._names)
+        return any(self._waits(self._live(name).get("status") or {}) for name in self._names)
 
     def children(self) -> set[str]:
         found = set()
         for name in self._names:
             status = self._live(name).get("status") or {}
-            roles = ["stableRevision", *(["canaryRevision"] if waits_for_somebody(status) else [])]
+            roles = ["stableRevision", *(["canaryRevision"] if self._waits(status) else [])]
             found |= {status[role]["name"] for role in roles if status.get(role)}
         return found
 
