@@ -160,7 +160,13 @@ def _peers(cluster: Cluster, namespace: str, wanted: tuple[str, ...], readings: 
             continue
         status, names_of_it = readings.status(live), dependencies(live)
         current = status.observed_generation == live["metadata"].get("generation", 0)
-        found[name] = Peer(phase=status.phase, message=status.message, current=current, depends_on=names_of_it)
+        found[name] = Peer(
+            phase=status.phase,
+            message=status.message,
+            current=current,
+            depends_on=names_of_it,
+            pinned=status.pinned,
+        )
         left += names_of_it
     return found
 

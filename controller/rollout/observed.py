@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.api.analysis import AnalysisTemplateSpec, MetricPhase, TemplateRef
+from controller.api.people import Pinned
 from controller.api.rollout import AnalysisStatus, Intent, RolloutSpec, RolloutStatus
 from controller.api.routing import Routing
 from controller.rollout.revisions import Ports, Revision
@@ -73,6 +74,8 @@ class Peer:
     current: bool
     """Its status speaks of its present spec."""
     depends_on: tuple[str, ...] = ()
+    pinned: Pinned | None = None
+    """What a person went back to: not its template is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

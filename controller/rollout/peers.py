@@ -24,6 +24,9 @@ def waits(obs: Observed) -> str:
             return f"{about}, which has not looked at its newest spec yet"
         if peer.phase != Phase.HEALTHY:
             return f"{about}: {peer.phase}: {peer.message}"
+        if peer.pinned is not None:
+            who = peer.pinned.by or "a person"
+            return f"{about}, which {who} went back with to revision {peer.pinned.number}: its template is not in force"
     return ""
 
 

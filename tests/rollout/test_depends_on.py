@@ -1,7 +1,10 @@
 """A rollout that depends on others begins when they are done, and says what it waits for."""
 
+from dataclasses import replace
+
 import pytest
 
+from controller.api.people import Pinned
 from controller.rollout.observed import Peer
 
 DONE = Peer(phase="Healthy", message="revision 2 serves all traffic", current=True)
@@ -22,6 +25,10 @@ def dependent(make_world):
             "waits for rollout ml/features: Progressing: step 2 of 4",
         ),
         ({"features": Peer(phase="Degraded", message="rolled back", current=True)}, "ml/features: Degraded"),
+        (
+            {"features": replace(DONE, pinned=Pinned(hash="a", number=1, by="ada"))},
+            "features, which ada went back with to revision 1: its template is not in force",
+        ),
         ({"features": Peer(phase="Healthy", message="", current=False)}, "has not looked at its newest spec yet"),
         (
             {"features": Peer(phase="Healthy", message="", current=True, depends_on=("iris",))},
