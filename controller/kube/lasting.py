@@ -1,15 +1,22 @@
 """The transport of what runs for long: aiohttp, with as many connections as are needed, streams and proxies."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from weakref import WeakSet
 
 import aiohttp
+from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
 from controller.kube.connection import Connection
 from controller.kube.requests import Request
 from controller.kube.transport import CONNECT_TIMEOUT, LostError, Reply
+
+TURNS = 20
+"""Of the event loop, in which a transport whose other end is gone has closed its socket: some five."""
 
 
 class _Response(aiohttp.ClientResponse):
@@ -25,8 +32,9 @@ class Lasting:
     """Connections that are kept while they are used."""
 
     def __init__(self) -> None:
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=self._made),
             read_bufsize=2**20,
             auto_decompress=True,
             response_class=_Response,
@@ -59,6 +67,22 @@ class Lasting:
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+        # A request that was cancelled as its handshake ended has left a connection that waits for a farewell.
+        for each in self._open_sockets():
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for _ in range(TURNS):
+            if not self._open_sockets():
+                break
+            await asyncio.sleep(0)  # its transport sees the end, and closes it
+
+    def _made(self, address: AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        self._sockets.add(made)
+        return made
+
+    def _open_sockets(self) -> list[socket.socket]:
+        return [each for each in self._sockets if each.fileno() != -1]
 
     @asynccontextmanager
     async def _open(

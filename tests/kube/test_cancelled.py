@@ -37,15 +37,19 @@ class Silent:
         self.accepted, self.talking = list[socket.socket](), list[socket.socket]()
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
-        Thread(target=self._accept, daemon=True).start()
+        self.taking = list[Thread]()
+        self.accepting = Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # it is closed
             while True:
-                Thread(target=self._take, args=self.listening.accept()[:1], daemon=True).start()
+                taken, _ = self.listening.accept()
+                self.accepted.append(taken.dup())
+                self.taking.append(Thread(target=self._take, args=(taken,), daemon=True))
+                self.taking[-1].start()
 
     def _take(self, taken: socket.socket) -> None:
-        self.accepted.append(taken.dup())
         with contextlib.suppress(OSError):  # the client is gone in the midst of it
             self.talking.append(taken)
             if self.tls is not None:
@@ -59,6 +63,12 @@ class Silent:
 
     def close(self) -> None:
         self.listening.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
+        for each in self.accepted:
+            with contextlib.suppress(OSError):  # the client was quicker
+                each.shutdown(socket.SHUT_RDWR)
+        for taking in self.taking:
+            taking.join()
         for each in (self.listening, *self.accepted, *self.talking):
             each.close()
 
@@ -88,9 +98,12 @@ async def ended(task: "asyncio.Task[object]", transport: Transport) -> None:
     await transport.close()
 
 
-async def test_while_a_commands_connection_is_made(to: tuple[Silent, Connection], until: Until) -> None:
+@pytest.mark.parametrize("kind", [Brief, Lasting])
+async def test_while_its_connection_is_made(
+    to: tuple[Silent, Connection], kind: type[Brief | Lasting], until: Until
+) -> None:
     for turns in range(TURNS):
-        transport = Brief()
+        transport = kind()
         task = await begun(transport, to[1])
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -109,3 +122,32 @@ async def test_while_its_answer_is_waited_for(
     assert server.open() == 1
     await ended(task, transport)
     await until(lambda: server.open() == 0, seconds=SOON)
+
+
+class Mute(asyncio.Protocol):
+    """What a server does with a connection: nothing."""
+
+
+def established(port: int) -> int:
+    """How many connections to a port are whole on the client's side."""
+    ends = [line.split() for line in Path("/proc/self/net/tcp").read_text("ascii").splitlines()[1:]]
+    return sum(int(end[2].rpartition(":")[2], 16) == port and int(end[3], 16) == ESTABLISHED for end in ends)
+
+
+async def test_as_its_handshake_ends(tmp_path: Path) -> None:
+    made = certificates.ensure(tmp_path)
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(made.certificate, made.key)
+    ours = ssl.create_default_context(cafile=str(made.certificate))
+    server = await asyncio.get_running_loop().create_server(Mute, "127.0.0.1", 0, ssl=theirs)
+    port = server.sockets[0].getsockname()[1]
+    to = Connection(url=f"https://127.0.0.1:{port}", authorization=Secret(None), tls=ours)
+    for turns in range(2 * TURNS):
+        transport = Lasting()
+        task = await begun(transport, to)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await ended(task, transport)
+        assert established(port) == 0, f"after {turns} turns of the loop"
+    server.close()
+    await server.wait_closed()
