@@ -7,7 +7,7 @@ stable against each other are the pair `stable`: how much one revision differs f
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 
 from orchestrator.clients.counterpart import Asked, Called, Counterpart
@@ -33,6 +33,11 @@ _DROPPED = ("busy", "long")
 _LONGEST = 256 * 1024  # bytes of a body that is compared: reading it holds nobody up
 AT_A_TIME = 4
 """Comparisons of one process; further ones are dropped."""
+REST = 9.0
+"""How many times as long as it was asked the other side is left alone: a model of one thread keeps nine tenths of its
+time for the requests of users."""
+_LONGEST_REST = 60.0
+"""Seconds."""
 
 
 def is_copy(host: bytes) -> bool:
@@ -41,7 +46,8 @@ def is_copy(host: bytes) -> bool:
 
 
 class Sample:
-    """A share of what comes, and no more than so many a second: those of one second may come at once.
+    """A share of what comes, and no more than so many a second: those of one second may come at once. Fewer where the
+    other side is slow.
 
     Args:
         share: what is drawn, 0 to 1.
@@ -57,12 +63,22 @@ class Sample:
         self._most = max(1.0, per_second)
         self._draw, self._now = draw, now
         self._left, self._at = self._most, now()
+        self._rests = self._at
+
+    async def timed(self, asking: Callable[[], Awaitable[None]]) -> None:
+        """Ask the other side, and take nothing while it is left alone afterwards."""
+        began = self._now()
+        await asking()
+        ended = self._now()
+        self._rests = max(self._rests, ended + min(REST * (ended - began), _LONGEST_REST))
 
     def takes(self) -> bool:
         """Whether the next one belongs to the sample."""
         if self._share < 1 and self._draw() >= self._share:
             return False
         now = self._now()
+        if now < self._rests:
+            return False
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
         if self._left < 1:
@@ -108,7 +124,7 @@ class Comparer:
             if len(self._tasks) >= AT_A_TIME:
                 self.dropped["busy"] += 1
                 return
-            task = asyncio.get_running_loop().create_task(self._compare(asked, answer))
+            task = asyncio.get_running_loop().create_task(self._sample.timed(lambda: self._compare(asked, answer)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

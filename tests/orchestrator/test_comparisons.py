@@ -6,12 +6,19 @@ from itertools import cycle
 
 import pytest
 
+from orchestrator.clients import comparer
 from orchestrator.clients.comparer import AT_A_TIME, Sample, is_copy
 from orchestrator.servers.message import Response
 
 OF = 'deployment_name="iris",predictor_name="main",predictor_version="v1"'
 BODY = b'{"data":{"ndarray":[[1.0,2.0]]}}'
 ALL = {"seldon.io/compare-per-second": "1000"}
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch):
+    """Comparisons follow each other at once."""
+    monkeypatch.setattr(comparer, "REST", 0.0)
 
 
 def answers(*rows):
@@ -277,4 +284,34 @@ def test_a_slow_sample_takes_one_in_its_time():
     clock[0] = 9.0
     assert not sample.takes()
     clock[0] = 10.5
+    assert sample.takes()
+
+
+async def test_who_is_slow_to_answer_is_asked_a_tenth_of_the_time(monkeypatch):
+    monkeypatch.setattr(comparer, "REST", 9.0)
+    clock = [0.0]
+    sample = Sample(1.0, 100.0, lambda: 0.0, lambda: clock[0])
+
+    async def asking():
+        clock[0] += 0.4
+
+    assert sample.takes()
+    await sample.timed(asking)
+    clock[0] = 3.9
+    assert not sample.takes()
+    clock[0] = 4.01
+    assert sample.takes()
+
+
+async def test_who_does_not_answer_is_asked_again_within_a_minute(monkeypatch):
+    monkeypatch.setattr(comparer, "REST", 9.0)
+    clock = [0.0]
+    sample = Sample(1.0, 100.0, lambda: 0.0, lambda: clock[0])
+
+    async def asking():
+        clock[0] += 60.0
+
+    await sample.timed(asking)
+    assert not sample.takes()
+    clock[0] = 121.0
     assert sample.takes()

@@ -9,6 +9,7 @@ import pytest
 from messages import SELDON, Message, tensor
 
 from orchestrator import protos
+from orchestrator.clients import comparer
 from orchestrator.clients.comparer import AT_A_TIME
 
 OF = 'deployment_name="iris",predictor_name="main",predictor_version="v1"'
@@ -25,6 +26,12 @@ METHODS = {
     "tensorflow": "/tensorflow.serving.PredictionService/Predict",
 }
 REQUESTS = {"seldon": tensor(1), "v2": InferRequest(model_name="m", id="7"), "tensorflow": PredictRequest()}
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch):
+    """Comparisons follow each other at once."""
+    monkeypatch.setattr(comparer, "REST", 0.0)
 
 
 def seldon(*row):
