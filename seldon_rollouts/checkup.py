@@ -34,14 +34,14 @@ class Facts:
     """Of Kubernetes."""
     served: Mapping[str, str]
     """Kinds that are served, by name (`seldonrollouts.rollouts.seldon.io`), and in which version."""
-    gateways: tuple[str, ...] = ()
-    """Istio Gateways, as namespace/name."""
+    gateways: tuple[str, ...] | None = ()
+    """Istio Gateways, as namespace/name; None when they may not be seen."""
     leases: "tuple[Lease, ...] | None" = ()
     """Those that controllers lead by; None when they may not be seen."""
     controllers: tuple[Mapping[str, Any], ...] = ()
     """Deployments of our controller."""
-    may: Mapping[str, bool] = field(default_factory=dict)
-    """What I may do to SeldonRollouts, by verb."""
+    may: Mapping[str, str] = field(default_factory=dict)
+    """Where I may do what to SeldonRollouts, by verb: `all namespaces`, one, or empty."""
     prometheus: "Series | None" = None
     """What Prometheus has; None when it was not asked."""
     prometheus_problem: str = ""
@@ -138,6 +138,13 @@ def _gateways(facts: Facts) -> Iterator[Check]:
         return
     if facts.gateways:
         yield Check(about="Gateway", state="ok", found=", ".join(facts.gateways))
+    elif facts.gateways is None:
+        yield Check(
+            about="Gateway",
+            state="warning",
+            found="Gateways may not be seen: whether there is one is not known",
+            remedy="ask somebody who may list Gateways of all namespaces",
+        )
     else:
         yield Check(
             about="Gateway",
@@ -202,12 +209,12 @@ def _deployment(found: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _rights(facts: Facts) -> Iterator[Check]:
-    for verb, allowed in facts.may.items():
+    for verb, where in facts.may.items():
         yield Check(
             about="your rights",
-            state="ok" if allowed else "warning",
-            found=f"you may {'' if allowed else 'not '}{verb} SeldonRollouts",
-            remedy="" if allowed else "ask for the ClusterRoles seldon-rollouts-view and seldon-rollouts-edit",
+            state="ok" if where else "warning",
+            found=f"you may {verb} SeldonRollouts in {where}" if where else f"you may not {verb} SeldonRollouts",
+            remedy="" if where else "ask for the ClusterRoles seldon-rollouts-view and seldon-rollouts-edit",
         )
 
 

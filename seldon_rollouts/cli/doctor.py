@@ -18,7 +18,7 @@ from controller.kube.client import Client
 from controller.kube.errors import ApiError
 from controller.kube.requests import Request
 from seldon_rollouts.checkup import GATEWAY, NEEDED, SERVED, Check, Facts, Lease, Series, checkup, lease_of
-from seldon_rollouts.cli.connect import Context, Kubeconfig, run
+from seldon_rollouts.cli.connect import Context, Kubeconfig, Namespace, run
 from seldon_rollouts.cli.console import CONSOLE
 from seldon_rollouts.cli.output import Format, Output, data
 from seldon_rollouts.cli.prometheus import PrometheusAccess, PrometheusToken, PrometheusUrl, provider_at
@@ -42,12 +42,13 @@ def doctor(
     prometheus_access: PrometheusAccess = "",
     prometheus_token: PrometheusToken = "",
     output: Output = Format.TEXT,
+    namespace: Namespace = "",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Say what an installation has and lacks, and how to get it. Ends with 1 when something is missing."""
     asked = provider_at(prometheus_url, prometheus_access, prometheus_token) if prometheus_url else None
-    facts = run(kubeconfig, context, lambda client: _facts(client, asked))
+    facts = run(kubeconfig, context, lambda client: _facts(client, asked, namespace))
     checks = checkup(facts)
     if not data(output, [asdict(each) for each in checks]):
         _show(checks)
@@ -64,7 +65,7 @@ def _show(checks: list[Check]) -> None:
     CONSOLE.print(table)
 
 
-async def _facts(client: Client, prometheus: PrometheusProvider | None) -> Facts:
+async def _facts(client: Client, prometheus: PrometheusProvider | None, namespace: str) -> Facts:
     version = await client.send(Request(verb="get", method="GET", path="/version", idempotent=True, about="/version"))
     kinds = (*NEEDED, resources.GATEWAY)
     found = await asyncio.gather(*(client.served(resource) for resource in kinds))
@@ -80,20 +81,21 @@ async def _facts(client: Client, prometheus: PrometheusProvider | None) -> Facts
         gateways=gateways,
         leases=leases,
         controllers=controllers,
-        may={verb: await _may(client, verb) for verb in VERBS},
+        may={verb: await _where(client, verb, namespace) for verb in VERBS},
         prometheus=series,
         prometheus_problem=problem,
         judged=await judged(await looked_at(client), measurer, clock.now()),
     )
 
 
-async def _gateways(client: Client, served: resources.Resource | None) -> tuple[str, ...]:
+async def _gateways(client: Client, served: resources.Resource | None) -> tuple[str, ...] | None:
+    """Return all Gateways; None where they may not be seen."""
     if served is None:
         return ()
     try:
         found, _ = await client.list(served)
     except ApiError:
-        return ()
+        return None
     return tuple(f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found)
 
 
@@ -126,8 +128,15 @@ async def _held(client: Client) -> list[dict[str, Any]]:
     return found
 
 
-async def _may(client: Client, verb: str) -> bool:
-    attributes = {"group": resources.SELDON_ROLLOUT.group, "resource": resources.SELDON_ROLLOUT.plural, "verb": verb}
+async def _where(client: Client, verb: str, namespace: str) -> str:
+    if await _may(client, verb):
+        return "all namespaces"
+    return f"namespace {namespace}" if await _may(client, verb, namespace) else ""
+
+
+async def _may(client: Client, verb: str, namespace: str = "") -> bool:
+    kind = resources.SELDON_ROLLOUT
+    attributes = {"group": kind.group, "resource": kind.plural, "verb": verb, "namespace": namespace}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

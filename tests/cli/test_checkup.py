@@ -24,7 +24,7 @@ WHOLE = Facts(
     leases=(LEASE,),
     controllers=(CONTROLLER,),
     judged=(Judged(where="ml/iris", ready=True, message=""), Judged(where="ml/new", ready=None, message="not yet")),
-    may={"list": True, "patch": True},
+    may={"list": "all namespaces", "patch": "namespace ml"},
     prometheus=Series(
         served=frozenset({"namespace", "pod", "deployment_name"}),
         gateway=frozenset({"destination_service_name", "response_code"}),
@@ -52,7 +52,8 @@ def test_a_whole_installation_lacks_nothing() -> None:
         ({"judged": tuple(UNJUDGED)}, "warning", "ml/a, ml/b, ml/c and 1 more cannot be judged: no series"),
         ({"controllers": (UNREADY,)}, "missing", "0 of 1 ready"),
         ({"controllers": (DEAF,)}, "warning", "nothing can be judged"),
-        ({"may": {"patch": False}}, "warning", "you may not patch"),
+        ({"may": {"patch": ""}}, "warning", "you may not patch"),
+        ({"gateways": None}, "warning", "Gateways may not be seen"),
         ({"prometheus": None}, "warning", "was not asked"),
         ({"prometheus": None, "prometheus_problem": "no answer"}, "missing", "no answer"),
         ({"prometheus": replace(WHOLE.prometheus, served=frozenset())}, "warning", "no series yet"),

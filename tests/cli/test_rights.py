@@ -1,6 +1,7 @@
 """What the roles of an installation let people see by the command line: all that the guide says, and no secrets."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -107,6 +108,14 @@ async def test_who_may_only_promote_sees_the_rollout_and_is_told_what_is_not_sho
     assert "SeldonRollout default/iris" in done.stdout
     assert "not shown: Deployments, SeldonDeployments, pods  you may not see them" in done.stdout
     assert "not shown" not in (await ran("scientist", "get", "iris")).stdout
+
+
+async def test_doctor_does_not_deny_what_somebody_may_do_in_one_namespace_nor_what_it_may_not_see(ran: Ran) -> None:
+    done = await ran("releaser", "doctor", "-n", "default", "-o", "json")
+    found = [check["found"] for check in json.loads(done.stdout)]
+    assert "you may patch SeldonRollouts in namespace default" in found
+    assert "you may not create SeldonRollouts" in found
+    assert "Gateways may not be seen: whether there is one is not known" in found
 
 
 async def test_nobody_is_let_at_secrets_by_these_roles() -> None:
