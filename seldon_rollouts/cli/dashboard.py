@@ -37,12 +37,15 @@ def dashboard(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name that it answers to; again for more. Loopback's when absent.")
     ] = None,
-    root_path: Annotated[str, typer.Option(help="The path prefix of a proxy in front of it.")] = "",
+    root_path: Annotated[
+        str, typer.Option(help="Below which path it is served, behind a proxy that strips it or not.")
+    ] = "",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Show all rollouts, live, in a browser; who signs in with a token may act as Kubernetes allows them."""
     from seldon_rollouts.dashboard.app import LOOPBACK, TIMING, Options, create  # FastAPI is only needed here
+    from seldon_rollouts.dashboard.prefix import below
 
     loopback = host in LOOPBACK or host.startswith("127.")
     options = Options(
@@ -53,6 +56,9 @@ def dashboard(
     )
     if not loopback and not login:
         raise typer.BadParameter(f"{host} can be reached by others: give --login, or leave --host at 127.0.0.1")
+    root_path = root_path.rstrip("/")
+    if root_path and not root_path.startswith("/"):
+        raise typer.BadParameter(f"--root-path {root_path}: expected a path such as /{root_path}")
 
     def as_person(token: Secret) -> Client:
         return Client(connector(kubeconfig, context, now=clock.now, bearer=token))
@@ -63,7 +69,7 @@ def dashboard(
                 raise UsageError("our kinds are missing: seldon-rollouts install | kubectl apply --server-side -f -")
             app = create(Cluster(client, timing=TIMING), options, as_person=as_person)
             config = uvicorn.Config(
-                app, host=host, port=port, root_path=root_path, log_level="warning", timeout_graceful_shutdown=2,
+                below(root_path, app), host=host, port=port, log_level="warning", timeout_graceful_shutdown=2,
                 server_header=False, ws="none",
             )  # fmt: skip
             with _listening(host, port) as door:

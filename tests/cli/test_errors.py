@@ -151,6 +151,7 @@ def test_a_program_that_the_local_cluster_lacks_is_told_with_how_to_get_it(
         ("install --gateway edge", 1, "expected namespace/name"),
         ("install --controllers all", 2, "'rollout'"),
         ("dashboard --host 0.0.0.0", 2, "give --login, or leave --host at 127.0.0.1"),
+        ("dashboard --root-path ro", 2, "expected a path such as /ro"),
         ("dashboard --port 99999", 2, "less than or equal to 65535"),
         ("completion powershell", 2, "'fish'"),
         ("local env --data-dir none", 1, "start one: seldon-rollouts local up --detach"),

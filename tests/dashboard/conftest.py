@@ -20,6 +20,7 @@ from controller.kube.connection import Secret, connector
 from controller.kube.resources import Resource
 from localcluster.testserver import running_server
 from seldon_rollouts.dashboard.app import TIMING, Options, create
+from seldon_rollouts.dashboard.prefix import below as below_path
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -193,15 +194,6 @@ async def server(tmp_path_factory: Any) -> AsyncIterator[Server]:
         yield made
 
 
-def under(app: Any, prefix: str) -> Any:
-    """Serve an application below a path, as a proxy does that leaves the path as it is."""
-
-    async def prefixed(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "root_path": prefix} if scope["type"] == "http" else scope, receive, send)
-
-    return prefixed
-
-
 async def serve(server: Server, options: Options, prefix: str = "") -> AsyncIterator[Running]:
     """Run a dashboard with the account of its manifests until the caller is done with it."""
     async with server.client() as client, server.client(Secret(ACCOUNT)) as own:
@@ -210,7 +202,7 @@ async def serve(server: Server, options: Options, prefix: str = "") -> AsyncIter
             port = taken.getsockname()[1]
         app = create(Cluster(own, timing=TIMING), options, as_person=server.client)
         config = uvicorn.Config(
-            under(app, prefix) if prefix else app, host="127.0.0.1", port=port, log_level="warning",
+            below_path(prefix, app), host="127.0.0.1", port=port, log_level="warning",
             timeout_graceful_shutdown=1, ws="none",
         )  # fmt: skip
         dashboard = uvicorn.Server(config)

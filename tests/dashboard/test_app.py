@@ -91,3 +91,14 @@ async def test_a_change_is_told_as_a_server_sent_event(running: Any) -> None:
             pass
     assert first[0] == "event: changed"
     assert int(line.removeprefix("id:")) > int(first[1].removeprefix("id:"))
+
+
+async def test_below_a_path_it_answers_whether_the_proxy_takes_the_path_off_or_not(below: Any) -> None:
+    root = below.url.removesuffix("/team/rollouts")
+    async with httpx.AsyncClient(base_url=root) as http:
+        kept, taken_off = [await http.get(f"{path}/api/v1/rollouts") for path in ("/team/rollouts", "")]
+        page, file = [await http.get(f"/team/rollouts/{path}") for path in ("", "static/app.js")]
+        bare = await http.get("/team/rollouts")
+    assert [each.status_code for each in (kept, taken_off, page, file)] == [200] * 4
+    assert kept.json()["items"] == taken_off.json()["items"]
+    assert bare.headers["location"] == "/team/rollouts/"
