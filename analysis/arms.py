@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.tables import Columns, Numbers, frozen
-from analysis.tally import CANARY, CANARY_GATEWAY, STABLE, STABLE_GATEWAY
+from analysis.tally import CANARY, STABLE
 
 MISSING = 3
 """This many ticks in a row without a series of an arm are no data; fewer may be a missed scrape."""
@@ -116,7 +116,7 @@ def step(table: Numbers, heads: Numbers, seen: Numbers, *, at: Numbers, seconds:
     Args:
         table: what was seen until now.
         heads: of the tallies.
-        seen: which series there are: `tally.Seen`, by comparison.
+        seen: 1 where there are series of stable, of the canary, of stable at the gateway, of the canary there.
         at: the tick's end, in seconds since the epoch. Raises ValueError where it is not later than the last.
         seconds: how long it was.
         judged: 1 where it is judged.
@@ -124,8 +124,8 @@ def step(table: Numbers, heads: Numbers, seen: Numbers, *, at: Numbers, seconds:
     late = (at <= table[_AT]).nonzero()[0]
     if late.size:
         raise ValueError(f"ticks must go forward: got {at[late[0]]:.0f} after {table[_AT, late[0]]:.0f}")
-    stable, canary = _ended(heads[STABLE]), _ended(heads[CANARY])
-    theirs, mine = _ended(heads[STABLE_GATEWAY]), _ended(heads[CANARY_GATEWAY])
+    stable, canary = _ended(heads[STABLE.pods]), _ended(heads[CANARY.pods])
+    theirs, mine = _ended(heads[STABLE.gateway]), _ended(heads[CANARY.gateway])
     table[_JUDGED] += judged
     table[_ABSENT] = np.where(seen[:2] > 0, 0, table[_ABSENT] + 1)
     _remember(table, np.array([theirs[0], mine[0], stable[0], canary[0]]), at, seconds)

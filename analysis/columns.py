@@ -15,7 +15,7 @@ import numpy as np
 from analysis import counters, layout, tally
 from analysis.counters import ArmCounters, Counters
 from analysis.layout import ArmLayout, Layout, PodLayout, Spread
-from analysis.samples import ArmReading, Reading, Tick
+from analysis.samples import ArmReading, Half, Reading
 from analysis.tables import Numbers
 from analysis.tally import Tally
 
@@ -116,18 +116,18 @@ def _risen(told: Mapping[int, tuple[Counted, Row]]) -> dict[int, tuple[Counted, 
     for (at, counted, row, spread), (start, stop), fell in zip(each, pairwise(starts), least, strict=True):
         if fell >= 0:
             said = Tally(
-                row.at, row.at - (counted.at or 0), spread.shape, rows[start:stop], partial(_tick, counted, row)
+                row.at, row.at - (counted.at or 0), spread.shape, rows[start:stop], partial(_halves, counted, row)
             )
             found[at] = Counted(row.at, counted.base, spread, row.values), said
     return found
 
 
-def _tick(counted: Counted, row: Row) -> Tick:
-    """What a row says, by the rules."""
+def _halves(counted: Counted, row: Row) -> tuple[Half, Half]:
+    """What two halves of stable's pods did, by the rules."""
     _, tick = counters.advance(counted.counters, row.reading)
     if tick is None:
         raise AssertionError("a row that follows another is a tick")
-    return tick
+    return tick.stable.halves
 
 
 def _advance(counted: Counted, told: Reading | Row) -> tuple[Counted, Tally | None]:

@@ -10,7 +10,7 @@ from analysis import counters, tally
 from analysis.counters import ArmCounters, Counters
 from analysis.samples import ArmReading, PodReading
 from analysis.tables import Places
-from analysis.tally import Seen, Shape
+from analysis.tally import Shape, Stand
 
 Outcome = tuple[str, str, str]
 """Response code, response flags and gRPC status."""
@@ -51,6 +51,9 @@ class ArmLayout(NamedTuple):
         return pods + sum([len(outcomes) for _, outcomes in self.gateways])
 
 
+_NOBODY = ArmLayout((), ())
+
+
 class Layout(NamedTuple):
     """What the values of a row are: stable's, then the canary's."""
 
@@ -70,11 +73,17 @@ class Spread:
 def spread(layout: Layout, last: Counters) -> Spread:
     """Where increments are counted; what does not count goes to the tally's first number."""
     stable, canary = _edges(layout.stable, last.stable), _edges(layout.canary, last.canary)
-    seen = Seen(*[bool(arm.pods or arm.gateways) for arm in layout], *[bool(arm.gateways) for arm in layout])
-    shape = tally.shape(seen, _common(stable), _common(canary))
+    shape = tally.shape(
+        present=(
+            bool(layout.stable.pods or layout.stable.gateways),
+            bool(layout.canary.pods or layout.canary.gateways),
+        ),
+        at_gateway=(bool(layout.stable.gateways), bool(layout.canary.gateways)),
+        edges=(_common(stable), _common(canary)),
+    )
     places = [
-        *_arm(layout.stable, last.stable, shape.stable, tally.STABLE, tally.STABLE_GATEWAY),
-        *_arm(layout.canary, last.canary, shape.canary, tally.CANARY, tally.CANARY_GATEWAY),
+        *_arm(layout.stable, last.stable, shape.stable.within, tally.STABLE),
+        *_arm(layout.canary, last.canary, shape.canary.within, tally.CANARY),
     ]
     return Spread(layout, np.array(places, dtype=np.intp), shape)
 
@@ -93,22 +102,19 @@ def _common(halves: tuple[dict[float, None], dict[float, None]]) -> tuple[float,
     return tuple([edge for edge in first if edge in second] if first and second else first or second)
 
 
-def _arm(
-    layout: ArmLayout, last: ArmCounters, within: Mapping[float, int], at_pods: slice, at_gateway: slice
-) -> Iterator[int]:
+def _arm(layout: ArmLayout, last: ArmCounters, within: Mapping[float, int], stand: Stand) -> Iterator[int]:
     """Where each increment of an arm is counted."""
     halves = _edges(layout, last)
-    timed = at_pods.stop - 1
     for name, codes, edges in layout.pods:
         for code in codes:
             bad, refused = counters.orchestrator_outcome(code), counters.orchestrator_refusal(code)
-            yield _end(at_pods.start, bad=bad, refused=refused)
+            yield _end(stand.pods.start, bad=bad, refused=refused)
         shown = within and halves[last.pods[name][1]]  # a half without edges tells nothing of latency
         for edge in edges:
-            yield within.get(edge, tally.NOTHING) if edge != _INFINITY else timed if shown else tally.NOTHING
+            yield within.get(edge, tally.NOTHING) if edge != _INFINITY else stand.timed if shown else tally.NOTHING
     for outcome in [each for _, outcomes in layout.gateways for each in outcomes]:
         bad, refused = counters.gateway_outcome(*outcome), counters.gateway_refusal(*outcome)
-        yield _end(at_gateway.start, bad=bad, refused=refused)
+        yield _end(stand.gateway.start, bad=bad, refused=refused)
 
 
 def _end(first: int, *, bad: bool | None, refused: bool) -> int:

@@ -107,6 +107,7 @@ class ArmTick(NamedTuple):
     """Outcomes at the orchestrators."""
     latencies: Latencies = Latencies()
     halves: tuple[Half, Half] = (Half(), Half())
+    """What both halves of its pods did; nothing in what judges see of a tick."""
     signals: Mapping[Signal, float] = MappingProxyType({})
     """What the typed checks count beside requests; nothing where nobody counts it."""
     refused: int = 0

@@ -20,7 +20,7 @@ from analysis.signals.split import GRACE
 from analysis.signals.terms import Terms
 from analysis.spec import Comparison, Metric, Plan
 from analysis.tables import Columns, Numbers
-from analysis.tally import Tally
+from analysis.tally import Shape, Tally
 from analysis.verdict import Finding, Judgement, Verdict, is_promising
 
 HISTORY = 1800
@@ -157,7 +157,7 @@ def _views(sessions: Sequence[Session], counted: Numbers, tallies: Sequence[Tall
     outcomes = arms.step(
         counted,
         tally.heads(rows, starts),
-        np.array([each.shape.seen for each in tallies], dtype=np.float64).T,
+        np.array([_seen(each.shape) for each in tallies], dtype=np.float64).T,
         at=at,
         seconds=seconds,
         judged=(since >= 0).astype(np.float64),
@@ -169,6 +169,11 @@ def _views(sessions: Sequence[Session], counted: Numbers, tallies: Sequence[Tall
     return Views(
         tallies, since >= 0, steps, copies, outcomes, rows, starts, lambda at: _share(sessions[at].shifts, tallies[at])
     )
+
+
+def _seen(shape: Shape) -> tuple[bool, bool, bool, bool]:
+    """Which series there are: of stable and of the canary, and at their gateways."""
+    return shape.stable.present, shape.canary.present, shape.stable.at_gateway, shape.canary.at_gateway
 
 
 def _steps(session: Session, at: int) -> int:

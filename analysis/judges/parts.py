@@ -118,7 +118,7 @@ def step_all(
     for at, judged in enumerate(views.judged[numbers].tolist()):
         if not found[at].parts:
             found[at] = _met(found[at], views.tallies[numbers[at]].shape, choosing=judged)
-        if found[at].parts or views.tallies[numbers[at]].shape.stable:
+        if found[at].parts or views.tallies[numbers[at]].shape.stable.within:
             groups.setdefault((judged, bool(found[at].parts)), []).append(at)
     for (judged, has_parts), group in groups.items():
         mine, theirs = [found[at] for at in group], [numbers[at] for at in group]
@@ -149,10 +149,10 @@ def _met(judged: Judged, shape: Shape, *, choosing: bool) -> Judged:
     """A metric without parts before a tick: with those that can be chosen now, or with the edges it has not met yet."""
     if choosing:
         judged = _choose(judged, shape)
-    if judged.parts or shape.stable.keys() <= set(judged.edges):
+    if judged.parts or shape.stable.within.keys() <= set(judged.edges):
         return judged
     known = dict(zip(judged.edges, judged.columns.numbers.T, strict=True))
-    edges = tuple(sorted({*shape.stable, *[edge for edge in judged.edges if edge is not None]}))
+    edges = tuple(sorted({*shape.stable.within, *[edge for edge in judged.edges if edge is not None]}))
     past = [known.get(edge, ledger.NO_PAST[:, 0]) for edge in edges]
     return judged._replace(edges=edges, columns=tables.frozen(np.array(past).T.copy()))
 
@@ -180,7 +180,7 @@ def _choose(judged: Judged, shape: Shape) -> Judged:
     metric, seen = judged.metric, judged.past
     if max([requests for _, requests, _ in seen], default=0.0) < ENOUGH_HISTORY or not isinstance(metric, Latency):
         return judged
-    usable = [past for past in seen if not shape.canary or past[0] in shape.canary]
+    usable = [past for past in seen if not shape.canary.within or past[0] in shape.canary.within]
     edges = choose_edges([(edge, slower / max(1.0, requests)) for edge, requests, slower in usable])
     half = 1.0 if metric.max is None else 0.5
     question = Question(metric.lines, EXPECTED_SLOW, alternatives=6)

@@ -1,20 +1,21 @@
 """What judges see of one tick of many comparisons: each has a number, from 0 on."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from analysis.arms import Outcomes
 from analysis.judges.view import View
-from analysis.samples import Pair
+from analysis.samples import Half, Pair
 from analysis.tables import Flags, Numbers, Places
 from analysis.tally import Tally
 
 Edges = tuple[float | None, ...]
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
     """One tick of all, with the source of the error counts already chosen."""
 
     tallies: Sequence[Tally]
@@ -31,6 +32,7 @@ class Views(NamedTuple):
     """Where each of them begins."""
     share: Callable[[int], float | None]
     """The canary's share of live requests as configured, 0..1; None near a change of it and where none can be said."""
+    _halves: dict[int, tuple[Half, Half]] = field(default_factory=dict)
 
     def pairs(self, numbers: Sequence[int], edges: Sequence[Edges]) -> Numbers:
         """What some comparisons counted at some edges (seconds), or of errors: pairs by edge, one after the other."""
@@ -46,23 +48,26 @@ class Views(NamedTuple):
         """The same of two halves of stable's pods."""
         found: list[float] = []
         for number, mine in zip(numbers, edges, strict=True):
-            first, second = self.tallies[number].tick.stable.halves
+            if number not in self._halves:
+                self._halves[number] = self.tallies[number].halves()
+            first, second = self._halves[number]
             for edge in mine:
                 found += [*first.counted(edge), *second.counted(edge)]
         return np.array(found, dtype=np.float64).reshape(-1, 4).T.copy()
 
     def view(self, number: int) -> View:
         """The view of one comparison by itself."""
-        tick = self.tallies[number].tick
+        tally = self.tallies[number]
+        stable, canary = tally.arms
         return View(
-            at=tick.at,
-            seconds=tick.seconds,
+            at=tally.at,
+            seconds=tally.seconds,
             judged=bool(self.judged[number]),
             steps=self.steps[number],
             copies=self.copies[number],
             errors=_pair(self.outcomes.failed[:, number]),
-            stable=tick.stable,
-            canary=tick.canary,
+            stable=stable,
+            canary=canary,
             refused=_pair(self.outcomes.refused[:, number]),
             share=self.share(number),
         )
