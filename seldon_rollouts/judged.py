@@ -79,13 +79,18 @@ def _alone(rollout: dict[str, Any], now: datetime) -> Comparison | None:
     """Return stable, compared with itself: the preflight then tells what is missing; None where none serves."""
     stable = status_of(rollout).stable_revision
     try:
-        spec = RolloutSpec.model_validate(rollout.get("spec") or {})
+        plan = judging.plan(RolloutSpec.model_validate(rollout.get("spec") or {}).analysis)
     except ValueError:
         return None  # `lint` tells that
     if stable is None:
         return None
     meta = rollout["metadata"]
     arm = Arm(meta["namespace"], stable.name)
-    plan = replace(judging.plan(spec.analysis), judge="sequential")
     begun = now - timedelta(seconds=QUIET)
-    return Comparison(key=(meta["namespace"], meta["name"]), stable=arm, canary=arm, plan=plan, started_at=begun)
+    return Comparison(
+        key=(meta["namespace"], meta["name"]),
+        stable=arm,
+        canary=arm,
+        plan=replace(plan, judge="sequential"),
+        started_at=begun,
+    )

@@ -48,6 +48,14 @@ async def test_stable_alone_is_looked_for_in_prometheus(elsewhere: bool, says: s
     assert (found.where, found.ready, found.message.count(says)) == ("ml/iris", False, 1)
 
 
+@pytest.mark.parametrize("metrics", [[{"traffic": {}}], [{"errorRate": {"max": 2}}]])
+async def test_one_that_cannot_be_read_is_left_to_lint_and_stops_no_other(metrics: list[dict[str, Any]]) -> None:
+    """Nothing that the first requires could make a canary good; the controller calls it Invalid, too."""
+    wrong = rollout(stableRevision=STABLE) | {"spec": SPEC | {"analysis": {"metrics": metrics}}}
+    found = await judged([wrong, rollout(stableRevision=STABLE)], Measurer(Empty()), NOW)
+    assert [one.ready for one in found] == [False]
+
+
 @pytest.mark.parametrize(
     ("ready", "told"),
     [
