@@ -218,3 +218,6 @@ def test_habits_are_counted_as_the_judge_counts():
     assert summed(found, beside=False) == Habits(100.0, 0.1, {0.1: 0.5})
     assert summed(ticks([reading(0, 5000, 100), reading(60, 5000, 700)]), beside=True) is None
     assert summed([], beside=True) is None
+
+    before = [Reading(at, canary=reading(at, 0, 100).canary) for at in (-180, -120, -60)]
+    assert summed(ticks([*before, reading(0, 5000, 100), reading(60, 11_000, 700)]), beside=True).requests == 110.0
