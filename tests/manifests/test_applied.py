@@ -74,17 +74,8 @@ async def test_every_sample_is_taken_without_a_warning(server):
 
 async def test_short_names_category_and_columns_are_served(server):
     table = await _kubectl(server, "get", "srollout")
-    assert table.split("\n")[0].split() == [
-        "NAME",
-        "PHASE",
-        "STEP",
-        "STEPS",
-        "WEIGHT",
-        "STABLE",
-        "CANARY",
-        "VERDICT",
-        "AGE",
-    ]
+    columns = ["NAME", "PHASE", "STEP", "WEIGHT", "STABLE", "CANARY", "VERDICT", "STALLED", "AGE"]
+    assert table.split("\n")[0].split() == columns
     table = await _kubectl(server, "get", "sdep", "iris")
     assert table.split("\n")[0].split() == ["NAME", "STATE", "READY", "REPLICAS", "TRAFFIC", "AGE"]
     names = await _kubectl(server, "get", "seldon", "-o", "name")
