@@ -11,11 +11,18 @@ MATES = ("ranker", "filter")
 Drawn = list[tuple[float, str, tuple[Any, ...]]]
 
 
-def parts(chance: random.Random) -> tuple[str, ...]:
-    """Draw which parts a story has: none in most, one or two in the others."""
-    if chance.random() < 0.5:
+def parts(seed: int, chance: random.Random) -> tuple[str, ...]:
+    """Return which parts a story has: one in six of fourteen stories, in turn; some have another beside."""
+    place = seed % 14
+    if place >= len(PARTS):
         return ()
-    return tuple(sorted(set(chance.choices(PARTS, weights=(4, 4, 3, 3, 2, 4), k=chance.choice((1, 1, 1, 2))))))
+    more = {chance.choice(PARTS)} if chance.random() < 0.25 else set()
+    return tuple(sorted({PARTS[place], *more}))
+
+
+def policy(seed: int, *, own: bool) -> str:
+    """Return what becomes of a rollout that is deleted, in turn; one in a person's VirtualService is never left."""
+    return POLICIES[seed // 14 % (2 if own else 3)]
 
 
 def way(found: tuple[str, ...], chance: random.Random) -> int | None:
@@ -74,7 +81,8 @@ _DRAWS: dict[str, dict[str, tuple[int, Any]]] = {
         "unmeasured": (2, lambda c: (c.choice([30.0, 300.0]),)),
     },
     "webhook": {
-        "gatekeeper": (1, lambda c: (c.choice(("closed", "closed", "down", "slow")), c.choice([20.0, 100.0, 900.0])))
+        "gatekeeper": (1, lambda c: (c.choice(("closed", "closed", "down", "slow")), c.choice([20.0, 100.0, 900.0]))),
+        "answer": (1, lambda _: ("resume",)),
     },
     "autoscaler": {"unscaled": (1, lambda _: ()), "busy": (3, lambda c: (c.choice([1, 4]), c.choice([30.0, 200.0])))},
 }

@@ -99,7 +99,7 @@ class Story:
 
 
 def draw(seed: int, length: int = 14, *, parts: bool = True) -> Story:
-    """Draw a story, with parts that half of the stories have beside."""
+    """Draw a story, with parts that three of seven have beside."""
     chance = random.Random(f"{seed}/story")
     happenings = []
     for _ in range(chance.randint(3, 3 * length if seed % 5 == 4 else length)):
@@ -144,16 +144,16 @@ def _with_more(story: Story) -> Story:
 
 
 def _with_also(story: Story) -> Story:
-    """Draw what half of the stories have beside: groups, runs, webhooks, autoscalers, matches, an end."""
+    """Draw what three of seven stories have beside: groups, runs, webhooks, autoscalers, matches, an end."""
     chance = random.Random(f"{story.seed}/also")
-    found = also.parts(chance)
+    found = also.parts(story.seed, chance)
     if not found:
         return story
     happenings = list(story.happenings)
     way = also.way(found, chance) or (ALONE[1] if "group" in found and story.strategy == ALONE[0] else None)
     for each in also.happenings(found, chance):
         happenings.insert(chance.randint(0, len(happenings)), Happening(*each))
-    policy = chance.choice(also.POLICIES[: 2 if "own" in story.routing else 3]) if "deletion" in found else ""
+    policy = also.policy(story.seed, own="own" in story.routing) if "deletion" in found else ""
     at = chance.randint(len(happenings) // 2, len(happenings))
     if policy:
         happenings[at:at] = [Happening(*each) for each in also.ending(chance)]

@@ -62,7 +62,7 @@ WAYS: tuple[dict[str, Any], ...] = (
         {"setWeight": 40}, {"pause": {"duration": "30s"}}, {"setWeight": 75}]}}}},
     # Those of parts: 22 and on.
     _canary({"setWeight": 20}, _asked("20s"), {"setWeight": 60}, _asked("1m"), {"setWeight": 80}),
-    _canary(_asked("30s"), {"setWeight": 40}, {"pause": {"duration": "20s"}}),
+    _canary(_asked("30s"), {"setWeight": 40}, {"gate": {"approval": {"name": "head"}}}, {"pause": {"duration": "20s"}}),
     _canary({"setWeight": 20}, {"analysis": NAMED}, {"setWeight": 50}),
     _canary({"setWeight": 20}, {"pause": {"duration": "30s"}}, {"analysis": {**NAMED, "maxDuration": "3m"}},
             {"setWeight": 50}),
