@@ -30,18 +30,28 @@ def acts(rollout: Mapping[str, Any]) -> tuple[Act, ...]:
     status = status_of(rollout)
     phase, spec = Phase(status.phase), _spec(rollout)
     ahead = _ahead(spec, status)
-    every = [_act(verb, phase, status, ahead) for verb in sorted(INTENTS, key=list(_VERBS).index)]
-    if spec is not None and not approvals(spec):
-        unasked = {"legal": False, "effect": "the strategy asks for no approval"}
-        every = [act.model_copy(update=unasked) if act.needs == "gate" and act.legal else act for act in every]
+    every = []
+    for verb in sorted(INTENTS, key=list(_VERBS).index):
+        words, effect, needs, danger = _VERBS[verb.value]
+        why_not = refusal(phase, verb) if not legal(phase, verb) else _in_vain(verb, phase, spec, status)
+        said = why_not or effect(status, ahead)
+        every.append(Act(verb=verb.value, title=words, legal=not why_not, effect=said, needs=needs, danger=danger))
     return tuple(sorted(every, key=lambda act: not act.legal))
 
 
-def _act(verb: Event, phase: Phase, status: RolloutStatus, ahead: str) -> Act:
-    words, effect, needs, danger = _VERBS[verb.value]
-    possible = legal(phase, verb)
-    said = effect(status, ahead) if possible else refusal(phase, verb)
-    return Act(verb=verb.value, title=words, legal=possible, effect=said, needs=needs, danger=danger)
+def _in_vain(verb: Event, phase: Phase, spec: RolloutSpec | None, status: RolloutStatus) -> str:
+    """Say why the controller would refuse a verb that the phase takes, as far as spec and status tell."""
+    if verb is Event.APPROVE and spec is not None:
+        asked, given = approvals(spec), {approved.name for approved in status.approvals}
+        if not set(asked) - given:
+            return "every approval was given" if asked else "the strategy asks for no approval"
+    if verb is Event.RETRY and phase is Phase.HEALTHY and status.pinned is None:
+        return "no revision was rejected or gone back from"
+    if verb is Event.ROLLBACK and status.stable_revision is not None and status.stable_revision.number == 1:
+        others = (status.canary_revision, *status.retired_revisions, *status.rejected)
+        if not any(others):
+            return "there is no other revision yet"
+    return ""
 
 
 def _spec(rollout: Mapping[str, Any]) -> RolloutSpec | None:

@@ -79,6 +79,23 @@ def test_a_gate_is_approved_only_where_the_strategy_has_one(gates: list[dict[str
     assert (approve.legal, "asks for no approval" in approve.effect) == (offered, not offered)
 
 
+@pytest.mark.parametrize(
+    ("phase", "status", "verb", "why_not"),
+    [
+        ("Paused", {"approvals": [{"name": "boss", "by": "a", "at": "2026-01-01T00:00:00Z"}]}, "approve", "was given"),
+        ("Healthy", {}, "retry", "no revision was rejected"),
+        ("Healthy", {"pinned": {"hash": "a", "template": "b", "by": "me", "at": "2026-01-01T00:00:00Z"}}, "retry", ""),
+        ("Healthy", {"stableRevision": {"hash": "a", "number": 1}}, "rollback", "no other revision yet"),
+        ("Healthy", {"stableRevision": {"hash": "a", "number": 2}}, "rollback", ""),
+    ],
+)
+def test_what_would_be_refused_is_not_offered(phase: str, status: dict[str, Any], verb: str, why_not: str) -> None:
+    asked = rollout(phase, **status)
+    asked["spec"]["strategy"]["canary"]["steps"].append({"gate": {"approval": {"name": "boss"}}})
+    act = next(act for act in acts(asked) if act.verb == verb)
+    assert (act.legal, why_not in act.effect) == (not why_not, True)
+
+
 def entry(minute: int, kind: str, revision: int) -> dict[str, Any]:
     return {"at": f"2026-01-01T00:{minute:02}:00Z", "type": kind, "message": kind.lower(), "revision": revision}
 
