@@ -61,6 +61,8 @@ def _surveyed(
 ) -> Ground:
     if obstacle := route.obstacle(obs, split):
         return Ground(split=split, blocked=BlockedOn(kind="mesh", message=obstacle), obstructed=True)
+    if split is not None and (lost := _lost(obs, status, split)):
+        return Ground(split=None, blocked=BlockedOn(kind="error", message=lost))
     if split is None:
         return Ground(split=None, blocked=blocked)
     found = Ground(split=split, rendered=traffic.virtual_service(obs, split), blocked=blocked)
@@ -72,6 +74,16 @@ def _surveyed(
     if obs.route.accepted is None and now < since + MESH_GRACE:
         return replace(found, applied=True, settles_at=since + MESH_GRACE)
     return _verified(replace(found, applied=True, in_effect=True), obs, split, since, now)
+
+
+def _lost(obs: Observed, status: RolloutStatus, split: Split) -> str:
+    """Say which revision nobody can have back: its SeldonDeployment and its ControllerRevision were both deleted."""
+    known = [each for each in (status.stable_revision, status.canary_revision) if each is not None]
+    gone = [each for each in known if each.hash in (split.stable, split.canary) and each.hash not in obs.revisions]
+    if not gone:
+        return ""
+    what = f"SeldonDeployment and ControllerRevision {gone[0].name} were deleted"
+    return f"revision {gone[0].number} ({gone[0].role}) is lost, since {what}: apply its template again"
 
 
 def _written_at(status: RolloutStatus, found: Ground) -> datetime | None:

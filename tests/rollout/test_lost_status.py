@@ -40,3 +40,18 @@ def test_a_child_of_a_pass_that_was_cut_off_is_the_canarys(world) -> None:
     world.step()
     assert (world.status.phase, world.status.canary_revision.hash) == ("Progressing", world.hash_of("m/v2"))
     assert world.status.retired_revisions == ()
+
+
+def test_a_revision_that_is_known_nowhere_any_more_is_named_and_nothing_is_routed_anew(world) -> None:
+    """Somebody deleted its SeldonDeployment and its ControllerRevision before the one could be given back."""
+    world.steps = [{"setWeight": 20}, {"pause": {"duration": "1h"}}]
+    world.serving().upgrade().run(60)
+    digest, route = world.hash_of("m/v1"), world.route
+    del world.stored[digest], world.children[digest]
+    world.step()
+    blocked = world.status.blocked_on
+    assert blocked.kind == "error"
+    assert blocked.message.startswith(
+        "revision 1 (stable) is lost, since SeldonDeployment and ControllerRevision iris-"
+    )
+    assert world.route == route

@@ -85,7 +85,9 @@ class Drift:
         self._delete(SELDON_DEPLOYMENT)
 
     def _history(self) -> None:
-        self._delete(CONTROLLER_REVISION)
+        """Not of a revision that stands no more: nobody could have it back."""
+        if self._world.api.find(SELDON_DEPLOYMENT, self._first(CONTROLLER_REVISION)) is not None:
+            self._delete(CONTROLLER_REVISION)
 
     def _deployment(self) -> None:
         self._delete(DEPLOYMENT)
