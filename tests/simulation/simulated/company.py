@@ -70,7 +70,10 @@ class Company(Part):
 
     def do_leaver(self, name: str) -> None:
         """Somebody deletes a member, and applies it again."""
-        if self._live(name):
+        if live := self._live(name):
+            status = live.get("status") or {}
+            for role in ("stableRevision", "canaryRevision"):  # whose requests find nobody until it is back
+                self._world.troubled[(status.get(role) or {}).get("name", "")] = self._world.timeline.now
             self._world.api.delete(SELDON_ROLLOUT, name, actor=PERSON)
             self._world.timeline.after(BACK, lambda: self._again(name))
 

@@ -197,6 +197,7 @@ class Promises:
     def _promotion(self, before: Object, status: Object) -> None:
         old, new = before.get("stableRevision") or {}, status.get("stableRevision") or {}
         forced = any(each.get(word) for each in (before, status) for word in ("forcedBy", "passed", "skipReason"))
+        forced = forced or any((each.get("group") or {}).get("aloneBy") for each in (before, status))
         # Also a step before: blue-green is judged before its switch, and not again.
         forced = forced or any(
             each["type"] == "Passed" and each.get("revision") == (status.get("canaryRevision") or new).get("number")
