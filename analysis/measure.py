@@ -40,12 +40,13 @@ class Labels:
 class Measurer:
     """Turns what a provider answers into readings, for all comparisons at once.
 
-    `chunk` is the most names in one query (up to 256 Prometheus looks up, more it matches one by one), `letters` the
-    most characters of them: some take queries in the URL alone, and VictoriaMetrics none beyond 16 KiB.
+    `chunk` is the most names in one query (Prometheus looks up to 256 of them up, and matches more one by one: 125 to
+    500 cost it the same, 2,000 a sixth more), `letters` the most characters of them: some take queries in the URL
+    alone, and VictoriaMetrics none beyond 16 KiB.
     """
 
     def __init__(
-        self, provider: Provider, *, labels: Labels | None = None, chunk: int = 250, letters: int = 7000
+        self, provider: Provider, *, labels: Labels | None = None, chunk: int = 500, letters: int = 7000
     ) -> None:
         self._provider = provider
         self._labels = labels or Labels()
