@@ -209,4 +209,9 @@ def _signal_names(comparison: Comparison) -> tuple[str, ...]:
 
 def _any(names: Iterable[str]) -> str:
     """A regular expression for any of the names, ready to stand in a double-quoted PromQL string."""
-    return "|".join(sorted({re.escape(name).replace("\\", "\\\\").replace('"', '\\"') for name in names}))
+    return "|".join(sorted({_literal(name).replace("\\", "\\\\").replace('"', '\\"') for name in names}))
+
+
+def _literal(name: str) -> str:
+    """A regular expression for a name alone. A hyphen means nothing there, and is what names are full of."""
+    return re.escape(name).replace("\\-", "-")
