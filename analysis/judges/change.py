@@ -76,7 +76,7 @@ def _finding(judge: Change, judged: Judged, share: float, *, guilty: bool) -> Fi
     return Finding(
         metric=judged.metric.name,
         verdict=verdict,
-        message=sentences.change(judged, shown, verdict, evidence=evidence, plan=plan),
+        message=sentences.change(shown, verdict, evidence=evidence, plan=plan),
         canary=pair.canary_bad / pair.canary_requests if pair.canary_requests else None,
         stable=pair.stable_bad / pair.stable_requests if pair.stable_requests else None,
         evidence=evidence,

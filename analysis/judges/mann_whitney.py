@@ -85,7 +85,7 @@ def step(judge: MannWhitney, view: View) -> MannWhitney:
 
 def findings(judge: MannWhitney) -> tuple[Finding, ...]:
     """What each metric says."""
-    return tuple(_finding(each, judge.plan) for each in judge.series)
+    return tuple(_finding(each) for each in judge.series)
 
 
 def _count(series: Series, view: View) -> Series:
@@ -184,7 +184,7 @@ def _root(z: Callable[[float], float], target: float, low: float, high: float) -
     return (low + high) / 2
 
 
-def _finding(series: Series, plan: Plan) -> Finding:
+def _finding(series: Series) -> Finding:
     canary, stable = _means(series)
     errors = isinstance(series.metric, ErrorRate)
     subject = "failed requests, mean of minutes" if errors else "99th percentile of latency, mean of minutes"

@@ -105,7 +105,7 @@ def finding(judged: Judged, shown: Shown | None, verdict: Verdict, *, evidence: 
     return ", ".join(words)
 
 
-def change(judged: Judged, shown: Shown | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
+def change(shown: Shown | None, verdict: Verdict, *, evidence: float, plan: Plan) -> str:
     """One metric's sentence while a change is watched for."""
     if shown is None:
         return _NO_EDGE

@@ -252,7 +252,7 @@ def _analysis(
             return Outlook(event=Event.STEP_DONE)
         if view.message:
             return _no_verdict(view.message)
-        return _overdue(obs, status, patience, now)
+        return _overdue(obs, status, patience)
     if ground.blocked is not None:
         return Outlook(blocked=ground.blocked, wake=due if endless else _first(due, latest))
     if good:
@@ -266,7 +266,7 @@ def _no_verdict(text: str) -> Outlook:
     return Outlook(event=Event.PERSON_NEEDED, reason=f"no verdict in time: {text}", lacks="verdict")
 
 
-def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta, now: datetime) -> Outlook:
+def _overdue(obs: Observed, status: RolloutStatus, patience: timedelta) -> Outlook:
     """Without a verdict in time: where requests are few the time is extended once; then a person is asked."""
     seen = obs.traffic
     seconds = (seen.until - seen.since).total_seconds() if seen is not None else 0.0

@@ -204,7 +204,7 @@ def told(
     )
     late = _late(obs, status, now)
     status = status.model_copy(update={"message": describe(status, obs, blocked, late=late)})
-    return conditions(status, obs, ground, now=now, late=late)
+    return conditions(status, obs, now=now, late=late)
 
 
 def since(blocked: BlockedOn, obs: Observed, now: datetime) -> BlockedOn:
@@ -214,9 +214,7 @@ def since(blocked: BlockedOn, obs: Observed, now: datetime) -> BlockedOn:
     return blocked.model_copy(update={"since": before.since if same and before is not None else now})
 
 
-def conditions(
-    status: RolloutStatus, obs: Observed, ground: Ground, *, now: datetime, late: bool = False
-) -> RolloutStatus:
+def conditions(status: RolloutStatus, obs: Observed, *, now: datetime, late: bool = False) -> RolloutStatus:
     """Return the status with its conditions; a transition time moves only with its condition."""
     phase = Phase(status.phase)
     stable = obs.children.get(status.stable_revision.hash) if status.stable_revision else None
