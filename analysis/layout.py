@@ -61,6 +61,10 @@ class Layout(NamedTuple):
     canary: ArmLayout
 
 
+Halves = tuple[dict[float, None], dict[float, None]]
+"""The histogram edges of both halves of an arm's pods, in their order."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
     """Where each increment of a row is counted in a tally's row, and what stands where in that."""
@@ -82,29 +86,30 @@ def spread(layout: Layout, last: Counters) -> Spread:
         edges=(_common(stable), _common(canary)),
     )
     places = [
-        *_arm(layout.stable, last.stable, shape.stable.within, tally.STABLE),
-        *_arm(layout.canary, last.canary, shape.canary.within, tally.CANARY),
+        *_arm(layout.stable, last.stable, stable, shape.stable.within, tally.STABLE),
+        *_arm(layout.canary, last.canary, canary, shape.canary.within, tally.CANARY),
     ]
     return Spread(layout, np.array(places, dtype=np.intp), shape)
 
 
-def _edges(layout: ArmLayout, last: ArmCounters) -> tuple[dict[float, None], dict[float, None]]:
+def _edges(layout: ArmLayout, last: ArmCounters) -> Halves:
     """The histogram edges of both halves of an arm's pods."""
-    found: tuple[dict[float, None], dict[float, None]] = {}, {}
+    found: Halves = {}, {}
     for name, _, edges in layout.pods:
         found[last.pods[name][1]].update(dict.fromkeys([edge for edge in edges if edge != _INFINITY]))
     return found
 
 
-def _common(halves: tuple[dict[float, None], dict[float, None]]) -> tuple[float, ...]:
+def _common(halves: Halves) -> tuple[float, ...]:
     """Those of both, where both have some."""
     first, second = halves
     return tuple([edge for edge in first if edge in second] if first and second else first or second)
 
 
-def _arm(layout: ArmLayout, last: ArmCounters, within: Mapping[float, int], stand: Stand) -> Iterator[int]:
+def _arm(
+    layout: ArmLayout, last: ArmCounters, halves: Halves, within: Mapping[float, int], stand: Stand
+) -> Iterator[int]:
     """Where each increment of an arm is counted."""
-    halves = _edges(layout, last)
     for name, codes, edges in layout.pods:
         for code in codes:
             bad, refused = counters.orchestrator_outcome(code), counters.orchestrator_refusal(code)

@@ -244,6 +244,8 @@ def main(argv: list[str] | None = None) -> int:
     kinds = [*(FIXED if options.kind != "progressive" else ()), *(PROGRESSIVE if options.kind != "fixed" else ())]
     if not any(options.only in scenario.name for scenario in kinds):
         parser.error(f"--only {options.only}: no scenario is called so; they stand in bench/scenarios.py")
+    if options.out and not plots.can_draw():
+        parser.error("--out draws with matplotlib, which is missing: pip install --group bench, or make bench-judges")
     if options.runs < 1:
         parser.error(f"--runs must be at least 1, got {options.runs}")
     results: dict = {"fixed": [], "progressive": []}

@@ -1,6 +1,12 @@
 """Pictures of the judges' benchmark: how soon and how falsely each judge fires."""
 
+from importlib.util import find_spec
 from pathlib import Path
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is there, of the dependency group `bench`."""
+    return find_spec("matplotlib") is not None
 
 
 def draw(results: dict, folder: Path) -> list[Path]:

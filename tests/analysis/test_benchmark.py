@@ -25,6 +25,7 @@ def _logging_again() -> Iterator[None]:
 def test_every_judge_plays_a_scenario_and_is_told_with_its_goals(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(plots, "can_draw", lambda: True)
     monkeypatch.setattr(plots, "draw", lambda results, folder: [folder / "a.png"])
     assert judges.main(["--runs", "2", "--kind", "fixed", "--only", WORSE, "--out", str(tmp_path)]) == 0
     said, written = capsys.readouterr().out, json.loads((tmp_path / "judges.json").read_text())
@@ -39,6 +40,7 @@ def test_every_judge_plays_a_scenario_and_is_told_with_its_goals(
 
 
 def test_whole_rollouts_are_played_with_our_judge_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "can_draw", lambda: True)
     monkeypatch.setattr(plots, "draw", lambda results, folder: [])
     asked = ["--runs", "2", "--kind", "progressive", "--alone", "--only", WHOLE, "--out", str(tmp_path)]
     assert judges.main(asked) == 0
@@ -99,6 +101,16 @@ def fixed(name: str, percent: float, *, bad: bool, runs: int = 1000, bound: floa
 )
 def test_goals_are_held_against_what_was_measured(row: dict[str, Any], met: list[bool]) -> None:
     assert [goal.met for goal in goals.goals({"fixed": [row], "progressive": []})] == met
+
+
+def test_without_what_draws_nothing_is_played_and_it_is_said_how_to_get_it(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setattr(plots, "can_draw", lambda: False)
+    with pytest.raises(SystemExit):
+        judges.main(["--runs", "1", "--out", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "--out draws with matplotlib, which is missing: pip install --group bench" in said.err
+    assert not said.out
+    assert not [*tmp_path.iterdir()]
 
 
 def test_pictures_are_drawn_of_equal_and_of_worse_canaries(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from simulated.catching import Case, case
+from simulated.catching import Case, case, is_caught, stories
 from simulated.shrink import broken
 
 from controller.deployment import draft
@@ -250,17 +250,9 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_controller_broken_on_purpose_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = CASES[name]
-    found.break_it(monkeypatch)
-    caught = broken(found.story)
-    assert caught is not None
-    assert caught.promise in found.promises
+    is_caught(CASES[name], monkeypatch)
 
 
-STORIES = {found.story: name for name, found in reversed(CASES.items())}
-"""Each story once, by the name of the first case that tells it."""
-
-
-@pytest.mark.parametrize("name", STORIES.values())
+@pytest.mark.parametrize("name", stories(CASES))
 def test_the_same_story_breaks_nothing_with_the_controller_as_it_is(name: str) -> None:
     assert broken(CASES[name].story) is None
