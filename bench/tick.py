@@ -184,6 +184,9 @@ def main() -> None:
     parser.add_argument("--parts", action="store_true", help="where it goes, too, which itself costs some")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "tick.json")
     asked = parser.parse_args()
+    for name in ("rollouts", "ticks"):
+        if getattr(asked, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(asked, name)}")
     collect_seldom()
     spent: dict[str, float] = {}
     if asked.parts:
