@@ -133,7 +133,7 @@ def test_after_the_controller_was_killed_the_evidence_is_that_of_a_judge_who_saw
     with crowd("digits", 100):
         kube.write(made)
         kube.until("it waits", lambda: phase(kube, "digits") == "Paused")
-        kube.until("it is judged", lambda: bool(kube.status("digits").get("analysis", {}).get("metrics")))
+        kube.until("it is judged", lambda: bool(kube.status("digits").get("analysis", {}).get("curve")))
         before = kube.status("digits")
         assert told(before) == replayed(world, kube, made["spec"], before)
         world.faults.kill("controller")
